@@ -1,0 +1,256 @@
+//! JSON bodies of the gateway's own HTTP API (`/api/v1/...`), shared by the gateway and its clients.
+//!
+//! | method and path | body or query | answer |
+//! | --- | --- | --- |
+//! | GET `/status` | | [`Status`] |
+//! | GET `/doctor` | | list of [`Finding`] |
+//! | GET `/models` | | list of model rows |
+//! | POST `/models/probe` | [`ProbeRequest`] | list of probe rows |
+//! | GET `/sessions` | `agent search deleted limit before` | [`SessionList`] |
+//! | GET `/sessions/{key or id}` | `limit` | [`SessionDetail`] |
+//! | DELETE `/sessions/{key or id}`, POST `…/restore`, POST `…/stop` | | [`Done`] |
+//! | POST `/messages` | [`SendMessage`] | 202 [`MessageAccepted`]; with `Accept: text/event-stream` the live events up to the answer |
+//! | GET `/live?session=KEY` | | event stream of [`crate::live::LiveEvent`] |
+//! | GET `/events` | `after kind session limit` | list of [`crate::event::Event`]; event stream when asked for |
+//! | GET `/usage` | `from to` | [`UsageReport`] |
+//! | GET `/releases`, `/releases/log`, `/releases/diff?from=&to=`, `/releases/{name}` | | rows |
+//! | POST `/feedback` | [`SendFeedback`] | [`Done`] |
+//! | GET `/logs` | `lines` | list of log lines; event stream when asked for |
+//! | POST `/sign-in-codes` | | [`SignInCode`] |
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::FeedbackVerdict;
+use crate::id::{InboundId, ReleaseId, RunId, SessionId};
+use crate::message::Entry;
+use crate::time::Timestamp;
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    pub version: String,
+    pub pid: u32,
+    pub url: String,
+    pub started_at: Timestamp,
+    pub uptime_ms: u64,
+    pub start_ms: u64,
+    pub state_dir: String,
+    pub config_file: String,
+    /// The model that a plain message is answered by.
+    pub model: String,
+    pub release: Option<ReleaseId>,
+    pub sessions: u64,
+    pub running_turns: u64,
+    pub auth_mode: String,
+    pub store: Health,
+    pub config: Health,
+    pub models: Health,
+    /// Replies whose delivery is not known.
+    pub uncertain: u64,
+    pub memory_bytes: u64,
+}
+
+/// Sound, or what is wrong and what to do.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    pub ok: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_step: Option<String>,
+}
+
+impl Health {
+    #[must_use]
+    pub fn sound() -> Self {
+        Self {
+            ok: true,
+            problem: None,
+            next_step: None,
+        }
+    }
+
+    pub fn broken(problem: impl Into<String>, next_step: impl Into<String>) -> Self {
+        Self {
+            ok: false,
+            problem: Some(problem.into()),
+            next_step: Some(next_step.into()),
+        }
+    }
+}
+
+/// One line of `instar doctor`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    pub check: String,
+    pub severity: Severity,
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_step: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Severity {
+    Fine,
+    Notice,
+    Warning,
+    Error,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ProbeRequest {
+    /// All configured models when absent.
+    pub model: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionList {
+    pub sessions: Vec<SessionInfo>,
+    /// Pass as `before` for the next page.
+    pub next: Option<Timestamp>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionInfo {
+    pub id: SessionId,
+    pub key: String,
+    pub agent: String,
+    pub title: String,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub model: Option<String>,
+    pub entries: u64,
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    pub cost_micros: u64,
+    pub running: bool,
+    pub deleted: bool,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionDetail {
+    pub session: SessionInfo,
+    /// The current branch, oldest first.
+    pub entries: Vec<Entry>,
+    pub truncated: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SendMessage {
+    /// `main` when absent.
+    #[serde(default)]
+    pub session: Option<String>,
+    pub text: String,
+    #[serde(default)]
+    pub idempotency_key: Option<String>,
+    #[serde(default)]
+    pub model: Option<String>,
+    #[serde(default)]
+    pub attachments: Vec<Attachment>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Attachment {
+    pub name: String,
+    pub mime: String,
+    /// Base 64.
+    pub data: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageAccepted {
+    pub inbound: InboundId,
+    pub session: SessionId,
+    /// True if the idempotency key had been seen: nothing runs again.
+    pub duplicate: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SendFeedback {
+    pub run: RunId,
+    pub verdict: FeedbackVerdict,
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Done {
+    pub ok: bool,
+    /// False if there was nothing to do.
+    pub changed: bool,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UsageReport {
+    pub from: String,
+    pub to: String,
+    pub rows: Vec<UsageRow>,
+    pub cost_micros: u64,
+    /// Micro-dollars; `None` where no limit is set.
+    pub day_budget_micros: Option<u64>,
+    pub month_budget_micros: Option<u64>,
+    pub spent_today_micros: u64,
+    pub spent_month_micros: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UsageRow {
+    pub day: String,
+    pub agent: String,
+    pub model: String,
+    pub calls: u64,
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    pub cost_micros: u64,
+}
+
+/// Single use, sixty seconds, no authority beyond one browser session.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignInCode {
+    pub url: String,
+    pub expires_at: Timestamp,
+}
+
+/// The body of every refusal of this API.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiError {
+    pub error: ApiErrorBody,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiErrorBody {
+    /// Stable, for programs: `unauthorized`, `not_found`, `invalid_request`, `rate_limited`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_step: Option<String>,
+}
+
+/// What a running gateway leaves in its state folder (0600) for commands of the same user.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunFile {
+    pub pid: u32,
+    pub url: String,
+    pub version: String,
+    /// Good for this process of the gateway only.
+    pub local_secret: String,
+}

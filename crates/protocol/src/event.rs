@@ -1,0 +1,194 @@
+//! Events: one redacted fact each, append-only, carrying release and arm.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{EventId, InboundId, ReleaseId, RunId, SessionId};
+use crate::label::Label;
+use crate::model::{Attempt, ModelRef, StopReason, Usage};
+use crate::time::Timestamp;
+use crate::tool::ToolDecision;
+
+/// The release arm that served an event.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arm {
+    Stable,
+    Canary,
+    Shadow,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Event {
+    pub id: EventId,
+    pub at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseId>,
+    pub arm: Arm,
+    pub label: Label,
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened. `content` fields follow `learning.content`: absent or redacted.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum EventKind {
+    MessageIn {
+        inbound: InboundId,
+        surface: String,
+        bytes: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content: Option<String>,
+    },
+    MessageOut {
+        surface: String,
+        bytes: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content: Option<String>,
+    },
+    Turn {
+        outcome: TurnOutcome,
+        millis: u64,
+        model_calls: u32,
+        tool_calls: u32,
+        usage: Usage,
+        cost_micros: u64,
+    },
+    ModelCall {
+        model: ModelRef,
+        stop: Option<StopReason>,
+        millis: u64,
+        usage: Usage,
+        cost_micros: u64,
+        attempts: Vec<Attempt>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<ErrorClass>,
+    },
+    ToolCall {
+        tool: String,
+        decision: ToolDecision,
+        millis: u64,
+        is_error: bool,
+        argument_names: Vec<String>,
+    },
+    Error {
+        class: ErrorClass,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content: Option<String>,
+    },
+    Feedback {
+        run: RunId,
+        verdict: FeedbackVerdict,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content: Option<String>,
+    },
+    Compaction {
+        tokens_before: u64,
+        tokens_after: u64,
+    },
+    Release {
+        alias: String,
+        from: Option<ReleaseId>,
+        to: ReleaseId,
+        reason: String,
+    },
+    Config {
+        outcome: ConfigOutcome,
+        changed: Vec<String>,
+    },
+    Gateway {
+        what: GatewayFact,
+    },
+}
+
+impl EventKind {
+    /// The name as it is stored and filtered by.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::MessageIn { .. } => "message_in",
+            Self::MessageOut { .. } => "message_out",
+            Self::Turn { .. } => "turn",
+            Self::ModelCall { .. } => "model_call",
+            Self::ToolCall { .. } => "tool_call",
+            Self::Error { .. } => "error",
+            Self::Feedback { .. } => "feedback",
+            Self::Compaction { .. } => "compaction",
+            Self::Release { .. } => "release",
+            Self::Config { .. } => "config",
+            Self::Gateway { .. } => "gateway",
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TurnOutcome {
+    Replied,
+    /// Ended with calls to the API client's own tools.
+    Handed,
+    Aborted,
+    Failed,
+    Interrupted,
+}
+
+/// The typed class of an error; text comes second.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorClass {
+    Auth,
+    Quota,
+    Rate,
+    ContextLength,
+    Refusal,
+    Network,
+    Server,
+    Malformed,
+    Timeout,
+    Budget,
+    Cancelled,
+    Config,
+    Tool,
+    Storage,
+    Loop,
+    Internal,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeedbackVerdict {
+    Good,
+    Bad,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConfigOutcome {
+    Applied,
+    NeedsRestart,
+    Refused,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "fact")]
+pub enum GatewayFact {
+    Started {
+        version: String,
+        millis: u64,
+    },
+    Stopping,
+    Recovered {
+        resumed: u64,
+        interrupted: u64,
+        uncertain: u64,
+    },
+    BudgetWarning {
+        scope: String,
+    },
+    StorageFull,
+    StorageBack,
+}

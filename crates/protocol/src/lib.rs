@@ -1,0 +1,27 @@
+//! The words of the house as types: ids, labels, messages, events, model and API vocabulary.
+//!
+//! Nothing here does I/O, knows async, or decides anything. Every other crate may use it.
+//! Start reading at [`message`], then [`label`] and [`principal`]; [`model`] is what model codecs
+//! and the scripted demo model speak, [`event`] is what the improvement plane reads.
+
+pub mod message;
+
+pub mod api;
+pub mod event;
+pub mod id;
+pub mod label;
+pub mod live;
+pub mod model;
+pub mod principal;
+pub mod redact;
+pub mod secret;
+pub mod session;
+pub mod time;
+pub mod tool;
+
+pub use id::{EntryId, EventId, InboundId, ObjectHash, OutboxId, ReleaseId, RunId, SessionId};
+pub use label::{Label, Origin, Origins, Readers};
+pub use principal::Principal;
+pub use secret::{Secret, SecretOrigin, SecretRef, SecretSource};
+pub use session::{AgentId, SessionKey};
+pub use time::{Clock, Timestamp};

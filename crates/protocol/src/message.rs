@@ -1,0 +1,226 @@
+//! Messages on their way in, in the transcript, and on their way out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{EntryId, InboundId, ObjectHash, OutboxId, RunId, SessionId};
+use crate::label::Label;
+use crate::model::{ModelRef, Reasoning, Sampling, StopReason, ToolChoice, Usage};
+use crate::principal::Principal;
+use crate::session::SessionKey;
+use crate::time::Timestamp;
+use crate::tool::{ToolCall, ToolDecision, ToolSpec};
+
+/// A piece of a message.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum Part {
+    Text {
+        text: String,
+    },
+    /// An image in the object store.
+    Image {
+        object: ObjectHash,
+        mime: String,
+    },
+    /// Text of an attached file; always fenced as untrusted.
+    File {
+        object: ObjectHash,
+        name: String,
+        mime: String,
+        text: String,
+    },
+}
+
+impl Part {
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text { text: text.into() }
+    }
+}
+
+/// The plain text of some parts.
+#[must_use]
+pub fn plain_text(parts: &[Part]) -> String {
+    let mut out = String::new();
+    for part in parts {
+        if let Part::Text { text } = part {
+            if !out.is_empty() {
+                out.push('\n');
+            }
+            out.push_str(text);
+        }
+    }
+    out
+}
+
+/// A message that passed the door. Stored before it is acknowledged.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Inbound {
+    pub id: InboundId,
+    pub session_key: SessionKey,
+    pub principal: Principal,
+    pub received_at: Timestamp,
+    /// Where it came in and the answer goes out: `web`, `cli`, `openai`, a channel name later.
+    pub surface: String,
+    /// The sender's own key for this message; the same key never runs twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+    pub parts: Vec<Part>,
+    /// What happens to it if the process dies before the answer.
+    pub on_restart: OnRestart,
+    #[serde(default)]
+    pub overrides: Overrides,
+}
+
+/// What becomes of an accepted message after a crash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnRestart {
+    /// The sender was told "accepted": answer it after the restart.
+    Resume,
+    /// The sender waited on a connection that died unanswered: show it as interrupted.
+    Interrupt,
+}
+
+/// What an API caller asks for this one turn.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Overrides {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelRef>,
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// The caller's own tools: their calls are handed back, never run here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub client_tools: Vec<ToolSpec>,
+    #[serde(default)]
+    pub tool_choice: ToolChoice,
+    /// Earlier messages that an API caller sent along, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preamble: Vec<Preamble>,
+    /// System text that an API caller sent along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
+}
+
+/// An earlier message that an API caller sent along.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "role")]
+pub enum Preamble {
+    User {
+        parts: Vec<Part>,
+    },
+    Assistant {
+        text: String,
+        tool_calls: Vec<ToolCall>,
+    },
+    Tool {
+        call_id: String,
+        text: String,
+    },
+}
+
+/// One entry of a transcript: a node of the session's tree.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    pub id: EntryId,
+    pub parent: Option<EntryId>,
+    pub session: SessionId,
+    pub at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    pub label: Label,
+    pub body: EntryBody,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum EntryBody {
+    User {
+        parts: Vec<Part>,
+        principal: Principal,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        inbound: Option<InboundId>,
+        surface: String,
+    },
+    Assistant {
+        text: String,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tool_calls: Vec<ToolCall>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reasoning: Option<Reasoning>,
+        model: ModelRef,
+        usage: Usage,
+        cost_micros: u64,
+        stop: StopReason,
+    },
+    ToolResult {
+        call_id: String,
+        tool: String,
+        text: String,
+        is_error: bool,
+        decision: ToolDecision,
+    },
+    /// Everything before `first_kept` is replaced by the summary; the entries stay stored.
+    Compaction {
+        summary: String,
+        first_kept: Option<EntryId>,
+        tokens_before: u64,
+    },
+    /// A new history window begins here.
+    Reset { reason: String },
+    /// The session's model was changed; `None` goes back to the agent's default.
+    ModelChange { model: Option<ModelRef> },
+    /// Something the gateway has to say to people: interrupted, uncertain, a command's answer.
+    /// Not shown to the model.
+    Notice { kind: NoticeKind, text: String },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeKind {
+    Command,
+    Error,
+    Interrupted,
+    Uncertain,
+    Aborted,
+}
+
+/// How far an accepted message has come.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InboxState {
+    Pending,
+    Done,
+    Failed,
+    /// Cut off by a restart, not run again.
+    Interrupted,
+    /// Withdrawn by its sender or by a queue rule before it ran.
+    Dropped,
+}
+
+/// A reply on its way out, delivered at most once.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Outbox {
+    pub id: OutboxId,
+    pub session: SessionId,
+    pub run: RunId,
+    /// Where it goes: the inbound's surface.
+    pub surface: String,
+    /// What the vendor is given to recognise a second delivery.
+    pub idempotency_key: String,
+    pub text: String,
+    pub state: OutboxState,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutboxState {
+    /// Stored, not yet handed over.
+    Pending,
+    /// Handing over: after a crash in this state nobody knows.
+    Sending,
+    Sent,
+    Failed,
+    /// Cut between intent and outcome where the vendor cannot be asked: shown, not sent again.
+    Uncertain,
+}

@@ -1,0 +1,1 @@
+//! Takes secrets and identities out of text before it is stored for learning.
