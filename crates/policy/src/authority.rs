@@ -1,0 +1,102 @@
+//! The authority: every fact that a decision reads, as one value with one hash.
+
+use instar_protocol::tool::Effect;
+use instar_protocol::{Label, Principal};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::canonical::{self, CanonicalError};
+
+/// What policy knows of a tool. A tool without one has the highest risk.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Annotation {
+    pub effect: Effect,
+    /// Arguments that say who or where.
+    pub destinations: BTreeSet<String>,
+    /// Arguments that carry content away.
+    pub payloads: BTreeSet<String>,
+    /// The label that the tool's own output gets, before the arguments' label joins it.
+    pub output: Label,
+}
+
+/// Every fact that a decision reads, hashed as one part of the behaviour.
+///
+/// The default value knows no tool and therefore allows nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authority {
+    pub annotations: BTreeMap<String, Annotation>,
+    /// The only tools there are, if the owner made a list; `None` leaves it to the profile. `*`
+    /// stands for every tool.
+    pub allow: Option<BTreeSet<String>>,
+    /// A denied tool stays denied whatever allows it. `*` stands for every tool.
+    pub deny: BTreeSet<String>,
+    /// What each kind of principal may use. Without a row the owner may use every tool, and
+    /// nobody else any.
+    pub profiles: BTreeMap<Role, Profile>,
+}
+
+/// The kinds of principals that profiles are written for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Owner,
+    Contact,
+    Stranger,
+    Automation,
+}
+
+impl Role {
+    #[must_use]
+    pub fn of(principal: &Principal) -> Self {
+        match principal {
+            Principal::Owner { .. } => Self::Owner,
+            Principal::Contact { .. } => Self::Contact,
+            Principal::Stranger { .. } => Self::Stranger,
+            Principal::Automation { .. } => Self::Automation,
+        }
+    }
+}
+
+/// One row: the tools that a kind of principal may use.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// `*` stands for every tool.
+    pub tools: BTreeSet<String>,
+}
+
+impl Authority {
+    /// The authority of a fresh install: these tools for the owner, nothing for anybody else.
+    #[must_use]
+    pub fn over(annotations: BTreeMap<String, Annotation>) -> Self {
+        Self {
+            annotations,
+            ..Self::default()
+        }
+    }
+
+    /// SHA-256 in hex over the canonical form.
+    pub fn hash(&self) -> Result<String, CanonicalError> {
+        Ok(canonical::sha256(canonical::of(self)?.as_bytes()))
+    }
+
+    pub(crate) fn denies(&self, tool: &str) -> bool {
+        names(&self.deny, tool)
+    }
+
+    pub(crate) fn lists(&self, tool: &str) -> bool {
+        self.allow.as_ref().is_none_or(|list| names(list, tool))
+    }
+
+    pub(crate) fn profile_has(&self, role: Role, tool: &str) -> bool {
+        self.profiles
+            .get(&role)
+            .map_or(role == Role::Owner, |profile| names(&profile.tools, tool))
+    }
+}
+
+fn names(set: &BTreeSet<String>, tool: &str) -> bool {
+    set.contains(tool) || set.contains("*")
+}

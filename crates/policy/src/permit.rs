@@ -1,0 +1,83 @@
+//! The authorised call: a type that only this crate can make.
+
+use instar_protocol::Label;
+use instar_protocol::tool::{Effect, ToolCall};
+
+/// An authorised call. Not `Clone`, not readable from stored bytes, consumed by running it.
+///
+/// Its fields are private and its one constructor is visible inside this crate only, where
+/// [`crate::decide`] is the one caller: whoever holds a permit has asked.
+///
+/// ```compile_fail
+/// fn twice(permit: instar_policy::Permit) -> (instar_policy::Permit, instar_policy::Permit) {
+///     (permit.clone(), permit)
+/// }
+/// ```
+///
+/// ```compile_fail
+/// fn forged(call: instar_protocol::tool::ToolCall) -> instar_policy::Permit {
+///     instar_policy::Permit {
+///         call,
+///         digest: String::new(),
+///         effect: instar_protocol::tool::Effect::None,
+///         output: instar_protocol::Label::system(),
+///         rule: String::new(),
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Permit {
+    call: ToolCall,
+    digest: String,
+    effect: Effect,
+    output: Label,
+    rule: &'static str,
+}
+
+impl Permit {
+    pub(crate) fn grant(
+        call: ToolCall,
+        digest: String,
+        effect: Effect,
+        output: Label,
+        rule: &'static str,
+    ) -> Self {
+        Self {
+            call,
+            digest,
+            effect,
+            output,
+            rule,
+        }
+    }
+
+    #[must_use]
+    pub fn call(&self) -> &ToolCall {
+        &self.call
+    }
+
+    /// SHA-256 in hex over tool, canonical arguments, principal, agent, session, release and
+    /// context label.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    #[must_use]
+    pub fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// The label that the output has at least: the tool's own, joined with everything the model
+    /// had in its context when it chose the arguments.
+    #[must_use]
+    pub fn output(&self) -> &Label {
+        &self.output
+    }
+
+    /// The rule that allowed the call.
+    #[must_use]
+    pub fn rule(&self) -> &str {
+        self.rule
+    }
+}

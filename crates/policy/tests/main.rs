@@ -1,0 +1,1 @@
+//! Policy at its border: facts in, decisions out.
