@@ -1,0 +1,1 @@
+//! Egress at its boundary.
