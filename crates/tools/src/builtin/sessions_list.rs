@@ -1,0 +1,75 @@
+//! `sessions_list`: the agent's own conversations.
+
+use futures_util::future::BoxFuture;
+use instar_policy::Annotation;
+use instar_protocol::tool::ToolSpec;
+use instar_protocol::{Label, Readers};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+use super::{number, reads, spec};
+use crate::tool::{Caller, Output, SessionsPort, Tool, ToolError};
+
+const LIMIT_DEFAULT: usize = 20;
+const LIMIT_MAX: usize = 100;
+
+#[derive(Debug)]
+pub(super) struct SessionsList {
+    sessions: Arc<dyn SessionsPort>,
+    spec: ToolSpec,
+}
+
+impl SessionsList {
+    pub(super) fn new(sessions: Arc<dyn SessionsPort>) -> Self {
+        Self {
+            sessions,
+            spec: spec(
+                "sessions_list",
+                "Lists your conversations, newest first: key, title, time of the last change.",
+                json!({
+                    "limit": {
+                        "type": "integer",
+                        "minimum": 1,
+                        "maximum": LIMIT_MAX,
+                        "description": "How many, 20 if left out.",
+                    },
+                    "search": {
+                        "type": "string",
+                        "minLength": 1,
+                        "maxLength": 200,
+                        "description": "Only conversations with this text in their key or title.",
+                    },
+                }),
+                &[],
+            ),
+        }
+    }
+}
+
+impl Tool for SessionsList {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    /// Titles are made from what people wrote, so the list speaks with a stranger's voice.
+    fn annotation(&self) -> Annotation {
+        reads(Label::system().join(&Label::stranger(Readers::Private)))
+    }
+
+    fn run<'a>(
+        &'a self,
+        arguments: &'a Value,
+        caller: &'a Caller,
+    ) -> BoxFuture<'a, Result<Output, ToolError>> {
+        Box::pin(async move {
+            let limit = number(arguments, "limit", LIMIT_DEFAULT).min(LIMIT_MAX);
+            let search = arguments.get("search").and_then(Value::as_str);
+            let list = self.sessions.list(&caller.agent, limit, search).await?;
+            Ok(Output {
+                text: list.to_string(),
+                label: self.annotation().output,
+                is_error: false,
+            })
+        })
+    }
+}

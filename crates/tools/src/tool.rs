@@ -1,0 +1,67 @@
+//! The tool trait, what it is given, what it gives back, and the port of the session tools.
+
+use futures_util::future::BoxFuture;
+use instar_policy::Annotation;
+use instar_protocol::tool::ToolSpec;
+use instar_protocol::{AgentId, Label, Principal, RunId, SessionId};
+use serde_json::Value;
+
+/// Who is calling, for the tool's own use. Says nothing about what is allowed.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub agent: AgentId,
+    pub session: SessionId,
+    pub run: RunId,
+    pub principal: Principal,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    pub text: String,
+    pub label: Label,
+    pub is_error: bool,
+}
+
+/// A tool's failure, worded for the model: short, actionable, no secrets.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    #[error("bad arguments: {0}")]
+    Arguments(String),
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Something the agent can do. Built-ins and adapters implement it; only
+/// [`crate::Toolbox::run`] calls `run`.
+///
+/// The arguments that `run` is given fit the schema of `spec`. Dropping the future of a call must
+/// be harmless for effects up to reading: that is how a deadline or a stopped turn ends it.
+pub trait Tool: Send + Sync + std::fmt::Debug {
+    fn spec(&self) -> &ToolSpec;
+    fn annotation(&self) -> Annotation;
+    fn run<'a>(
+        &'a self,
+        arguments: &'a Value,
+        caller: &'a Caller,
+    ) -> BoxFuture<'a, Result<Output, ToolError>>;
+}
+
+/// What the session tools need from the house; supplied by the gateway.
+pub trait SessionsPort: Send + Sync + std::fmt::Debug {
+    /// Facts that the gateway itself assigned: ids, times, counters, model. No free text.
+    fn status<'a>(&'a self, session: &'a SessionId) -> BoxFuture<'a, Result<Value, ToolError>>;
+    /// Sessions of this agent, newest first. Titles are free text.
+    fn list<'a>(
+        &'a self,
+        agent: &'a AgentId,
+        limit: usize,
+        search: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Value, ToolError>>;
+    /// Rows of text with their labels joined. `key` is a full session key.
+    fn history<'a>(
+        &'a self,
+        agent: &'a AgentId,
+        key: &'a str,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<(Value, Label), ToolError>>;
+}
