@@ -3,160 +3,30 @@
 //! It knows how to find, read, check, edit and journal a configuration file of any schema; it does
 //! not know which keys there are. Start at [`load`], then [`StateDir`] and [`SecretStore`].
 
+mod check;
+mod document;
+mod files;
+mod load;
+mod path;
+mod problem;
+mod resolve;
+mod schema;
+mod state;
+
+pub use files::write_atomically;
+pub use load::{Loaded, load, parse_str};
+pub use path::{KeyPath, PathError, Step};
+pub use problem::{ConfigError, Problem};
+pub use state::{STATE_FORMAT, StateDir, StateError, StateLock};
+
 use instar_protocol::{Secret, SecretRef, SecretSource};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Reads environment variables; an argument everywhere, so that tests need no real environment.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// The folder that holds everything one gateway owns.
-#[derive(Debug, Clone)]
-pub struct StateDir {
-    root: PathBuf,
-    config: PathBuf,
-}
-
-#[expect(clippy::todo, reason = "interface first")]
-impl StateDir {
-    /// `INSTAR_STATE_DIR`, or `~/.instar`, or `~/.instar-PROFILE`; `INSTAR_CONFIG_PATH` moves the file.
-    pub fn locate(_profile: Option<&str>, _env: Env<'_>) -> Result<Self, StateError> {
-        todo!()
-    }
-    /// Makes the folder (0700) if it is missing, refuses one of a newer version, tightens loose modes.
-    pub fn prepare(&self) -> Result<(), StateError> {
-        todo!()
-    }
-    /// Takes the one gateway's lock; the error names the pid that holds it.
-    pub fn lock(&self) -> Result<StateLock, StateError> {
-        todo!()
-    }
-    #[must_use]
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-    #[must_use]
-    pub fn config_file(&self) -> &Path {
-        &self.config
-    }
-    #[must_use]
-    pub fn workspace(&self, _agent: &str) -> PathBuf {
-        todo!()
-    }
-    #[must_use]
-    pub fn run_file(&self) -> PathBuf {
-        self.root.join("gateway.run.json")
-    }
-    #[must_use]
-    pub fn log_file(&self) -> PathBuf {
-        self.root.join("logs/instar.log")
-    }
-}
-/// Held as long as the gateway runs.
-#[derive(Debug)]
-pub struct StateLock {
-    _file: std::fs::File,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum StateError {
-    #[error("another gateway (pid {pid}) is running on {path}")]
-    Locked { pid: u32, path: PathBuf },
-    #[error("{path} was written by a newer Instar (format {found}, this one knows {known})")]
-    Newer {
-        path: PathBuf,
-        found: u32,
-        known: u32,
-    },
-    #[error("there is no home folder: set HOME or INSTAR_STATE_DIR")]
-    NoHome,
-    #[error("profile name {0:?} is not made of letters, digits, '-' and '_'")]
-    Profile(String),
-    #[error("{doing} {path}")]
-    Io {
-        doing: &'static str,
-        path: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-/// Writes a file whole or not at all: temporary file in the same folder, 0600, flush, rename, flush the folder.
-#[expect(clippy::todo, reason = "interface first")]
-pub fn write_atomically(_path: &Path, _bytes: &[u8]) -> std::io::Result<()> {
-    todo!()
-}
-
-/// A configuration that was read and found sound.
-#[derive(Debug, Clone)]
-pub struct Loaded<T> {
-    pub value: T,
-    /// The file and everything it includes.
-    pub files: Vec<PathBuf>,
-    /// SHA-256 over all bytes read; equal hashes mean nothing changed.
-    pub hash: String,
-    /// The effective document after includes and variables, without defaults.
-    pub document: Value,
-}
-
-/// One thing that is wrong with a configuration file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    pub file: PathBuf,
-    pub line: usize,
-    pub column: usize,
-    /// Dotted, `gateway.port`; empty for the root.
-    pub path: String,
-    pub message: String,
-    pub expected: Option<String>,
-    /// The nearest known key, or another way out.
-    pub hint: Option<String>,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}:{}: {}",
-            self.file.display(),
-            self.line,
-            self.column,
-            self.message
-        )
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("the configuration has {} problem(s)", .0.len())]
-    Invalid(Vec<Problem>),
-    #[error("cannot read {path}")]
-    Read {
-        path: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("cannot write {path}")]
-    Write {
-        path: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("no key {path}")]
-    UnknownKey { path: String, hint: Option<String> },
-}
-
-/// Reads and checks a file; a missing file is an empty one. All problems are reported, not the first.
-#[expect(clippy::todo, reason = "interface first")]
-pub fn load<T: JsonSchema + DeserializeOwned>(
-    _file: &Path,
-    _env: Env<'_>,
-) -> Result<Loaded<T>, ConfigError> {
-    todo!()
-}
 
 /// Who writes, for the journal.
 #[derive(Debug, Clone)]
