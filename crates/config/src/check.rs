@@ -302,6 +302,18 @@ fn kind_words(kind: &Kind) -> &'static str {
     }
 }
 
+/// True if a value may stand at a schema.
+pub(crate) fn accepts<'a>(
+    schema: &'a Schema,
+    at: &'a Value,
+    node: &Node,
+    source: &'a Source,
+) -> bool {
+    let mut checker = Checker::new(schema, std::slice::from_ref(source));
+    checker.check(at, node, &KeyPath::default());
+    checker.problems.is_empty()
+}
+
 /// The known word closest to a mistyped one, if any is close.
 pub(crate) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let typed = clip(typed).to_lowercase();

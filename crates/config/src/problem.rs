@@ -62,6 +62,8 @@ pub enum ConfigError {
     Path(#[from] crate::path::PathError),
     #[error("{path} was changed by somebody else while it was being edited: run the command again")]
     Changed { path: PathBuf },
+    #[error(transparent)]
+    State(#[from] crate::state::StateError),
     #[error("{path} cannot be edited here: {reason}")]
     Uneditable { path: PathBuf, reason: String },
 }
@@ -76,6 +78,7 @@ impl ConfigError {
             | Self::Write { .. }
             | Self::UnknownKey { .. }
             | Self::Path(_)
+            | Self::State(_)
             | Self::Changed { .. }
             | Self::Uneditable { .. } => &[],
         }

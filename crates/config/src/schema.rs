@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
+use crate::path::{KeyPath, Step};
+
 /// The definition whose place only a reference to a secret may take.
 const SECRET_DEFINITION: &str = "SecretRef";
 /// A chain of references longer than this is a circle.
@@ -102,6 +104,88 @@ impl Schema {
         for part in list(schema, "allOf") {
             self.members(part, known);
         }
+    }
+
+    /// The schema one step down.
+    fn step<'a>(&'a self, schema: &'a Value, step: &Step) -> Option<&'a Value> {
+        let resolved = self.resolve(schema).schema;
+        let mut known = Members::default();
+        self.members(resolved, &mut known);
+        let below = match step {
+            Step::Key(key) => known.schema_of(key),
+            Step::Index(_) => None,
+        };
+        let is_position = match step {
+            Step::Index(_) => true,
+            Step::Key(key) => key.parse::<usize>().is_ok(),
+        };
+        below
+            .or_else(|| resolved.get("items").filter(|_| is_position))
+            .or_else(|| {
+                self.alternatives(resolved)
+                    .into_iter()
+                    .find_map(|choice| self.step(choice, step))
+            })
+    }
+
+    /// The schema at a path; `None` if no key of this type stands there.
+    pub(crate) fn at(&self, path: &KeyPath) -> Option<&Value> {
+        path.0
+            .iter()
+            .try_fold(&self.root, |schema, step| self.step(schema, step))
+    }
+
+    /// What holds at a path if nothing is set: the outermost default that names it.
+    pub(crate) fn default_at(&self, path: &KeyPath) -> Option<Value> {
+        let mut schema = &self.root;
+        let mut default = schema.get("default");
+        for step in &path.0 {
+            schema = self.step(schema, step)?;
+            let inherited = default.and_then(|default| match step {
+                Step::Key(key) => default.get(key),
+                Step::Index(index) => default.get(index),
+            });
+            default = inherited.or_else(|| schema.get("default"));
+        }
+        default.filter(|default| !default.is_null()).cloned()
+    }
+
+    /// The path with its first unknown key replaced by the nearest known one.
+    pub(crate) fn nearest_path(&self, path: &KeyPath) -> Option<KeyPath> {
+        let mut schema = &self.root;
+        for (depth, step) in path.0.iter().enumerate() {
+            if let Some(below) = self.step(schema, step) {
+                schema = below;
+                continue;
+            }
+            let Step::Key(key) = step else { return None };
+            let mut known = Members::default();
+            self.gather(schema, &mut known);
+            let names = known.properties.iter().map(|(name, _)| *name);
+            let mut near = path.clone();
+            near.0[depth] = Step::Key(crate::check::nearest(key, names)?.to_owned());
+            return Some(near);
+        }
+        None
+    }
+
+    /// What an object may hold under any of its alternatives.
+    pub(crate) fn gather<'a>(&'a self, schema: &'a Value, known: &mut Members<'a>) {
+        let resolved = self.resolve(schema).schema;
+        self.members(resolved, known);
+        for choice in self.alternatives(resolved) {
+            self.gather(choice, known);
+        }
+    }
+
+    /// True if only a reference to a secret may stand at this schema.
+    pub(crate) fn takes_secret(&self, schema: &Value) -> bool {
+        let resolved = self.resolve(schema);
+        resolved.is_secret()
+            || self
+                .alternatives(resolved.schema)
+                .iter()
+                .any(|choice| self.takes_secret(choice))
     }
 
     /// True if a text may stand at this schema.

@@ -10,26 +10,26 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// How the gateway is reached.
-    pub gateway: Gateway,
-    pub agents: Agents,
-    pub models: Models,
-    pub bindings: Vec<Binding>,
+    pub(crate) gateway: Gateway,
+    pub(crate) agents: Agents,
+    pub(crate) models: Models,
+    pub(crate) bindings: Vec<Binding>,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct Gateway {
+pub(crate) struct Gateway {
     /// The TCP port.
     ///
     /// Ports below 1024 need rights.
     #[schemars(range(min = 1))]
-    pub port: u16,
-    pub bind: Bind,
-    pub public_origin: Option<String>,
-    pub trusted_proxies: Vec<String>,
-    pub auth: Auth,
+    pub(crate) port: u16,
+    pub(crate) bind: Bind,
+    pub(crate) public_origin: Option<String>,
+    pub(crate) trusted_proxies: Vec<String>,
+    pub(crate) auth: Auth,
 }
 
 impl Default for Gateway {
@@ -46,7 +46,7 @@ impl Default for Gateway {
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Bind {
+pub(crate) enum Bind {
     /// This machine alone.
     Loopback,
     Lan,
@@ -55,23 +55,23 @@ pub enum Bind {
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct Auth {
-    pub token: Option<SecretRef>,
+pub(crate) struct Auth {
+    pub(crate) token: Option<SecretRef>,
 }
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct Agents {
-    pub defaults: AgentDefaults,
-    pub entries: BTreeMap<String, AgentEntry>,
+pub(crate) struct Agents {
+    pub(crate) defaults: AgentDefaults,
+    pub(crate) entries: BTreeMap<String, AgentEntry>,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct AgentDefaults {
-    pub model: Option<ModelChoice>,
-    pub temperature: f64,
-    pub bootstrap_max_chars: u32,
+pub(crate) struct AgentDefaults {
+    pub(crate) model: Option<ModelChoice>,
+    pub(crate) temperature: f64,
+    pub(crate) bootstrap_max_chars: u32,
 }
 
 impl Default for AgentDefaults {
@@ -86,85 +86,85 @@ impl Default for AgentDefaults {
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct AgentEntry {
-    pub name: Option<String>,
-    pub model: Option<ModelChoice>,
+pub(crate) struct AgentEntry {
+    pub(crate) name: Option<String>,
+    pub(crate) model: Option<ModelChoice>,
 }
 
 /// A model by name, or with what follows when it fails.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub enum ModelChoice {
+pub(crate) enum ModelChoice {
     Name(String),
     Chain(ModelChain),
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ModelChain {
-    pub primary: String,
+pub(crate) struct ModelChain {
+    pub(crate) primary: String,
     #[serde(default)]
-    pub fallbacks: Vec<String>,
+    pub(crate) fallbacks: Vec<String>,
 }
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct Models {
-    pub providers: BTreeMap<String, Provider>,
+pub(crate) struct Models {
+    pub(crate) providers: BTreeMap<String, Provider>,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Provider {
-    pub base_url: String,
+pub(crate) struct Provider {
+    pub(crate) base_url: String,
     #[serde(default)]
-    pub api_key: Option<SecretRef>,
+    pub(crate) api_key: Option<SecretRef>,
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    pub(crate) headers: BTreeMap<String, String>,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Binding {
+pub(crate) struct Binding {
     #[schemars(with = "String")]
-    pub agent_id: AgentId,
+    pub(crate) agent_id: AgentId,
     #[serde(rename = "match")]
-    pub matches: Match,
+    pub(crate) matches: Match,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Match {
+pub(crate) enum Match {
     Channel { id: String },
     Everything {},
 }
 
-pub fn no_env(_: &str) -> Option<String> {
+pub(crate) fn no_env(_: &str) -> Option<String> {
     None
 }
 
 /// A state folder below a temporary one.
-pub fn state_in(root: &Path) -> StateDir {
+pub(crate) fn state_in(root: &Path) -> StateDir {
     let root = root.join("state").display().to_string();
     let env = move |name: &str| (name == "INSTAR_STATE_DIR").then(|| root.clone());
     StateDir::locate(None, &env as Env<'_>).unwrap()
 }
 
 /// A prepared state folder with this `instar.json`.
-pub fn state_with(root: &Path, config: &str) -> StateDir {
+pub(crate) fn state_with(root: &Path, config: &str) -> StateDir {
     let state = state_in(root);
     state.prepare().unwrap();
     write(state.config_file(), config);
     state
 }
 
-pub fn write(path: &Path, text: &str) -> PathBuf {
+pub(crate) fn write(path: &Path, text: &str) -> PathBuf {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
     path.to_owned()
 }
 
-pub fn mode(path: &Path) -> u32 {
+pub(crate) fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::MetadataExt;
     std::fs::symlink_metadata(path).unwrap().mode() & 0o7777
 }

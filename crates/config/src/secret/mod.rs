@@ -144,7 +144,7 @@ impl SecretStore {
         self.master.protect(&self.root, passphrase)
     }
 
-    fn from_environment(&self, name: &str) -> Result<Secret, String> {
+    fn read_variable(&self, name: &str) -> Result<Secret, String> {
         match (self.environment)(name) {
             Some(text) if !text.is_empty() => Ok(Secret::new(text)),
             Some(_) => Err(format!(
@@ -166,7 +166,7 @@ impl std::fmt::Debug for SecretStore {
 impl SecretSource for SecretStore {
     fn secret(&self, reference: &SecretRef) -> Result<Secret, String> {
         match reference.source {
-            SecretOrigin::Env => self.from_environment(&reference.id),
+            SecretOrigin::Env => self.read_variable(&reference.id),
             SecretOrigin::Store => self.get(&reference.id).map_err(|error| chain(&error)),
             SecretOrigin::File => {
                 from_file(&self.root, &reference.id).map_err(|error| chain(&error))

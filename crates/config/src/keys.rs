@@ -1,0 +1,136 @@
+//! Every key of a configuration type, for documentation and completion.
+
+use schemars::JsonSchema;
+use serde_json::Value;
+
+use crate::path::is_plain;
+use crate::schema::{Members, Schema, list};
+
+/// One key of a schema, for documentation and `config get`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyDoc {
+    /// `agents.entries.<id>.name` below a map, `bindings[].agentId` below a list.
+    pub path: String,
+    /// In words: `a whole number from 1 to 65535`.
+    pub kind: String,
+    pub default: Option<Value>,
+    pub docs: String,
+}
+
+/// Every key of a schema, in the order of the types, each container before what it holds.
+#[must_use]
+pub fn keys<T: JsonSchema>() -> Vec<KeyDoc> {
+    let schema = Schema::of::<T>();
+    let mut walk = Walk {
+        schema: &schema,
+        open: Vec::new(),
+        keys: Vec::new(),
+    };
+    walk.below(schema.root(), "", schema.root().get("default"));
+    walk.keys
+}
+
+/// The schema itself.
+#[must_use]
+pub fn schema<T: JsonSchema>() -> Value {
+    schemars::schema_for!(T).to_value()
+}
+
+struct Walk<'a> {
+    schema: &'a Schema,
+    /// The definitions that are being walked: a type within itself is named, not unrolled.
+    open: Vec<&'a str>,
+    keys: Vec<KeyDoc>,
+}
+
+impl<'a> Walk<'a> {
+    fn key(&mut self, schema: &'a Value, path: &str, inherited: Option<&'a Value>) {
+        let default = inherited.or_else(|| schema.get("default"));
+        self.keys.push(KeyDoc {
+            path: path.to_owned(),
+            kind: self.schema.describe(schema),
+            default: default.filter(|default| !default.is_null()).cloned(),
+            docs: self.docs(schema),
+        });
+        self.below(schema, path, default);
+    }
+
+    /// The keys inside a container, under every alternative of it.
+    fn below(&mut self, schema: &'a Value, path: &str, default: Option<&'a Value>) {
+        let resolved = self.schema.resolve(schema);
+        if resolved.is_secret() {
+            return;
+        }
+        if let Some(definition) = resolved.definition {
+            if self.open.contains(&definition) {
+                return;
+            }
+            self.open.push(definition);
+        }
+        let mut known = Members::default();
+        self.schema.members(resolved.schema, &mut known);
+        for (name, property) in &known.properties {
+            let step = if is_plain(name) {
+                (*name).to_owned()
+            } else {
+                format!("[{name:?}]")
+            };
+            let path = join(path, &step);
+            let inherited = default.and_then(|default| default.get(*name));
+            self.key(property, &path, inherited);
+        }
+        if let Some(rest) = known.rest {
+            self.inside(rest, &join(path, "<id>"));
+        }
+        if let Some(items) = resolved.schema.get("items") {
+            self.inside(items, &format!("{path}[]"));
+        }
+        for choice in self.schema.alternatives(resolved.schema) {
+            self.below(choice, path, default);
+        }
+        if resolved.definition.is_some() {
+            self.open.pop();
+        }
+    }
+
+    /// Entries of a map or list: told only if they have keys of their own.
+    fn inside(&mut self, schema: &'a Value, path: &str) {
+        let mut known = Members::default();
+        self.schema.gather(schema, &mut known);
+        if known.is_record && !self.schema.takes_secret(schema) {
+            self.below(schema, path, None);
+        }
+    }
+
+    /// The key's own words, or those of its type, and what each word of a choice means.
+    fn docs(&self, schema: &'a Value) -> String {
+        let text = |schema: &'a Value| schema.get("description").and_then(Value::as_str);
+        let resolved = self.schema.resolve(schema).schema;
+        let single = match self.schema.alternatives(schema).as_slice() {
+            [one] => self.schema.resolve(one).schema,
+            _ => resolved,
+        };
+        let own = text(schema)
+            .or_else(|| text(resolved))
+            .or_else(|| text(single));
+        let mut docs = own.unwrap_or_default().to_owned();
+        for choice in list(single, "oneOf") {
+            let word = choice.get("const").and_then(Value::as_str);
+            if let (Some(word), Some(meaning)) = (word, text(choice)) {
+                if !docs.is_empty() {
+                    docs.push('\n');
+                }
+                docs.push_str(&format!("`{word}`: {meaning}"));
+            }
+        }
+        docs
+    }
+}
+
+fn join(path: &str, step: &str) -> String {
+    if path.is_empty() || step.starts_with('[') {
+        format!("{path}{step}")
+    } else {
+        format!("{path}.{step}")
+    }
+}
