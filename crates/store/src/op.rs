@@ -1,0 +1,215 @@
+//! What is written and read: the changes, the rows and the filters. Plain data.
+
+use instar_protocol::event::Event;
+use instar_protocol::message::{Entry, Inbound, InboxState, Outbox, OutboxState};
+use instar_protocol::tool::ToolCall;
+use instar_protocol::{
+    AgentId, EntryId, EventId, InboundId, ObjectHash, OutboxId, ReleaseId, RunId, SessionId,
+    SessionKey, Timestamp,
+};
+
+/// One change. A batch of them is applied whole or not at all.
+#[derive(Debug, Clone)]
+pub enum Op {
+    /// Points the key at a new session (the earlier one stays stored).
+    PutSession(SessionRow),
+    /// Changes the mutable fields of a session.
+    PatchSession {
+        id: SessionId,
+        patch: SessionPatch,
+    },
+    /// Marks a session deleted; undone by `RestoreSession` until maintenance removes it.
+    DeleteSession {
+        id: SessionId,
+        at: Timestamp,
+    },
+    RestoreSession {
+        id: SessionId,
+    },
+    /// Adds an entry and counts it; the session's leaf moves by `PatchSession` alone.
+    AppendEntry(Entry),
+    AppendEvent(Event),
+    SettleInbound {
+        id: InboundId,
+        run: Option<RunId>,
+        state: InboxState,
+        at: Timestamp,
+    },
+    PutOutbox(Outbox),
+    SettleOutbox {
+        id: OutboxId,
+        state: OutboxState,
+        at: Timestamp,
+    },
+    /// The intent of a call that leaves traces; written before the call runs.
+    BeginEffect {
+        run: RunId,
+        session: SessionId,
+        call: ToolCall,
+        at: Timestamp,
+    },
+    /// The outcome of such a call.
+    EndEffect {
+        run: RunId,
+        call_id: String,
+        outcome: EffectOutcome,
+        at: Timestamp,
+    },
+    /// Moves an alias and appends to its history.
+    MoveAlias {
+        alias: String,
+        to: ReleaseId,
+        reason: String,
+        by: String,
+        at: Timestamp,
+    },
+    PutRelease {
+        id: ReleaseId,
+        object: ObjectHash,
+        at: Timestamp,
+    },
+    /// Adds to the spending of a day, for budgets and the usage page.
+    AddSpend(Spend),
+    PutWebSession(WebSession),
+    DropWebSession {
+        digest: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EffectOutcome {
+    Done,
+    Failed,
+    Uncertain,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionRow {
+    pub id: SessionId,
+    pub key: SessionKey,
+    pub agent: AgentId,
+    pub title: Option<String>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// The entry that the next one hangs under.
+    pub leaf: Option<EntryId>,
+    pub model: Option<String>,
+    pub deleted_at: Option<Timestamp>,
+    pub entries: u64,
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    pub cost_micros: u64,
+}
+
+/// `Some` fields are written, `None` fields stay.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SessionPatch {
+    pub title: Option<String>,
+    pub leaf: Option<EntryId>,
+    pub model: Option<Option<String>>,
+    pub updated_at: Option<Timestamp>,
+    /// Added to the counters.
+    pub add_input_tokens: u64,
+    pub add_output_tokens: u64,
+    pub add_cost_micros: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spend {
+    /// Local calendar day, `2026-11-21`.
+    pub day: String,
+    pub agent: AgentId,
+    pub model: String,
+    pub session: SessionId,
+    pub calls: u64,
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    pub cost_micros: u64,
+}
+
+/// A browser session, known by the digest of its cookie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebSession {
+    pub digest: String,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub via: String,
+}
+
+/// What became of an inbound message at the door of the store.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Accepted {
+    /// Stored; durable by the time this is returned.
+    Fresh,
+    /// The same idempotency key was accepted before, for this message.
+    Duplicate {
+        id: InboundId,
+        state: InboxState,
+        run: Option<RunId>,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub struct StoredInbound {
+    pub inbound: Inbound,
+    pub state: InboxState,
+    pub run: Option<RunId>,
+}
+
+#[derive(Debug, Clone)]
+pub struct OpenEffect {
+    pub run: RunId,
+    pub session: SessionId,
+    pub call: ToolCall,
+    pub at: Timestamp,
+}
+
+/// What a restart has to settle.
+#[derive(Debug, Default)]
+pub struct Unfinished {
+    pub inbox: Vec<StoredInbound>,
+    pub effects: Vec<OpenEffect>,
+    pub outbox: Vec<Outbox>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct SessionFilter {
+    pub agent: Option<AgentId>,
+    pub search: Option<String>,
+    pub deleted: bool,
+    pub limit: usize,
+    pub before: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    pub after: Option<EventId>,
+    pub kind: Option<String>,
+    pub session: Option<SessionId>,
+    pub limit: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct AliasMove {
+    pub alias: String,
+    pub from: Option<ReleaseId>,
+    pub to: ReleaseId,
+    pub reason: String,
+    pub by: String,
+    pub at: Timestamp,
+}
+
+#[derive(Debug, Clone)]
+pub struct StoredRelease {
+    pub id: ReleaseId,
+    pub object: ObjectHash,
+    pub at: Timestamp,
+}
+
+/// How long things stay.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    pub deleted_sessions_days: u32,
+    /// Events, and settled inbox, outbox and effect rows.
+    pub events_days: u32,
+}

@@ -1,0 +1,336 @@
+//! The handle that everybody else holds.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use instar_protocol::event::Event;
+use instar_protocol::message::{Entry, Inbound, Outbox};
+use instar_protocol::{
+    EntryId, InboundId, ObjectHash, ReleaseId, RunId, SessionId, SessionKey, Timestamp,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
+
+use crate::error::{OpenError, StoreError};
+use crate::objects::Objects;
+use crate::op::{
+    Accepted, AliasMove, EventFilter, Op, Retention, SessionFilter, SessionRow, Spend,
+    StoredInbound, StoredRelease, Unfinished, WebSession,
+};
+use crate::open::Options;
+use crate::pool::Pool;
+use crate::read;
+use crate::writer::{self, Job, QUEUE_MAX, Shared, Work, WriteProblem};
+
+/// How long a write waits for a place in the queue before it is refused.
+const PLACE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Objects that are written or read at the same time.
+const OBJECTS_AT_ONCE: usize = 4;
+
+/// The open store. Cheap to clone; the writer thread ends when the last clone is dropped or
+/// [`Store::close`] was called.
+///
+/// # Cancellation
+/// Dropping the future of a write does not undo it: once handed to the writer it is committed
+/// whole or refused whole, whether or not somebody listens. Who needs to know must await it.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: PathBuf,
+    jobs: SyncSender<Job>,
+    places: Arc<Semaphore>,
+    closed: AtomicBool,
+    shared: Arc<Shared>,
+    pool: Arc<Pool>,
+    objects: Arc<Objects>,
+    object_places: Arc<Semaphore>,
+}
+
+/// What the writer has done since the store was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Transactions, each with one flush.
+    pub commits: u64,
+    /// Batches in them; more than commits when batches shared a flush.
+    pub batches: u64,
+    /// Time spent in committing, flushes included.
+    pub flush_nanos: u64,
+    /// Copies of the write-ahead log into the file.
+    pub checkpoints: u64,
+    /// Writes that wait at present, in the queue or in the group being committed.
+    pub waiting: usize,
+}
+
+impl Store {
+    /// Opens (or makes) the store below `state`, migrates it, and starts the writer.
+    pub fn open(state: &Path, options: Options) -> Result<Self, OpenError> {
+        let shared = Arc::new(Shared::default());
+        let jobs = writer::start(state, &options, Arc::clone(&shared))?;
+        let objects = Objects::new(state);
+        if let Err(error) = objects.sweep() {
+            tracing::warn!(%error, "half-written objects could not be removed");
+        }
+        Ok(Self {
+            inner: Arc::new(Inner {
+                state: state.to_owned(),
+                jobs,
+                places: Arc::new(Semaphore::new(QUEUE_MAX)),
+                closed: AtomicBool::new(false),
+                shared,
+                pool: Arc::new(Pool::new(state, options.readers)),
+                objects: Arc::new(objects),
+                object_places: Arc::new(Semaphore::new(OBJECTS_AT_ONCE)),
+            }),
+        })
+    }
+
+    /// The state folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.inner.state
+    }
+
+    /// Why writes fail at present; `None` when the last one that touched the disk went well.
+    #[must_use]
+    pub fn health(&self) -> Option<WriteProblem> {
+        self.inner.shared.problem()
+    }
+
+    /// Counters for metrics and benches.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let shared = &self.inner.shared;
+        Stats {
+            commits: shared.commits.load(Ordering::Relaxed),
+            batches: shared.batches.load(Ordering::Relaxed),
+            flush_nanos: shared.flush_nanos.load(Ordering::Relaxed),
+            checkpoints: shared.checkpoints.load(Ordering::Relaxed),
+            waiting: QUEUE_MAX.saturating_sub(self.inner.places.available_permits()),
+        }
+    }
+
+    /// Stores an inbound message with its event. Durable when this returns.
+    ///
+    /// A message whose idempotency key was seen before under its session key is not stored again,
+    /// nor is its event.
+    pub async fn accept(&self, inbound: &Inbound, event: Event) -> Result<Accepted, StoreError> {
+        let inbound = Box::new(inbound.clone());
+        self.ask(|reply| Work::Accept(inbound, Box::new(event), reply))
+            .await
+    }
+
+    /// Applies a batch atomically. Durable when this returns.
+    ///
+    /// Not undone by dropping the future; see [`Store`].
+    pub async fn commit(&self, ops: Vec<Op>) -> Result<(), StoreError> {
+        if ops.is_empty() {
+            return Ok(());
+        }
+        self.ask(|reply| Work::Commit(ops, reply)).await
+    }
+
+    /// Hands over a batch that may wait for the next group commit. Lost by a crash before that.
+    pub fn enqueue(&self, ops: Vec<Op>) -> Result<(), StoreError> {
+        let place = Arc::clone(&self.inner.places)
+            .try_acquire_owned()
+            .map_err(|refused| match refused {
+                TryAcquireError::NoPermits => StoreError::Busy,
+                TryAcquireError::Closed => StoreError::Closed,
+            })?;
+        self.hand_over(Work::Lazy(ops), Some(place))
+    }
+
+    /// Flushes everything and stops the writer. Writes and reads after it are refused.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        if self.inner.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.inner.places.close();
+        self.inner.pool.close();
+        let (reply, answer) = oneshot::channel();
+        self.hand_over(Work::Close(reply), None)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// The session that a key points at now, unless it was deleted.
+    pub async fn session_by_key(&self, key: &SessionKey) -> Result<Option<SessionRow>, StoreError> {
+        let key = key.clone();
+        self.read(move |sql| read::session_by_key(sql, &key)).await
+    }
+
+    pub async fn session(&self, id: &SessionId) -> Result<Option<SessionRow>, StoreError> {
+        let id = id.clone();
+        self.read(move |sql| read::session(sql, &id)).await
+    }
+
+    /// The session changed last comes first.
+    pub async fn sessions(&self, filter: SessionFilter) -> Result<Vec<SessionRow>, StoreError> {
+        self.read(move |sql| read::sessions(sql, &filter)).await
+    }
+
+    /// Sessions that are not deleted.
+    pub async fn session_count(&self) -> Result<u64, StoreError> {
+        self.read(read::session_count).await
+    }
+
+    /// The path from the leaf towards the root, newest first, at most `limit` entries; it stops
+    /// after a `Reset` entry. `from` is the leaf when `None`.
+    pub async fn branch(
+        &self,
+        session: &SessionId,
+        from: Option<EntryId>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let session = session.clone();
+        self.read(move |sql| read::branch(sql, &session, from, limit))
+            .await
+    }
+
+    /// All entries of a session in the order they were stored, all branches, paged by that order.
+    pub async fn entries(
+        &self,
+        session: &SessionId,
+        after: Option<EntryId>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let session = session.clone();
+        self.read(move |sql| read::entries(sql, &session, after.as_ref(), limit))
+            .await
+    }
+
+    /// Pending messages, effects without outcome, replies not known to be delivered.
+    pub async fn unfinished(&self) -> Result<Unfinished, StoreError> {
+        self.read(read::unfinished).await
+    }
+
+    pub async fn inbound(&self, id: &InboundId) -> Result<Option<StoredInbound>, StoreError> {
+        let id = id.clone();
+        self.read(move |sql| read::inbound(sql, &id)).await
+    }
+
+    pub async fn entries_of_run(&self, run: &RunId) -> Result<Vec<Entry>, StoreError> {
+        let run = run.clone();
+        self.read(move |sql| read::entries_of_run(sql, &run)).await
+    }
+
+    pub async fn outbox_of_run(&self, run: &RunId) -> Result<Vec<Outbox>, StoreError> {
+        let run = run.clone();
+        self.read(move |sql| read::outbox_of_run(sql, &run)).await
+    }
+
+    /// Replies whose delivery is not known, newest first.
+    pub async fn uncertain(&self, limit: usize) -> Result<Vec<Outbox>, StoreError> {
+        self.read(move |sql| read::uncertain(sql, limit)).await
+    }
+
+    /// Newest first without `after`, oldest first behind it; in the order they were stored, so
+    /// that who follows the log misses nothing that was committed late.
+    pub async fn events(&self, filter: EventFilter) -> Result<Vec<Event>, StoreError> {
+        self.read(move |sql| read::events(sql, &filter)).await
+    }
+
+    pub async fn alias(&self, alias: &str) -> Result<Option<ReleaseId>, StoreError> {
+        let alias = alias.to_owned();
+        self.read(move |sql| read::alias(sql, &alias)).await
+    }
+
+    /// The moves of one alias, or of all; the newest first.
+    pub async fn alias_log(
+        &self,
+        alias: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<AliasMove>, StoreError> {
+        let alias = alias.map(str::to_owned);
+        self.read(move |sql| read::alias_log(sql, alias.as_deref(), limit))
+            .await
+    }
+
+    /// The newest first.
+    pub async fn releases(&self) -> Result<Vec<StoredRelease>, StoreError> {
+        self.read(read::releases).await
+    }
+
+    /// Spending of the days `from..=to`, summed per day, agent and model; the session is empty.
+    pub async fn spend(&self, from: &str, to: &str) -> Result<Vec<Spend>, StoreError> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        self.read(move |sql| read::spend(sql, &from, &to)).await
+    }
+
+    pub async fn web_session(&self, digest: &str) -> Result<Option<WebSession>, StoreError> {
+        let digest = digest.to_owned();
+        self.read(move |sql| read::web_session(sql, &digest)).await
+    }
+
+    /// Removes what retention says: deleted sessions, old events and settled rows, spent web
+    /// sessions. Bounded work per call; returns the rows removed, so call again until it is zero.
+    pub async fn maintain(&self, now: Timestamp, keep: Retention) -> Result<u64, StoreError> {
+        self.ask(|reply| Work::Maintain(now, keep, reply)).await
+    }
+
+    /// Stores bytes under their SHA-256; an object that exists is left alone. Durable when this
+    /// returns.
+    pub async fn put_object(&self, bytes: Vec<u8>) -> Result<ObjectHash, StoreError> {
+        self.with_objects(move |objects| objects.put(&bytes)).await
+    }
+
+    /// Reads an object and checks its hash.
+    pub async fn object(&self, hash: &ObjectHash) -> Result<Vec<u8>, StoreError> {
+        let hash = hash.clone();
+        self.with_objects(move |objects| objects.get(&hash)).await
+    }
+
+    /// Hands work to the writer and waits for the group commit that holds it.
+    async fn ask<T>(
+        &self,
+        work: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Work,
+    ) -> Result<T, StoreError> {
+        let waiting = Arc::clone(&self.inner.places).acquire_owned();
+        let place = tokio::time::timeout(PLACE_WAIT_MAX, waiting)
+            .await
+            .map_err(|_| StoreError::Busy)?
+            .map_err(|_| StoreError::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        self.hand_over(work(reply), Some(place))?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    fn hand_over(&self, work: Work, place: Option<OwnedSemaphorePermit>) -> Result<(), StoreError> {
+        // Who holds a place finds room; there is one more for the request to close.
+        self.inner
+            .jobs
+            .try_send(Job { work, place })
+            .map_err(|_| StoreError::Closed)
+    }
+
+    async fn read<T, F>(&self, body: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.inner.pool.read(body).await
+    }
+
+    async fn with_objects<T, F>(&self, body: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Objects) -> Result<T, StoreError> + Send + 'static,
+    {
+        let objects = Arc::clone(&self.inner.objects);
+        let place = Arc::clone(&self.inner.object_places)
+            .acquire_owned()
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        tokio::task::spawn_blocking(move || {
+            let _place = place;
+            body(&objects)
+        })
+        .await
+        .map_err(|_| StoreError::Closed)?
+    }
+}
