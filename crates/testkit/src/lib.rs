@@ -1,1 +1,15 @@
-//! testkit
+//! What tests and benches drive the house with: a scripted model behind real HTTP, a clock that
+//! stands still, and seeded randomness. For development only; no shipped crate uses it.
+//!
+//! [`ScriptedServer`] speaks the four wire formats on their vendors' paths, checks requests as the
+//! vendors document them, and plays a [`Script`](instar_demo::Script) with its faults.
+
+mod server;
+mod wire;
+
+mod clock;
+mod seed;
+
+pub use clock::ManualClock;
+pub use seed::Seeded;
+pub use server::{Recorded, ScriptedServer, ServerOptions, StartError};
