@@ -17,11 +17,11 @@ pub struct Schema(Shape);
 #[derive(Clone, Debug, PartialEq)]
 enum Shape {
     Object {
-        fields: BTreeMap<String, Shape>,
+        fields: BTreeMap<String, Self>,
         required: BTreeSet<String>,
     },
     Array {
-        items: Box<Shape>,
+        items: Box<Self>,
         max: Option<u64>,
     },
     Text {
@@ -269,7 +269,7 @@ fn check_text(
     }
 }
 
-fn check_range<T: PartialOrd + std::fmt::Display>(
+fn check_range<T: PartialOrd + Copy + std::fmt::Display>(
     value: T,
     min: Option<T>,
     max: Option<T>,

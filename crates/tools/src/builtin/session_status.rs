@@ -24,7 +24,7 @@ impl SessionStatus {
                 "session_status",
                 "Shows the state of this conversation: model, number of entries, tokens and cost \
                  so far, and the present time.",
-                json!({}),
+                &json!({}),
                 &[],
             ),
         }

@@ -26,7 +26,7 @@ impl SessionsList {
             spec: spec(
                 "sessions_list",
                 "Lists your conversations, newest first: key, title, time of the last change.",
-                json!({
+                &json!({
                     "limit": {
                         "type": "integer",
                         "minimum": 1,
