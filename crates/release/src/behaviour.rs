@@ -1,0 +1,82 @@
+//! The behaviour: the value that decides how agents act.
+
+use instar_policy::{Authority, canonical};
+use instar_protocol::ReleaseId;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+use crate::error::ReleaseError;
+
+/// The files that a prompt is made of; a behaviour holds no others.
+pub const PROMPT_FILES: [&str; 8] = [
+    "AGENTS.md",
+    "SOUL.md",
+    "IDENTITY.md",
+    "USER.md",
+    "TOOLS.md",
+    "HEARTBEAT.md",
+    "BOOTSTRAP.md",
+    "MEMORY.md",
+];
+
+/// Everything that decides how agents act: no code, no secrets, no user data.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Behaviour {
+    pub agents: BTreeMap<String, AgentBehaviour>,
+    pub authority: Authority,
+}
+
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentBehaviour {
+    /// Identity files by name, already cut to their limits.
+    pub prompt: BTreeMap<String, PromptFile>,
+    pub route: Route,
+    pub limits: Limits,
+    /// Seams: empty until their rooms are built.
+    pub skills: Vec<Value>,
+    pub mitigations: Vec<Value>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PromptFile {
+    pub text: String,
+    /// Characters of the file that did not fit.
+    pub cut_chars: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    pub primary: String,
+    pub fallbacks: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub model_calls_max: u32,
+    pub tool_calls_max: u32,
+    pub timeout_seconds: u32,
+    pub output_tokens_max: u32,
+}
+
+impl Behaviour {
+    /// The canonical form, whose SHA-256 is the release's id.
+    pub fn canonical(&self) -> Result<String, ReleaseError> {
+        canonical::of(self).map_err(ReleaseError::canonical)
+    }
+
+    /// The id of the release that this behaviour is, stored or not.
+    pub fn id(&self) -> Result<ReleaseId, ReleaseError> {
+        Ok(id_of(self.canonical()?.as_bytes()))
+    }
+}
+
+/// The id that a behaviour in canonical form has.
+pub(crate) fn id_of(canonical_bytes: &[u8]) -> ReleaseId {
+    ReleaseId::from_hex(canonical::sha256(canonical_bytes))
+}

@@ -1,0 +1,130 @@
+//! The static checks: what a behaviour must be before it is stored, let alone served.
+
+use instar_protocol::model::ModelRef;
+use instar_protocol::redact::{self, log_field};
+use instar_protocol::{AgentId, session::MAIN_AGENT};
+
+use crate::behaviour::{AgentBehaviour, Behaviour, PROMPT_FILES, Route};
+use crate::error::ReleaseError;
+
+/// The most agents of one behaviour.
+pub const AGENTS_MAX: usize = 64;
+/// The most characters of one prompt file.
+pub const PROMPT_CHARS_MAX: usize = 20_000;
+/// The most characters of an agent's prompt files together.
+pub const PROMPTS_CHARS_MAX: usize = 60_000;
+/// The most fallbacks of a route.
+pub const FALLBACKS_MAX: usize = 16;
+/// The most bytes of a behaviour in canonical form.
+pub const BEHAVIOUR_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Checks a behaviour; the error names the place and never shows a secret that it found.
+pub fn check(behaviour: &Behaviour) -> Result<(), ReleaseError> {
+    let agents = behaviour.agents.len();
+    if !(1..=AGENTS_MAX).contains(&agents) {
+        return Err(failed(
+            "agents",
+            format!("there are {agents} agents, not 1 to {AGENTS_MAX}, for example {MAIN_AGENT}"),
+        ));
+    }
+    for (name, agent) in &behaviour.agents {
+        AgentId::parse(name).map_err(|err| failed("agents", err.to_string()))?;
+        prompt(name, agent)?;
+        route(name, &agent.route)?;
+        if !agent.skills.is_empty() || !agent.mitigations.is_empty() {
+            return Err(failed(
+                "known-parts",
+                format!("agents.{name} has skills or mitigations, which this version cannot check"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Checks the size of a behaviour in canonical form.
+pub(crate) fn size(canonical: &str) -> Result<(), ReleaseError> {
+    if canonical.len() <= BEHAVIOUR_BYTES_MAX {
+        return Ok(());
+    }
+    Err(failed(
+        "size",
+        format!(
+            "the behaviour has {} bytes, more than {BEHAVIOUR_BYTES_MAX}",
+            canonical.len()
+        ),
+    ))
+}
+
+fn prompt(agent: &str, behaviour: &AgentBehaviour) -> Result<(), ReleaseError> {
+    let mut total = 0;
+    for (file, of) in &behaviour.prompt {
+        if !PROMPT_FILES.contains(&file.as_str()) {
+            return Err(failed(
+                "file-names",
+                format!(
+                    "agents.{agent}.prompt has the unknown file {}",
+                    log_field(file)
+                ),
+            ));
+        }
+        let chars = of.text.chars().count();
+        total += chars;
+        if chars > PROMPT_CHARS_MAX {
+            return Err(failed(
+                "size",
+                format!("{file} of {agent} has {chars} characters, more than {PROMPT_CHARS_MAX}"),
+            ));
+        }
+        if let Some(found) = redact::find_secret(&of.text) {
+            return Err(failed(
+                "secrets",
+                format!(
+                    "{file} of {agent} has {} in line {}; take it out and store it with \
+                     `instar secrets set NAME`",
+                    found.what, found.line
+                ),
+            ));
+        }
+    }
+    if total > PROMPTS_CHARS_MAX {
+        return Err(failed(
+            "size",
+            format!(
+                "the prompt files of {agent} have {total} characters together, more than \
+                 {PROMPTS_CHARS_MAX}"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn route(agent: &str, route: &Route) -> Result<(), ReleaseError> {
+    if route.primary.is_empty() {
+        return Err(failed(
+            "route",
+            format!("agents.{agent}.route names no model; set one with `instar models set`"),
+        ));
+    }
+    if route.fallbacks.len() > FALLBACKS_MAX {
+        return Err(failed(
+            "route",
+            format!("agents.{agent}.route has more than {FALLBACKS_MAX} fallbacks"),
+        ));
+    }
+    for model in std::iter::once(&route.primary).chain(&route.fallbacks) {
+        if ModelRef::parse(model).is_none() {
+            return Err(failed(
+                "route",
+                format!(
+                    "agents.{agent}.route has {}, which is not provider/model",
+                    log_field(model)
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn failed(check: &'static str, why: String) -> ReleaseError {
+    ReleaseError::Static { check, why }
+}

@@ -1,0 +1,127 @@
+//! A readable difference between two behaviours.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use similar::{Algorithm, TextDiff};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::behaviour::{Behaviour, PromptFile};
+
+/// After this time a text diff may be longer than need be, but is still right.
+const TEXT_DIFF_PATIENCE: Duration = Duration::from_millis(200);
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Change {
+    /// Where, for example `agents.main.route.primary`.
+    pub path: String,
+    /// `None` if it is new. A prompt file is shown by its size here, and by `text`.
+    pub before: Option<Value>,
+    /// `None` if it is gone.
+    pub after: Option<Value>,
+    /// Unified diff, for prompt texts.
+    pub text: Option<String>,
+}
+
+/// The difference between two behaviours: one entry per changed path, prompts as text diff.
+#[must_use]
+pub fn diff(old: &Behaviour, new: &Behaviour) -> Vec<Change> {
+    let mut changes = Vec::new();
+    values(
+        "",
+        Some(&without_prompts(old)),
+        Some(&without_prompts(new)),
+        &mut changes,
+    );
+    prompts(old, new, &mut changes);
+    changes.sort_by(|one, two| one.path.cmp(&two.path));
+    changes
+}
+
+fn prompts(old: &Behaviour, new: &Behaviour, changes: &mut Vec<Change>) {
+    let names = |behaviour: &Behaviour| -> BTreeSet<(String, String)> {
+        let agents = behaviour.agents.iter();
+        agents
+            .flat_map(|(agent, of)| of.prompt.keys().map(|file| (agent.clone(), file.clone())))
+            .collect()
+    };
+    for (agent, file) in names(old).union(&names(new)) {
+        let of = |behaviour: &Behaviour| -> Option<PromptFile> {
+            behaviour.agents.get(agent)?.prompt.get(file).cloned()
+        };
+        let (before, after) = (of(old), of(new));
+        if before == after {
+            continue;
+        }
+        let text = |of: &Option<PromptFile>| of.as_ref().map_or("", |of| &of.text).to_owned();
+        changes.push(Change {
+            path: format!("agents.{agent}.prompt.{file}"),
+            text: unified(file, &text(&before), &text(&after)),
+            before: before.as_ref().map(size),
+            after: after.as_ref().map(size),
+        });
+    }
+}
+
+fn size(file: &PromptFile) -> Value {
+    json!({ "chars": file.text.chars().count(), "cut_chars": file.cut_chars })
+}
+
+fn unified(file: &str, before: &str, after: &str) -> Option<String> {
+    if before == after {
+        return None;
+    }
+    let diff = TextDiff::configure()
+        .algorithm(Algorithm::Myers)
+        .timeout(TEXT_DIFF_PATIENCE)
+        .diff_lines(before, after);
+    Some(
+        diff.unified_diff()
+            .context_radius(3)
+            .header(file, file)
+            .to_string(),
+    )
+}
+
+/// Everything but the prompt texts, as plain JSON.
+fn without_prompts(behaviour: &Behaviour) -> Value {
+    let agents: serde_json::Map<String, Value> = behaviour
+        .agents
+        .iter()
+        .map(|(name, agent)| {
+            let rest = json!({
+                "limits": agent.limits,
+                "mitigations": agent.mitigations,
+                "route": agent.route,
+                "skills": agent.skills,
+            });
+            (name.clone(), rest)
+        })
+        .collect();
+    json!({ "agents": agents, "authority": behaviour.authority })
+}
+
+/// Goes down objects as long as both sides have one, and notes what differs below.
+fn values(path: &str, old: Option<&Value>, new: Option<&Value>, changes: &mut Vec<Change>) {
+    if old == new {
+        return;
+    }
+    if let (Some(Value::Object(old)), Some(Value::Object(new))) = (old, new) {
+        let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        for key in keys {
+            let path = if path.is_empty() {
+                key.clone()
+            } else {
+                format!("{path}.{key}")
+            };
+            values(&path, old.get(key), new.get(key), changes);
+        }
+        return;
+    }
+    changes.push(Change {
+        path: path.to_owned(),
+        before: old.cloned(),
+        after: new.cloned(),
+        text: None,
+    });
+}

@@ -1,0 +1,303 @@
+//! The releases of a state folder, the alias that says which one is stable, and who is served what.
+
+use instar_policy::canonical as policy_canonical;
+use instar_protocol::event::{Arm, Event, EventKind};
+use instar_protocol::redact::redact;
+use instar_protocol::{AgentId, EventId, Label, ReleaseId, SessionId, Timestamp};
+use instar_store::{AliasMove, Op, Store, StoredRelease};
+use serde_json::Value;
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::Mutex;
+
+use crate::behaviour::{Behaviour, id_of};
+use crate::check;
+use crate::error::ReleaseError;
+use crate::name::Name;
+use crate::record::{self, Manifest, Release};
+
+/// The alias of the release that everyone is served.
+pub const STABLE: &str = "stable";
+
+/// The most releases, or moves of an alias, that one call returns.
+pub const LIST_MAX: usize = 100;
+
+/// The most characters of a reason or a proposer.
+const REASON_CHARS_MAX: usize = 300;
+
+/// The most candidates that an ambiguous name is answered with.
+const CANDIDATES_MAX: usize = 8;
+
+/// Who a release is resolved for.
+#[derive(Clone, Debug)]
+pub struct Cohort {
+    pub session: SessionId,
+}
+
+/// The answer of `resolve`.
+#[derive(Clone, Debug)]
+pub struct Served {
+    pub release: Arc<Release>,
+    pub arm: Arm,
+}
+
+/// The releases of this state folder and the one that is stable. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Releases {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: Store,
+    /// What the alias points at. Written only behind `adopting`, after the alias is durable.
+    stable: RwLock<Option<Arc<Release>>>,
+    /// One adoption at a time: each names the one before it as its parent.
+    adopting: Mutex<()>,
+}
+
+impl Releases {
+    /// Loads the stable release from its alias; there is none on a fresh state.
+    ///
+    /// Reads the objects of that one release only, however many are stored.
+    pub async fn open(store: Store) -> Result<Self, ReleaseError> {
+        let stable = match store.alias(STABLE).await? {
+            Some(id) => Some(Arc::new(
+                record::load(&store, &find(&store, &id).await?).await?,
+            )),
+            None => None,
+        };
+        Ok(Self {
+            shared: Arc::new(Shared {
+                store,
+                stable: RwLock::new(stable),
+                adopting: Mutex::new(()),
+            }),
+        })
+    }
+
+    /// Makes the behaviour the stable release if it is not already: static checks, objects, then
+    /// row, alias and event in one batch. Returns the id and whether the alias moved.
+    ///
+    /// A crash before the batch leaves objects that nothing names; after it the alias holds. If
+    /// the caller drops the future in between, the next call brings what is served up to date.
+    pub async fn adopt(
+        &self,
+        behaviour: Behaviour,
+        proposer: &str,
+        reason: &str,
+        now: Timestamp,
+        random: [u8; 10],
+    ) -> Result<(ReleaseId, bool), ReleaseError> {
+        check::check(&behaviour)?;
+        let canonical = behaviour.canonical()?;
+        check::size(&canonical)?;
+        let id = id_of(canonical.as_bytes());
+        let store = &self.shared.store;
+
+        let _one_at_a_time = self.shared.adopting.lock().await;
+        let current = store.alias(STABLE).await?;
+        if current.as_ref() == Some(&id) {
+            if self.stable().is_none_or(|served| served.id != id) {
+                self.serve(record::load(store, &find(store, &id).await?).await?);
+            }
+            return Ok((id, false));
+        }
+
+        let (proposer, reason) = (bounded(proposer), bounded(reason));
+        let mut ops = Vec::new();
+        let release = match lookup(store, &id).await? {
+            Some(stored) => record::load(store, &stored).await?,
+            None => {
+                let manifest = Manifest {
+                    id: id.clone(),
+                    authority: behaviour
+                        .authority
+                        .hash()
+                        .map_err(ReleaseError::canonical)?,
+                    parents: current.iter().cloned().collect(),
+                    proposer: proposer.clone(),
+                    reason: reason.clone(),
+                    made_at: now,
+                    code_version: env!("CARGO_PKG_VERSION").to_owned(),
+                };
+                let object = record::put(store, &manifest, canonical).await?;
+                ops.push(Op::PutRelease {
+                    id: id.clone(),
+                    object,
+                    at: now,
+                });
+                Release::of(manifest, behaviour)
+            }
+        };
+        ops.extend(moving(current, &id, proposer, reason, now, random));
+        store.commit(ops).await?;
+        self.serve(release);
+        Ok((id, true))
+    }
+
+    /// The release that serves this agent and cohort. Cheap: one pointer read.
+    ///
+    /// Every cohort is served the stable release; rollouts tell cohorts apart here.
+    #[must_use]
+    pub fn resolve(&self, agent: &AgentId, _cohort: &Cohort) -> Option<Served> {
+        let release = self.stable()?;
+        release
+            .behaviour
+            .agents
+            .contains_key(agent.as_str())
+            .then_some(Served {
+                release,
+                arm: Arm::Stable,
+            })
+    }
+
+    /// The stable release, if there is one yet.
+    #[must_use]
+    pub fn stable(&self) -> Option<Arc<Release>> {
+        self.shared
+            .stable
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The newest releases, newest first, at most [`LIST_MAX`].
+    pub async fn list(&self) -> Result<Vec<Release>, ReleaseError> {
+        let mut releases = Vec::new();
+        for stored in self.newest(LIST_MAX).await? {
+            releases.push(record::load(&self.shared.store, &stored).await?);
+        }
+        Ok(releases)
+    }
+
+    /// The newest releases without their behaviours, newest first, at most [`LIST_MAX`].
+    pub async fn manifests(&self, limit: usize) -> Result<Vec<Manifest>, ReleaseError> {
+        let mut manifests = Vec::new();
+        for stored in self.newest(limit.min(LIST_MAX)).await? {
+            manifests.push(record::manifest(&self.shared.store, &stored).await?);
+        }
+        Ok(manifests)
+    }
+
+    /// By full id, unique prefix, alias name, or alias name some moves back (`stable~1`).
+    pub async fn get(&self, name: &str) -> Result<Release, ReleaseError> {
+        let unknown = || ReleaseError::Unknown(bounded(name));
+        let store = &self.shared.store;
+        let stored = match Name::parse(name).ok_or_else(unknown)? {
+            Name::Prefix(prefix) => self.by_prefix(&prefix).await?,
+            Name::Alias { alias, back: 0 } => {
+                let id = store.alias(&alias).await?.ok_or_else(unknown)?;
+                find(store, &id).await?
+            }
+            Name::Alias { alias, back } => {
+                let moves = store.alias_log(Some(&alias), back + 1).await?;
+                let step = moves.get(back).ok_or_else(unknown)?;
+                find(store, &step.to).await?
+            }
+        };
+        record::load(store, &stored).await
+    }
+
+    /// The moves of an alias (of all when `None`), newest first, at most [`LIST_MAX`].
+    pub async fn log(
+        &self,
+        alias: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<AliasMove>, ReleaseError> {
+        let store = &self.shared.store;
+        Ok(store.alias_log(alias, limit.min(LIST_MAX)).await?)
+    }
+
+    fn serve(&self, release: Release) {
+        *self
+            .shared
+            .stable
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(release));
+    }
+
+    async fn newest(&self, limit: usize) -> Result<Vec<StoredRelease>, ReleaseError> {
+        let mut stored = self.shared.store.releases().await?;
+        stored.sort_by(|one, two| two.at.cmp(&one.at).then_with(|| one.id.cmp(&two.id)));
+        stored.truncate(limit);
+        Ok(stored)
+    }
+
+    async fn by_prefix(&self, prefix: &str) -> Result<StoredRelease, ReleaseError> {
+        let mut fitting: Vec<StoredRelease> = self.shared.store.releases().await?;
+        fitting.retain(|stored| stored.id.as_str().starts_with(prefix));
+        match fitting.len() {
+            0 => Err(ReleaseError::Unknown(prefix.to_owned())),
+            1 => Ok(fitting.swap_remove(0)),
+            _ => Err(ReleaseError::Ambiguous {
+                prefix: prefix.to_owned(),
+                candidates: fitting
+                    .iter()
+                    .take(CANDIDATES_MAX)
+                    .map(|stored| stored.id.short().to_owned())
+                    .collect(),
+            }),
+        }
+    }
+}
+
+/// RFC 8785 canonical JSON.
+pub fn canonical(value: &Value) -> Result<String, ReleaseError> {
+    policy_canonical::write(value).map_err(ReleaseError::canonical)
+}
+
+/// The alias's move and the event that tells of it; they are applied together or not at all.
+fn moving(
+    from: Option<ReleaseId>,
+    to: &ReleaseId,
+    by: String,
+    reason: String,
+    at: Timestamp,
+    random: [u8; 10],
+) -> [Op; 2] {
+    [
+        Op::MoveAlias {
+            alias: STABLE.to_owned(),
+            to: to.clone(),
+            reason: reason.clone(),
+            by,
+            at,
+        },
+        Op::AppendEvent(Event {
+            id: EventId::new(at, random),
+            at,
+            session: None,
+            run: None,
+            release: Some(to.clone()),
+            arm: Arm::Stable,
+            label: Label::owner().join(&Label::system()),
+            kind: EventKind::Release {
+                alias: STABLE.to_owned(),
+                from,
+                to: to.clone(),
+                reason,
+            },
+        }),
+    ]
+}
+
+async fn lookup(store: &Store, id: &ReleaseId) -> Result<Option<StoredRelease>, ReleaseError> {
+    let stored = store.releases().await?;
+    Ok(stored.into_iter().find(|stored| stored.id == *id))
+}
+
+async fn find(store: &Store, id: &ReleaseId) -> Result<StoredRelease, ReleaseError> {
+    lookup(store, id)
+        .await?
+        .ok_or_else(|| ReleaseError::Unknown(id.to_string()))
+}
+
+/// A short text from outside, fit to be stored and shown: redacted, one line, cut.
+fn bounded(text: &str) -> String {
+    redact(text)
+        .as_str()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(REASON_CHARS_MAX)
+        .collect()
+}

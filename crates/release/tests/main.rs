@@ -1,0 +1,1 @@
+//! Releases at their border, over a real store.
