@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{EntryId, InboundId, RunId};
+use crate::id::{EntryId, InboundId, OutboxId, RunId};
 use crate::message::{Entry, NoticeKind};
 use crate::model::{ModelRef, StopReason, Usage};
 use crate::tool::{ToolCall, ToolDecision};
@@ -66,6 +66,9 @@ pub struct Outcome {
     pub usage: Usage,
     pub cost_micros: u64,
     pub error: Option<UserError>,
+    /// The reply's row in the outbox, for whoever delivers it over a connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outbox: Option<OutboxId>,
     /// The entries that the turn stored, oldest first.
     pub entries: Vec<Entry>,
 }

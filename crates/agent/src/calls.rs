@@ -1,0 +1,281 @@
+//! Tool calls of a turn: policy first, then reads side by side, then calls that leave traces one by
+//! one, each with its intent on disk before it runs and its outcome after.
+
+use futures_util::{StreamExt, stream};
+use instar_policy::{Decision, Permit, Request};
+use instar_protocol::Label;
+use instar_protocol::event::EventKind;
+use instar_protocol::live::LiveEvent;
+use instar_protocol::message::{EntryBody, InboxState};
+use instar_protocol::tool::{Effect, ToolCall, ToolDecision};
+use instar_store::{EffectOutcome, Op};
+use instar_tools::{Caller, Output, Repetition};
+use tokio::time::Instant;
+
+use crate::driver::{Plan, Turn, millis_since};
+use crate::step::{Fate, Input, Planned};
+
+/// Reads of one reply that run at the same time.
+const READS_AT_ONCE_MAX: usize = 8;
+
+/// A call with what was decided about it, and its result once there is one.
+struct Judged {
+    call: ToolCall,
+    decision: ToolDecision,
+    permit: Option<Permit>,
+    output: Option<Output>,
+    millis: u64,
+}
+
+impl Turn {
+    pub(crate) async fn run_tools(&mut self, plan: &Plan, planned: Vec<Planned>) -> Input {
+        let context = self.context(plan);
+        let mut judged: Vec<Judged> = planned
+            .into_iter()
+            .map(|planned| self.judge(plan, &context, planned))
+            .collect();
+        for judged in &judged {
+            self.live.send(|| LiveEvent::ToolCall {
+                run: self.run.clone(),
+                call: judged.call.clone(),
+            });
+        }
+        let caller = self.caller();
+        let reads = run_reads(&mut judged, &caller, self);
+        let cancel = self.cancel.clone();
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Input::Cancelled,
+            () = tokio::time::sleep_until(plan.deadline) => return Input::DeadlinePassed,
+            () = reads => {}
+        }
+        for index in 0..judged.len() {
+            if judged[index].permit.is_some() {
+                if self.cancel.is_cancelled() {
+                    break;
+                }
+                self.run_effect(&mut judged[index], &caller).await;
+            }
+        }
+        self.take_results(judged)
+    }
+
+    fn caller(&self) -> Caller {
+        Caller {
+            agent: self.record.agent().clone(),
+            session: self.record.session().clone(),
+            run: self.run.clone(),
+            principal: self.principal(),
+        }
+    }
+
+    /// Puts one call before policy. A refused call has its answer at once.
+    fn judge(&mut self, plan: &Plan, context: &Label, planned: Planned) -> Judged {
+        self.found.tool_calls += 1;
+        let Planned { call, fate } = planned;
+        if fate == Fate::OverLimit {
+            let advice = "this turn has used up its tool calls: answer with what you have";
+            return refused(
+                call,
+                "limits.tool_calls",
+                "too many tool calls in one turn",
+                advice,
+            );
+        }
+        let principal = self.principal();
+        let request = Request {
+            call: &call,
+            principal: &principal,
+            agent: self.record.agent(),
+            session: self.record.session(),
+            release: &plan.served.release.id,
+            context,
+        };
+        match instar_policy::decide(&request, &plan.served.release.behaviour.authority) {
+            Decision::Allow(permit) => Judged {
+                decision: ToolDecision::Allowed {
+                    rule: permit.rule().to_owned(),
+                },
+                call,
+                permit: Some(permit),
+                output: None,
+                millis: 0,
+            },
+            Decision::Deny(denial) => refused(call, &denial.rule, &denial.reason, &denial.advice),
+        }
+    }
+
+    async fn run_effect(&mut self, judged: &mut Judged, caller: &Caller) {
+        let Some(permit) = judged.permit.take() else {
+            return;
+        };
+        let begun = Instant::now();
+        if self.begin_effect(&judged.call).await.is_err() {
+            // Without its intent on disk the call must not run.
+            judged.output = Some(failure(
+                "the call was not run: its intent could not be stored",
+            ));
+            return;
+        }
+        let output = self.house.parts.tools.run(permit, caller).await;
+        let outcome = if output.is_error {
+            EffectOutcome::Failed
+        } else {
+            EffectOutcome::Done
+        };
+        self.end_effect(&judged.call, outcome).await;
+        judged.output = Some(output);
+        judged.millis = millis_since(begun);
+    }
+
+    /// Commits everything so far with the intent of a call, and ties the messages to this run, so
+    /// that a restart knows that they must not be run again.
+    pub(crate) async fn begin_effect(&mut self, call: &ToolCall) -> Result<(), ()> {
+        let at = self.house.now();
+        let mut more = vec![Op::BeginEffect {
+            run: self.run.clone(),
+            session: self.record.session().clone(),
+            call: call.clone(),
+            at,
+        }];
+        more.extend(self.batch.iter().map(|inbound| Op::SettleInbound {
+            id: inbound.id.clone(),
+            run: Some(self.run.clone()),
+            state: InboxState::Pending,
+            at,
+        }));
+        self.commit(&more).await
+    }
+
+    /// Commits what came of the call. If that fails the intent stays open, and the next start
+    /// shows it as uncertain.
+    pub(crate) async fn end_effect(&mut self, call: &ToolCall, outcome: EffectOutcome) {
+        let end = Op::EndEffect {
+            run: self.run.clone(),
+            call_id: call.id.clone(),
+            outcome,
+            at: self.house.now(),
+        };
+        if self.commit(std::slice::from_ref(&end)).await.is_err() {
+            self.unsettled.push(end);
+        }
+    }
+
+    async fn commit(&mut self, more: &[Op]) -> Result<(), ()> {
+        match self.house.parts.store.commit(self.record.ops(more)).await {
+            Ok(()) => {
+                self.record.committed();
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "a step of a turn could not be stored");
+                self.found.storage_failed = true;
+                Err(())
+            }
+        }
+    }
+
+    /// Makes entries and events of the results, in the order of the calls.
+    fn take_results(&mut self, judged: Vec<Judged>) -> Input {
+        let mut looping = false;
+        for judged in judged {
+            // A call without a result was cut by the cancel.
+            let Some(output) = judged.output else {
+                return Input::Cancelled;
+            };
+            looping |= matches!(
+                self.guard.note(&judged.call, &output.text),
+                Repetition::Loop { .. }
+            );
+            self.record.event(
+                output.label.clone(),
+                EventKind::ToolCall {
+                    tool: judged.call.name.clone(),
+                    decision: judged.decision.clone(),
+                    millis: judged.millis,
+                    is_error: output.is_error,
+                    argument_names: argument_names(&judged.call),
+                },
+            );
+            self.live.send(|| LiveEvent::ToolResult {
+                run: self.run.clone(),
+                call_id: judged.call.id.clone(),
+                decision: judged.decision.clone(),
+                is_error: output.is_error,
+                text: output.text.clone(),
+            });
+            let body = EntryBody::ToolResult {
+                call_id: judged.call.id,
+                tool: judged.call.name,
+                text: output.text,
+                is_error: output.is_error,
+                decision: judged.decision,
+            };
+            self.append(body, output.label);
+        }
+        if self.found.storage_failed {
+            return Input::ModelFailed(instar_protocol::event::ErrorClass::Storage);
+        }
+        match (looping, self.steering.is_empty()) {
+            (true, _) => Input::Looping,
+            (false, true) => Input::ToolsDone,
+            (false, false) => Input::Steered,
+        }
+    }
+}
+
+/// Runs what leaves no traces, some at a time.
+async fn run_reads(judged: &mut [Judged], caller: &Caller, turn: &Turn) {
+    let reads = judged.iter_mut().filter(|judged| {
+        judged
+            .permit
+            .as_ref()
+            .is_some_and(|permit| !leaves_traces(permit))
+    });
+    stream::iter(reads)
+        .for_each_concurrent(READS_AT_ONCE_MAX, async |judged| {
+            if let Some(permit) = judged.permit.take() {
+                let begun = Instant::now();
+                judged.output = Some(turn.house.parts.tools.run(permit, caller).await);
+                judged.millis = millis_since(begun);
+            }
+        })
+        .await;
+}
+
+fn leaves_traces(permit: &Permit) -> bool {
+    Effect::leaves_traces(permit.effect())
+}
+
+fn refused(call: ToolCall, rule: &str, reason: &str, advice: &str) -> Judged {
+    Judged {
+        call,
+        decision: ToolDecision::Denied {
+            rule: rule.to_owned(),
+            reason: reason.to_owned(),
+        },
+        permit: None,
+        output: Some(failure(advice)),
+        millis: 0,
+    }
+}
+
+fn failure(text: &str) -> Output {
+    Output {
+        text: text.to_owned(),
+        label: Label::system(),
+        is_error: true,
+    }
+}
+
+fn argument_names(call: &ToolCall) -> Vec<String> {
+    let names = call
+        .arguments
+        .as_object()
+        .into_iter()
+        .flat_map(|map| map.keys());
+    names
+        .take(32)
+        .map(|name| crate::fence::one_line(name))
+        .collect()
+}

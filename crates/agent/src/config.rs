@@ -1,0 +1,652 @@
+//! The keys of `instar.json` that agents, sessions and turns read: five sections, one type each.
+//!
+//! The types hold what was written; [`Config::agent`] says what it means for one agent, defaults
+//! filled in. [`Config::problems`] finds what types alone cannot refuse.
+
+use instar_protocol::AgentId;
+use instar_protocol::model::ModelRef;
+use instar_protocol::redact::ContentMode;
+use instar_protocol::session::MAIN_AGENT;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Everything of the configuration that this crate reads, by section.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Config {
+    /// Who answers, with which model and within which bounds.
+    pub agents: AgentsConfig,
+    /// How messages are sorted into conversations and how long these live.
+    pub session: SessionConfig,
+    /// What happens to messages that arrive while a turn is running.
+    pub messages: MessagesConfig,
+    /// Commands that are typed as messages.
+    pub commands: CommandsConfig,
+    /// What the event log keeps of message contents.
+    pub learning: LearningConfig,
+}
+
+/// The `agents` section.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct AgentsConfig {
+    /// What holds for every agent that does not say otherwise.
+    pub defaults: AgentDefaults,
+    /// The agents by id. Without any there is one, `main`.
+    pub entries: BTreeMap<String, AgentEntry>,
+}
+
+/// The `agents.defaults` section.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct AgentDefaults {
+    /// The model to use, `provider/model`, or an object with `primary` and `fallbacks`. When absent
+    /// the gateway picks one that it finds.
+    pub model: Option<ModelChoice>,
+    /// The folder with the main agent's identity files. When absent: `workspace` in the state folder.
+    pub workspace: Option<String>,
+    /// How many characters of one identity file go into the prompt.
+    #[schemars(range(min = 100, max = 200_000))]
+    pub bootstrap_max_chars: u32,
+    /// How many characters of all identity files together go into the prompt.
+    #[schemars(range(min = 100, max = 1_000_000))]
+    pub bootstrap_total_max_chars: u32,
+    /// The longest that one turn may take, in seconds.
+    #[schemars(range(min = 1, max = 86_400))]
+    pub timeout_seconds: u32,
+    /// How many turns may run at once, over all conversations. When absent: 8, or four per
+    /// processor if that is more.
+    #[schemars(range(min = 1, max = 1_024))]
+    pub max_concurrent: Option<u32>,
+    /// How a conversation that no longer fits the model's window is shortened.
+    pub compaction: CompactionConfig,
+    /// The time zone of dates shown to the model and of daily limits, for example `Europe/Berlin`.
+    /// When absent: the machine's.
+    pub user_timezone: Option<String>,
+    /// The most model calls in one turn.
+    #[schemars(range(min = 1, max = 200))]
+    pub max_model_calls: u32,
+    /// The most tool calls in one turn.
+    #[schemars(range(min = 0, max = 1_000))]
+    pub max_tool_calls: u32,
+    /// The most tokens in one answer of the model.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_output_tokens: u32,
+}
+
+impl Default for AgentDefaults {
+    fn default() -> Self {
+        Self {
+            model: None,
+            workspace: None,
+            bootstrap_max_chars: 20_000,
+            bootstrap_total_max_chars: 60_000,
+            timeout_seconds: 600,
+            max_concurrent: None,
+            compaction: CompactionConfig::default(),
+            user_timezone: None,
+            max_model_calls: 24,
+            max_tool_calls: 64,
+            max_output_tokens: 8_192,
+        }
+    }
+}
+
+/// One agent below `agents.entries`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct AgentEntry {
+    /// The name shown to people. When absent: the id.
+    pub name: Option<String>,
+    /// The folder with this agent's identity files. When absent: `workspace-ID` in the state folder.
+    pub workspace: Option<String>,
+    /// The model of this agent, in either form of `agents.defaults.model`.
+    pub model: Option<ModelChoice>,
+    /// True for the agent that gets what is addressed to none. At most one.
+    pub default: bool,
+    /// How the agent presents itself in the web pages.
+    pub identity: IdentityConfig,
+}
+
+/// How an agent presents itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct IdentityConfig {
+    /// The name beside its messages. When absent: the agent's name.
+    pub name: Option<String>,
+    /// A picture character beside its messages.
+    pub emoji: Option<String>,
+}
+
+/// A model by name, or with fallbacks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ModelChoice {
+    /// `provider/model`.
+    Name(String),
+    /// A model and those that stand in for it.
+    Chain(ModelChain),
+}
+
+/// A model and those that stand in for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ModelChain {
+    /// The model that is asked first, `provider/model`.
+    pub primary: String,
+    /// Models that are asked, in this order, when the one before cannot answer.
+    #[serde(default)]
+    pub fallbacks: Vec<String>,
+}
+
+impl ModelChoice {
+    #[must_use]
+    pub fn primary(&self) -> &str {
+        match self {
+            Self::Name(name) => name,
+            Self::Chain(chain) => &chain.primary,
+        }
+    }
+
+    #[must_use]
+    pub fn fallbacks(&self) -> &[String] {
+        match self {
+            Self::Name(_) => &[],
+            Self::Chain(chain) => &chain.fallbacks,
+        }
+    }
+}
+
+/// The `agents.defaults.compaction` section.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct CompactionConfig {
+    /// Whether the older part of a full conversation is replaced by a summary. When false it is
+    /// left out with a note.
+    pub enabled: bool,
+    /// About how many tokens of the newest messages stay word for word.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub keep_recent_tokens: u32,
+    /// Tokens of the model's window that are kept free for its answer; never more than a quarter
+    /// of the window.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub reserve_tokens: u32,
+    /// The silent turn before a summary.
+    pub memory_flush: MemoryFlushConfig,
+}
+
+impl Default for CompactionConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            keep_recent_tokens: 20_000,
+            reserve_tokens: 20_000,
+            memory_flush: MemoryFlushConfig::default(),
+        }
+    }
+}
+
+/// The `agents.defaults.compaction.memoryFlush` section.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct MemoryFlushConfig {
+    /// Whether the agent is asked, before older messages are summarised, to note what matters.
+    pub enabled: bool,
+}
+
+impl Default for MemoryFlushConfig {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+/// The `session` section.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct SessionConfig {
+    /// Which direct messages share a conversation.
+    pub dm_scope: DmScope,
+    /// Whether each group has a conversation of its own.
+    pub group_scope: GroupScope,
+    /// A person's name and the peer ids that are this person: `{"ann": ["telegram:123"]}`.
+    pub identity_links: BTreeMap<String, Vec<String>>,
+    /// When a conversation starts over by itself.
+    pub reset: ResetConfig,
+    /// What is removed after a while.
+    pub maintenance: MaintenanceConfig,
+}
+
+/// Which direct messages share a conversation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DmScope {
+    /// All of them, in the agent's main conversation.
+    #[default]
+    Main,
+    /// Those of one person, over all channels.
+    PerPeer,
+    /// Those of one person in one channel.
+    PerChannelPeer,
+    /// Those of one person to one account of one channel.
+    PerAccountChannelPeer,
+}
+
+/// Where group messages go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum GroupScope {
+    /// Each group has its own conversation.
+    #[default]
+    PerGroup,
+    /// Into the agent's main conversation.
+    Main,
+}
+
+/// The `session.reset` section.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct ResetConfig {
+    /// What starts a conversation over.
+    pub mode: ResetMode,
+    /// The hour of a daily reset, in the user's time zone.
+    #[schemars(range(min = 0, max = 23))]
+    pub at_hour: u8,
+    /// How long nothing must have been said for an idle reset, in minutes.
+    #[schemars(range(min = 1, max = 525_600))]
+    pub idle_minutes: u32,
+}
+
+impl Default for ResetConfig {
+    fn default() -> Self {
+        Self {
+            mode: ResetMode::None,
+            at_hour: 4,
+            idle_minutes: 60,
+        }
+    }
+}
+
+/// What starts a conversation over. The check is made when the next message arrives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResetMode {
+    /// Only `/new` and `/reset`.
+    #[default]
+    None,
+    /// The first message after a certain hour of the day.
+    Daily,
+    /// The first message after a pause.
+    Idle,
+}
+
+/// The `session.maintenance` section.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct MaintenanceConfig {
+    /// Days after which a deleted conversation is removed for good, and after which old events go.
+    #[schemars(range(min = 1, max = 3_650))]
+    pub prune_after_days: u32,
+}
+
+impl Default for MaintenanceConfig {
+    fn default() -> Self {
+        Self {
+            prune_after_days: 30,
+        }
+    }
+}
+
+/// The `messages` section.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct MessagesConfig {
+    /// Messages that arrive while a turn is running.
+    pub queue: QueueConfig,
+}
+
+/// The `messages.queue` section.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct QueueConfig {
+    /// What such a message does.
+    pub mode: QueueMode,
+    /// How many messages may wait in one conversation.
+    #[schemars(range(min = 1, max = 200))]
+    pub cap: u32,
+    /// How long `collect` waits for more messages, in milliseconds.
+    #[schemars(range(min = 0, max = 60_000))]
+    pub debounce_ms: u32,
+    /// What goes when more than `cap` are waiting.
+    pub drop: DropPolicy,
+}
+
+impl Default for QueueConfig {
+    fn default() -> Self {
+        Self {
+            mode: QueueMode::Steer,
+            cap: 20,
+            debounce_ms: 500,
+            drop: DropPolicy::Summarize,
+        }
+    }
+}
+
+/// What a message does that arrives while a turn is running.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum QueueMode {
+    /// It joins the running turn before its next model call; if there is none, it gets the next turn.
+    #[default]
+    Steer,
+    /// It gets a turn of its own afterwards.
+    Followup,
+    /// It waits for a pause; all that waited get one turn together.
+    Collect,
+    /// It stops the running turn and gets the next one.
+    Interrupt,
+}
+
+/// What goes when too many messages are waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DropPolicy {
+    /// The oldest goes.
+    Old,
+    /// The new one is refused.
+    New,
+    /// The oldest goes, and the next turn is told its first words.
+    #[default]
+    Summarize,
+}
+
+/// The `commands` section.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct CommandsConfig {
+    /// Whether messages such as `/new` or `/status` are commands when the owner writes them.
+    pub text: bool,
+}
+
+impl Default for CommandsConfig {
+    fn default() -> Self {
+        Self { text: true }
+    }
+}
+
+/// The `learning` section.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct LearningConfig {
+    /// What the event log keeps of message contents. Transcripts keep everything in any case.
+    pub content: ContentMode,
+}
+
+/// One agent, with the defaults filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentSettings {
+    pub id: AgentId,
+    pub name: String,
+    pub emoji: Option<String>,
+    pub model: Option<ModelChoice>,
+    /// `None`: the folder that the state folder gives this agent.
+    pub workspace: Option<String>,
+    pub default: bool,
+}
+
+impl Config {
+    /// The agents, `main` alone if none is configured. Ids that are not well formed are left out;
+    /// [`Config::problems`] names them.
+    #[must_use]
+    pub fn agents(&self) -> Vec<AgentSettings> {
+        if self.agents.entries.is_empty() {
+            return vec![self.settings(AgentId::main(), &AgentEntry::default())];
+        }
+        self.agents
+            .entries
+            .iter()
+            .filter_map(|(id, entry)| Some(self.settings(AgentId::parse(id).ok()?, entry)))
+            .collect()
+    }
+
+    /// One agent, or `None` if there is none of that id.
+    #[must_use]
+    pub fn agent(&self, id: &AgentId) -> Option<AgentSettings> {
+        match self.agents.entries.get(id.as_str()) {
+            Some(entry) => Some(self.settings(id.clone(), entry)),
+            None if self.agents.entries.is_empty() && id.as_str() == MAIN_AGENT => {
+                Some(self.settings(id.clone(), &AgentEntry::default()))
+            }
+            None => None,
+        }
+    }
+
+    /// True if there is an agent of that id. Cheaper than [`Config::agent`].
+    #[must_use]
+    pub fn has_agent(&self, id: &AgentId) -> bool {
+        if self.agents.entries.is_empty() {
+            id.as_str() == MAIN_AGENT
+        } else {
+            self.agents.entries.contains_key(id.as_str())
+        }
+    }
+
+    /// The agent that gets what is addressed to none: the one marked `default`, else `main`, else
+    /// the first.
+    #[must_use]
+    pub fn default_agent(&self) -> AgentId {
+        let entries = &self.agents.entries;
+        let marked = entries.iter().find(|(_, entry)| entry.default);
+        let main = entries.get_key_value(MAIN_AGENT);
+        marked
+            .or(main)
+            .or_else(|| entries.first_key_value())
+            .and_then(|(id, _)| AgentId::parse(id).ok())
+            .unwrap_or_else(AgentId::main)
+    }
+
+    fn settings(&self, id: AgentId, entry: &AgentEntry) -> AgentSettings {
+        let defaults = &self.agents.defaults;
+        let shared = (id.as_str() == MAIN_AGENT).then(|| defaults.workspace.clone());
+        AgentSettings {
+            name: entry
+                .identity
+                .name
+                .clone()
+                .or_else(|| entry.name.clone())
+                .unwrap_or_else(|| id.to_string()),
+            emoji: entry.identity.emoji.clone(),
+            model: entry.model.clone().or_else(|| defaults.model.clone()),
+            workspace: entry.workspace.clone().or_else(|| shared.flatten()),
+            default: id == self.default_agent(),
+            id,
+        }
+    }
+
+    /// What is wrong with the values: path below the root and what was expected there.
+    #[must_use]
+    pub fn problems(&self) -> Vec<(String, String)> {
+        let mut found = Problems::default();
+        let defaults = &self.agents.defaults;
+        let at = |key: &str| format!("agents.defaults.{key}");
+        found.range(
+            at("bootstrapMaxChars"),
+            defaults.bootstrap_max_chars,
+            100,
+            200_000,
+        );
+        found.range(
+            at("bootstrapTotalMaxChars"),
+            defaults.bootstrap_total_max_chars,
+            100,
+            1_000_000,
+        );
+        found.range(at("timeoutSeconds"), defaults.timeout_seconds, 1, 86_400);
+        if let Some(turns) = defaults.max_concurrent {
+            found.range(at("maxConcurrent"), turns, 1, 1_024);
+        }
+        found.range(at("maxModelCalls"), defaults.max_model_calls, 1, 200);
+        found.range(at("maxToolCalls"), defaults.max_tool_calls, 0, 1_000);
+        found.range(
+            at("maxOutputTokens"),
+            defaults.max_output_tokens,
+            1,
+            1_000_000,
+        );
+        let compaction = &defaults.compaction;
+        found.range(
+            at("compaction.keepRecentTokens"),
+            compaction.keep_recent_tokens,
+            0,
+            1_000_000,
+        );
+        found.range(
+            at("compaction.reserveTokens"),
+            compaction.reserve_tokens,
+            0,
+            1_000_000,
+        );
+        found.model(&at("model"), defaults.model.as_ref());
+        if let Some(zone) = &defaults.user_timezone
+            && jiff::tz::TimeZone::get(zone).is_err()
+        {
+            found.add(at("userTimezone"), "a time zone such as Europe/Berlin");
+        }
+        for (id, entry) in &self.agents.entries {
+            let path = format!("agents.entries.{id}");
+            if let Err(problem) = AgentId::parse(id) {
+                found.add(path.clone(), &problem.to_string());
+            }
+            found.model(&format!("{path}.model"), entry.model.as_ref());
+        }
+        if self
+            .agents
+            .entries
+            .values()
+            .filter(|entry| entry.default)
+            .count()
+            > 1
+        {
+            found.add(
+                "agents.entries".to_owned(),
+                "at most one agent with default: true",
+            );
+        }
+        found.range(
+            "session.reset.atHour".to_owned(),
+            u32::from(self.session.reset.at_hour),
+            0,
+            23,
+        );
+        found.range(
+            "session.reset.idleMinutes".to_owned(),
+            self.session.reset.idle_minutes,
+            1,
+            525_600,
+        );
+        let prune = self.session.maintenance.prune_after_days;
+        found.range(
+            "session.maintenance.pruneAfterDays".to_owned(),
+            prune,
+            1,
+            3_650,
+        );
+        found.range(
+            "messages.queue.cap".to_owned(),
+            self.messages.queue.cap,
+            1,
+            200,
+        );
+        found.range(
+            "messages.queue.debounceMs".to_owned(),
+            self.messages.queue.debounce_ms,
+            0,
+            60_000,
+        );
+        found.0
+    }
+}
+
+#[derive(Default)]
+struct Problems(Vec<(String, String)>);
+
+impl Problems {
+    fn add(&mut self, path: String, expected: &str) {
+        self.0.push((path, expected.to_owned()));
+    }
+
+    fn range(&mut self, path: String, value: u32, low: u32, high: u32) {
+        if !(low..=high).contains(&value) {
+            self.0
+                .push((path, format!("a number from {low} to {high}")));
+        }
+    }
+
+    fn model(&mut self, path: &str, choice: Option<&ModelChoice>) {
+        let Some(choice) = choice else { return };
+        let names =
+            std::iter::once(choice.primary()).chain(choice.fallbacks().iter().map(String::as_str));
+        for name in names {
+            if ModelRef::parse(name).is_none() {
+                self.add(path.to_owned(), "provider/model, for example openai/gpt-5");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_agents_of_an_empty_configuration_are_main() {
+        let config = Config::default();
+        assert_eq!(config.default_agent(), AgentId::main());
+        assert!(config.has_agent(&AgentId::main()));
+        assert!(!config.has_agent(&AgentId::parse("other").unwrap()));
+        assert_eq!(config.agents().len(), 1);
+        assert!(config.problems().is_empty());
+    }
+
+    #[test]
+    fn entries_override_defaults() {
+        let config: Config = serde_json::from_str(
+            r#"{"agents": {"defaults": {"model": {"primary": "a/b", "fallbacks": ["c/d"]}, "workspace": "/w"},
+                "entries": {"main": {}, "work": {"model": "e/f", "default": true, "identity": {"name": "W"}}}}}"#,
+        )
+        .unwrap();
+        let work = config.agent(&AgentId::parse("work").unwrap()).unwrap();
+        assert_eq!(work.model.as_ref().unwrap().primary(), "e/f");
+        assert_eq!(
+            (work.name.as_str(), work.workspace, work.default),
+            ("W", None, true)
+        );
+        let main = config.agent(&AgentId::main()).unwrap();
+        assert_eq!(main.model.unwrap().fallbacks(), ["c/d"]);
+        assert_eq!(main.workspace.as_deref(), Some("/w"));
+    }
+
+    #[test]
+    fn values_out_of_range_are_named_by_path() {
+        let config: Config = serde_json::from_str(
+            r#"{"agents": {"defaults": {"timeoutSeconds": 0, "model": "nonsense", "userTimezone": "Mars/Base"}},
+                "messages": {"queue": {"cap": 1000}}}"#,
+        )
+        .unwrap();
+        let paths: Vec<String> = config
+            .problems()
+            .into_iter()
+            .map(|(path, _)| path)
+            .collect();
+        assert_eq!(
+            paths,
+            [
+                "agents.defaults.timeoutSeconds",
+                "agents.defaults.model",
+                "agents.defaults.userTimezone",
+                "messages.queue.cap",
+            ]
+        );
+        assert!(serde_json::from_str::<Config>(r#"{"agnets": {}}"#).is_err());
+    }
+}

@@ -1,0 +1,482 @@
+//! Runs one turn: does what the pure step asks for and feeds back what came of it.
+//!
+//! Nothing of a turn is written before its end, in one batch, unless a tool leaves traces: then
+//! everything so far and the intent are committed before the tool runs, and its outcome after.
+//! Dropping the future of a turn leaves the transcript as it was; a tool that leaves traces is run
+//! to completion even when the turn is cancelled.
+
+use instar_models::Call;
+use instar_protocol::event::{ErrorClass, EventKind};
+use instar_protocol::live::{LiveEvent, UserError};
+use instar_protocol::message::{EntryBody, Inbound, Part};
+use instar_protocol::model::{
+    ModelEvent, ModelRef, ModelReply, ModelRequest, StopReason, SystemSection, ToolChoice,
+};
+use instar_protocol::tool::{ToolCall, ToolSpec};
+use instar_protocol::{Label, Principal, RunId, SessionKey};
+use instar_release::{AgentBehaviour, Served};
+use instar_store::Op;
+use instar_tools::LoopGuard;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::fence;
+use crate::house::{House, Settings};
+use crate::live::Live;
+use crate::prompt;
+use crate::queue::Steering;
+use crate::record::Record;
+use crate::step::{self, Bounds, Effect, End, Input, State, ToolUse};
+use crate::tokens;
+use crate::window::Window;
+
+/// Everything a turn works with. It goes in whole and comes back whole.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    pub(crate) house: Arc<House>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) key: SessionKey,
+    pub(crate) record: Record,
+    pub(crate) window: Window,
+    /// The messages that the turn answers; those that join it are added.
+    pub(crate) batch: Vec<Arc<Inbound>>,
+    pub(crate) preface: Option<String>,
+    /// True for `/compact`: shorten the history and answer nothing.
+    pub(crate) compacts_only: bool,
+    pub(crate) steering: Arc<Steering>,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) live: Live,
+    pub(crate) run: RunId,
+    pub(crate) begun: Instant,
+    /// What the turn found out on its way; see [`Found`].
+    pub(crate) found: Found,
+    pub(crate) guard: LoopGuard,
+    /// Outcomes of calls that the store did not take yet.
+    pub(crate) unsettled: Vec<Op>,
+}
+
+/// What the end of the turn is told from.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) model_calls: u32,
+    pub(crate) tool_calls: u32,
+    /// The text of the last answer.
+    pub(crate) text: String,
+    /// Text that had arrived of an answer that was not finished.
+    pub(crate) partial: String,
+    pub(crate) stop: Option<StopReason>,
+    pub(crate) model: Option<ModelRef>,
+    pub(crate) error: Option<UserError>,
+    /// The store refused a write in mid-turn.
+    pub(crate) storage_failed: bool,
+}
+
+/// What is fixed when the turn begins.
+pub(crate) struct Plan {
+    pub(crate) served: Served,
+    pub(crate) chain: Vec<ModelRef>,
+    pub(crate) system: Vec<SystemSection>,
+    pub(crate) tools: Vec<ToolSpec>,
+    pub(crate) deadline: Instant,
+    /// The label of everything in a request beside the history.
+    pub(crate) label: Label,
+    /// Our estimate of the tokens of a request beside the history.
+    pub(crate) extra_tokens: u64,
+}
+
+/// Runs the turn up to its end. What it left is in `turn`; nothing of the end is stored yet.
+pub(crate) async fn run(turn: &mut Turn) -> End {
+    turn.live.send(|| LiveEvent::Started {
+        run: turn.run.clone(),
+        inbound: turn
+            .batch
+            .iter()
+            .map(|inbound| inbound.id.clone())
+            .collect(),
+    });
+    let plan = match turn.plan() {
+        Ok(plan) => plan,
+        Err(error) => {
+            turn.take_in_batch();
+            turn.found.error = Some(error);
+            return End::Failed(ErrorClass::Config);
+        }
+    };
+    if turn.compacts_only {
+        return turn.compact_only(&plan).await;
+    }
+    turn.take_in_batch();
+    let limits = &plan.behaviour(turn).limits;
+    let bounds = Bounds {
+        model_calls_max: limits.model_calls_max,
+        tool_calls_max: limits.tool_calls_max,
+    };
+    let client_tools: BTreeSet<String> =
+        turn.client_tools().map(|tool| tool.name.clone()).collect();
+    let (mut state, mut effect) = step::step(State::new(bounds, client_tools), Input::Begin);
+    loop {
+        let input = match effect {
+            Effect::CallModel { tools } => turn.call_model(&plan, tools).await,
+            Effect::RunTools(planned) => turn.run_tools(&plan, planned).await,
+            Effect::Compact => turn.compact(&plan).await,
+            Effect::Finish(end) => return end,
+        };
+        (state, effect) = step::step(state, input);
+    }
+}
+
+impl Plan {
+    pub(crate) fn behaviour<'a>(&'a self, turn: &Turn) -> &'a AgentBehaviour {
+        static EMPTY: std::sync::LazyLock<AgentBehaviour> =
+            std::sync::LazyLock::new(AgentBehaviour::default);
+        let agents = &self.served.release.behaviour.agents;
+        agents.get(turn.record.agent().as_str()).unwrap_or(&EMPTY)
+    }
+}
+
+impl Turn {
+    /// The message whose wishes hold for the turn: the newest of the batch.
+    fn asked(&self) -> Option<&Arc<Inbound>> {
+        self.batch.last()
+    }
+
+    pub(crate) fn principal(&self) -> Principal {
+        match self.batch.first() {
+            Some(inbound) => inbound.principal.clone(),
+            None => Principal::Automation {
+                source: "house".to_owned(),
+            },
+        }
+    }
+
+    fn client_tools(&self) -> impl Iterator<Item = &ToolSpec> {
+        self.asked()
+            .into_iter()
+            .flat_map(|inbound| &inbound.overrides.client_tools)
+    }
+
+    /// Resolves the release and everything that follows from it.
+    pub(crate) fn plan(&mut self) -> Result<Plan, UserError> {
+        let agent = self.record.agent().clone();
+        let cohort = instar_release::Cohort {
+            session: self.record.session().clone(),
+        };
+        let served = self
+            .house
+            .parts
+            .releases
+            .resolve(&agent, &cohort)
+            .ok_or_else(|| config_error("no release is in service", "restart the gateway"))?;
+        self.record.serve(served.release.id.clone(), served.arm);
+        let behaviour = served
+            .release
+            .behaviour
+            .agents
+            .get(agent.as_str())
+            .ok_or_else(|| {
+                config_error(
+                    &format!("the release in service has no agent {agent}"),
+                    "check agents.entries in the configuration, then restart the gateway",
+                )
+            })?;
+        let overrides = self.asked().map(|inbound| &inbound.overrides);
+        let chain = self.chain(behaviour);
+        if chain.is_empty() {
+            return Err(config_error(
+                "no model is configured",
+                "set one with: instar models set PROVIDER/MODEL",
+            ));
+        }
+        let name = self
+            .settings
+            .config
+            .agent(&agent)
+            .map_or_else(|| agent.to_string(), |a| a.name);
+        let instructions = overrides.and_then(|overrides| overrides.instructions.as_deref());
+        let system = prompt::sections(behaviour, &name, &self.key, instructions);
+        let authority = &served.release.behaviour.authority;
+        let visible = instar_policy::visible(authority, &self.principal(), &agent);
+        let tools: Vec<ToolSpec> = self
+            .house
+            .parts
+            .tools
+            .specs()
+            .filter(|spec| visible.contains(&spec.name))
+            .chain(self.client_tools())
+            .cloned()
+            .collect();
+        let label = instructions.map_or_else(Label::owner, |text| {
+            let words = fence::label_of(&[Part::text(text)], &self.principal());
+            Label::owner().join(&words)
+        });
+        let extra = system
+            .iter()
+            .map(|section| u64::from(tokens::of_text(&section.text)));
+        let specs = tools.iter().map(|tool| {
+            u64::from(tokens::of_text(&tool.description))
+                + u64::from(tokens::of_text(&tool.parameters.to_string()))
+        });
+        let timeout = behaviour.limits.timeout_seconds.max(1);
+        Ok(Plan {
+            extra_tokens: extra.chain(specs).sum(),
+            deadline: Instant::now() + std::time::Duration::from_secs(u64::from(timeout)),
+            chain,
+            system,
+            tools,
+            label,
+            served,
+        })
+    }
+
+    /// The message's own model alone; else the session's, then the route of the release.
+    fn chain(&self, behaviour: &AgentBehaviour) -> Vec<ModelRef> {
+        let asked = self
+            .asked()
+            .and_then(|inbound| inbound.overrides.model.clone());
+        if let Some(model) = asked {
+            return vec![model];
+        }
+        let session = self.record.row.model.as_deref();
+        let primary = session.unwrap_or(&behaviour.route.primary);
+        let mut chain: Vec<ModelRef> = Vec::new();
+        for name in
+            std::iter::once(primary).chain(behaviour.route.fallbacks.iter().map(String::as_str))
+        {
+            if let Some(model) = ModelRef::parse(name)
+                && !chain.contains(&model)
+            {
+                chain.push(model);
+            }
+        }
+        chain
+    }
+
+    /// Makes entries of the messages that the turn answers.
+    pub(crate) fn take_in_batch(&mut self) {
+        let preface = self.preface.take();
+        for (place, inbound) in self.batch.clone().iter().enumerate() {
+            let preface = if place == 0 { preface.clone() } else { None };
+            self.take_in(inbound, preface);
+        }
+    }
+
+    fn take_in(&mut self, inbound: &Inbound, preface: Option<String>) {
+        self.import(inbound);
+        let mut parts = inbound.parts.clone();
+        if let Some(preface) = preface {
+            parts.insert(0, Part::text(preface));
+        }
+        let label = fence::label_of(&parts, &inbound.principal);
+        let body = EntryBody::User {
+            parts,
+            principal: inbound.principal.clone(),
+            inbound: Some(inbound.id.clone()),
+            surface: inbound.surface.clone(),
+        };
+        let entry = self.record.entry_at(inbound.received_at, body, label);
+        self.window.push(entry);
+    }
+
+    /// Takes the messages that were offered since the last call into the turn.
+    fn take_steered(&mut self) {
+        for inbound in self.steering.take() {
+            self.take_in(&inbound, None);
+            self.batch.push(inbound);
+        }
+    }
+
+    pub(crate) fn append(&mut self, body: EntryBody, label: Label) {
+        let entry = self.record.entry(body, label);
+        self.window.push(entry);
+    }
+
+    /// The label of a request made now.
+    pub(crate) fn context(&self, plan: &Plan) -> Label {
+        plan.label.join(self.window.label())
+    }
+
+    async fn call_model(&mut self, plan: &Plan, tools: ToolUse) -> Input {
+        self.take_steered();
+        if self.is_full(plan) {
+            return Input::Full;
+        }
+        let request = self.request(plan, tools);
+        let result = self.call(plan, &request).await;
+        self.window.give_back(request.messages);
+        match result {
+            Ok(reply) => self.take_reply(plan, reply, request.label),
+            Err(input) => input,
+        }
+    }
+
+    fn request(&mut self, plan: &Plan, tools: ToolUse) -> ModelRequest {
+        let overrides = self
+            .asked()
+            .map(|inbound| inbound.overrides.clone())
+            .unwrap_or_default();
+        let mut sampling = overrides.sampling;
+        let output_max = plan.behaviour(self).limits.output_tokens_max;
+        if output_max > 0 {
+            let asked = sampling.max_output_tokens.unwrap_or(output_max);
+            sampling.max_output_tokens = Some(asked.min(output_max));
+        }
+        let tool_choice = match tools {
+            _ if plan.tools.is_empty() => ToolChoice::Auto,
+            ToolUse::WordsOnly => ToolChoice::None,
+            // A caller that forces a tool forces the first call, not an endless row of them.
+            ToolUse::Free if self.found.model_calls > 0 => ToolChoice::Auto,
+            ToolUse::Free => overrides.tool_choice,
+        };
+        ModelRequest {
+            system: plan.system.clone(),
+            label: self.context(plan),
+            messages: self.window.lend(),
+            tools: plan.tools.clone(),
+            tool_choice,
+            sampling,
+        }
+    }
+
+    /// One call, cut by the turn's cancel or deadline. Notes the event either way.
+    pub(crate) async fn call(
+        &mut self,
+        plan: &Plan,
+        request: &ModelRequest,
+    ) -> Result<ModelReply, Input> {
+        self.found.model_calls += 1;
+        self.found.partial.clear();
+        let begun = Instant::now();
+        let (live, run, partial) = (&self.live, &self.run, &mut self.found.partial);
+        let mut on_event = |event: &ModelEvent| match event {
+            ModelEvent::Text { delta } => {
+                partial.push_str(delta);
+                live.send(|| LiveEvent::Text {
+                    run: run.clone(),
+                    delta: delta.clone(),
+                });
+            }
+            ModelEvent::Reasoning { delta, .. } => live.send(|| LiveEvent::Reasoning {
+                run: run.clone(),
+                delta: delta.clone(),
+            }),
+            ModelEvent::ToolCall { .. } | ModelEvent::Finish { .. } => {}
+        };
+        let call = Box::pin(self.house.parts.models.call(
+            Call {
+                request,
+                chain: &plan.chain,
+                agent: self.record.agent(),
+                session: self.record.session(),
+                turn_spent_micros: self.record.cost_micros,
+                deadline: plan.deadline,
+                cancel: &self.cancel,
+            },
+            &mut on_event,
+        ));
+        let result = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err((ErrorClass::Cancelled, Vec::new(), None)),
+            () = tokio::time::sleep_until(plan.deadline) => Err((ErrorClass::Timeout, Vec::new(), None)),
+            result = call => result.map_err(|error| {
+                tracing::warn!(class = ?error.class, operator = %error.operator, "a model call failed");
+                (error.class, error.attempts, Some(error.user))
+            }),
+        };
+        let millis = millis_since(begun);
+        let label = request.label.clone();
+        match result {
+            Ok(reply) => {
+                self.record.event(label, model_call_event(&reply, millis));
+                Ok(reply)
+            }
+            Err((class, attempts, user)) => {
+                let model = attempts
+                    .last()
+                    .map_or(&plan.chain[0], |attempt| &attempt.model)
+                    .clone();
+                let kind = EventKind::ModelCall {
+                    model: model.clone(),
+                    stop: None,
+                    millis,
+                    usage: Default::default(),
+                    cost_micros: 0,
+                    attempts,
+                    error: Some(class),
+                };
+                self.record.event(label, kind);
+                self.found.model = Some(model);
+                self.found.error = user;
+                Err(match class {
+                    ErrorClass::Cancelled => Input::Cancelled,
+                    ErrorClass::Timeout if Instant::now() >= plan.deadline => Input::DeadlinePassed,
+                    class => Input::ModelFailed(class),
+                })
+            }
+        }
+    }
+
+    fn take_reply(&mut self, plan: &Plan, reply: ModelReply, label: Label) -> Input {
+        self.record.spent(&reply);
+        self.window.calibrate(reply.usage, plan.extra_tokens);
+        self.found.partial.clear();
+        self.found.text.clone_from(&reply.text);
+        self.found.stop = Some(reply.stop);
+        self.found.model = Some(reply.model.clone());
+        let calls: Vec<ToolCall> = reply.tool_calls.clone();
+        let body = EntryBody::Assistant {
+            text: reply.text,
+            tool_calls: reply.tool_calls,
+            reasoning: reply.reasoning,
+            model: reply.model,
+            usage: reply.usage,
+            cost_micros: reply.cost_micros,
+            stop: reply.stop,
+        };
+        self.append(body, label);
+        Input::Replied { calls }
+    }
+
+    /// Tokens that history and answer may use together.
+    pub(crate) fn room(&self, plan: &Plan) -> u64 {
+        let window = self.house.parts.models.context_window(&plan.chain[0]);
+        let reserve = u64::from(
+            self.settings
+                .config
+                .agents
+                .defaults
+                .compaction
+                .reserve_tokens,
+        );
+        window - reserve.min(window / 4)
+    }
+
+    fn is_full(&self, plan: &Plan) -> bool {
+        self.window.tokens() + self.window.corrected(plan.extra_tokens) > self.room(plan)
+    }
+}
+
+fn model_call_event(reply: &ModelReply, millis: u64) -> EventKind {
+    EventKind::ModelCall {
+        model: reply.model.clone(),
+        stop: Some(reply.stop),
+        millis,
+        usage: reply.usage,
+        cost_micros: reply.cost_micros,
+        attempts: reply.attempts.clone(),
+        error: None,
+    }
+}
+
+fn config_error(message: &str, next_step: &str) -> UserError {
+    UserError {
+        class: ErrorClass::Config,
+        message: message.to_owned(),
+        next_step: next_step.to_owned(),
+    }
+}
+
+pub(crate) fn millis_since(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,193 @@
+//! What a turn leaves behind, gathered in memory until it is committed as one batch.
+
+use instar_protocol::event::{Arm, Event, EventKind};
+use instar_protocol::message::{Entry, EntryBody};
+use instar_protocol::model::{ModelReply, Usage};
+use instar_protocol::{AgentId, EntryId, EventId, Label, ReleaseId, RunId, SessionId, Timestamp};
+use instar_store::{Op, SessionPatch, SessionRow, Spend};
+use std::sync::Arc;
+
+use crate::house::House;
+
+/// The entries, events and spending of one run. Entries hang in one chain under the session's leaf.
+#[derive(Debug)]
+pub(crate) struct Record {
+    house: Arc<House>,
+    pub(crate) run: Option<RunId>,
+    agent: AgentId,
+    pub(crate) row: SessionRow,
+    /// True once the session's row is in the store.
+    pub(crate) is_stored: bool,
+    release: Option<ReleaseId>,
+    arm: Arm,
+    pub(crate) entries: Vec<Entry>,
+    /// How many of the entries are in the store.
+    committed: usize,
+    events: Vec<Event>,
+    spend: Vec<Spend>,
+    patch: SessionPatch,
+    pub(crate) usage: Usage,
+    pub(crate) cost_micros: u64,
+}
+
+impl Record {
+    pub(crate) fn new(house: Arc<House>, agent: AgentId, row: SessionRow, is_stored: bool) -> Self {
+        Self {
+            house,
+            run: None,
+            agent,
+            row,
+            is_stored,
+            release: None,
+            arm: Arm::Stable,
+            entries: Vec::new(),
+            committed: 0,
+            events: Vec::new(),
+            spend: Vec::new(),
+            patch: SessionPatch::default(),
+            usage: Usage::default(),
+            cost_micros: 0,
+        }
+    }
+
+    /// Starts a run on what the last one left.
+    pub(crate) fn begin(&mut self, run: RunId) {
+        self.run = Some(run);
+    }
+
+    /// Lets go of the entries of a run whose end is durable.
+    pub(crate) fn end(&mut self) {
+        self.run = None;
+        self.entries = Vec::new();
+        self.committed = 0;
+        self.usage = Usage::default();
+        self.cost_micros = 0;
+    }
+
+    /// Everything recorded from here on was served by this release.
+    pub(crate) fn serve(&mut self, release: ReleaseId, arm: Arm) {
+        self.release = Some(release);
+        self.arm = arm;
+    }
+
+    /// Appends an entry under the leaf.
+    pub(crate) fn entry(&mut self, body: EntryBody, label: Label) -> &Entry {
+        let at = self.house.now();
+        self.entry_at(at, body, label)
+    }
+
+    pub(crate) fn entry_at(&mut self, at: Timestamp, body: EntryBody, label: Label) -> &Entry {
+        let id = EntryId::new(self.house.now(), self.house.random());
+        let parent = self.row.leaf.replace(id.clone());
+        let index = self.entries.len();
+        self.entries.push(Entry {
+            id,
+            parent,
+            session: self.row.id.clone(),
+            at,
+            run: self.run.clone(),
+            label,
+            body,
+        });
+        &self.entries[index]
+    }
+
+    pub(crate) fn event(&mut self, label: Label, kind: EventKind) {
+        let at = self.house.now();
+        self.events.push(Event {
+            id: EventId::new(at, self.house.random()),
+            at,
+            session: Some(self.row.id.clone()),
+            run: self.run.clone(),
+            release: self.release.clone(),
+            arm: self.arm,
+            label,
+            kind,
+        });
+    }
+
+    /// Adds what a model call cost to the run, the session and the day.
+    pub(crate) fn spent(&mut self, reply: &ModelReply) {
+        let usage = reply.usage;
+        self.usage.add(usage);
+        self.cost_micros += reply.cost_micros;
+        self.patch.add_input_tokens += usage.input_tokens;
+        self.patch.add_output_tokens += usage.output_tokens;
+        self.patch.add_cost_micros += reply.cost_micros;
+        let model = reply.model.as_str();
+        if let Some(row) = self.spend.iter_mut().find(|row| row.model == model) {
+            row.calls += 1;
+            row.input_tokens += usage.input_tokens;
+            row.output_tokens += usage.output_tokens;
+            row.cost_micros += reply.cost_micros;
+            return;
+        }
+        self.spend.push(Spend {
+            day: self.house.today(),
+            agent: self.agent.clone(),
+            model: model.to_owned(),
+            session: self.row.id.clone(),
+            calls: 1,
+            input_tokens: usage.input_tokens,
+            output_tokens: usage.output_tokens,
+            cost_micros: reply.cost_micros,
+        });
+    }
+
+    pub(crate) fn choose_model(&mut self, model: Option<String>) {
+        self.row.model.clone_from(&model);
+        self.patch.model = Some(model);
+    }
+
+    /// The batch that makes everything since the last [`Record::committed`] durable. `more` goes last.
+    pub(crate) fn ops(&self, more: &[Op]) -> Vec<Op> {
+        let entries = &self.entries[self.committed..];
+        let mut ops = Vec::with_capacity(entries.len() + self.events.len() + more.len() + 3);
+        if !self.is_stored {
+            // The counters and the leaf come with the patch and the entries.
+            ops.push(Op::PutSession(SessionRow {
+                leaf: None,
+                ..self.row.clone()
+            }));
+        }
+        ops.extend(entries.iter().cloned().map(Op::AppendEntry));
+        ops.push(Op::PatchSession {
+            id: self.row.id.clone(),
+            patch: SessionPatch {
+                leaf: self.row.leaf.clone(),
+                updated_at: Some(self.house.now()),
+                ..self.patch.clone()
+            },
+        });
+        ops.extend(self.events.iter().cloned().map(Op::AppendEvent));
+        ops.extend(self.spend.iter().cloned().map(Op::AddSpend));
+        ops.extend_from_slice(more);
+        ops
+    }
+
+    /// Everything so far is durable.
+    pub(crate) fn committed(&mut self) {
+        self.is_stored = true;
+        self.committed = self.entries.len();
+        self.events.clear();
+        self.spend.clear();
+        let patch = std::mem::take(&mut self.patch);
+        self.row.input_tokens += patch.add_input_tokens;
+        self.row.output_tokens += patch.add_output_tokens;
+        self.row.cost_micros += patch.add_cost_micros;
+        self.row.updated_at = self.house.now();
+    }
+
+    /// True if a part of this run is already in the store.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.committed > 0
+    }
+
+    pub(crate) fn session(&self) -> &SessionId {
+        &self.row.id
+    }
+
+    pub(crate) fn agent(&self) -> &AgentId {
+        &self.agent
+    }
+}

@@ -1,0 +1,317 @@
+//! The part of a conversation that the model sees, kept ready between turns.
+//!
+//! Entries of the transcript go in one after the other and become messages of the request; nothing
+//! that is already in changes until the history is shortened. So the request of a turn begins with
+//! the request of the turn before, vendors' prompt caches hit, and no turn rebuilds the history.
+
+use instar_protocol::message::{Entry, EntryBody, Part};
+use instar_protocol::model::{ModelMessage, Usage};
+use instar_protocol::{EntryId, Label, Principal, Timestamp};
+use jiff::tz::TimeZone;
+use std::sync::Arc;
+
+use crate::fence;
+use crate::tokens;
+
+/// The newest user turns that stay word for word however long they are.
+const RECENT_TURNS_MIN: usize = 3;
+
+/// Messages for the model, with what is known of each.
+#[derive(Debug, Clone)]
+pub(crate) struct Window {
+    messages: Vec<ModelMessage>,
+    marks: Vec<Mark>,
+    label: Label,
+    /// The sum over the marks.
+    tokens: u64,
+    /// Vendor's count divided by ours, in hundredths, from the last call that told it.
+    scale: u64,
+    /// Calls of the newest assistant message that have no result yet.
+    open: Vec<(String, String)>,
+    zone: Arc<TimeZone>,
+}
+
+/// What is known of a message beside its text.
+#[derive(Debug, Clone)]
+struct Mark {
+    entry: EntryId,
+    tokens: u32,
+    begins_turn: bool,
+    label: Label,
+}
+
+impl Window {
+    pub(crate) fn new(zone: Arc<TimeZone>) -> Self {
+        Self {
+            messages: Vec::new(),
+            marks: Vec::new(),
+            label: Label::default(),
+            tokens: 0,
+            scale: 100,
+            open: Vec::new(),
+            zone,
+        }
+    }
+
+    /// Dates that are pushed from here on are told in this zone.
+    pub(crate) fn set_zone(&mut self, zone: &Arc<TimeZone>) {
+        if !Arc::ptr_eq(&self.zone, zone) {
+            self.zone = Arc::clone(zone);
+        }
+    }
+
+    pub(crate) fn messages(&self) -> &[ModelMessage] {
+        &self.messages
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// The join of the labels of everything in it.
+    pub(crate) fn label(&self) -> &Label {
+        &self.label
+    }
+
+    /// True if the call waits for a result.
+    pub(crate) fn is_open(&self, call_id: &str) -> bool {
+        self.open.iter().any(|(id, _)| id == call_id)
+    }
+
+    /// Hands the messages out for a request; [`Window::give_back`] must follow.
+    pub(crate) fn lend(&mut self) -> Vec<ModelMessage> {
+        std::mem::take(&mut self.messages)
+    }
+
+    pub(crate) fn give_back(&mut self, messages: Vec<ModelMessage>) {
+        self.messages = messages;
+    }
+
+    /// Tokens of the history, by our estimate corrected by the vendor's last count.
+    pub(crate) fn tokens(&self) -> u64 {
+        self.corrected(self.tokens)
+    }
+
+    pub(crate) fn corrected(&self, tokens: u64) -> u64 {
+        tokens.saturating_mul(self.scale) / 100
+    }
+
+    /// Learns from the vendor's count of the request that was just made. `extra` is our estimate of
+    /// what was in it beside the history.
+    pub(crate) fn calibrate(&mut self, usage: Usage, extra: u64) {
+        let counted = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens;
+        let estimated = self.tokens + extra;
+        // Tiny requests say little about the text in them; local models often count nothing.
+        if counted >= 200 && estimated >= 200 {
+            self.scale = (counted * 100 / estimated).clamp(50, 200);
+        }
+    }
+
+    /// Takes in the next entry of the branch.
+    pub(crate) fn push(&mut self, entry: &Entry) {
+        match &entry.body {
+            EntryBody::User {
+                parts, principal, ..
+            } => {
+                let parts = self.user_parts(parts, principal, entry);
+                if !parts.is_empty() {
+                    self.close_calls(entry);
+                    self.add(ModelMessage::User { parts }, entry, true);
+                }
+            }
+            EntryBody::Assistant {
+                text,
+                tool_calls,
+                reasoning,
+                ..
+            } => {
+                if text.is_empty() && tool_calls.is_empty() {
+                    return;
+                }
+                self.close_calls(entry);
+                self.open = tool_calls
+                    .iter()
+                    .map(|call| (call.id.clone(), call.name.clone()))
+                    .collect();
+                let message = ModelMessage::Assistant {
+                    text: text.clone(),
+                    tool_calls: tool_calls.clone(),
+                    reasoning: reasoning.clone(),
+                };
+                self.add(message, entry, false);
+            }
+            EntryBody::ToolResult {
+                call_id,
+                tool,
+                text,
+                is_error,
+                ..
+            } => {
+                // A result without its call is refused by most vendors.
+                let Some(place) = self.open.iter().position(|(id, _)| id == call_id) else {
+                    return;
+                };
+                self.open.remove(place);
+                let text = if entry.label.is_tainted() {
+                    fence::fenced(&format!("result of {tool}"), text, entry.run.as_ref())
+                } else {
+                    text.clone()
+                };
+                let message = ModelMessage::Tool {
+                    call_id: call_id.clone(),
+                    name: tool.clone(),
+                    text,
+                    is_error: *is_error,
+                };
+                self.add(message, entry, false);
+            }
+            EntryBody::Compaction {
+                summary,
+                first_kept,
+                ..
+            } => self.shorten(summary, first_kept.as_ref(), entry),
+            EntryBody::Reset { .. } => self.clear(),
+            EntryBody::ModelChange { .. } | EntryBody::Notice { .. } => {}
+        }
+    }
+
+    /// Replaces everything before `first_kept` by the summary.
+    fn shorten(&mut self, summary: &str, first_kept: Option<&EntryId>, entry: &Entry) {
+        let kept = first_kept
+            .and_then(|first| self.marks.iter().position(|mark| &mark.entry == first))
+            .unwrap_or(self.marks.len());
+        let text = fence::fenced(
+            "summary of the conversation so far",
+            summary,
+            entry.run.as_ref(),
+        );
+        let tail = self.messages.split_off(kept);
+        let marks = self.marks.split_off(kept);
+        self.clear();
+        let parts = vec![Part::text(text)];
+        self.add(ModelMessage::User { parts }, entry, false);
+        for (message, mark) in tail.into_iter().zip(marks) {
+            self.tokens += u64::from(mark.tokens);
+            self.label = self.label.join(&mark.label);
+            self.messages.push(message);
+            self.marks.push(mark);
+        }
+    }
+
+    fn clear(&mut self) {
+        let zone = Arc::clone(&self.zone);
+        let scale = self.scale;
+        *self = Self::new(zone);
+        self.scale = scale;
+    }
+
+    /// Vendors want a result for each call; a call that was cut off gets one that says so.
+    fn close_calls(&mut self, entry: &Entry) {
+        for (call_id, name) in std::mem::take(&mut self.open) {
+            let message = ModelMessage::Tool {
+                call_id,
+                name,
+                text: "there is no result: the call was not run or was cut off".to_owned(),
+                is_error: true,
+            };
+            self.add(message, entry, false);
+        }
+    }
+
+    fn add(&mut self, message: ModelMessage, entry: &Entry, begins_turn: bool) {
+        let tokens = tokens::of_message(&message);
+        self.tokens += u64::from(tokens);
+        if self.marks.is_empty() {
+            self.label = entry.label.clone();
+        } else if self.label != entry.label {
+            self.label = self.label.join(&entry.label);
+        }
+        self.messages.push(message);
+        self.marks.push(Mark {
+            entry: entry.id.clone(),
+            tokens,
+            begins_turn,
+            label: entry.label.clone(),
+        });
+    }
+
+    /// The parts as the model gets them: the time before the first text, files and other people's
+    /// words fenced.
+    fn user_parts(&self, parts: &[Part], principal: &Principal, entry: &Entry) -> Vec<Part> {
+        let mut out = Vec::with_capacity(parts.len());
+        let stamp = stamp(entry.at, &self.zone);
+        for part in parts {
+            out.push(match part {
+                Part::Text { text } if foreign(principal) => {
+                    let what = format!("message of {}", author(principal));
+                    Part::text(fence::fenced(&what, text, entry.run.as_ref()))
+                }
+                Part::File { name, text, .. } => {
+                    let what = format!("attached file {name}");
+                    Part::text(fence::fenced(&what, text, entry.run.as_ref()))
+                }
+                Part::Text { .. } | Part::Image { .. } => part.clone(),
+            });
+        }
+        match out.first_mut() {
+            Some(Part::Text { text }) => text.insert_str(0, &stamp),
+            Some(_) => out.insert(0, Part::text(stamp.trim_end())),
+            None => {}
+        }
+        out
+    }
+
+    /// Where to cut so that about `keep` tokens stay and at least the newest turns: the entry that
+    /// is kept first and the number of messages before it. `None` if nothing would go.
+    pub(crate) fn cut(&self, keep: u64) -> Option<(EntryId, usize)> {
+        let (mut kept, mut turns, mut place) = (0, 0, None);
+        for (index, mark) in self.marks.iter().enumerate().rev() {
+            kept += u64::from(mark.tokens);
+            if !mark.begins_turn {
+                continue;
+            }
+            if turns >= RECENT_TURNS_MIN && self.corrected(kept) > keep {
+                break;
+            }
+            turns += 1;
+            place = Some(index);
+        }
+        let place = place.filter(|place| *place > 0)?;
+        Some((self.marks[place].entry.clone(), place))
+    }
+
+    /// Where to cut when even the newest turns are too long: before the newest one.
+    pub(crate) fn cut_hard(&self) -> Option<(EntryId, usize)> {
+        let place = self.marks.iter().rposition(|mark| mark.begins_turn)?;
+        (place > 0).then(|| (self.marks[place].entry.clone(), place))
+    }
+}
+
+fn foreign(principal: &Principal) -> bool {
+    match principal {
+        Principal::Owner { .. } | Principal::Automation { .. } => false,
+        Principal::Contact { .. } | Principal::Stranger { .. } => true,
+    }
+}
+
+fn author(principal: &Principal) -> String {
+    match principal {
+        Principal::Owner { .. } => "the owner".to_owned(),
+        Principal::Automation { source } => format!("the automation {source}"),
+        Principal::Contact { id } => format!("the contact {id}"),
+        Principal::Stranger { id } => format!("the unknown person {id}"),
+    }
+}
+
+/// `[Sat 2026-11-21 02:15 UTC] `: with the message rather than in the system text, so that the
+/// stable part of the prompt stays stable.
+fn stamp(at: Timestamp, zone: &TimeZone) -> String {
+    let millis = i64::try_from(at.millis()).unwrap_or(i64::MAX);
+    match jiff::Timestamp::from_millisecond(millis) {
+        Ok(time) => {
+            let local = time.to_zoned(zone.clone());
+            format!("[{}] ", local.strftime("%a %Y-%m-%d %H:%M %Z"))
+        }
+        Err(_) => String::new(),
+    }
+}
