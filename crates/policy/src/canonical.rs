@@ -1,8 +1,8 @@
 //! Canonical JSON (RFC 8785): equal values have equal bytes, so that a hash speaks of the value.
 //!
 //! Keys are sorted by their UTF-16 code units, numbers are written as ECMAScript writes them, and
-//! nothing stands between tokens. Integers that a double cannot hold exactly are refused rather
-//! than rounded: two different calls must never share a digest.
+//! nothing stands between tokens. Integers that would be written with other digits, because a double
+//! cannot hold them, are refused rather than rounded: two different calls must never share a digest.
 
 use serde::Serialize;
 use serde_json::{Number, Value};
@@ -10,9 +10,6 @@ use sha2::{Digest, Sha256};
 
 /// Values nested deeper than this are refused.
 pub const DEPTH_MAX: usize = 64;
-
-/// The largest magnitude up to which every integer is a double.
-const INTEGER_MAX: u64 = 1 << 53;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CanonicalError {
@@ -96,15 +93,16 @@ impl Writer {
     }
 
     fn number(&mut self, number: &Number) -> Result<(), CanonicalError> {
-        let magnitude = number
-            .as_u64()
-            .or_else(|| number.as_i64().map(i64::unsigned_abs));
-        match (magnitude, number.as_f64()) {
-            (Some(integer), _) if integer <= INTEGER_MAX => self.push(&number.to_string()),
-            (None, Some(double)) if double.is_finite() => {
-                self.push(ryu_js::Buffer::new().format_finite(double))
-            }
-            _ => Err(CanonicalError::Number(number.clone())),
+        let double = number
+            .as_f64()
+            .filter(|double| double.is_finite())
+            .ok_or_else(|| CanonicalError::Number(number.clone()))?;
+        let mut buffer = ryu_js::Buffer::new();
+        let text = buffer.format_finite(double);
+        if number.is_f64() || number.to_string() == text {
+            self.push(text)
+        } else {
+            Err(CanonicalError::Number(number.clone()))
         }
     }
 

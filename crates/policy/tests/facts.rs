@@ -1,0 +1,109 @@
+//! The facts that tests decide over.
+
+use instar_policy::{Annotation, Authority, Decision, Request, decide};
+use instar_protocol::principal::Via;
+use instar_protocol::tool::{Effect, ToolCall};
+use instar_protocol::{AgentId, Label, Principal, ReleaseId, SessionId};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+pub(crate) const EFFECTS: [Effect; 7] = [
+    Effect::None,
+    Effect::Read,
+    Effect::Write,
+    Effect::Send,
+    Effect::Execute,
+    Effect::Spend,
+    Effect::Destroy,
+];
+
+pub(crate) fn owner() -> Principal {
+    Principal::Owner { via: Via::Token }
+}
+
+pub(crate) fn contact() -> Principal {
+    Principal::Contact {
+        id: "c1".to_owned(),
+    }
+}
+
+pub(crate) fn stranger() -> Principal {
+    Principal::Stranger {
+        id: "s1".to_owned(),
+    }
+}
+
+pub(crate) fn automation() -> Principal {
+    Principal::Automation {
+        source: "heartbeat".to_owned(),
+    }
+}
+
+pub(crate) fn annotation(effect: Effect) -> Annotation {
+    Annotation {
+        effect,
+        destinations: BTreeSet::new(),
+        payloads: BTreeSet::new(),
+        output: Label::system(),
+    }
+}
+
+pub(crate) fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// One reading tool, `look`.
+pub(crate) fn look() -> Authority {
+    Authority::over([("look".to_owned(), annotation(Effect::Read))].into())
+}
+
+pub(crate) fn call(name: &str, arguments: Value) -> ToolCall {
+    ToolCall {
+        id: "call-1".to_owned(),
+        name: name.to_owned(),
+        arguments,
+    }
+}
+
+pub(crate) struct Place {
+    pub(crate) agent: AgentId,
+    pub(crate) session: SessionId,
+    pub(crate) release: ReleaseId,
+    pub(crate) context: Label,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self {
+            agent: AgentId::main(),
+            session: SessionId::from_stored("ses_1"),
+            release: ReleaseId::from_hex("r1"),
+            context: Label::owner(),
+        }
+    }
+
+    pub(crate) fn decide(
+        &self,
+        call: &ToolCall,
+        principal: &Principal,
+        authority: &Authority,
+    ) -> Decision {
+        let request = Request {
+            call,
+            principal,
+            agent: &self.agent,
+            session: &self.session,
+            release: &self.release,
+            context: &self.context,
+        };
+        decide(&request, authority)
+    }
+}
+
+/// The rule that decided, with a mark for allowed.
+pub(crate) fn outcome(decision: &Decision) -> String {
+    match decision {
+        Decision::Allow(permit) => format!("+{}", permit.rule()),
+        Decision::Deny(denial) => format!("-{}", denial.rule),
+    }
+}
