@@ -1,0 +1,269 @@
+//! One try at one model: send, read the stream, hand events on. Everything here is bounded in time
+//! and bytes, and ends when the call is cancelled.
+
+use crate::catalog::{Catalog, Provider};
+use crate::codec::{Decoder, Encoded, Images, encode};
+use crate::error::Failure;
+use crate::gather::Gathered;
+use crate::models::{Call, Inner};
+use crate::retry;
+use base64::Engine as _;
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method};
+use instar_egress::{Incoming, Outgoing, Purpose};
+use instar_protocol::Secret;
+use instar_protocol::event::ErrorClass;
+use instar_protocol::message::Part;
+use instar_protocol::model::{LocalModel, ModelEvent, ModelMessage, ModelRef};
+use std::future::Future;
+use std::time::Duration;
+
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// An answer that has not ended after so many bytes never will.
+const STREAM_BYTES_MAX: usize = 64 * 1024 * 1024;
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+const IMAGES_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// How much of an answer's end is read so that the connection can be used again.
+const DRAIN_BYTES_MAX: usize = 64 * 1024;
+const DRAINS_MAX: usize = 32;
+
+pub(crate) type OnEvent<'e> = &'e mut (dyn FnMut(&ModelEvent) + Send);
+
+/// Waits for a step of a call; ends with the call's token or deadline.
+pub(crate) async fn guard<T>(call: &Call<'_>, step: impl Future<Output = T>) -> Result<T, Failure> {
+    tokio::select! {
+        biased;
+        () = call.cancel.cancelled() => Err(Failure::new(ErrorClass::Cancelled, "the call was stopped")),
+        done = step => Ok(done),
+        () = tokio::time::sleep_until(call.deadline) => {
+            Err(Failure::new(ErrorClass::Timeout, "the call's deadline passed"))
+        }
+    }
+}
+
+/// A model in this process: its events at their pauses.
+pub(crate) async fn local(
+    model: &ModelRef,
+    local: &dyn LocalModel,
+    call: &Call<'_>,
+    gathered: &mut Gathered,
+    on_event: OnEvent<'_>,
+) -> Result<(), Failure> {
+    for (pause, event) in local.answer(model.model(), call.request) {
+        if call.cancel.is_cancelled() || pause > 0 {
+            guard(call, tokio::time::sleep(Duration::from_millis(pause))).await?;
+        }
+        gathered.add(&event);
+        on_event(&event);
+        if gathered.end().is_some() {
+            return Ok(());
+        }
+    }
+    Err(Failure::new(
+        ErrorClass::Malformed,
+        "the local model's answer has no end",
+    ))
+}
+
+/// A model behind HTTP.
+pub(crate) async fn remote(
+    inner: &Inner,
+    catalog: &Catalog,
+    provider: &Provider,
+    model: &ModelRef,
+    call: &Call<'_>,
+    gathered: &mut Gathered,
+    on_event: OnEvent<'_>,
+) -> Result<(), Failure> {
+    let key = provider
+        .secret(&inner.parts)
+        .map_err(|why| Failure::new(ErrorClass::Auth, why))?;
+    let secrets = provider.secrets(key.as_ref());
+    let images = guard(call, images(inner, call)).await??;
+    let facts = provider.facts(model.model());
+    let body = encode(
+        provider.api,
+        Encoded {
+            model: model.model(),
+            request: call.request,
+            images: &images,
+            quirks: &provider.quirks,
+            max_tokens: facts.max_tokens,
+            context_window: facts.own_window,
+            reasoning: facts.reasoning,
+        },
+    )
+    .map_err(|error| {
+        Failure::new(
+            ErrorClass::Internal,
+            format!("cannot write the request: {error}"),
+        )
+    })?;
+    let request = outgoing(
+        provider,
+        key.as_ref(),
+        Method::POST,
+        provider.endpoint.clone(),
+        body.into(),
+    );
+    let sent = guard(call, inner.egress.send(request)).await?;
+    let answer = sent.map_err(|error| Failure::egress(&error))?;
+    if !answer.status.is_success() {
+        return Err(refused(inner, call, answer, &secrets).await);
+    }
+    stream(
+        inner, catalog, provider, call, answer, &secrets, gathered, on_event,
+    )
+    .await
+}
+
+/// A request to a provider, with its headers and its key.
+pub(crate) fn outgoing(
+    provider: &Provider,
+    key: Option<&Secret>,
+    method: Method,
+    url: url::Url,
+    body: Bytes,
+) -> Outgoing {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        ACCEPT,
+        HeaderValue::from_static("text/event-stream, application/json"),
+    );
+    if !body.is_empty() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    if provider.api == crate::config::Api::AnthropicMessages {
+        headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
+    }
+    headers.extend(provider.headers.clone());
+    Outgoing {
+        purpose: Purpose::Model {
+            local: provider.local.clone(),
+        },
+        method,
+        url,
+        headers,
+        credential: key.and_then(|key| provider.credential(key)),
+        body,
+        connect_timeout: CONNECT_TIMEOUT,
+        head_timeout: provider.head_timeout,
+    }
+}
+
+async fn refused(inner: &Inner, call: &Call<'_>, answer: Incoming, secrets: &[Secret]) -> Failure {
+    let status = answer.status.as_u16();
+    let after = retry::retry_after(&answer.headers, inner.parts.clock.now().millis());
+    let body = guard(call, answer.read(ERROR_BYTES_MAX, Duration::from_secs(5))).await;
+    match body {
+        Ok(body) => Failure::status(status, &body.unwrap_or_default(), after, secrets),
+        Err(stopped) => stopped,
+    }
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of one loop, used once"
+)]
+async fn stream(
+    inner: &Inner,
+    catalog: &Catalog,
+    provider: &Provider,
+    call: &Call<'_>,
+    mut answer: Incoming,
+    secrets: &[Secret],
+    gathered: &mut Gathered,
+    on_event: OnEvent<'_>,
+) -> Result<(), Failure> {
+    let mut decoder = Decoder::new(provider.api, retry::random());
+    let mut events = Vec::new();
+    let mut bytes = 0;
+    loop {
+        let piece = guard(call, answer.chunk(catalog.stall)).await?;
+        let piece = piece.map_err(|error| Failure::egress(&error))?;
+        let done = match &piece {
+            Some(piece) => {
+                bytes += piece.len();
+                decoder.push(piece, &mut events)
+            }
+            None => decoder.finish(&mut events),
+        };
+        for event in events.drain(..) {
+            gathered.add(&event);
+            on_event(&event);
+        }
+        done.map_err(|error| Failure::decode(&error, secrets))?;
+        if gathered.end().is_some() {
+            if piece.is_some() {
+                drain(inner, answer);
+            }
+            return Ok(());
+        }
+        if piece.is_none() {
+            return Err(Failure::new(
+                ErrorClass::Network,
+                "the answer ended before it was complete",
+            ));
+        }
+        if bytes > STREAM_BYTES_MAX {
+            return Err(Failure::new(
+                ErrorClass::Malformed,
+                "the answer does not end",
+            ));
+        }
+    }
+}
+
+/// Reads the end of an answer aside, so that its connection goes back to the pool.
+fn drain(inner: &Inner, mut answer: Incoming) {
+    if inner.drains.len() >= DRAINS_MAX {
+        return;
+    }
+    inner.drains.spawn(async move {
+        let mut bytes = 0;
+        while let Ok(Some(piece)) = answer.chunk(Duration::from_secs(1)).await {
+            bytes += piece.len();
+            if bytes > DRAIN_BYTES_MAX {
+                return;
+            }
+        }
+    });
+}
+
+/// The request's images in base 64.
+async fn images(inner: &Inner, call: &Call<'_>) -> Result<Images, Failure> {
+    let mut images = Images::new();
+    let mut bytes = 0;
+    for message in &call.request.messages {
+        let ModelMessage::User { parts } = message else {
+            continue;
+        };
+        for part in parts {
+            let Part::Image { object, .. } = part else {
+                continue;
+            };
+            if images.contains_key(object) {
+                continue;
+            }
+            let data = inner.parts.objects.object(object).await.map_err(|why| {
+                Failure::new(
+                    ErrorClass::Storage,
+                    format!("cannot read image {object}: {why}"),
+                )
+            })?;
+            bytes += data.len();
+            if bytes > IMAGES_BYTES_MAX {
+                return Err(Failure::new(
+                    ErrorClass::ContextLength,
+                    "the images are larger than 32 MiB together",
+                ));
+            }
+            images.insert(
+                object.clone(),
+                base64::engine::general_purpose::STANDARD.encode(data),
+            );
+        }
+    }
+    Ok(images)
+}

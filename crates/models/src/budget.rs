@@ -1,0 +1,104 @@
+//! What calls may cost: a hard stop before the call, a warning once a day after it.
+
+use crate::config::{BudgetConfig, Dollars};
+use crate::models::Ledger;
+use instar_protocol::Timestamp;
+use std::collections::BTreeMap;
+
+const DAY_MILLIS: u64 = 86_400_000;
+
+/// The day on which each scope was warned of last.
+#[derive(Debug, Default)]
+pub(crate) struct Warnings(BTreeMap<&'static str, u64>);
+
+/// A limit and how much of it is used.
+struct Scope {
+    name: &'static str,
+    spent: u64,
+    limit: u64,
+}
+
+fn scopes(budget: &BudgetConfig, ledger: &dyn Ledger, turn_spent: u64) -> Vec<Scope> {
+    let (day, month) = if budget.per_day_usd.is_some() || budget.per_month_usd.is_some() {
+        ledger.spent()
+    } else {
+        (0, 0)
+    };
+    let scope = |name, spent, limit: Option<Dollars>| {
+        limit.map(|limit| Scope {
+            name,
+            spent,
+            limit: limit.micros(),
+        })
+    };
+    [
+        scope("turn", turn_spent, budget.per_turn_usd),
+        scope("day", day, budget.per_day_usd),
+        scope("month", month, budget.per_month_usd),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Refuses a call when a limit is reached. Calls under way together may pass it by what they cost.
+pub(crate) fn admit(
+    budget: &BudgetConfig,
+    ledger: &dyn Ledger,
+    turn_spent: u64,
+) -> Result<(), String> {
+    match scopes(budget, ledger, turn_spent)
+        .into_iter()
+        .find(|scope| scope.spent >= scope.limit)
+    {
+        Some(scope) => Err(format!(
+            "the limit per {} of {} is reached: {} spent",
+            scope.name,
+            dollars(scope.limit),
+            dollars(scope.spent)
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Tells the ledger about limits that are nearly used up, once a day for each.
+pub(crate) fn warn(
+    budget: &BudgetConfig,
+    ledger: &dyn Ledger,
+    turn_spent: u64,
+    now: Timestamp,
+    warnings: &std::sync::Mutex<Warnings>,
+) {
+    let today = now.millis() / DAY_MILLIS;
+    for scope in scopes(budget, ledger, turn_spent) {
+        if !passed(scope.spent, scope.limit, budget.warn_at) {
+            continue;
+        }
+        let last = {
+            let mut warnings = warnings
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            warnings.0.insert(scope.name, today)
+        };
+        if last != Some(today) {
+            tracing::warn!(scope = scope.name, spent = %dollars(scope.spent), limit = %dollars(scope.limit), "spending is near its limit");
+            ledger.warn(scope.name, scope.spent, scope.limit);
+        }
+    }
+}
+
+/// Whether `spent` is at least the share of the limit; in whole thousandths, without rounding.
+fn passed(spent: u64, limit: u64, share: f64) -> bool {
+    let thousandths = (0..=1000u32)
+        .find(|step| f64::from(*step) >= share * 1000.0)
+        .unwrap_or(1000);
+    u128::from(spent) * 1000 >= u128::from(limit) * u128::from(thousandths)
+}
+
+fn dollars(micros: u64) -> String {
+    format!(
+        "{}.{:04} dollars",
+        micros / 1_000_000,
+        micros % 1_000_000 / 100
+    )
+}

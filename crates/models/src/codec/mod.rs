@@ -1,0 +1,84 @@
+//! One codec per wire format: a request to bytes, bytes to events. No I/O, bounded, total.
+//!
+//! [`encode`] builds a request body; [`Decoder`] is pushed the bytes of the answer as they come
+//! and yields the same events however the bytes were cut.
+
+mod encode;
+mod openai_chat;
+
+pub(crate) mod bounds;
+pub(crate) mod signature;
+pub mod tool_ids;
+
+pub use encode::{Encoded, Images, encode};
+
+use crate::config::Api;
+use bounds::Bounded;
+use instar_protocol::model::ModelEvent;
+
+/// Why a stream of an answer cannot be read on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    #[error("the answer is not what the wire format says: {0}")]
+    Malformed(String),
+    #[error("{0} of the answer is too large")]
+    TooLarge(&'static str),
+    #[error("the answer ended before it was complete")]
+    Early,
+    /// The vendor reported an error inside the stream.
+    #[error("the vendor broke off: {kind}: {message}")]
+    Vendor { kind: String, message: String },
+}
+
+impl DecodeError {
+    pub(crate) fn json(error: &serde_json::Error) -> Self {
+        Self::Malformed(error.to_string())
+    }
+}
+
+/// Reads an answer. Made for one answer, then thrown away.
+#[derive(Debug)]
+pub struct Decoder {
+    format: Format,
+    bounded: Bounded,
+}
+
+#[derive(Debug)]
+enum Format {
+    Chat(openai_chat::Chat),
+}
+
+impl Decoder {
+    /// A decoder for one answer. `seed` makes the ids of tool calls that come without one.
+    #[must_use]
+    pub fn new(api: Api, seed: u64) -> Self {
+        let format = match api {
+            _ => Format::Chat(openai_chat::Chat::default()),
+        };
+        Self {
+            format,
+            bounded: Bounded::new(seed),
+        }
+    }
+
+    /// Feeds bytes and appends the events that they complete. Bytes after the last event of a
+    /// sound stream are ignored.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<ModelEvent>) -> Result<(), DecodeError> {
+        match &mut self.format {
+            Format::Chat(chat) => chat.push(bytes, &mut self.bounded, out),
+        }
+    }
+
+    /// Says that the bytes have ended.
+    pub fn finish(&mut self, out: &mut Vec<ModelEvent>) -> Result<(), DecodeError> {
+        match &mut self.format {
+            Format::Chat(chat) => chat.finish(&mut self.bounded, out),
+        }
+    }
+
+    /// True once the last event of a sound stream was handed out.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.bounded.finished
+    }
+}
