@@ -153,10 +153,11 @@ pub(crate) fn split_mark(text: &str) -> (&str, &str) {
 pub(crate) fn parse(source: &Source, number: usize) -> Result<Node, Vec<Problem>> {
     let (mark, text) = split_mark(&source.text);
     let parsed = parse_to_ast(text, &CollectOptions::default(), &options()).map_err(|error| {
-        let message = crate::problem::syntax_message(error.kind());
+        let found = text.get(error.range().start..).unwrap_or_default();
+        let message = crate::problem::syntax_message(error.kind(), found);
         let at = mark.len() + error.range().start;
         let mut problem = source.problem(at, &KeyPath::default(), message);
-        problem.hint = crate::problem::syntax_hint(error.kind(), text, error.range());
+        problem.hint = crate::problem::syntax_hint(error.kind(), found);
         vec![problem]
     })?;
     let mut reader = Reader {

@@ -91,6 +91,7 @@ pub fn parse_value<T: JsonSchema>(path: &str, text: &str) -> Result<Value, Confi
         Err(problems) if !schema.takes_text(wanted) => {
             let mut problems = problems;
             for problem in &mut problems {
+                problem.line = 0;
                 problem.path = path.to_string();
                 problem.expected = Some(schema.describe(wanted));
             }
@@ -177,6 +178,10 @@ fn refuse_new_problems<T: JsonSchema + DeserializeOwned>(
     let told = |problem: &Problem| (problem.path.clone(), problem.message.clone());
     let known: Vec<_> = problems_of(before)?.iter().map(told).collect();
     fresh.retain(|problem| !known.contains(&told(problem)));
+    for problem in &mut fresh {
+        // The text that they were found in is not in the file.
+        problem.line = 0;
+    }
     if fresh.is_empty() {
         Ok(())
     } else {

@@ -46,9 +46,17 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn key(&mut self, schema: &'a Value, path: &str, inherited: Option<&'a Value>) {
         let default = inherited.or_else(|| schema.get("default"));
+        let kind = self.schema.describe(schema);
+        if let Some(twin) = self.keys.iter_mut().find(|key| key.path == path) {
+            // The same key under another alternative of its container.
+            if !twin.kind.split(" or ").any(|known| known == kind) {
+                twin.kind = format!("{} or {kind}", twin.kind);
+            }
+            return;
+        }
         self.keys.push(KeyDoc {
             path: path.to_owned(),
-            kind: self.schema.describe(schema),
+            kind,
             default: default.filter(|default| !default.is_null()).cloned(),
             docs: self.docs(schema),
         });

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use jsonc_parser::common::Range;
 use jsonc_parser::errors::ParseErrorKind;
 
 /// What a plain text at a secret's place is told.
@@ -13,7 +12,9 @@ pub(crate) const SECRET_EXPECTED: &str = "a reference to a secret";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub file: PathBuf,
+    /// From 1; zero for a value that is in no file yet.
     pub line: usize,
+    /// In characters, from 1.
     pub column: usize,
     /// Dotted, `gateway.port`; empty for the root.
     pub path: String,
@@ -86,8 +87,13 @@ impl ConfigError {
 }
 
 /// A parse error in words for whoever edits the file.
-pub(crate) fn syntax_message(kind: &ParseErrorKind) -> String {
+pub(crate) fn syntax_message(kind: &ParseErrorKind, found: &str) -> String {
     match kind {
+        ParseErrorKind::UnexpectedWord | ParseErrorKind::UnexpectedToken
+            if bare_word(found).is_some() =>
+        {
+            "a word stands where a value belongs".to_owned()
+        }
         ParseErrorKind::ExpectedComma => "a comma is missing".to_owned(),
         ParseErrorKind::UnterminatedObject => "this '{' is never closed".to_owned(),
         ParseErrorKind::UnterminatedArray => "this '[' is never closed".to_owned(),
@@ -97,7 +103,6 @@ pub(crate) fn syntax_message(kind: &ParseErrorKind) -> String {
         ParseErrorKind::MultipleRootJsonValues => {
             "something follows after the end of the document".to_owned()
         }
-        ParseErrorKind::UnexpectedWord => "a word stands where a value belongs".to_owned(),
         ParseErrorKind::NestingDepthExceeded => "the document is nested too deeply".to_owned(),
         other => {
             let text = other.to_string();
@@ -108,14 +113,21 @@ pub(crate) fn syntax_message(kind: &ParseErrorKind) -> String {
     }
 }
 
-pub(crate) fn syntax_hint(kind: &ParseErrorKind, text: &str, range: Range) -> Option<String> {
+pub(crate) fn syntax_hint(kind: &ParseErrorKind, found: &str) -> Option<String> {
     match kind {
-        ParseErrorKind::UnexpectedWord => {
-            let word = text.get(range.start..range.end)?;
-            Some(format!("text needs quotes: \"{word}\""))
+        ParseErrorKind::UnexpectedWord | ParseErrorKind::UnexpectedToken => {
+            bare_word(found).map(|_| "text needs quotes".to_owned())
         }
         _ => None,
     }
+}
+
+/// The word that stands first in what could not be read.
+fn bare_word(found: &str) -> Option<&str> {
+    let end = found
+        .find(|c: char| !c.is_alphanumeric() && c != '_' && c != '-')
+        .unwrap_or(found.len());
+    Some(&found[..end]).filter(|word| word.starts_with(char::is_alphabetic))
 }
 
 /// True for keys whose values are probably secrets.

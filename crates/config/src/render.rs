@@ -13,7 +13,6 @@ use crate::resolve::FILE_BYTES_MAX;
 
 /// The most characters of a source line that are shown.
 const LINE_CHARS_MAX: usize = 120;
-const MASK: char = '*';
 
 impl Problem {
     /// The problem with its source line and a caret under the place.
@@ -23,10 +22,12 @@ impl Problem {
     #[must_use]
     pub fn render(&self, source: &str) -> String {
         let mut text = format!("error: {}\n", self.headline());
-        let place = format!("{}:{}:{}", self.file.display(), self.line, self.column);
         let number = self.line.to_string();
         let margin = " ".repeat(number.len());
-        _ = writeln!(text, "{margin}--> {place}");
+        if self.line > 0 {
+            let file = self.file.display();
+            _ = writeln!(text, "{margin}--> {file}:{}:{}", self.line, self.column);
+        }
         if let Some(line) = self.safe_line(source) {
             let skipped = self.column.saturating_sub(LINE_CHARS_MAX - 20);
             let shown: String = line.chars().skip(skipped).take(LINE_CHARS_MAX).collect();
@@ -68,11 +69,11 @@ impl Problem {
         });
         let masked = line.char_indices().map(|(offset, c)| {
             let offset = start + offset;
-            let is_hidden = hidden
+            let mask = hidden
                 .iter()
-                .any(|(from, to)| (*from..*to).contains(&offset));
+                .find(|hidden| (hidden.from..hidden.to).contains(&offset));
             match c {
-                _ if is_hidden => MASK,
+                _ if mask.is_some() => mask.map_or(' ', |hidden| hidden.mask),
                 c if c.is_control() => ' ',
                 c => c,
             }
@@ -89,13 +90,38 @@ enum Shown {
     Never,
 }
 
+/// A stretch that is not to be read, and what stands in its place.
+struct Hidden {
+    from: usize,
+    to: usize,
+    mask: char,
+}
+
+impl Hidden {
+    fn text(from: usize, to: usize) -> Self {
+        Self {
+            from,
+            to,
+            mask: '*',
+        }
+    }
+
+    fn comment(from: usize, to: usize) -> Self {
+        Self {
+            from,
+            to,
+            mask: ' ',
+        }
+    }
+}
+
 /// The stretches up to `end` that hold text values or comments, quotes left out. From where the
 /// text cannot be read any more, everything is hidden.
 fn hidden_ranges(
     source: &str,
     end: usize,
     is_shown: impl Fn(usize, usize) -> Shown,
-) -> Vec<(usize, usize)> {
+) -> Vec<Hidden> {
     let mut scanner = Scanner::new(source, &ScannerOptions::default());
     let mut hidden = Vec::new();
     // A text is a key if a colon follows; until then it is only suspected of being a value.
@@ -113,18 +139,18 @@ fn hidden_ranges(
                 if is_shown(start, stop) != Shown::Always =>
             {
                 let quote = usize::from(matches!(source.as_bytes()[start], b'"' | b'\''));
-                suspect = Some((start + quote, stop - quote));
+                suspect = Some(Hidden::text(start + quote, stop - quote));
             }
             Ok(Some(Token::Number(_))) if is_shown(start, stop) == Shown::Never => {
-                hidden.push((start, stop));
+                hidden.push(Hidden::text(start, stop));
             }
             Ok(Some(Token::CommentLine(_) | Token::CommentBlock(_))) => {
-                hidden.push((start + 2, stop));
+                hidden.push(Hidden::comment(start + 2, stop));
             }
             Ok(Some(_)) if start < end => {}
             Ok(_) => break,
             Err(_) => {
-                hidden.push((start.max(from) + 1, end.max(start + 1)));
+                hidden.push(Hidden::text(start.max(from) + 1, end.max(start + 1)));
                 break;
             }
         }

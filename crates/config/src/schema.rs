@@ -285,7 +285,10 @@ impl Schema {
             "string" if schema.get("minLength").is_some() => "text that is not empty".to_owned(),
             "string" => "text".to_owned(),
             "array" => match schema.get("items") {
-                Some(items) => format!("a list of {}", self.describe_within(items, depth + 1)),
+                Some(items) => {
+                    let entry = self.describe_within(items, depth + 1);
+                    format!("a list of {}", plural(&entry))
+                }
                 None => "a list".to_owned(),
             },
             "object" => {
@@ -293,7 +296,8 @@ impl Schema {
                 self.members(schema, &mut known);
                 match known.rest {
                     Some(rest) if !known.is_record => {
-                        format!("an object of {}", self.describe_within(rest, depth + 1))
+                        let entry = self.describe_within(rest, depth + 1);
+                        format!("{} by name", plural(&entry))
                     }
                     _ => "an object".to_owned(),
                 }
@@ -347,6 +351,21 @@ fn range_words(schema: &Value) -> String {
         (Some(low), None) => format!(" of at least {low}"),
         (None, Some(high)) => format!(" of at most {high}"),
         (None, None) => String::new(),
+    }
+}
+
+/// The same description for many of a kind.
+fn plural(kind: &str) -> String {
+    if kind.contains(" or ") {
+        return format!("entries, each {kind}");
+    }
+    match kind {
+        "an object" => "objects".to_owned(),
+        "a list" => "lists".to_owned(),
+        "a number" => "numbers".to_owned(),
+        "a whole number" => "whole numbers".to_owned(),
+        crate::problem::SECRET_EXPECTED => "references to secrets".to_owned(),
+        other => other.to_owned(),
     }
 }
 

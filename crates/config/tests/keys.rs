@@ -35,22 +35,21 @@ fn every_key_is_told() {
     agents.defaults.model.fallbacks | a list of text | [] | 
     agents.defaults.temperature | a number | 0.7 | 
     agents.defaults.bootstrapMaxChars | a whole number from 0 to 4294967295 | 20000 | 
-    agents.entries | an object of an object | {} | 
+    agents.entries | objects by name | {} | 
     agents.entries.<id>.name | text | - | 
     agents.entries.<id>.model | text or an object | - | A model by name, or with what follows when it fails.
     agents.entries.<id>.model.primary | text | - | 
     agents.entries.<id>.model.fallbacks | a list of text | [] | 
     models | an object | {"providers":{}} | 
-    models.providers | an object of an object | {} | 
+    models.providers | objects by name | {} | 
     models.providers.<id>.baseUrl | text | - | 
     models.providers.<id>.apiKey | a reference to a secret | - | Where a secret is kept. Configuration holds these, never the secret itself.
-    models.providers.<id>.headers | an object of text | {} | 
-    bindings | a list of an object | [] | 
+    models.providers.<id>.headers | text by name | {} | 
+    bindings | a list of objects | [] | 
     bindings[].agentId | text | - | 
     bindings[].match | an object | - | 
-    bindings[].match.kind | "channel" | - | 
-    bindings[].match.id | text | - | 
-    bindings[].match.kind | "everything" | - |
+    bindings[].match.kind | "channel" or "everything" | - | 
+    bindings[].match.id | text | - |
     "#);
 }
 
@@ -84,7 +83,7 @@ fn the_page_is_markdown() {
     | `agents.defaults.model.fallbacks` | a list of text | `[]` |  |
     | `agents.defaults.temperature` | a number | `0.7` |  |
     | `agents.defaults.bootstrapMaxChars` | a whole number from 0 to 4294967295 | `20000` |  |
-    | `agents.entries` | an object of an object |  |  |
+    | `agents.entries` | objects by name |  |  |
     | `agents.entries.<id>.name` | text |  |  |
     | `agents.entries.<id>.model` | text or an object |  | A model by name, or with what follows when it fails. |
     | `agents.entries.<id>.model.primary` | text |  |  |
@@ -94,10 +93,10 @@ fn the_page_is_markdown() {
 
     | key | value | default | meaning |
     | --- | --- | --- | --- |
-    | `models.providers` | an object of an object |  |  |
+    | `models.providers` | objects by name |  |  |
     | `models.providers.<id>.baseUrl` | text |  |  |
     | `models.providers.<id>.apiKey` | a reference to a secret |  | Where a secret is kept. Configuration holds these, never the secret itself. |
-    | `models.providers.<id>.headers` | an object of text |  |  |
+    | `models.providers.<id>.headers` | text by name |  |  |
 
     ## `bindings`
 
@@ -105,8 +104,7 @@ fn the_page_is_markdown() {
     | --- | --- | --- | --- |
     | `bindings[].agentId` | text |  |  |
     | `bindings[].match` | an object |  |  |
-    | `bindings[].match.kind` | "channel" |  |  |
+    | `bindings[].match.kind` | "channel" or "everything" |  |  |
     | `bindings[].match.id` | text |  |  |
-    | `bindings[].match.kind` | "everything" |  |  |
     "#);
 }
