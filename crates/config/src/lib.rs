@@ -17,6 +17,7 @@ mod schema;
 mod backup;
 mod edit;
 pub mod journal;
+mod tree;
 mod watch;
 
 mod keys;
@@ -26,7 +27,7 @@ mod files;
 mod secret;
 
 pub use backup::BACKUPS;
-pub use edit::{get, parse_value, set, unset};
+pub use edit::{get, parse_value, set, set_text, unset};
 pub use files::write_atomically;
 pub use journal::Author;
 pub use keys::{KeyDoc, keys, schema};
@@ -34,6 +35,7 @@ pub use load::{Loaded, load, parse_str};
 pub use markdown::markdown;
 pub use path::{KeyPath, PathError, Step};
 pub use problem::{ConfigError, Problem};
+pub use render::render;
 pub use secret::{SECRET_BYTES_MAX, SecretError, SecretStore};
 pub use state::{STATE_FORMAT, StateDir, StateError, StateLock};
 pub use watch::{Watch, diff};

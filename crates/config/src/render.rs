@@ -169,12 +169,16 @@ impl ConfigError {
                 None => format!("error: {self}\n"),
             };
         };
-        let mut text = String::new();
-        for problem in problems {
-            let bytes = read_bounded(&problem.file, FILE_BYTES_MAX).unwrap_or_default();
-            let source = String::from_utf8_lossy(&bytes);
-            text.push_str(&problem.render(&source));
-        }
-        text
+        problems.iter().map(render).collect()
     }
+}
+
+/// A problem with its line, read from the file it names; without the line if that cannot be read.
+#[must_use]
+pub fn render(problem: &Problem) -> String {
+    let bytes = match problem.line {
+        0 => Vec::new(),
+        _ => read_bounded(&problem.file, FILE_BYTES_MAX).unwrap_or_default(),
+    };
+    problem.render(&String::from_utf8_lossy(&bytes))
 }

@@ -1,7 +1,7 @@
 //! Changing keys, backups, the journal and the watch.
 
 use instar_config::journal::{self, Anomaly};
-use instar_config::{Author, ConfigError, Watch, diff, get, parse_value, set, unset};
+use instar_config::{Author, ConfigError, Watch, diff, get, parse_value, set, set_text, unset};
 use serde_json::{Value, json};
 
 use crate::support::{Sample, mode, no_env, state_with};
@@ -341,4 +341,26 @@ fn a_variable_that_only_the_gateway_has_does_not_stop_an_edit() {
     let text = "{gateway: {publicOrigin: '${ORIGIN}'}}";
     let edited = edited(text, "gateway.port", &json!(80)).unwrap();
     assert!(edited.contains("'${ORIGIN}'") && edited.contains("80"));
+}
+
+#[test]
+fn typed_text_is_set_in_one_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = state_with(folder.path(), "{}");
+    let set = |path, text| set_text::<Sample>(&state, path, text, &author(), &no_env);
+    assert_eq!(set("gateway.bind", "lan").unwrap(), ["gateway.bind"]);
+    insta::assert_snapshot!(set("gateway.auth.token", "hunter2").unwrap_err().render(), @r#"
+    error: gateway.auth.token: found text
+      = expected: a reference to a secret
+      = help: secrets never sit in the configuration: run `instar secrets set gateway-auth-token` and use {source: "store", id: "gateway-auth-token"}
+    "#);
+    insta::assert_snapshot!(set("gateway.port", "many").unwrap_err().render(), @"
+    error: gateway.port: a word stands where a value belongs
+      = expected: a whole number from 1 to 65535
+    ");
+    assert!(
+        !std::fs::read_to_string(state.config_file())
+            .unwrap()
+            .contains("hunter2")
+    );
 }
