@@ -52,12 +52,12 @@ impl Handler {
             return refuse(&refusal, wire);
         }
         match (head.method.clone(), path.as_str()) {
-            (Method::GET, "/api/version") => whole(json!({"version": "0.12.0"})),
-            (Method::GET, "/api/tags") => whole(ollama::tags(&self.models())),
+            (Method::GET, "/api/version") => whole(&json!({"version": "0.12.0"})),
+            (Method::GET, "/api/tags") => whole(&ollama::tags(&self.models())),
             (Method::GET, "/v1/models") if wire == Wire::Messages => {
-                whole(messages::models(&self.models()))
+                whole(&messages::models(&self.models()))
             }
-            (Method::GET, "/v1/models") => whole(chat::models(&self.models())),
+            (Method::GET, "/v1/models") => whole(&chat::models(&self.models())),
             (
                 Method::POST,
                 "/v1/chat/completions" | "/v1/responses" | "/v1/messages" | "/api/chat",
@@ -270,7 +270,7 @@ fn refuse(refusal: &Refusal, wire: Wire) -> Answer {
     plain(refusal.status, refusal.body(wire, 0).to_string().into())
 }
 
-fn whole(body: Value) -> Answer {
+fn whole(body: &Value) -> Answer {
     plain(200, body.to_string().into())
 }
 

@@ -195,7 +195,7 @@ pub(crate) fn stream(turn: &Turn<'_>) -> Vec<Frame> {
         let choice = json!({
             "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish,
         });
-        envelope(turn, json!([choice]), Value::Null)
+        envelope(turn, &json!([choice]), Value::Null)
     };
     let opening = json!({"role": "assistant", "content": "", "refusal": null});
     let mut calls = 0_u32;
@@ -223,7 +223,7 @@ pub(crate) fn stream(turn: &Turn<'_>) -> Vec<Frame> {
                 frames.data(&chunk(json!({}), finish_reason(Some(*stop)).into()));
                 frames.mark_last();
                 if turn.include_usage {
-                    frames.data(&envelope(turn, json!([]), usage(*used)));
+                    frames.data(&envelope(turn, &json!([]), usage(*used)));
                     frames.mark_last();
                 }
                 frames.raw("data: [DONE]\n\n");
@@ -234,7 +234,7 @@ pub(crate) fn stream(turn: &Turn<'_>) -> Vec<Frame> {
     frames.done()
 }
 
-fn envelope(turn: &Turn<'_>, choices: Value, usage: Value) -> Value {
+fn envelope(turn: &Turn<'_>, choices: &Value, usage: Value) -> Value {
     let mut body = json!({
         "id": id(turn),
         "object": "chat.completion.chunk",
