@@ -191,10 +191,6 @@ impl Map {
 
     fn send_one_to_sleep(&mut self) {
         let idle = |slot: &&mut Slot| !slot.handle.is_running() && slot.handle.waiting() == 0;
-        #[expect(
-            clippy::iter_over_hash_type,
-            reason = "the oldest is the same in any order"
-        )]
         let oldest = self
             .slots
             .values_mut()

@@ -49,13 +49,11 @@ impl Turn {
             () = tokio::time::sleep_until(plan.deadline) => return Input::DeadlinePassed,
             () = reads => {}
         }
-        for index in 0..judged.len() {
-            if judged[index].permit.is_some() {
-                if self.cancel.is_cancelled() {
-                    break;
-                }
-                self.run_effect(&mut judged[index], &caller).await;
+        for judged in judged.iter_mut().filter(|judged| judged.permit.is_some()) {
+            if self.cancel.is_cancelled() {
+                break;
             }
+            self.run_effect(judged, &caller).await;
         }
         self.take_results(judged)
     }

@@ -47,10 +47,10 @@ pub struct AgentDefaults {
     /// The folder with the main agent's identity files. When absent: `workspace` in the state folder.
     pub workspace: Option<String>,
     /// How many characters of one identity file go into the prompt.
-    #[schemars(range(min = 100, max = 200_000))]
+    #[schemars(range(min = 100, max = 20_000))]
     pub bootstrap_max_chars: u32,
     /// How many characters of all identity files together go into the prompt.
-    #[schemars(range(min = 100, max = 1_000_000))]
+    #[schemars(range(min = 100, max = 60_000))]
     pub bootstrap_total_max_chars: u32,
     /// The longest that one turn may take, in seconds.
     #[schemars(range(min = 1, max = 86_400))]
@@ -473,13 +473,13 @@ impl Config {
             at("bootstrapMaxChars"),
             defaults.bootstrap_max_chars,
             100,
-            200_000,
+            20_000,
         );
         found.range(
             at("bootstrapTotalMaxChars"),
             defaults.bootstrap_total_max_chars,
             100,
-            1_000_000,
+            60_000,
         );
         found.range(at("timeoutSeconds"), defaults.timeout_seconds, 1, 86_400);
         if let Some(turns) = defaults.max_concurrent {

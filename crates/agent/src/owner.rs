@@ -102,6 +102,11 @@ pub(crate) struct Owner {
     /// The end of a turn that the store has not taken yet. Nothing else runs before it did.
     unsaved: Option<Retry>,
     wants_sleep: bool,
+    /// The session was changed behind this task's back: once nothing waits, it makes room for a
+    /// new one.
+    is_stale: bool,
+    /// True once the session was read; what the handle knows of it may be old then.
+    was_loaded: bool,
 }
 
 /// The part of the handle that does not keep the inbox open.
@@ -167,6 +172,8 @@ impl Owner {
             loaded: None,
             unsaved: None,
             wants_sleep: false,
+            is_stale: false,
+            was_loaded: false,
         }
     }
 
@@ -225,13 +232,25 @@ impl Owner {
         let closing = self.house.closing.clone();
         let retry_at = self.unsaved.as_ref().map(|retry| retry.at);
         let idle = self.unsaved.is_none() && self.queue.is_empty();
+        if idle && self.is_stale {
+            // Others find no task and start one; orders that are on their way still come here.
+            self.inner.awake.remove(&self.key, &self.sign);
+            self.loaded = None;
+        }
+        if idle && self.inbox.is_closed() && self.inbox.is_empty() {
+            return true;
+        }
         if idle && self.wants_sleep && self.inner.awake.retire(&self.key, &self.inbox) {
             return true;
         }
         tokio::select! {
             biased;
             () = closing.cancelled() => return true,
-            Some(order) = self.inbox.recv() => self.take(order).await,
+            order = self.inbox.recv(), if !(self.inbox.is_closed() && self.inbox.is_empty()) => {
+                if let Some(order) = order {
+                    self.take(order).await;
+                }
+            }
             () = sleep_until(retry_at) => self.retry().await,
             () = tokio::time::sleep(IDLE), if idle => self.wants_sleep = true,
         }
@@ -255,15 +274,9 @@ impl Owner {
                 entry,
                 asker,
             } => drop(asker.send(self.rewind(&session, entry).await)),
-            Order::Forget => self.forget(),
+            Order::Forget => self.is_stale = true,
             Order::Sleep => {}
         }
-    }
-
-    fn forget(&mut self) {
-        self.loaded = None;
-        // The cell of the row belongs to the handle: a new task gets a new one.
-        self.wants_sleep = true;
     }
 
     async fn enqueue(&mut self, waiting: Waiting) {
@@ -330,6 +343,7 @@ impl Owner {
         let store = &self.house.parts.store;
         let opening = self.handle.opening.get().cloned();
         let opening = match opening {
+            Some(opening) if !opening.is_stored && !self.was_loaded => (opening.row, false),
             Some(opening) if !opening.is_stored => match store.session(&opening.row.id).await? {
                 Some(row) => (row, true),
                 None => (opening.row, false),
@@ -346,6 +360,7 @@ impl Owner {
                 ),
             },
         };
+        self.was_loaded = true;
         let (row, is_stored) = opening;
         let settings = self.house.settings();
         let window = if is_stored {
@@ -504,7 +519,7 @@ impl Owner {
                 let _ = asker.send(true);
             }
             Order::Rewind { asker, .. } => drop(asker.send(Err(RewindError::Busy))),
-            Order::Forget => self.wants_sleep = true,
+            Order::Forget => self.is_stale = true,
             // Left-overs are settled before the session's first turn; should one come late, its
             // sender sees the channel close and the next start tries again.
             Order::Settle(_) | Order::Sleep => {}

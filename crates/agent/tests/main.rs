@@ -1,1 +1,10 @@
 //! What this crate promises its callers.
+
+mod support;
+
+mod commands;
+mod context;
+mod queue;
+mod recovery;
+mod simulator;
+mod turns;

@@ -81,6 +81,8 @@ pub enum EventKind {
         content: Option<String>,
     },
     Feedback {
+        /// Renamed: the event has a `run` of its own beside it.
+        #[serde(rename = "about_run")]
         run: RunId,
         verdict: FeedbackVerdict,
         #[serde(default, skip_serializing_if = "Option::is_none")]

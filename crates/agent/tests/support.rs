@@ -1,0 +1,429 @@
+//! A house with a scripted model and a real store in a folder of its own.
+
+use instar_agent::{Config, Parts, Sessions, Submitted};
+use instar_egress::Egress;
+use instar_models::{Ledger, Models, ModelsConfig, ObjectSource, SpendRecord};
+use instar_policy::{Annotation, Authority};
+use instar_protocol::live::Outcome;
+use instar_protocol::message::{Entry, EntryBody, Inbound, OnRestart, Overrides, Part};
+use instar_protocol::model::{
+    LocalModel, ModelEvent, ModelMessage, ModelRequest, StopReason, Usage,
+};
+use instar_protocol::principal::Via;
+use instar_protocol::secret::SecretRef;
+use instar_protocol::tool::{Effect, ToolCall, ToolSpec};
+use instar_protocol::{
+    AgentId, Clock, InboundId, Label, ObjectHash, Principal, Secret, SecretSource, SessionKey,
+};
+use instar_release::{AgentBehaviour, Behaviour, Limits, PromptFile, Releases, Route};
+use instar_store::{Options, SessionRow, Store};
+use instar_testkit::ManualClock;
+use instar_tools::{Caller, Output, Tool, ToolError, Toolbox};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore};
+
+/// Longer than any test: a model that is told to take this long is stopped, never waited for.
+pub const FOREVER_MS: u64 = 3_600_000;
+
+/// What the model answers next.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    Text(String),
+    Calls(Vec<ToolCall>),
+    /// Says something, then stalls.
+    Stall(String),
+    /// Ends without an end.
+    Broken,
+    /// Panics: a fault of ours.
+    Panic,
+}
+
+/// Answers from a list; when that is empty it repeats the last message. Remembers every request.
+#[derive(Debug, Default)]
+pub struct Script {
+    pub replies: Mutex<VecDeque<Reply>>,
+    pub seen: Mutex<Vec<ModelRequest>>,
+    pub called: Notify,
+    /// Tokens that each answer claims to have read.
+    pub input_tokens: AtomicU64,
+}
+
+impl Script {
+    pub fn then(&self, reply: Reply) -> &Self {
+        self.replies.lock().unwrap().push_back(reply);
+        self
+    }
+
+    pub fn says(&self, text: &str) -> &Self {
+        self.then(Reply::Text(text.to_owned()))
+    }
+
+    pub fn requests(&self) -> Vec<ModelRequest> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    pub fn calls(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+}
+
+impl LocalModel for Script {
+    fn answer(&self, _model: &str, request: &ModelRequest) -> Vec<(u64, ModelEvent)> {
+        self.seen.lock().unwrap().push(request.clone());
+        self.called.notify_one();
+        let reply = self.replies.lock().unwrap().pop_front();
+        let text = |delta: String| (0, ModelEvent::Text { delta });
+        let end = |stop| {
+            let usage = Usage {
+                input_tokens: self.input_tokens.load(Ordering::Relaxed),
+                output_tokens: 1,
+                ..Usage::default()
+            };
+            (0, ModelEvent::Finish { stop, usage })
+        };
+        match reply.unwrap_or_else(|| Reply::Text(format!("echo {}", last_text(request)))) {
+            Reply::Text(words) => vec![text(words), end(StopReason::Stop)],
+            Reply::Calls(calls) => {
+                let mut events: Vec<_> = calls
+                    .into_iter()
+                    .map(|call| (0, ModelEvent::ToolCall { call }))
+                    .collect();
+                events.push(end(StopReason::ToolUse));
+                events
+            }
+            Reply::Stall(words) => {
+                let delta = "late".to_owned();
+                let late = (FOREVER_MS, ModelEvent::Text { delta });
+                vec![text(words), late, end(StopReason::Stop)]
+            }
+            Reply::Broken => vec![text("half".to_owned())],
+            Reply::Panic => panic!("the scripted model panics"),
+        }
+    }
+
+    fn models(&self) -> Vec<(String, String)> {
+        vec![
+            ("one".to_owned(), String::new()),
+            ("two".to_owned(), String::new()),
+        ]
+    }
+}
+
+/// The text of the newest user message, its date left out.
+pub fn last_text(request: &ModelRequest) -> String {
+    request
+        .messages
+        .iter()
+        .rev()
+        .find_map(|message| match message {
+            ModelMessage::User { parts } => Some(undated(parts)),
+            _ => None,
+        })
+        .unwrap_or_default()
+}
+
+pub fn undated(parts: &[Part]) -> String {
+    let text = instar_protocol::message::plain_text(parts);
+    match text.split_once("] ") {
+        Some((_, rest)) => rest.to_owned(),
+        None => text,
+    }
+}
+
+/// A tool that reads: answers what it is told, once it is let.
+#[derive(Debug)]
+pub struct Look {
+    spec: ToolSpec,
+    /// Told each time the tool begins.
+    pub begun: Arc<Notify>,
+    pub gate: Arc<Semaphore>,
+}
+
+impl Tool for Look {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    fn annotation(&self) -> Annotation {
+        annotation()
+    }
+
+    fn run<'a>(
+        &'a self,
+        arguments: &'a Value,
+        _caller: &'a Caller,
+    ) -> futures_util::future::BoxFuture<'a, Result<Output, ToolError>> {
+        Box::pin(async move {
+            self.begun.notify_one();
+            let _permit = self.gate.acquire().await;
+            Ok(Output {
+                text: format!("saw {arguments}"),
+                label: Label::system(),
+                is_error: false,
+            })
+        })
+    }
+}
+
+fn annotation() -> Annotation {
+    Annotation {
+        effect: Effect::Read,
+        destinations: BTreeSet::new(),
+        payloads: BTreeSet::new(),
+        output: Label::system(),
+    }
+}
+
+#[derive(Debug)]
+struct Nothing;
+
+impl SecretSource for Nothing {
+    fn secret(&self, _reference: &SecretRef) -> Result<Secret, String> {
+        Err("there are no secrets here".to_owned())
+    }
+}
+
+impl ObjectSource for Nothing {
+    fn object<'a>(
+        &'a self,
+        _hash: &'a ObjectHash,
+    ) -> futures_util::future::BoxFuture<'a, Result<Vec<u8>, String>> {
+        Box::pin(async { Err("there are no objects here".to_owned()) })
+    }
+}
+
+impl Ledger for Nothing {
+    fn spent(&self) -> (u64, u64) {
+        (0, 0)
+    }
+    fn add(&self, _spend: SpendRecord) {}
+}
+
+pub struct Home {
+    pub sessions: Sessions,
+    pub store: Store,
+    pub script: Arc<Script>,
+    pub clock: ManualClock,
+    pub begun: Arc<Notify>,
+    pub gate: Arc<Semaphore>,
+    pub config: Config,
+}
+
+pub fn config(json: Value) -> Config {
+    let mut config: Config = serde_json::from_value(json).unwrap();
+    config.agents.defaults.user_timezone = Some("UTC".to_owned());
+    assert_eq!(config.problems(), []);
+    config
+}
+
+pub async fn home(folder: &Path) -> Home {
+    home_with(folder, config(json!({}))).await
+}
+
+pub async fn home_with(folder: &Path, config: Config) -> Home {
+    let clock = ManualClock::default();
+    home_at(folder, config, clock, Arc::new(Script::default())).await
+}
+
+pub async fn home_at(
+    folder: &Path,
+    config: Config,
+    clock: ManualClock,
+    script: Arc<Script>,
+) -> Home {
+    let store = Store::open(folder, Options::default()).unwrap();
+    let local: Arc<dyn LocalModel> = script.clone();
+    let models = Models::new(
+        ModelsConfig::default(),
+        Egress::new("test"),
+        instar_models::Parts {
+            clock: Arc::new(clock.clone()),
+            secrets: Arc::new(Nothing),
+            objects: Arc::new(Nothing),
+            ledger: Arc::new(Nothing),
+            local: BTreeMap::from([("test".to_owned(), local)]),
+            env: |_| None,
+        },
+    )
+    .unwrap();
+    let (begun, gate) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(1_000)));
+    let releases = Releases::open(store.clone()).await.unwrap();
+    let behaviour = behaviour(&config);
+    releases
+        .adopt(behaviour, "test", "start", clock.now(), [0; 10])
+        .await
+        .unwrap();
+    let mut tools = Toolbox::default();
+    tools
+        .register(Arc::new(Look {
+            spec: ToolSpec {
+                name: "look".to_owned(),
+                description: "Looks.".to_owned(),
+                parameters: json!({"type": "object", "properties": {"n": {"type": "integer"}}}),
+            },
+            begun: Arc::clone(&begun),
+            gate: Arc::clone(&gate),
+        }))
+        .unwrap();
+    let parts = Parts {
+        store: store.clone(),
+        models,
+        releases,
+        tools: Arc::new(tools),
+        clock: Arc::new(clock.clone()),
+    };
+    Home {
+        sessions: Sessions::start(parts, config.clone()),
+        store,
+        script,
+        clock,
+        begun,
+        gate,
+        config,
+    }
+}
+
+fn behaviour(config: &Config) -> Behaviour {
+    let defaults = &config.agents.defaults;
+    let soul = PromptFile {
+        text: "Be kind.".to_owned(),
+        cut_chars: 0,
+    };
+    let agent = AgentBehaviour {
+        prompt: BTreeMap::from([("SOUL.md".to_owned(), soul)]),
+        route: Route {
+            primary: "test/one".to_owned(),
+            fallbacks: Vec::new(),
+        },
+        limits: Limits {
+            model_calls_max: defaults.max_model_calls,
+            tool_calls_max: defaults.max_tool_calls,
+            timeout_seconds: defaults.timeout_seconds,
+            output_tokens_max: defaults.max_output_tokens,
+        },
+        skills: Vec::new(),
+        mitigations: Vec::new(),
+    };
+    Behaviour {
+        agents: BTreeMap::from([("main".to_owned(), agent)]),
+        authority: Authority::over(BTreeMap::from([("look".to_owned(), annotation())])),
+    }
+}
+
+pub fn main_key() -> SessionKey {
+    SessionKey::main(&AgentId::main())
+}
+
+pub fn inbound(clock: &dyn Clock, key: &SessionKey, text: &str) -> Inbound {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let mut random = [0; 10];
+    random[2..].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    Inbound {
+        id: InboundId::new(clock.now(), random),
+        session_key: key.clone(),
+        principal: Principal::Owner { via: Via::Local },
+        received_at: clock.now(),
+        surface: "web".to_owned(),
+        idempotency_key: None,
+        parts: vec![Part::text(text)],
+        on_restart: OnRestart::Resume,
+        overrides: Overrides::default(),
+    }
+}
+
+impl Home {
+    pub fn message(&self, text: &str) -> Inbound {
+        inbound(&self.clock, &main_key(), text)
+    }
+
+    pub async fn submit(&self, text: &str) -> Submitted {
+        self.sessions.submit(self.message(text)).await.unwrap()
+    }
+
+    /// Sends a message and waits for its outcome.
+    pub async fn say(&self, text: &str) -> Arc<Outcome> {
+        let submitted = self.submit(text).await;
+        outcome(submitted).await
+    }
+
+    /// Sends a message whose answer stalls, and waits until the model was called.
+    pub async fn stall(&self, text: &str, partial: &str) -> Submitted {
+        self.script.then(Reply::Stall(partial.to_owned()));
+        let mut submitted = self.submit(text).await;
+        loop {
+            let event = submitted.live.recv().await.unwrap();
+            if matches!(&*event, instar_protocol::live::LiveEvent::Text { .. }) {
+                return submitted;
+            }
+        }
+    }
+
+    pub async fn row(&self) -> SessionRow {
+        self.store
+            .session_by_key(&main_key())
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    pub async fn entries(&self) -> Vec<Entry> {
+        self.store
+            .entries(&self.row().await.id, None, 1_000)
+            .await
+            .unwrap()
+    }
+
+    /// The transcript in short: one line per entry.
+    pub async fn transcript(&self) -> Vec<String> {
+        self.entries().await.iter().map(line).collect()
+    }
+}
+
+pub fn line(entry: &Entry) -> String {
+    match &entry.body {
+        EntryBody::User { parts, .. } => {
+            format!("user: {}", instar_protocol::message::plain_text(parts))
+        }
+        EntryBody::Assistant {
+            text,
+            tool_calls,
+            stop,
+            ..
+        } => {
+            let calls: Vec<&str> = tool_calls.iter().map(|call| call.name.as_str()).collect();
+            match (calls.as_slice(), stop) {
+                ([], StopReason::Aborted) => format!("agent, cut: {text}"),
+                ([], _) => format!("agent: {text}"),
+                (calls, _) => format!("agent calls {}", calls.join(", ")),
+            }
+        }
+        EntryBody::ToolResult { text, is_error, .. } => {
+            format!("{}: {text}", if *is_error { "refused" } else { "result" })
+        }
+        EntryBody::Compaction { summary, .. } => format!("summary: {summary}"),
+        EntryBody::Reset { .. } => "reset".to_owned(),
+        EntryBody::ModelChange { model } => format!("model: {model:?}"),
+        EntryBody::Notice { kind, text } => format!("{kind:?}: {text}"),
+    }
+}
+
+/// Waits for an outcome; a test that hangs fails.
+pub async fn outcome(submitted: Submitted) -> Arc<Outcome> {
+    tokio::time::timeout(Duration::from_secs(20), submitted.outcome)
+        .await
+        .expect("the message was answered in time")
+        .expect("the message was answered")
+}
+
+pub fn call(id: &str, name: &str, n: u32) -> ToolCall {
+    ToolCall {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        arguments: json!({ "n": n }),
+    }
+}
