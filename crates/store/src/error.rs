@@ -77,6 +77,20 @@ pub enum StoreError {
     },
 }
 
+impl OpenError {
+    /// An error of opening, told apart from a folder that cannot be written: SQLite reports that
+    /// in several ways, so the folder itself is asked.
+    pub(crate) fn open(state: &Path, source: rusqlite::Error) -> Self {
+        let path = state.to_owned();
+        match probe(state) {
+            Err(found) if found.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                Self::NotWritable { path }
+            }
+            _ => Self::Open { path, source },
+        }
+    }
+}
+
 impl StoreError {
     /// True if the disk, not the batch, is at fault: the same write may work later.
     #[must_use]

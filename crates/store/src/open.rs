@@ -68,10 +68,7 @@ pub(crate) fn writer(state: &Path, options: &Options) -> Result<Connection, Open
             source,
         },
     })?;
-    let open = |source| OpenError::Open {
-        path: state.to_owned(),
-        source,
-    };
+    let open = |source| OpenError::open(state, source);
     let mut connection = connect(state).map_err(open)?;
     writer_settings(&connection, options.synchronous).map_err(open)?;
     migrate::migrate(&mut connection, state)?;

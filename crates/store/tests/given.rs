@@ -1,0 +1,134 @@
+//! Small values that the tests store.
+
+use instar_protocol::event::{Arm, Event, EventKind, GatewayFact};
+use instar_protocol::label::Label;
+use instar_protocol::message::{
+    Entry, EntryBody, Inbound, NoticeKind, OnRestart, Outbox, OutboxState, Overrides, Part,
+};
+use instar_protocol::principal::{Principal, Via};
+use instar_protocol::{
+    AgentId, EntryId, EventId, InboundId, OutboxId, RunId, SessionId, SessionKey, Timestamp,
+};
+use instar_store::{Options, SessionRow, Store};
+use tempfile::TempDir;
+
+pub(crate) fn at(millis: u64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+pub(crate) fn store() -> (TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    (folder, store)
+}
+
+pub(crate) fn open(folder: &TempDir) -> Store {
+    Store::open(&folder.path().join("state"), Options::default()).unwrap()
+}
+
+pub(crate) fn key(name: &str) -> SessionKey {
+    SessionKey::parse(&format!("agent:main:{name}")).unwrap()
+}
+
+pub(crate) fn session_id(number: u64) -> SessionId {
+    SessionId::from_stored(format!("ses_{number:08}"))
+}
+
+pub(crate) fn entry_id(number: u64) -> EntryId {
+    EntryId::from_stored(format!("ent_{number:08}"))
+}
+
+pub(crate) fn run(number: u64) -> RunId {
+    RunId::from_stored(format!("run_{number:08}"))
+}
+
+pub(crate) fn session(number: u64) -> SessionRow {
+    SessionRow {
+        id: session_id(number),
+        key: key(&format!("chat{number}")),
+        agent: AgentId::main(),
+        title: Some(format!("Talk {number}")),
+        created_at: at(number),
+        updated_at: at(number),
+        leaf: None,
+        model: None,
+        deleted_at: None,
+        entries: 0,
+        input_tokens: 0,
+        output_tokens: 0,
+        cost_micros: 0,
+    }
+}
+
+pub(crate) fn entry(session: u64, number: u64, parent: Option<u64>) -> Entry {
+    Entry {
+        id: entry_id(number),
+        parent: parent.map(entry_id),
+        session: session_id(session),
+        at: at(number),
+        run: Some(run(number / 2)),
+        label: Label::owner(),
+        body: EntryBody::Notice {
+            kind: NoticeKind::Command,
+            text: format!("entry {number}"),
+        },
+    }
+}
+
+pub(crate) fn reset(session: u64, number: u64, parent: Option<u64>) -> Entry {
+    Entry {
+        body: EntryBody::Reset {
+            reason: "new".to_owned(),
+        },
+        ..entry(session, number, parent)
+    }
+}
+
+pub(crate) fn event(number: u64) -> Event {
+    Event {
+        id: EventId::from_stored(format!("evt_{number:08}")),
+        at: at(number),
+        session: number.is_multiple_of(2).then(|| session_id(number % 4)),
+        run: None,
+        release: None,
+        arm: Arm::Stable,
+        label: Label::system(),
+        kind: if number.is_multiple_of(3) {
+            EventKind::Gateway {
+                what: GatewayFact::Stopping,
+            }
+        } else {
+            EventKind::Compaction {
+                tokens_before: number,
+                tokens_after: 1,
+            }
+        },
+    }
+}
+
+pub(crate) fn inbound(number: u64, idempotency_key: Option<&str>) -> Inbound {
+    Inbound {
+        id: InboundId::from_stored(format!("inb_{number:08}")),
+        session_key: key("chat"),
+        principal: Principal::Owner { via: Via::Token },
+        received_at: at(number),
+        surface: "web".to_owned(),
+        idempotency_key: idempotency_key.map(str::to_owned),
+        parts: vec![Part::text(format!("hello {number}"))],
+        on_restart: OnRestart::Resume,
+        overrides: Overrides::default(),
+    }
+}
+
+pub(crate) fn outbox(number: u64) -> Outbox {
+    Outbox {
+        id: OutboxId::from_stored(format!("out_{number:08}")),
+        session: session_id(1),
+        run: run(number),
+        surface: "web".to_owned(),
+        idempotency_key: format!("key-{number}"),
+        text: format!("reply {number}"),
+        state: OutboxState::Pending,
+        at: at(number),
+    }
+}

@@ -1,0 +1,12 @@
+//! The store at its boundary.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod crash;
+mod disk;
+mod given;
+mod group;
+mod migrations;
+mod model;
+mod objects;
+mod rows;

@@ -1,0 +1,90 @@
+//! Old stores open, newer ones are left alone.
+
+use std::path::Path;
+
+use instar_store::{EventFilter, OpenError, Options, SCHEMA_VERSION, Store};
+use rusqlite::Connection;
+
+use crate::given::{at, entry, inbound, key, session_id};
+
+/// One store per schema version, each holding what `examples/fixture.rs` wrote.
+const FIXTURES: &[&[u8]] = &[include_bytes!("fixtures/v1.sqlite")];
+
+#[tokio::test]
+async fn a_store_of_every_version_opens_and_keeps_what_it_holds() {
+    assert_eq!(FIXTURES.len(), usize::try_from(SCHEMA_VERSION).unwrap());
+    for (version, bytes) in (1..).zip(FIXTURES) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("instar.sqlite");
+        std::fs::write(&file, bytes).unwrap();
+        assert_eq!(user_version(&file), version);
+
+        let store = Store::open(folder.path(), Options::default()).unwrap();
+        let row = store.session_by_key(&key("chat1")).await.unwrap().unwrap();
+        assert_eq!((row.id.clone(), row.entries), (session_id(1), 2));
+        let path = store.branch(&row.id, None, 10).await.unwrap();
+        assert_eq!(path, [entry(1, 2, Some(1)), entry(1, 1, None)]);
+        let open = store.unfinished().await.unwrap();
+        assert_eq!(open.inbox[0].inbound, inbound(1, Some("k")));
+        assert_eq!((open.effects.len(), open.outbox.len()), (1, 1));
+        let all = EventFilter {
+            limit: 10,
+            ..EventFilter::default()
+        };
+        assert_eq!(store.events(all).await.unwrap()[0].at, at(1));
+        assert!(store.alias("stable").await.unwrap().is_some());
+        assert_eq!(store.releases().await.unwrap().len(), 1);
+        assert_eq!(
+            store.spend("2026-11-21", "2026-11-21").await.unwrap()[0].calls,
+            1
+        );
+        assert!(store.web_session("digest").await.unwrap().is_some());
+        store.close().await.unwrap();
+        assert_eq!(user_version(&file), SCHEMA_VERSION);
+    }
+}
+
+#[tokio::test]
+async fn a_newer_store_is_refused_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("instar.sqlite");
+    let newer = Connection::open(&file).unwrap();
+    newer
+        .pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))
+        .unwrap();
+    newer
+        .execute_batch("CREATE TABLE later (x); PRAGMA user_version = 4242")
+        .unwrap();
+    drop(newer);
+    let before = std::fs::read(&file).unwrap();
+    let refused = Store::open(folder.path(), Options::default()).unwrap_err();
+    assert!(
+        matches!(refused, OpenError::Newer { found: 4242, known, .. } if known == SCHEMA_VERSION),
+        "{refused}"
+    );
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    let left: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["instar.sqlite"]);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_store_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("instar.sqlite");
+    std::fs::write(
+        &file,
+        b"this is not a database, it is a text of some length",
+    )
+    .unwrap();
+    let refused = Store::open(folder.path(), Options::default()).unwrap_err();
+    assert!(matches!(refused, OpenError::Open { .. }), "{refused}");
+}
+
+fn user_version(file: &Path) -> u32 {
+    let sql = Connection::open(file).unwrap();
+    sql.pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap()
+}
