@@ -75,16 +75,7 @@ fn prompt(agent: &str, behaviour: &AgentBehaviour) -> Result<(), ReleaseError> {
                 format!("{file} of {agent} has {chars} characters, more than {PROMPT_CHARS_MAX}"),
             ));
         }
-        if let Some(found) = redact::find_secret(&of.text) {
-            return Err(failed(
-                "secrets",
-                format!(
-                    "{file} of {agent} has {} in line {}; take it out and store it with \
-                     `instar secrets set NAME`",
-                    found.what, found.line
-                ),
-            ));
-        }
+        no_secret(&of.text, &format!("{file} of {agent}"))?;
     }
     if total > PROMPTS_CHARS_MAX {
         return Err(failed(
@@ -112,6 +103,7 @@ fn route(agent: &str, route: &Route) -> Result<(), ReleaseError> {
         ));
     }
     for model in std::iter::once(&route.primary).chain(&route.fallbacks) {
+        no_secret(model, &format!("agents.{agent}.route"))?;
         if ModelRef::parse(model).is_none() {
             return Err(failed(
                 "route",
@@ -123,6 +115,20 @@ fn route(agent: &str, route: &Route) -> Result<(), ReleaseError> {
         }
     }
     Ok(())
+}
+
+fn no_secret(text: &str, place: &str) -> Result<(), ReleaseError> {
+    match redact::find_secret(text) {
+        None => Ok(()),
+        Some(found) => Err(failed(
+            "secrets",
+            format!(
+                "{place} has {} in line {}; take it out and store it with `instar secrets set \
+                 NAME`",
+                found.what, found.line
+            ),
+        )),
+    }
 }
 
 fn failed(check: &'static str, why: String) -> ReleaseError {

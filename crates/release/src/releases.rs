@@ -217,8 +217,8 @@ impl Releases {
     }
 
     async fn newest(&self, limit: usize) -> Result<Vec<StoredRelease>, ReleaseError> {
+        // The store hands them out newest first.
         let mut stored = self.shared.store.releases().await?;
-        stored.sort_by(|one, two| two.at.cmp(&one.at).then_with(|| one.id.cmp(&two.id)));
         stored.truncate(limit);
         Ok(stored)
     }

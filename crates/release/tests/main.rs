@@ -1,1 +1,14 @@
 //! Releases at their border, over a real store.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
+
+mod adopting;
+mod checking;
+mod comparing;
+mod fixture;
+mod naming;
+mod stored;

@@ -1,0 +1,105 @@
+//! What people read when they ask what changed.
+
+use crate::fixture::{behaviour, main_agent};
+use instar_protocol::Label;
+use instar_protocol::tool::Effect;
+use instar_release::{Behaviour, PromptFile, canonical, diff};
+use serde_json::json;
+
+fn shown(old: &Behaviour, new: &Behaviour) -> String {
+    let one = |value: &Option<serde_json::Value>| match value {
+        Some(value) => value.to_string(),
+        None => "nothing".to_owned(),
+    };
+    let mut out = String::new();
+    for change in diff(old, new) {
+        let (before, after) = (one(&change.before), one(&change.after));
+        out.push_str(&format!("{}: {before} -> {after}\n", change.path));
+        out.push_str(change.text.as_deref().unwrap_or_default());
+    }
+    out
+}
+
+#[test]
+fn equal_behaviours_have_no_difference() {
+    assert_eq!(shown(&behaviour("a"), &behaviour("a")), "");
+    assert_eq!(shown(&Behaviour::default(), &Behaviour::default()), "");
+}
+
+#[test]
+fn changes_are_named_by_path_and_prompts_shown_as_text() {
+    let old = behaviour("You are Instar.\nBe kind.\nBe short.\n");
+    let mut new = behaviour("You are Instar.\nBe kind.\nBe brief.\n");
+    let main = main_agent(&mut new);
+    main.route.primary = "openai/gpt-5".to_owned();
+    main.limits.tool_calls_max = 10;
+    let soul = PromptFile {
+        text: "calm\n".to_owned(),
+        cut_chars: 7,
+    };
+    main.prompt.insert("SOUL.md".to_owned(), soul);
+    new.authority.deny.insert("look".to_owned());
+    insta::assert_snapshot!(shown(&old, &new), @r#"
+    agents.main.limits.tool_calls_max: 40 -> 10
+    agents.main.prompt.IDENTITY.md: {"chars":35,"cut_chars":0} -> {"chars":35,"cut_chars":0}
+    --- IDENTITY.md
+    +++ IDENTITY.md
+    @@ -1,3 +1,3 @@
+     You are Instar.
+     Be kind.
+    -Be short.
+    +Be brief.
+    agents.main.prompt.SOUL.md: nothing -> {"chars":5,"cut_chars":7}
+    --- SOUL.md
+    +++ SOUL.md
+    @@ -0,0 +1 @@
+    +calm
+    agents.main.route.primary: "demo/guide" -> "openai/gpt-5"
+    authority.deny: [] -> ["look"]
+    "#);
+}
+
+#[test]
+fn what_is_gone_is_shown_as_gone() {
+    let old = behaviour("one\n");
+    let mut new = behaviour("one\n");
+    new.agents.clear();
+    new.authority.annotations.clear();
+    insta::assert_snapshot!(shown(&old, &new), @r#"
+    agents.main: {"limits":{"model_calls_max":20,"tool_calls_max":40,"timeout_seconds":600,"output_tokens_max":4096},"mitigations":[],"route":{"primary":"demo/guide","fallbacks":["openai/gpt-5"]},"skills":[]} -> nothing
+    agents.main.prompt.IDENTITY.md: {"chars":4,"cut_chars":0} -> nothing
+    --- IDENTITY.md
+    +++ IDENTITY.md
+    @@ -1 +0,0 @@
+    -one
+    authority.annotations.look: {"effect":"read","destinations":[],"payloads":[],"output":{"origins":["system"],"readers":"public"}} -> nothing
+    "#);
+}
+
+#[test]
+fn a_wider_annotation_is_one_line() {
+    let old = behaviour("one");
+    let mut new = behaviour("one");
+    let look = new.authority.annotations.get_mut("look").unwrap();
+    look.effect = Effect::Execute;
+    look.output = Label::owner();
+    insta::assert_snapshot!(shown(&old, &new), @r#"
+    authority.annotations.look.effect: "read" -> "execute"
+    authority.annotations.look.output.origins: ["system"] -> ["owner"]
+    authority.annotations.look.output.readers: "public" -> "private"
+    "#);
+}
+
+#[test]
+fn equal_values_have_equal_canonical_bytes() {
+    assert_eq!(
+        canonical(&json!({"b": 1.0, "a": [1e0]})).unwrap(),
+        r#"{"a":[1],"b":1}"#
+    );
+    assert!(canonical(&json!(u64::MAX)).is_err());
+    let (one, two) = (behaviour("x"), behaviour("y"));
+    assert_eq!(one.id().unwrap(), behaviour("x").id().unwrap());
+    assert_ne!(one.id().unwrap(), two.id().unwrap());
+    let read: Behaviour = serde_json::from_str(&one.canonical().unwrap()).unwrap();
+    assert_eq!(read, one);
+}
