@@ -4,7 +4,7 @@
 //! does not do: check arguments against a tool's schema (the toolbox does, unknown fields refused),
 //! ask people (questions come with approvals), or read rules from text.
 //!
-//! Start at [`decide`], then [`Authority`], which is every fact that a decision reads, then
+//! Start at [`decide()`], then [`Authority`], which is every fact that a decision reads, then
 //! [`Permit`]. [`canonical`] writes values in the one form that digests and hashes are taken over.
 
 mod decide;

@@ -6,7 +6,7 @@ use instar_protocol::tool::{Effect, ToolCall};
 /// An authorised call. Not `Clone`, not readable from stored bytes, consumed by running it.
 ///
 /// Its fields are private and its one constructor is visible inside this crate only, where
-/// [`crate::decide`] is the one caller: whoever holds a permit has asked.
+/// [`crate::decide()`] is the one caller: whoever holds a permit has asked.
 ///
 /// ```compile_fail
 /// fn twice(permit: instar_policy::Permit) -> (instar_policy::Permit, instar_policy::Permit) {
