@@ -9,6 +9,7 @@ use crate::models::{Call, Inner};
 use crate::retry;
 use base64::Engine as _;
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use instar_egress::{Incoming, Outgoing, Purpose};
@@ -27,6 +28,8 @@ const IMAGES_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How much of an answer's end is read so that the connection can be used again.
 const DRAIN_BYTES_MAX: usize = 64 * 1024;
 const DRAINS_MAX: usize = 32;
+/// How often others are let run before an answer's end is read aside.
+const DRAIN_YIELDS: usize = 8;
 
 pub(crate) type OnEvent<'e> = &'e mut (dyn FnMut(&ModelEvent) + Send);
 
@@ -76,9 +79,10 @@ pub(crate) async fn remote(
     gathered: &mut Gathered,
     on_event: OnEvent<'_>,
 ) -> Result<(), Failure> {
-    let key = provider
-        .secret(&inner.parts)
-        .map_err(|why| Failure::new(ErrorClass::Auth, why))?;
+    let key = provider.secret(&inner.parts).map_err(|why| {
+        let message = format!("There is no key for {} that can be used.", provider.name);
+        Failure::new(ErrorClass::Auth, why).saying(message)
+    })?;
     let secrets = provider.secrets(key.as_ref());
     let images = guard(call, images(inner, call)).await??;
     let facts = provider.facts(model.model());
@@ -196,7 +200,7 @@ async fn stream(
         done.map_err(|error| Failure::decode(&error, secrets))?;
         if gathered.end().is_some() {
             if piece.is_some() {
-                drain(inner, answer);
+                drain(inner, answer).await;
             }
             return Ok(());
         }
@@ -215,8 +219,16 @@ async fn stream(
     }
 }
 
-/// Reads the end of an answer aside, so that its connection goes back to the pool.
-fn drain(inner: &Inner, mut answer: Incoming) {
+/// Reads the end of an answer, so that its connection goes back to the pool before the next call
+/// wants one. It mostly came with the last event; what did not is read aside.
+async fn drain(inner: &Inner, mut answer: Incoming) {
+    for _ in 0..DRAIN_YIELDS {
+        match answer.chunk(Duration::from_secs(1)).now_or_never() {
+            Some(Ok(Some(_))) => {}
+            Some(_) => return,
+            None => tokio::task::yield_now().await,
+        }
+    }
     if inner.drains.len() >= DRAINS_MAX {
         return;
     }

@@ -30,6 +30,8 @@ pub(crate) struct Failure {
     pub(crate) class: ErrorClass,
     pub(crate) operator: String,
     pub(crate) retry_after: Option<Duration>,
+    /// What the user is told instead of the class's usual words.
+    pub(crate) message: Option<String>,
 }
 
 impl Failure {
@@ -38,7 +40,13 @@ impl Failure {
             class,
             operator: operator.into(),
             retry_after: None,
+            message: None,
         }
+    }
+
+    pub(crate) fn saying(mut self, message: String) -> Self {
+        self.message = Some(message);
+        self
     }
 
     pub(crate) fn egress(error: &EgressError) -> Self {
@@ -79,6 +87,7 @@ impl Failure {
             class,
             operator: scrub(&format!("status {status}: {kind} {message}"), secrets),
             retry_after,
+            message: None,
         }
     }
 }

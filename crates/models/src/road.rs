@@ -72,7 +72,7 @@ impl Run<'_> {
             }
         }
         Err(match last {
-            Some((model, failure)) => self.error(model, failure),
+            Some((model, failure)) => self.error(model, &failure),
             None => no_model(),
         })
     }
@@ -85,7 +85,7 @@ impl Run<'_> {
     ) -> Result<ModelReply, Failure> {
         let key = self.cache_key(model);
         if let Some(reply) = key.and_then(|key| self.cached(&key)) {
-            return Ok(self.from_cache(model, reply, on_event));
+            return Ok(self.replay(model, reply, on_event));
         }
         let mut attempt = 1;
         loop {
@@ -138,8 +138,12 @@ impl Run<'_> {
             ));
         };
         let ledger = self.inner.parts.ledger.as_ref();
-        budget::admit(&self.catalog.budget, ledger, self.call.turn_spent_micros)
-            .map_err(|why| Failure::new(ErrorClass::Budget, why))?;
+        budget::admit(&self.catalog.budget, ledger, self.call.turn_spent_micros).map_err(
+            |why| {
+                let message = format!("No model was called: {why}.");
+                Failure::new(ErrorClass::Budget, why).saying(message)
+            },
+        )?;
         let clock = &self.inner.parts.clock;
         lock(&self.inner.breakers)
             .admit(model, clock.now())
@@ -244,7 +248,7 @@ impl Run<'_> {
     }
 
     /// An answer from the cache costs nothing and used no tokens now.
-    fn from_cache(
+    fn replay(
         &mut self,
         model: &ModelRef,
         mut reply: ModelReply,
@@ -274,11 +278,11 @@ impl Run<'_> {
         reply
     }
 
-    fn error(&mut self, model: &ModelRef, failure: Failure) -> ModelError {
+    fn error(&mut self, model: &ModelRef, failure: &Failure) -> ModelError {
         let provider = self.catalog.providers.get(model.provider());
         let mut user = user_error(failure.class, model, provider);
-        if failure.class == ErrorClass::Budget {
-            user.message = format!("No model was called: {}.", failure.operator);
+        if let Some(message) = &failure.message {
+            user.message.clone_from(message);
         }
         ModelError {
             class: failure.class,

@@ -4,7 +4,11 @@
 //! and yields the same events however the bytes were cut.
 
 mod encode;
+
+mod anthropic;
+mod ollama;
 mod openai_chat;
+mod openai_responses;
 
 pub(crate) mod bounds;
 pub(crate) mod signature;
@@ -46,6 +50,9 @@ pub struct Decoder {
 #[derive(Debug)]
 enum Format {
     Chat(openai_chat::Chat),
+    Responses(openai_responses::Responses),
+    Messages(anthropic::Messages),
+    Ollama(ollama::Ollama),
 }
 
 impl Decoder {
@@ -53,7 +60,10 @@ impl Decoder {
     #[must_use]
     pub fn new(api: Api, seed: u64) -> Self {
         let format = match api {
-            _ => Format::Chat(openai_chat::Chat::default()),
+            Api::OpenaiCompletions => Format::Chat(openai_chat::Chat::default()),
+            Api::OpenaiResponses => Format::Responses(openai_responses::Responses::default()),
+            Api::AnthropicMessages => Format::Messages(anthropic::Messages::default()),
+            Api::Ollama => Format::Ollama(ollama::Ollama::default()),
         };
         Self {
             format,
@@ -66,6 +76,9 @@ impl Decoder {
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<ModelEvent>) -> Result<(), DecodeError> {
         match &mut self.format {
             Format::Chat(chat) => chat.push(bytes, &mut self.bounded, out),
+            Format::Responses(format) => format.push(bytes, &mut self.bounded, out),
+            Format::Messages(format) => format.push(bytes, &mut self.bounded, out),
+            Format::Ollama(format) => format.push(bytes, &mut self.bounded, out),
         }
     }
 
@@ -73,6 +86,9 @@ impl Decoder {
     pub fn finish(&mut self, out: &mut Vec<ModelEvent>) -> Result<(), DecodeError> {
         match &mut self.format {
             Format::Chat(chat) => chat.finish(&mut self.bounded, out),
+            Format::Responses(_) => openai_responses::Responses::finish(&self.bounded),
+            Format::Messages(_) => anthropic::Messages::finish(&self.bounded),
+            Format::Ollama(format) => format.finish(&mut self.bounded, out),
         }
     }
 

@@ -3,6 +3,9 @@
 use super::EVENT_BYTES_MAX;
 use crate::codec::DecodeError;
 
+/// Gets each event's name (empty if it has none) and data.
+pub type OnEvent<'a> = &'a mut dyn FnMut(&str, &[u8]) -> Result<(), DecodeError>;
+
 /// Cuts bytes into events. Lines end with CR LF, LF or CR; a byte order mark at the beginning and
 /// comments are skipped; `data` lines are joined with LF.
 #[derive(Debug, Default)]
@@ -19,11 +22,7 @@ pub struct Splitter {
 
 impl Splitter {
     /// Feeds bytes; `on_event` gets the event's name (empty if none) and its data.
-    pub fn push(
-        &mut self,
-        mut bytes: &[u8],
-        on_event: &mut dyn FnMut(&str, &[u8]) -> Result<(), DecodeError>,
-    ) -> Result<(), DecodeError> {
+    pub fn push(&mut self, mut bytes: &[u8], on_event: OnEvent<'_>) -> Result<(), DecodeError> {
         if self.after_cr
             && let Some((&first, rest)) = bytes.split_first()
         {
@@ -35,7 +34,7 @@ impl Splitter {
         while let Some(end) = bytes.iter().position(|&b| b == b'\n' || b == b'\r') {
             let (piece, rest) = bytes.split_at(end);
             self.grow(piece)?;
-            self.end_line(on_event)?;
+            self.end_line(&mut *on_event)?;
             bytes = match rest {
                 [b'\r', b'\n', rest @ ..] => rest,
                 [b'\r'] => {
@@ -57,10 +56,7 @@ impl Splitter {
         Ok(())
     }
 
-    fn end_line(
-        &mut self,
-        on_event: &mut dyn FnMut(&str, &[u8]) -> Result<(), DecodeError>,
-    ) -> Result<(), DecodeError> {
+    fn end_line(&mut self, on_event: OnEvent<'_>) -> Result<(), DecodeError> {
         let mut line = std::mem::take(&mut self.line);
         if !self.begun {
             self.begun = true;

@@ -1,6 +1,9 @@
 //! Requests to bytes, one module per wire format.
 
+mod anthropic;
 mod chat;
+mod ollama;
+mod responses;
 
 use super::tool_ids::ToolIds;
 use crate::config::Api;
@@ -31,11 +34,14 @@ pub struct Encoded<'a> {
 /// The request's body, as JSON.
 pub fn encode(api: Api, what: Encoded<'_>) -> Result<Vec<u8>, serde_json::Error> {
     match api {
-        _ => chat::encode(what),
+        Api::OpenaiCompletions => chat::encode(what),
+        Api::OpenaiResponses => responses::encode(what),
+        Api::AnthropicMessages => anthropic::encode(what),
+        Api::Ollama => ollama::encode(what),
     }
 }
 
-impl Encoded<'_> {
+impl<'a> Encoded<'a> {
     fn tool_ids(&self) -> ToolIds {
         self.quirks.tool_ids
     }
@@ -56,7 +62,7 @@ impl Encoded<'_> {
         !(self.reasoning && self.quirks.reasoning_fixes_sampling)
     }
 
-    fn image(&self, object: &ObjectHash) -> Option<&str> {
+    fn image(&self, object: &ObjectHash) -> Option<&'a str> {
         self.images.get(object).map(String::as_str)
     }
 }

@@ -1,0 +1,385 @@
+//! The road: what happens to a call when things go well and when they do not.
+
+use crate::server::{
+    CANARY, Caller, End, House, Reply, Server, config, house, house_with, model, said,
+};
+use instar_models::ModelError;
+use instar_protocol::event::ErrorClass;
+use instar_protocol::model::{LocalModel, ModelEvent, ModelReply, ModelRequest, StopReason, Usage};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+fn provider(server: &Server) -> Value {
+    json!({
+        "baseUrl": server.url(),
+        "apiKey": {"source": "store", "id": "key"},
+        "models": [{"id": "m", "cost": {"input": 1.0, "output": 10.0}}],
+    })
+}
+
+fn one(server: &Server) -> House {
+    house(
+        json!({"providers": {"one": provider(server)}, "retry": {"maxAttempts": 3, "baseMs": 1, "maxMs": 50}}),
+    )
+}
+
+fn two(first: &Server, second: &Server) -> House {
+    house(json!({
+        "providers": {"one": provider(first), "two": provider(second)},
+        "retry": {"maxAttempts": 2, "baseMs": 1, "maxMs": 50},
+        "stallSeconds": 1,
+    }))
+}
+
+async fn ask(house: &House, caller: &Caller) -> (Result<ModelReply, ModelError>, Vec<ModelEvent>) {
+    let mut events = vec![];
+    let answer = house
+        .models
+        .call(caller.call(), &mut |event| events.push(event.clone()))
+        .await;
+    (answer, events)
+}
+
+#[tokio::test]
+async fn an_answer_is_priced_booked_and_its_connection_used_again() {
+    let server = Server::start(vec![said("Hi"), said("again")]).await;
+    let house = one(&server);
+    let caller = Caller::new(&["one/m"]);
+    let (reply, events) = ask(&house, &caller).await;
+    let reply = reply.unwrap();
+    assert_eq!((reply.text.as_str(), reply.stop), ("Hi", StopReason::Stop));
+    // 1000 tokens at 1 dollar and 100 at 10 dollars per million
+    assert_eq!(reply.cost_micros, 2000);
+    assert_eq!(reply.attempts.len(), 1);
+    assert!(matches!(events.last(), Some(ModelEvent::Finish { .. })));
+    assert_eq!(house.books.records.lock().unwrap()[0].cost_micros, 2000);
+    let head = server.requests.lock().unwrap()[0].clone();
+    assert!(
+        head.starts_with("POST /v1/chat/completions HTTP/1.1"),
+        "{head}"
+    );
+    assert!(head.contains(&format!("authorization: Bearer {CANARY}")));
+    assert!(head.contains("user-agent: Instar/test"));
+    ask(&house, &caller).await.0.unwrap();
+    assert_eq!(server.connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn rate_limits_and_server_errors_are_retried_before_anything_was_shown() {
+    let server = Server::start(vec![
+        Reply::status(429, "{\"error\":{\"message\":\"slow down\"}}").header("retry-after-ms: 5"),
+        Reply::status(503, "busy"),
+        said("third time"),
+    ])
+    .await;
+    let house = one(&server);
+    let reply = ask(&house, &Caller::new(&["one/m"])).await.0.unwrap();
+    assert_eq!(reply.text, "third time");
+    let reasons: Vec<bool> = reply
+        .attempts
+        .iter()
+        .map(|attempt| attempt.failure.is_some())
+        .collect();
+    assert_eq!(reasons, [true, true, false]);
+    assert!(
+        reply.attempts[0]
+            .failure
+            .as_deref()
+            .unwrap()
+            .starts_with("rate:")
+    );
+}
+
+#[tokio::test]
+async fn a_pause_beyond_the_bound_goes_to_the_next_model_at_once() {
+    let first = Server::start(vec![Reply::status(429, "{}").header("retry-after: 3600")]).await;
+    let second = Server::start(vec![said("from two")]).await;
+    let house = two(&first, &second);
+    let reply = ask(&house, &Caller::new(&["one/m", "two/m"]))
+        .await
+        .0
+        .unwrap();
+    assert_eq!((reply.model.as_str(), first.count()), ("two/m", 1));
+}
+
+#[tokio::test]
+async fn errors_of_the_account_fall_back_without_a_retry_and_without_the_key() {
+    let body = format!(
+        "{{\"error\":{{\"message\":\"Incorrect API key provided: {CANARY}\",\"code\":\"invalid_api_key\"}}}}"
+    );
+    let first = Server::start(vec![Reply::status(401, &body), Reply::status(401, &body)]).await;
+    let second = Server::start(vec![said("from two")]).await;
+    let house = two(&first, &second);
+    let reply = ask(&house, &Caller::new(&["one/m", "two/m"]))
+        .await
+        .0
+        .unwrap();
+    assert_eq!(first.count(), 1);
+    assert!(!format!("{reply:?}").contains(CANARY));
+    let error = ask(&house, &Caller::new(&["one/m"])).await.0.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Auth);
+    assert!(
+        error.user.next_step.contains("instar secrets set one"),
+        "{:?}",
+        error.user
+    );
+    assert!(!format!("{error:?} {error}").contains(CANARY));
+}
+
+#[tokio::test]
+async fn after_text_was_shown_nothing_is_tried_again() {
+    let half = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Half\"}}]}\n\n";
+    for end in [End::Whole, End::Cut, End::Hang] {
+        let first = Server::start(vec![Reply::ok(half).end(end), said("twice")]).await;
+        let second = Server::start(vec![said("other")]).await;
+        let house = two(&first, &second);
+        let (answer, events) = ask(&house, &Caller::new(&["one/m", "two/m"])).await;
+        let error = answer.unwrap_err();
+        assert_eq!(error.partial, "Half", "{end:?}");
+        assert_eq!((first.count(), second.count()), (1, 0), "{end:?}");
+        assert_eq!(events.len(), 1);
+        let class = if end == End::Hang {
+            ErrorClass::Timeout
+        } else {
+            ErrorClass::Network
+        };
+        assert_eq!(error.class, class, "{end:?}");
+    }
+}
+
+#[tokio::test]
+async fn garbage_and_silence_go_to_the_next_model() {
+    for reply in [
+        Reply::ok("data: <html>\n\n"),
+        Reply::ok("data: [DONE]\n\n"),
+        Reply::ok("").end(End::Hang),
+        Reply::status(404, "{\"error\":{\"message\":\"no such model\"}}"),
+    ] {
+        let first = Server::start(vec![reply.clone()]).await;
+        let second = Server::start(vec![said("other")]).await;
+        let house = two(&first, &second);
+        let answer = ask(&house, &Caller::new(&["one/m", "two/m"]))
+            .await
+            .0
+            .unwrap();
+        assert_eq!(
+            (answer.text.as_str(), first.count()),
+            ("other", 1),
+            "{reply:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_stream_without_end_is_cut() {
+    let comment = format!(": {}\n\n", "x".repeat(64 * 1024));
+    let server = Server::start(vec![Reply::ok(comment).end(End::Forever)]).await;
+    let house = one(&server);
+    let mut caller = Caller::new(&["one/m"]);
+    caller.deadline = Duration::from_secs(60);
+    let error = ask(&house, &caller).await.0.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Malformed);
+}
+
+#[tokio::test]
+async fn deadline_and_stop_end_a_call() {
+    let server = Server::start(vec![
+        Reply::ok("").end(End::Hang),
+        Reply::ok("").end(End::Hang),
+    ])
+    .await;
+    let house = one(&server);
+    let mut caller = Caller::new(&["one/m", "one/other"]);
+    caller.deadline = Duration::from_millis(100);
+    let error = ask(&house, &caller).await.0.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Timeout);
+    let caller = Caller::new(&["one/m", "one/other"]);
+    let stop = caller.cancel.clone();
+    let seen = server.requests.clone();
+    let stopper = async {
+        while seen.lock().unwrap().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+    };
+    let ((answer, _), ()) = tokio::join!(ask(&house, &caller), stopper);
+    assert_eq!(answer.unwrap_err().class, ErrorClass::Cancelled);
+    assert_eq!(server.count(), 2);
+}
+
+#[tokio::test]
+async fn the_budget_stops_calls_and_warns_once_a_day() {
+    let server = Server::start(vec![said("a"), said("b"), said("c")]).await;
+    let house = house(json!({
+        "providers": {"one": provider(&server)},
+        "budget": {"perTurnUsd": 0.01, "perDayUsd": 0.0045, "warnAt": 0.4},
+    }));
+    let mut caller = Caller::new(&["one/m"]);
+    for _ in 0..3 {
+        ask(&house, &caller).await.0.unwrap();
+    }
+    assert_eq!(*house.books.warnings.lock().unwrap(), ["day"]);
+    let error = ask(&house, &caller).await.0.unwrap_err();
+    assert_eq!((error.class, server.count()), (ErrorClass::Budget, 3));
+    assert!(
+        error.user.message.contains("per day"),
+        "{}",
+        error.user.message
+    );
+    *house.books.spent.lock().unwrap() = 0;
+    caller.turn_spent = 10_000;
+    let error = ask(&house, &caller).await.0.unwrap_err();
+    assert!(error.user.message.contains("per turn"));
+}
+
+#[tokio::test]
+async fn a_sick_model_is_left_alone_and_tried_again_later() {
+    let mut replies = vec![Reply::status(500, "sick"); 6];
+    replies.push(said("well"));
+    let server = Server::start(replies).await;
+    let house = one(&server);
+    let caller = Caller::new(&["one/m"]);
+    ask(&house, &caller).await.0.unwrap_err();
+    ask(&house, &caller).await.0.unwrap_err();
+    assert_eq!(server.count(), 5, "open after five failures in a row");
+    ask(&house, &caller).await.0.unwrap_err();
+    assert_eq!(server.count(), 5);
+    house.clock.0.fetch_add(15_000, Ordering::SeqCst);
+    ask(&house, &caller).await.0.unwrap_err();
+    assert_eq!(server.count(), 6, "one trial");
+    house.clock.0.fetch_add(60_000, Ordering::SeqCst);
+    assert_eq!(ask(&house, &caller).await.0.unwrap().text, "well");
+}
+
+#[tokio::test]
+async fn identical_deterministic_calls_are_answered_from_the_cache() {
+    let server = Server::start(vec![said("one"), said("two"), said("three")]).await;
+    let house = house(
+        json!({"providers": {"one": provider(&server)}, "cache": {"enabled": true, "ttlSeconds": 60}}),
+    );
+    let mut caller = Caller::new(&["one/m"]);
+    caller.request.sampling.temperature = Some(0.0);
+    ask(&house, &caller).await.0.unwrap();
+    let (reply, events) = ask(&house, &caller).await;
+    let reply = reply.unwrap();
+    assert_eq!(
+        (reply.text.as_str(), reply.cost_micros, server.count()),
+        ("one", 0, 1)
+    );
+    assert_eq!(events.len(), 2);
+    caller.agent = instar_protocol::AgentId::parse("other").unwrap();
+    assert_eq!(
+        ask(&house, &caller).await.0.unwrap().text,
+        "two",
+        "agents do not share"
+    );
+    house.clock.0.fetch_add(61_000, Ordering::SeqCst);
+    assert_eq!(
+        ask(&house, &caller).await.0.unwrap().text,
+        "three",
+        "answers grow old"
+    );
+}
+
+#[tokio::test]
+async fn a_reload_leaves_calls_under_way_alone() {
+    let first = Server::start(vec![said("old")]).await;
+    let second = Server::start(vec![said("new")]).await;
+    let house = one(&first);
+    let caller = Caller::new(&["one/m"]);
+    let mut reloaded = false;
+    let models = house.models.clone();
+    let answer = house
+        .models
+        .call(caller.call(), &mut |_| {
+            if !reloaded {
+                reloaded = true;
+                models
+                    .reload(config(json!({"providers": {"one": provider(&second)}})))
+                    .unwrap();
+            }
+        })
+        .await;
+    assert_eq!(answer.unwrap().text, "old");
+    assert_eq!(ask(&house, &caller).await.0.unwrap().text, "new");
+    let wrong = config(json!({"providers": {"mine": {}}}));
+    assert!(
+        house
+            .models
+            .reload(wrong)
+            .unwrap_err()
+            .contains("models.providers.mine.baseUrl")
+    );
+    assert_eq!(house.models.context_window(&model("one/m")), 128_000);
+}
+
+#[tokio::test]
+async fn a_provider_nobody_knows_and_a_missing_key_say_what_to_do() {
+    let house = house(json!({}));
+    let error = ask(&house, &Caller::new(&["nobody/x"]))
+        .await
+        .0
+        .unwrap_err();
+    assert_eq!(error.class, ErrorClass::Config);
+    assert!(error.user.message.contains("nobody"));
+    let error = ask(&house, &Caller::new(&["openai/gpt-5"]))
+        .await
+        .0
+        .unwrap_err();
+    assert_eq!(error.class, ErrorClass::Auth);
+    assert!(error.user.message.contains("no key"));
+    assert!(error.user.next_step.contains("instar secrets set openai"));
+    let error = ask(&house, &Caller::new(&[])).await.0.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Config);
+}
+
+#[derive(Debug)]
+struct Parrot;
+impl LocalModel for Parrot {
+    fn answer(&self, model: &str, _: &ModelRequest) -> Vec<(u64, ModelEvent)> {
+        let text = ModelEvent::Text {
+            delta: format!("I am {model}"),
+        };
+        let end = ModelEvent::Finish {
+            stop: StopReason::Stop,
+            usage: Usage::default(),
+        };
+        if model == "mute" {
+            vec![(0, text)]
+        } else {
+            vec![(1, text), (0, end)]
+        }
+    }
+    fn models(&self) -> Vec<(String, String)> {
+        vec![("guide".into(), "a parrot".into())]
+    }
+}
+
+#[tokio::test]
+async fn a_model_in_this_process_takes_the_same_road() {
+    let local: BTreeMap<String, Arc<dyn LocalModel>> =
+        BTreeMap::from([("demo".to_owned(), Arc::new(Parrot) as _)]);
+    let house = house_with(json!({}), local, |_| None);
+    let reply = ask(&house, &Caller::new(&["demo/guide"])).await.0.unwrap();
+    assert_eq!((reply.text.as_str(), reply.cost_micros), ("I am guide", 0));
+    assert_eq!(house.books.records.lock().unwrap().len(), 1);
+    let error = ask(&house, &Caller::new(&["demo/mute"]))
+        .await
+        .0
+        .unwrap_err();
+    assert_eq!(
+        (error.class, error.partial.as_str()),
+        (ErrorClass::Malformed, "I am mute")
+    );
+    assert!(
+        house
+            .models
+            .list()
+            .iter()
+            .any(|info| info.id == "demo/guide" && info.configured)
+    );
+    assert!(house.models.probe(&model("demo/guide")).await.ok);
+}
