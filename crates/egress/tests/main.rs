@@ -1,1 +1,13 @@
-//! Egress at its boundary.
+//! Egress at its boundary: which addresses are reached, what crosses a redirect, what is refused.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests end a test the way tests do"
+)]
+
+mod server;
+
+mod addresses;
+mod limits;
+mod proxies;
+mod redirects;

@@ -70,6 +70,17 @@ pub(crate) struct ModelFacts {
     pub(crate) max_tokens: u64,
     pub(crate) reasoning: bool,
     pub(crate) cost: Option<Cost>,
+    local: bool,
+}
+
+impl ModelFacts {
+    /// Known to cost nothing; a vendor's model without a price is not.
+    pub(crate) fn is_free(&self) -> bool {
+        match self.cost {
+            Some(cost) => cost == Cost::default(),
+            None => self.local,
+        }
+    }
 }
 
 impl Catalog {
@@ -105,6 +116,7 @@ impl Catalog {
                 max_tokens: MAX_TOKENS,
                 reasoning: false,
                 cost: None,
+                local: false,
             },
         }
     }
@@ -326,6 +338,7 @@ impl Provider {
             cost: own
                 .and_then(|own| own.cost)
                 .or(known.map(price::Known::cost)),
+            local,
         }
     }
 

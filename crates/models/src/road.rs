@@ -137,13 +137,16 @@ impl Run<'_> {
                 format!("no provider {}", model.provider()),
             ));
         };
-        let ledger = self.inner.parts.ledger.as_ref();
-        budget::admit(&self.catalog.budget, ledger, self.call.turn_spent_micros).map_err(
-            |why| {
-                let message = format!("No model was called: {why}.");
-                Failure::new(ErrorClass::Budget, why).saying(message)
-            },
-        )?;
+        // What is free may be asked when the money is spent: a local model as the last of a chain.
+        if !provider.facts(model.model()).is_free() {
+            let ledger = self.inner.parts.ledger.as_ref();
+            budget::admit(&self.catalog.budget, ledger, self.call.turn_spent_micros).map_err(
+                |why| {
+                    let message = format!("No model was called: {why}.");
+                    Failure::new(ErrorClass::Budget, why).saying(message)
+                },
+            )?;
+        }
         let clock = &self.inner.parts.clock;
         lock(&self.inner.breakers)
             .admit(model, clock.now())
@@ -327,11 +330,7 @@ impl Drop for Trial<'_> {
 fn ends_the_chain(class: ErrorClass) -> bool {
     matches!(
         class,
-        ErrorClass::Budget
-            | ErrorClass::Cancelled
-            | ErrorClass::Refusal
-            | ErrorClass::Storage
-            | ErrorClass::Internal
+        ErrorClass::Cancelled | ErrorClass::Refusal | ErrorClass::Storage | ErrorClass::Internal
     )
 }
 

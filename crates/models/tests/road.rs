@@ -229,7 +229,18 @@ async fn the_budget_stops_calls_and_warns_once_a_day() {
         "{}",
         error.user.message
     );
-    *house.books.spent.lock().unwrap() = 0;
+    let free = Server::start(vec![said("free")]).await;
+    let mut local = provider(&free);
+    local["models"][0]["cost"] = json!({});
+    let config = json!({"providers": {"one": provider(&server), "free": local}, "budget": {"perDayUsd": 0.0045}});
+    house.models.reload(crate::server::config(config)).unwrap();
+    let reply = ask(&house, &Caller::new(&["one/m", "free/m"]))
+        .await
+        .0
+        .unwrap();
+    assert_eq!((reply.model.as_str(), server.count()), ("free/m", 3));
+    let config = json!({"providers": {"one": provider(&server)}, "budget": {"perTurnUsd": 0.01}});
+    house.models.reload(crate::server::config(config)).unwrap();
     caller.turn_spent = 10_000;
     let error = ask(&house, &caller).await.0.unwrap_err();
     assert!(error.user.message.contains("per turn"));

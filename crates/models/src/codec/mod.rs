@@ -98,3 +98,14 @@ impl Decoder {
         self.bounded.finished
     }
 }
+
+/// Reads a whole answer at once: the events up to the end or the error. What fuzzing enters by.
+pub fn decode(api: Api, bytes: &[u8]) -> (Vec<ModelEvent>, Result<(), DecodeError>) {
+    let mut decoder = Decoder::new(api, 0);
+    let mut events = Vec::new();
+    let end = match decoder.push(bytes, &mut events) {
+        Ok(()) => decoder.finish(&mut events),
+        Err(error) => Err(error),
+    };
+    (events, end)
+}
