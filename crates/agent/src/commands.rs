@@ -26,7 +26,7 @@ pub(crate) enum Command {
 
 const NAMES: [&str; 7] = ["new", "reset", "stop", "status", "model", "compact", "help"];
 
-pub(crate) const HELP: &str = "\
+const HELP: &str = "\
 /new        start over: the model no longer sees what was said before
 /reset      the same
 /stop       stop the turn that is running
@@ -34,6 +34,34 @@ pub(crate) const HELP: &str = "\
 /model      show the model; /model NAME changes it, /model default goes back
 /compact    replace the older part of the conversation by a summary
 /help       this list";
+
+/// The answer to a command that needs to know nothing of the conversation.
+pub(crate) fn fixed_answer(command: &Command) -> Option<String> {
+    Some(match command {
+        Command::Help => HELP.to_owned(),
+        Command::BadModel(name) => format!(
+            "{name} is not the name of a model. Write provider/model, for example openai/gpt-5."
+        ),
+        Command::Unknown {
+            word,
+            nearest: Some(nearest),
+        } => format!("There is no command /{word}. Did you mean /{nearest}?"),
+        Command::Unknown { word, .. } => {
+            format!("There is no command /{word}. /help lists those that there are.")
+        }
+        _ => return None,
+    })
+}
+
+/// The answer to a command that need not wait for the running turn.
+pub(crate) fn answer_beside(command: &Command, waiting: usize) -> Option<String> {
+    match command {
+        Command::Status => Some(format!(
+            "A turn is running; {waiting} more messages wait. /stop ends it."
+        )),
+        other => fixed_answer(other),
+    }
+}
 
 /// Reads a message as a command. Only the owner has commands; everybody else's text is text.
 pub(crate) fn parse(inbound: &Inbound) -> Option<Command> {

@@ -13,6 +13,7 @@ use instar_protocol::{EntryId, Label};
 use crate::driver::{Plan, Turn};
 use crate::fence;
 use crate::step::{End, Input};
+use crate::window::Cut;
 
 const FLUSH: &str = "\
 [From the gateway, not from your owner] The older part of this conversation is about to be replaced by a \
@@ -35,7 +36,11 @@ impl Turn {
     /// `/compact`: the same, asked for by the owner.
     pub(crate) async fn compact_only(&mut self, plan: &Plan) -> End {
         let before = self.window.tokens();
-        self.found.text = match self.compact(plan).await {
+        let done = match self.window.cut(0) {
+            Some(cut) => self.shorten(plan, cut).await,
+            None => Input::Compacted { shorter: false },
+        };
+        self.found.text = match done {
             Input::Cancelled => return End::Aborted,
             Input::Compacted { shorter: true } => {
                 let after = self.window.tokens();
@@ -50,29 +55,35 @@ impl Turn {
 
     /// Makes the history shorter. Never fails: at worst the older part is left out with a note.
     pub(crate) async fn compact(&mut self, plan: &Plan) -> Input {
+        let config = &self.settings.config.agents.defaults.compaction;
+        let room = self.room(plan);
+        let free = room.saturating_sub(self.window.corrected(plan.extra_tokens));
+        let keep = u64::from(config.keep_recent_tokens).min(room / 2);
+        let soft = self.window.cut(keep).filter(|cut| cut.kept_tokens < free);
+        match soft.or_else(|| self.window.cut_hard()) {
+            Some(cut) => self.shorten(plan, cut).await,
+            None => Input::Compacted { shorter: false },
+        }
+    }
+
+    async fn shorten(&mut self, plan: &Plan, cut: Cut) -> Input {
         let config = self.settings.config.agents.defaults.compaction.clone();
-        let keep = u64::from(config.keep_recent_tokens).min(self.room(plan) / 2);
-        let fits_if_cut = self.window.cut(keep);
-        let Some((first_kept, place)) = fits_if_cut.or_else(|| self.window.cut_hard()) else {
-            return Input::Compacted { shorter: false };
-        };
         let tokens_before = self.window.tokens();
-        let summary = if config.enabled {
-            let note = if config.memory_flush.enabled
-                && tokens_before < self.room(plan) + self.room(plan) / 8
-            {
+        let mut summary = None;
+        if config.enabled {
+            // What the vendor has just refused as too long it would refuse again.
+            let may_fit = tokens_before < self.room(plan) + self.room(plan) / 8;
+            let note = if config.memory_flush.enabled && may_fit {
                 self.flush(plan).await
             } else {
                 None
             };
-            self.summarise(plan, place, note).await
-        } else {
-            None
-        };
+            summary = self.summarise(plan, cut.place, note).await;
+        }
         if self.cancel.is_cancelled() {
             return Input::Cancelled;
         }
-        self.replace(first_kept, summary, tokens_before);
+        self.replace(cut.first_kept, summary, tokens_before);
         Input::Compacted {
             shorter: self.window.tokens() < tokens_before,
         }

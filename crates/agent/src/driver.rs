@@ -99,7 +99,9 @@ pub(crate) async fn run(turn: &mut Turn) -> End {
     let plan = match turn.plan() {
         Ok(plan) => plan,
         Err(error) => {
-            turn.take_in_batch();
+            if !turn.compacts_only {
+                turn.take_in_batch();
+            }
             turn.found.error = Some(error);
             return End::Failed(ErrorClass::Config);
         }

@@ -8,8 +8,15 @@ use instar_store::Op;
 use std::sync::Arc;
 
 use crate::closing::{Closing, plain_outcome};
-use crate::commands::{Command, HELP};
+use crate::commands::{self, Command};
 use crate::driver::Turn;
+
+/// Whether watchers have seen the answer already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    NotYet,
+    Already,
+}
 
 impl Turn {
     /// Does what the command says and words the answer.
@@ -22,20 +29,15 @@ impl Turn {
             }
             Command::Stop => "Nothing is running any more.".to_owned(),
             Command::Status => self.status(queued),
-            Command::Help => HELP.to_owned(),
             Command::ShowModel => {
                 format!("The model of this conversation is {}.", self.model_name())
             }
             Command::SetModel(model) => self.set_model(model.clone()),
-            Command::BadModel(name) => format!(
-                "{name} is not the name of a model. Write provider/model, for example openai/gpt-5."
-            ),
-            Command::Unknown { word, nearest } => match nearest {
-                Some(nearest) => format!("There is no command /{word}. Did you mean /{nearest}?"),
-                None => format!("There is no command /{word}. /help lists those that there are."),
-            },
             // Needs a model and is a turn of its own.
             Command::Compact => String::new(),
+            Command::Help | Command::BadModel(_) | Command::Unknown { .. } => {
+                commands::fixed_answer(command).unwrap_or_default()
+            }
         }
     }
 
@@ -86,7 +88,7 @@ impl Turn {
     }
 
     /// Stores the answer of a command and settles its message.
-    pub(crate) async fn close_command(&mut self, text: String) -> Closing {
+    pub(crate) async fn close_command(&mut self, text: String, told: Told) -> Closing {
         let said = self.said(&text);
         self.notice(NoticeKind::Command, said);
         let more: Vec<Op> = self
@@ -99,10 +101,12 @@ impl Turn {
                 at: self.house.now(),
             })
             .collect();
-        self.live.send(|| LiveEvent::Notice {
-            kind: NoticeKind::Command,
-            text: text.clone(),
-        });
+        if told == Told::NotYet {
+            self.live.send(|| LiveEvent::Notice {
+                kind: NoticeKind::Command,
+                text: text.clone(),
+            });
+        }
         let outcome = Outcome {
             entries: self.record.entries.clone(),
             ..plain_outcome(text, None)

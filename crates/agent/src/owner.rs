@@ -29,6 +29,7 @@ use crate::fence;
 use crate::history;
 use crate::house::House;
 use crate::live::Live;
+use crate::obey::Told;
 use crate::queue::{self, Arrival, Next, Queue, Steering, Waiting};
 use crate::recall;
 use crate::record::Record;
@@ -101,6 +102,8 @@ pub(crate) struct Owner {
     loaded: Option<Loaded>,
     /// The end of a turn that the store has not taken yet. Nothing else runs before it did.
     unsaved: Option<Retry>,
+    /// What a crash left, for after the running turn.
+    leftovers: Vec<Leftover>,
     wants_sleep: bool,
     /// The session was changed behind this task's back: once nothing waits, it makes room for a
     /// new one.
@@ -136,16 +139,21 @@ pub(crate) fn waiting(
     inbound: Inbound,
     askers: Vec<oneshot::Sender<Arc<Outcome>>>,
 ) -> Waiting {
+    Waiting {
+        command: command(house, &inbound),
+        inbound: Arc::new(inbound),
+        answered: None,
+        askers,
+    }
+}
+
+/// The command that a message is. An API caller's text is never one.
+pub(crate) fn command(house: &House, inbound: &Inbound) -> Option<Command> {
     let reads_commands = house.settings().config.commands.text && inbound.surface != "openai";
-    let command = if reads_commands {
-        commands::parse(&inbound)
+    if reads_commands {
+        commands::parse(inbound)
     } else {
         None
-    };
-    Waiting {
-        inbound: Arc::new(inbound),
-        command,
-        askers,
     }
 }
 
@@ -171,6 +179,7 @@ impl Owner {
             queue: Queue::default(),
             loaded: None,
             unsaved: None,
+            leftovers: Vec::new(),
             wants_sleep: false,
             is_stale: false,
             was_loaded: false,
@@ -482,12 +491,16 @@ impl Owner {
             Ok((turn, closing)) => self.finish(turn, closing, batch),
             Err(_) => self.after_panic(batch).await,
         }
+        for leftover in std::mem::take(&mut self.leftovers) {
+            self.settle(leftover).await;
+        }
     }
 
     /// Takes an order while a turn runs. It must not wait for the turn.
     async fn take_beside(&mut self, order: Order, running: &mut Running) {
         match order {
-            Order::Message(waiting) => {
+            Order::Message(mut waiting) => {
+                self.answer_beside(&mut waiting, running.steering.len());
                 let settings = self.house.settings();
                 match queue::arrival(&settings.config.messages.queue, &waiting) {
                     Arrival::Wait => self.enqueue(waiting).await,
@@ -520,10 +533,28 @@ impl Owner {
             }
             Order::Rewind { asker, .. } => drop(asker.send(Err(RewindError::Busy))),
             Order::Forget => self.is_stale = true,
-            // Left-overs are settled before the session's first turn; should one come late, its
-            // sender sees the channel close and the next start tries again.
-            Order::Settle(_) | Order::Sleep => {}
+            Order::Settle(leftover) => self.leftovers.push(*leftover),
+            Order::Sleep => {}
         }
+    }
+
+    /// Answers a command that need not wait for the turn. It is recorded when the turn is over.
+    fn answer_beside(&self, waiting: &mut Waiting, steering: usize) {
+        let queued = self.queue.len() + steering;
+        let answer = waiting.command.as_ref();
+        let Some(text) = answer.and_then(|command| commands::answer_beside(command, queued)) else {
+            return;
+        };
+        self.live.send(|| LiveEvent::Notice {
+            kind: NoticeKind::Command,
+            text: text.clone(),
+        });
+        let outcome = Arc::new(closing::plain_outcome(text.clone(), None));
+        for asker in waiting.askers.drain(..) {
+            // An asker that went away is served by the stored outcome.
+            drop(asker.send(Arc::clone(&outcome)));
+        }
+        waiting.answered = Some(text);
     }
 
     fn finish(&mut self, turn: Box<Turn>, closing: Closing, batch: Vec<Waiting>) {
@@ -723,8 +754,13 @@ impl Owner {
             turn.compacts_only = true;
             return self.drive(turn, running).await;
         }
-        let text = turn.obey(&command, queued);
-        let closing = turn.close_command(text).await;
+        let closing = match running.batch[0].answered.clone() {
+            Some(text) => turn.close_command(text, Told::Already).await,
+            None => {
+                let text = turn.obey(&command, queued);
+                turn.close_command(text, Told::NotYet).await
+            }
+        };
         self.finish(turn, closing, running.batch);
     }
 }

@@ -19,6 +19,8 @@ use crate::config::{DropPolicy, QueueConfig, QueueMode};
 pub(crate) struct Waiting {
     pub(crate) inbound: Arc<Inbound>,
     pub(crate) command: Option<Command>,
+    /// The answer of a command that was given while a turn ran; what is left is to record it.
+    pub(crate) answered: Option<String>,
     /// Those who want to know the outcome: the sender, and senders of the same key again.
     pub(crate) askers: Vec<oneshot::Sender<Arc<Outcome>>>,
 }

@@ -6,10 +6,10 @@
 //! shown, and not done again.
 
 use instar_protocol::event::{EventKind, GatewayFact};
-use instar_protocol::message::{InboxState, NoticeKind, OnRestart, OutboxState};
-use instar_protocol::{AgentId, RunId, SessionKey};
+use instar_protocol::message::{Inbound, InboxState, NoticeKind, OnRestart, OutboxState};
+use instar_protocol::{AgentId, SessionKey};
 use instar_store::{EffectOutcome, Op, OpenEffect, StoreError, StoredInbound};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -26,9 +26,7 @@ run again, so that nothing is done twice.";
 pub(crate) async fn recover(inner: &Arc<Inner>) -> Result<(u64, u64, u64), StoreError> {
     let left = inner.house.parts.store.unfinished().await?;
     let (mut resumed, mut interrupted, mut uncertain) = (0, 0, 0);
-    let mut begun: BTreeSet<RunId> = BTreeSet::new();
     for effect in left.effects {
-        begun.insert(effect.run.clone());
         settle_effect(inner, effect).await?;
         uncertain += 1;
     }
@@ -47,20 +45,31 @@ pub(crate) async fn recover(inner: &Arc<Inner>) -> Result<(u64, u64, u64), Store
         uncertain += u64::try_from(outbox.len()).unwrap_or(u64::MAX);
         inner.house.parts.store.commit(outbox).await?;
     }
-    for stored in left.inbox {
-        if stored.state != InboxState::Pending {
-            continue;
-        }
+    // A session that is not stored yet has its id from the first message that it was sent.
+    let mut openers: BTreeMap<SessionKey, Arc<Inbound>> = BTreeMap::new();
+    for stored in &left.inbox {
+        let key = stored.inbound.session_key.clone();
+        openers
+            .entry(key)
+            .or_insert_with(|| Arc::new(stored.inbound.clone()));
+    }
+    // What is only to be shown comes first: no turn runs in its session yet.
+    let (resumes, shown): (Vec<_>, Vec<_>) = left
+        .inbox
+        .into_iter()
+        .filter(|stored| stored.state == InboxState::Pending)
+        .partition(|stored| stored.run.is_none() && stored.inbound.on_restart == OnRestart::Resume);
+    for stored in shown {
+        interrupted += 1;
         if stored.run.is_some() {
             settle_begun(inner, stored).await?;
-            interrupted += 1;
-        } else if stored.inbound.on_restart == OnRestart::Interrupt {
-            interrupt(inner, stored).await?;
-            interrupted += 1;
         } else {
-            resume(inner, stored).await;
-            resumed += 1;
+            interrupt(inner, stored, &openers).await?;
         }
+    }
+    for stored in resumes {
+        resumed += 1;
+        resume(inner, stored, &openers).await;
     }
     if resumed + interrupted + uncertain > 0 {
         inner.house.note(EventKind::Gateway {
@@ -115,11 +124,16 @@ async fn settle_begun(inner: &Arc<Inner>, stored: StoredInbound) -> Result<(), S
     .await
 }
 
-async fn interrupt(inner: &Arc<Inner>, stored: StoredInbound) -> Result<(), StoreError> {
+async fn interrupt(
+    inner: &Arc<Inner>,
+    stored: StoredInbound,
+    openers: &BTreeMap<SessionKey, Arc<Inbound>>,
+) -> Result<(), StoreError> {
     let key = stored.inbound.session_key.clone();
     let agent = agent_of(inner, &key);
     if let Ok(handle) = inner.wake(&key, &agent) {
-        handle.open(&inner.house, &stored.inbound, &agent).await?;
+        let opener = openers.get(&key).map_or(&stored.inbound, |opener| opener);
+        handle.open(&inner.house, opener, &agent).await?;
     }
     hand_over(inner, &key, |done| Leftover {
         inbound: Some(Arc::new(stored.inbound)),
@@ -150,13 +164,18 @@ async fn hand_over(
 }
 
 /// Its model call may be made a second time; nothing that leaves traces is.
-async fn resume(inner: &Arc<Inner>, stored: StoredInbound) {
+async fn resume(
+    inner: &Arc<Inner>,
+    stored: StoredInbound,
+    openers: &BTreeMap<SessionKey, Arc<Inbound>>,
+) {
     let key = stored.inbound.session_key.clone();
     let agent = agent_of(inner, &key);
     let Ok(handle) = inner.wake(&key, &agent) else {
         return;
     };
-    if let Err(error) = handle.open(&inner.house, &stored.inbound, &agent).await {
+    let opener = openers.get(&key).map_or(&stored.inbound, |opener| opener);
+    if let Err(error) = handle.open(&inner.house, opener, &agent).await {
         tracing::error!(%error, %key, "a waiting message could not be taken up");
         return;
     }

@@ -121,7 +121,8 @@ impl Sessions {
         }
         let agent = self.agent_of(&inbound.session_key)?;
         let handle = self.inner.wake(&inbound.session_key, &agent)?;
-        self.check_room(&handle)?;
+        let is_command = owner::command(house, &inbound).is_some();
+        self.check_room(&handle, is_command)?;
         let place = handle
             .orders
             .clone()
@@ -330,12 +331,15 @@ impl Sessions {
         }
     }
 
-    fn check_room(&self, handle: &Handle) -> Result<(), SubmitError> {
+    /// A full queue must not keep `/stop` out.
+    fn check_room(&self, handle: &Handle, is_command: bool) -> Result<(), SubmitError> {
         let queue = &self.inner.house.settings().config.messages.queue;
         let cap = usize::try_from(queue.cap).unwrap_or(usize::MAX);
         let room = match queue.drop {
-            DropPolicy::New => cap,
-            DropPolicy::Old | DropPolicy::Summarize => cap.saturating_add(CALLERS_WAITING_MAX),
+            DropPolicy::New if !is_command => cap,
+            DropPolicy::New | DropPolicy::Old | DropPolicy::Summarize => {
+                cap.saturating_add(CALLERS_WAITING_MAX)
+            }
         };
         if handle.waiting() < room {
             Ok(())

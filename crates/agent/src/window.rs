@@ -261,11 +261,11 @@ impl Window {
         out
     }
 
-    /// Where to cut so that about `keep` tokens stay and at least the newest turns: the entry that
-    /// is kept first and the number of messages before it. `None` if nothing would go.
-    pub(crate) fn cut(&self, keep: u64) -> Option<(EntryId, usize)> {
-        let (mut kept, mut turns, mut place) = (0, 0, None);
-        for (index, mark) in self.marks.iter().enumerate().rev() {
+    /// Where to cut so that about `keep` tokens stay, and at least the newest turns. `None` if
+    /// nothing would go.
+    pub(crate) fn cut(&self, keep: u64) -> Option<Cut> {
+        let (mut kept, mut turns, mut cut) = (0, 0, None);
+        for (place, mark) in self.marks.iter().enumerate().rev() {
             kept += u64::from(mark.tokens);
             if !mark.begins_turn {
                 continue;
@@ -274,17 +274,36 @@ impl Window {
                 break;
             }
             turns += 1;
-            place = Some(index);
+            cut = Some(Cut {
+                first_kept: mark.entry.clone(),
+                place,
+                kept_tokens: self.corrected(kept),
+            });
         }
-        let place = place.filter(|place| *place > 0)?;
-        Some((self.marks[place].entry.clone(), place))
+        cut.filter(|cut| cut.place > 0)
     }
 
     /// Where to cut when even the newest turns are too long: before the newest one.
-    pub(crate) fn cut_hard(&self) -> Option<(EntryId, usize)> {
+    pub(crate) fn cut_hard(&self) -> Option<Cut> {
         let place = self.marks.iter().rposition(|mark| mark.begins_turn)?;
-        (place > 0).then(|| (self.marks[place].entry.clone(), place))
+        let kept = self.marks[place..]
+            .iter()
+            .map(|mark| u64::from(mark.tokens));
+        (place > 0).then(|| Cut {
+            first_kept: self.marks[place].entry.clone(),
+            place,
+            kept_tokens: self.corrected(kept.sum()),
+        })
     }
+}
+
+/// A place to cut the history at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cut {
+    pub(crate) first_kept: EntryId,
+    /// Messages before it.
+    pub(crate) place: usize,
+    pub(crate) kept_tokens: u64,
 }
 
 fn foreign(principal: &Principal) -> bool {

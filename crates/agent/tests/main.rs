@@ -1,4 +1,10 @@
 //! What this crate promises its callers.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper of a test may fail the test"
+)]
 
 mod support;
 

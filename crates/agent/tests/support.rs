@@ -28,11 +28,11 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 
 /// Longer than any test: a model that is told to take this long is stopped, never waited for.
-pub const FOREVER_MS: u64 = 3_600_000;
+pub(crate) const FOREVER_MS: u64 = 3_600_000;
 
 /// What the model answers next.
 #[derive(Clone, Debug)]
-pub enum Reply {
+pub(crate) enum Reply {
     Text(String),
     Calls(Vec<ToolCall>),
     /// Says something, then stalls.
@@ -45,29 +45,29 @@ pub enum Reply {
 
 /// Answers from a list; when that is empty it repeats the last message. Remembers every request.
 #[derive(Debug, Default)]
-pub struct Script {
-    pub replies: Mutex<VecDeque<Reply>>,
-    pub seen: Mutex<Vec<ModelRequest>>,
-    pub called: Notify,
+pub(crate) struct Script {
+    pub(crate) replies: Mutex<VecDeque<Reply>>,
+    pub(crate) seen: Mutex<Vec<ModelRequest>>,
+    pub(crate) called: Notify,
     /// Tokens that each answer claims to have read.
-    pub input_tokens: AtomicU64,
+    pub(crate) input_tokens: AtomicU64,
 }
 
 impl Script {
-    pub fn then(&self, reply: Reply) -> &Self {
+    pub(crate) fn then(&self, reply: Reply) -> &Self {
         self.replies.lock().unwrap().push_back(reply);
         self
     }
 
-    pub fn says(&self, text: &str) -> &Self {
+    pub(crate) fn says(&self, text: &str) -> &Self {
         self.then(Reply::Text(text.to_owned()))
     }
 
-    pub fn requests(&self) -> Vec<ModelRequest> {
+    pub(crate) fn requests(&self) -> Vec<ModelRequest> {
         self.seen.lock().unwrap().clone()
     }
 
-    pub fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.seen.lock().unwrap().len()
     }
 }
@@ -115,7 +115,7 @@ impl LocalModel for Script {
 }
 
 /// The text of the newest user message, its date left out.
-pub fn last_text(request: &ModelRequest) -> String {
+pub(crate) fn last_text(request: &ModelRequest) -> String {
     request
         .messages
         .iter()
@@ -127,7 +127,7 @@ pub fn last_text(request: &ModelRequest) -> String {
         .unwrap_or_default()
 }
 
-pub fn undated(parts: &[Part]) -> String {
+pub(crate) fn undated(parts: &[Part]) -> String {
     let text = instar_protocol::message::plain_text(parts);
     match text.split_once("] ") {
         Some((_, rest)) => rest.to_owned(),
@@ -137,11 +137,11 @@ pub fn undated(parts: &[Part]) -> String {
 
 /// A tool that reads: answers what it is told, once it is let.
 #[derive(Debug)]
-pub struct Look {
+pub(crate) struct Look {
     spec: ToolSpec,
     /// Told each time the tool begins.
-    pub begun: Arc<Notify>,
-    pub gate: Arc<Semaphore>,
+    pub(crate) begun: Arc<Notify>,
+    pub(crate) gate: Arc<Semaphore>,
 }
 
 impl Tool for Look {
@@ -204,33 +204,33 @@ impl Ledger for Nothing {
     fn add(&self, _spend: SpendRecord) {}
 }
 
-pub struct Home {
-    pub sessions: Sessions,
-    pub store: Store,
-    pub script: Arc<Script>,
-    pub clock: ManualClock,
-    pub begun: Arc<Notify>,
-    pub gate: Arc<Semaphore>,
-    pub config: Config,
+pub(crate) struct Home {
+    pub(crate) sessions: Sessions,
+    pub(crate) store: Store,
+    pub(crate) script: Arc<Script>,
+    pub(crate) clock: ManualClock,
+    pub(crate) begun: Arc<Notify>,
+    pub(crate) gate: Arc<Semaphore>,
+    pub(crate) config: Config,
 }
 
-pub fn config(json: Value) -> Config {
+pub(crate) fn config(json: Value) -> Config {
     let mut config: Config = serde_json::from_value(json).unwrap();
     config.agents.defaults.user_timezone = Some("UTC".to_owned());
     assert_eq!(config.problems(), []);
     config
 }
 
-pub async fn home(folder: &Path) -> Home {
+pub(crate) async fn home(folder: &Path) -> Home {
     home_with(folder, config(json!({}))).await
 }
 
-pub async fn home_with(folder: &Path, config: Config) -> Home {
+pub(crate) async fn home_with(folder: &Path, config: Config) -> Home {
     let clock = ManualClock::default();
     home_at(folder, config, clock, Arc::new(Script::default())).await
 }
 
-pub async fn home_at(
+pub(crate) async fn home_at(
     folder: &Path,
     config: Config,
     clock: ManualClock,
@@ -315,11 +315,11 @@ fn behaviour(config: &Config) -> Behaviour {
     }
 }
 
-pub fn main_key() -> SessionKey {
+pub(crate) fn main_key() -> SessionKey {
     SessionKey::main(&AgentId::main())
 }
 
-pub fn inbound(clock: &dyn Clock, key: &SessionKey, text: &str) -> Inbound {
+pub(crate) fn inbound(clock: &dyn Clock, key: &SessionKey, text: &str) -> Inbound {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let mut random = [0; 10];
     random[2..].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
@@ -337,22 +337,22 @@ pub fn inbound(clock: &dyn Clock, key: &SessionKey, text: &str) -> Inbound {
 }
 
 impl Home {
-    pub fn message(&self, text: &str) -> Inbound {
+    pub(crate) fn message(&self, text: &str) -> Inbound {
         inbound(&self.clock, &main_key(), text)
     }
 
-    pub async fn submit(&self, text: &str) -> Submitted {
+    pub(crate) async fn submit(&self, text: &str) -> Submitted {
         self.sessions.submit(self.message(text)).await.unwrap()
     }
 
     /// Sends a message and waits for its outcome.
-    pub async fn say(&self, text: &str) -> Arc<Outcome> {
+    pub(crate) async fn say(&self, text: &str) -> Arc<Outcome> {
         let submitted = self.submit(text).await;
         outcome(submitted).await
     }
 
     /// Sends a message whose answer stalls, and waits until the model was called.
-    pub async fn stall(&self, text: &str, partial: &str) -> Submitted {
+    pub(crate) async fn stall(&self, text: &str, partial: &str) -> Submitted {
         self.script.then(Reply::Stall(partial.to_owned()));
         let mut submitted = self.submit(text).await;
         loop {
@@ -363,7 +363,7 @@ impl Home {
         }
     }
 
-    pub async fn row(&self) -> SessionRow {
+    pub(crate) async fn row(&self) -> SessionRow {
         self.store
             .session_by_key(&main_key())
             .await
@@ -371,7 +371,7 @@ impl Home {
             .unwrap()
     }
 
-    pub async fn entries(&self) -> Vec<Entry> {
+    pub(crate) async fn entries(&self) -> Vec<Entry> {
         self.store
             .entries(&self.row().await.id, None, 1_000)
             .await
@@ -379,12 +379,12 @@ impl Home {
     }
 
     /// The transcript in short: one line per entry.
-    pub async fn transcript(&self) -> Vec<String> {
+    pub(crate) async fn transcript(&self) -> Vec<String> {
         self.entries().await.iter().map(line).collect()
     }
 }
 
-pub fn line(entry: &Entry) -> String {
+pub(crate) fn line(entry: &Entry) -> String {
     match &entry.body {
         EntryBody::User { parts, .. } => {
             format!("user: {}", instar_protocol::message::plain_text(parts))
@@ -413,14 +413,14 @@ pub fn line(entry: &Entry) -> String {
 }
 
 /// Waits for an outcome; a test that hangs fails.
-pub async fn outcome(submitted: Submitted) -> Arc<Outcome> {
+pub(crate) async fn outcome(submitted: Submitted) -> Arc<Outcome> {
     tokio::time::timeout(Duration::from_secs(20), submitted.outcome)
         .await
         .expect("the message was answered in time")
         .expect("the message was answered")
 }
 
-pub fn call(id: &str, name: &str, n: u32) -> ToolCall {
+pub(crate) fn call(id: &str, name: &str, n: u32) -> ToolCall {
     ToolCall {
         id: id.to_owned(),
         name: name.to_owned(),
