@@ -4,6 +4,7 @@ use crate::config::{
     Api, Auth, BudgetConfig, CacheConfig, Cost, ModelConfig, ModelsConfig, ProviderConfig,
     RetryConfig,
 };
+use crate::endpoint::{endpoint, usual_address};
 use crate::models::{ModelInfo, Parts};
 use crate::price;
 use crate::vendor::{self, Quirks, VENDORS, Vendor};
@@ -387,62 +388,6 @@ impl Provider {
             .map(Secret::new);
         key.cloned().into_iter().chain(headers).collect()
     }
-}
-
-/// A vendor's address; of a local one, the variable `INSTAR_<VENDOR>_URL` moves it, and of Ollama
-/// its own `OLLAMA_HOST`.
-fn usual_address(vendor: &Vendor, parts: &Parts) -> String {
-    if !vendor.local {
-        return vendor.base_url.to_owned();
-    }
-    let variable = format!("INSTAR_{}_URL", vendor.id.to_uppercase().replace('-', "_"));
-    if let Some(address) = (parts.env)(&variable).filter(|address| !address.is_empty()) {
-        return address;
-    }
-    let host = (vendor.id == "ollama")
-        .then(|| (parts.env)("OLLAMA_HOST"))
-        .flatten();
-    host.and_then(|host| ollama_address(&host))
-        .unwrap_or_else(|| vendor.base_url.to_owned())
-}
-
-/// `OLLAMA_HOST` may lack its scheme and port, and may be what the server listens on.
-fn ollama_address(host: &str) -> Option<String> {
-    let text = if host.contains("://") {
-        host.to_owned()
-    } else {
-        format!("http://{host}")
-    };
-    let mut url = Url::parse(&text).ok()?;
-    if url.port().is_none() && url.scheme() == "http" && !host.contains("://") {
-        url.set_port(Some(11434)).ok()?;
-    }
-    if url.host_str() == Some("0.0.0.0") {
-        url.set_host(Some("127.0.0.1")).ok()?;
-    }
-    Origin::of(&url).map(|_| url.to_string())
-}
-
-/// The address of the call itself. What the owner's address may already hold is not repeated.
-fn endpoint(base: &Url, api: Api) -> Url {
-    let path = base.path().trim_end_matches('/');
-    let path = match api {
-        Api::OpenaiCompletions => format!("{path}/chat/completions"),
-        Api::OpenaiResponses => format!("{path}/responses"),
-        Api::AnthropicMessages if path.ends_with("/v1") => format!("{path}/messages"),
-        Api::AnthropicMessages => format!("{path}/v1/messages"),
-        Api::Ollama => {
-            let path = path
-                .strip_suffix("/v1")
-                .or(path.strip_suffix("/api"))
-                .unwrap_or(path);
-            format!("{path}/api/chat")
-        }
-    };
-    let mut url = base.clone();
-    url.set_path(&path);
-    url.set_fragment(None);
-    url
 }
 
 fn headers(own: &BTreeMap<String, String>) -> Result<HeaderMap, String> {

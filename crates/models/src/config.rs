@@ -318,4 +318,26 @@ mod tests {
             );
         }
     }
+
+    /// Every key of the schema, at every depth, with its description.
+    fn keys(schema: &serde_json::Value, out: &mut Vec<(String, bool)>) {
+        if let Some(properties) = schema.get("properties").and_then(|all| all.as_object()) {
+            for (name, property) in properties {
+                out.push((name.clone(), property.get("description").is_some()));
+            }
+        }
+        for (_, inner) in schema.as_object().into_iter().flatten() {
+            keys(inner, out);
+        }
+    }
+
+    #[test]
+    fn every_key_is_described() {
+        let schema = serde_json::to_value(schemars::schema_for!(ModelsConfig)).unwrap();
+        let mut all = vec![];
+        keys(&schema, &mut all);
+        assert!(all.len() > 30, "{all:?}");
+        let silent: Vec<_> = all.iter().filter(|key| !key.1).collect();
+        assert!(silent.is_empty(), "{silent:?}");
+    }
 }

@@ -22,6 +22,7 @@ pub mod stream;
 mod catalog;
 pub mod config;
 mod discover;
+mod endpoint;
 mod error;
 pub mod price;
 mod probe;

@@ -130,6 +130,48 @@ async fn errors_of_the_account_fall_back_without_a_retry_and_without_the_key() {
 }
 
 #[tokio::test]
+async fn secrets_in_streams_headers_and_addresses_stay_out_of_errors() {
+    let echo = format!(
+        "data: {{\"error\":{{\"message\":\"{CANARY} and other-canary-77\",\"code\":500}}}}\n\n"
+    );
+    let server = Server::start(vec![
+        Reply::ok(echo),
+        Reply::status(400, "other-canary-77 is wrong"),
+    ])
+    .await;
+    let mut config = provider(&server);
+    config["baseUrl"] = json!(format!("{}?key=query-canary-3", server.url()));
+    config["headers"] = json!({"x-house": "other-canary-77"});
+    let house = house(json!({"providers": {"one": config}, "retry": {"maxAttempts": 1}}));
+    for _ in 0..2 {
+        let error = ask(&house, &Caller::new(&["one/m"])).await.0.unwrap_err();
+        let said = format!("{error} {error:?} {:?}", house.models.list());
+        assert!(!said.contains("canary"), "{said}");
+    }
+    let head = server.requests.lock().unwrap()[0].clone();
+    assert!(
+        head.starts_with("POST /v1/chat/completions?key=query-canary-3 ")
+            && head.contains("x-house: other-canary-77")
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_argued_with_elsewhere() {
+    let first = Server::start(vec![Reply::status(
+        400,
+        "{\"error\":{\"code\":\"content_filter\",\"message\":\"no\"}}",
+    )])
+    .await;
+    let second = Server::start(vec![said("yes")]).await;
+    let house = two(&first, &second);
+    let error = ask(&house, &Caller::new(&["one/m", "two/m"]))
+        .await
+        .0
+        .unwrap_err();
+    assert_eq!((error.class, second.count()), (ErrorClass::Refusal, 0));
+}
+
+#[tokio::test]
 async fn after_text_was_shown_nothing_is_tried_again() {
     let half = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Half\"}}]}\n\n";
     for end in [End::Whole, End::Cut, End::Hang] {
