@@ -10,6 +10,7 @@ use instar_store::StoreError;
 use serde_json::{Value, json};
 
 use crate::api::media::MediaError;
+use crate::problem::chain;
 
 /// One refusal or failure, with the field it is about if there is one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -262,16 +263,4 @@ fn sentence(message: &str) -> String {
     } else {
         format!("{message}.")
     }
-}
-
-/// An error with its causes, for the log.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

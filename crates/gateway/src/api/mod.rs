@@ -1,0 +1,58 @@
+//! The gateway's own HTTP API, `/api/v1/...`; the table of its routes is `instar_protocol::api`.
+//!
+//! Handlers read strictly ([`input`]), ask the store or a subsystem, and answer with the shared
+//! types. [`queries`] and [`doctor`] need no running gateway: the command line uses them too.
+
+mod messages;
+mod sessions;
+
+mod events;
+mod input;
+mod logs;
+mod models;
+mod refusal;
+mod reports;
+mod status;
+
+pub mod doctor;
+pub mod export;
+pub mod media;
+pub mod queries;
+pub mod sse;
+
+pub use logs::last_lines;
+pub use models::{ModelRow, ProbeRow};
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::app::AppState;
+
+/// The routes of this API. Sign-in, limits and headers are the router's around them.
+pub fn routes() -> Router<AppState> {
+    let v1 = Router::new()
+        .route("/status", get(status::status))
+        .route("/doctor", get(status::doctor))
+        .route("/models", get(models::list))
+        .route("/models/probe", post(models::probe))
+        .route("/sessions", get(sessions::list))
+        .route(
+            "/sessions/{name}",
+            get(sessions::show).delete(sessions::delete),
+        )
+        .route("/sessions/{name}/export", get(sessions::export))
+        .route("/sessions/{name}/restore", post(sessions::restore))
+        .route("/sessions/{name}/stop", post(sessions::stop))
+        .route("/messages", post(messages::send))
+        .route("/live", get(messages::live))
+        .route("/events", get(events::list))
+        .route("/usage", get(reports::usage))
+        .route("/releases", get(reports::releases))
+        .route("/releases/log", get(reports::release_log))
+        .route("/releases/diff", get(reports::release_diff))
+        .route("/releases/{name}", get(reports::release))
+        .route("/feedback", post(reports::feedback))
+        .route("/logs", get(logs::list))
+        .route("/sign-in-codes", post(reports::sign_in_code));
+    Router::new().nest("/api/v1", v1)
+}

@@ -1,0 +1,22 @@
+//! What this API's own rooms refuse, as a refusal for its callers.
+
+use super::media::MediaError;
+use super::queries::QueryError;
+use crate::problem::ApiProblem;
+
+impl From<QueryError> for ApiProblem {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::NotFound { .. } => Self::not_found(error.to_string()),
+            QueryError::Invalid { .. } => Self::invalid(error.to_string()),
+            QueryError::Store(error) => error.into(),
+            QueryError::Release(error) => error.into(),
+        }
+    }
+}
+
+impl From<MediaError> for ApiProblem {
+    fn from(error: MediaError) -> Self {
+        Self::invalid(format!("attachments: {error}"))
+    }
+}
