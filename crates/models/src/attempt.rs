@@ -9,7 +9,6 @@ use crate::models::{Call, Inner};
 use crate::retry;
 use base64::Engine as _;
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use instar_egress::{Incoming, Outgoing, Purpose};
@@ -28,8 +27,8 @@ const IMAGES_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How much of an answer's end is read so that the connection can be used again.
 const DRAIN_BYTES_MAX: usize = 64 * 1024;
 const DRAINS_MAX: usize = 32;
-/// How often others are let run before an answer's end is read aside.
-const DRAIN_YIELDS: usize = 8;
+/// The end of an answer follows its last event within microseconds, or the server keeps it back.
+const DRAIN_INLINE: Duration = Duration::from_millis(2);
 
 pub(crate) type OnEvent<'e> = &'e mut (dyn FnMut(&ModelEvent) + Send);
 
@@ -222,12 +221,12 @@ async fn stream(
 /// Reads the end of an answer, so that its connection goes back to the pool before the next call
 /// wants one. It mostly came with the last event; what did not is read aside.
 async fn drain(inner: &Inner, mut answer: Incoming) {
-    for _ in 0..DRAIN_YIELDS {
-        match answer.chunk(Duration::from_secs(1)).now_or_never() {
-            Some(Ok(Some(_))) => {}
-            Some(_) => return,
-            None => tokio::task::yield_now().await,
-        }
+    let end = async {
+        // The last event was seen, so one piece more is all that a sound server has to say.
+        while let Ok(Some(_)) = answer.chunk(DRAIN_INLINE).await {}
+    };
+    if tokio::time::timeout(DRAIN_INLINE, end).await.is_ok() {
+        return;
     }
     if inner.drains.len() >= DRAINS_MAX {
         return;

@@ -97,6 +97,7 @@ impl Server {
         let replies = Arc::new(Mutex::new(VecDeque::from(replies)));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                stream.set_nodelay(true).unwrap();
                 connections.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(serve(stream, replies.clone(), requests.clone()));
             }
