@@ -1,0 +1,6 @@
+//! The built binary from outside: processes, signals, system calls, disks and files.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+mod serve;
