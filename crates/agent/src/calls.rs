@@ -277,3 +277,125 @@ fn argument_names(call: &ToolCall) -> Vec<String> {
         .map(|name| crate::fence::one_line(name))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::Found;
+    use crate::live::Live;
+    use crate::record::Record;
+    use crate::support::{Home, call, home, home_at, main_key};
+    use crate::window::Window;
+    use instar_protocol::{AgentId, RunId};
+    use std::sync::Arc;
+    use tokio_util::sync::CancellationToken;
+
+    /// A turn over one accepted message, as it stands before its first tool call.
+    async fn turn(home: &Home) -> Turn {
+        home.say("hello").await;
+        let house = Arc::clone(&home.sessions.inner.house);
+        let inbound = home.message("send it");
+        let event = instar_protocol::event::Event {
+            id: instar_protocol::EventId::new(house.now(), house.random()),
+            at: house.now(),
+            session: None,
+            run: None,
+            release: None,
+            arm: instar_protocol::event::Arm::Stable,
+            label: Label::owner(),
+            kind: EventKind::MessageIn {
+                inbound: inbound.id.clone(),
+                surface: "web".to_owned(),
+                bytes: 7,
+                content: None,
+            },
+        };
+        home.store.accept(&inbound, event).await.unwrap();
+        let run = RunId::new(house.now(), house.random());
+        let mut record = Record::new(Arc::clone(&house), AgentId::main(), home.row().await, true);
+        record.begin(run.clone());
+        let mut turn = Turn {
+            settings: house.settings(),
+            window: Window::new(Arc::clone(&house.settings().zone)),
+            house,
+            key: main_key(),
+            record,
+            batch: vec![Arc::new(inbound)],
+            preface: None,
+            compacts_only: false,
+            steering: Arc::default(),
+            cancel: CancellationToken::new(),
+            live: Live::new(),
+            run,
+            begun: Instant::now(),
+            found: Found::default(),
+            guard: instar_tools::LoopGuard::new(3),
+            unsettled: Vec::new(),
+        };
+        turn.take_in_batch();
+        turn
+    }
+
+    #[tokio::test]
+    async fn the_intent_is_durable_before_the_call_and_the_outcome_after() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = home(folder.path()).await;
+        let mut turn = turn(&home).await;
+        turn.begin_effect(&call("a", "send", 1)).await.unwrap();
+        let left = home.store.unfinished().await.unwrap();
+        assert_eq!((left.effects.len(), &left.effects[0].run), (1, &turn.run));
+        assert_eq!(left.inbox[0].run.as_ref(), Some(&turn.run));
+        let lines = home.transcript().await;
+        assert_eq!(
+            lines.last().unwrap(),
+            "user: send it",
+            "what led to the call is stored with it"
+        );
+        turn.end_effect(&call("a", "send", 1), EffectOutcome::Done)
+            .await;
+        assert!(home.store.unfinished().await.unwrap().effects.is_empty());
+        assert!(turn.record.is_begun() && turn.unsettled.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_crash_after_the_intent_or_after_the_outcome_runs_nothing_again() {
+        for has_outcome in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let first = home(folder.path()).await;
+            let mut turn = turn(&first).await;
+            turn.begin_effect(&call("a", "send", 1)).await.unwrap();
+            if has_outcome {
+                turn.end_effect(&call("a", "send", 1), EffectOutcome::Done)
+                    .await;
+            }
+            drop(turn);
+            first.store.close().await.unwrap();
+            let home = home_at(
+                folder.path(),
+                first.config.clone(),
+                first.clock.clone(),
+                Arc::default(),
+            )
+            .await;
+            let uncertain = u64::from(!has_outcome);
+            assert_eq!(home.sessions.recover().await.unwrap(), (0, 1, uncertain));
+            assert_eq!(home.script.calls(), 0);
+            let lines = home.transcript().await;
+            assert_eq!(
+                lines.iter().filter(|line| *line == "user: send it").count(),
+                1
+            );
+            assert_eq!(home.sessions.recover().await.unwrap(), (0, 0, 0));
+        }
+    }
+
+    #[tokio::test]
+    async fn without_its_intent_on_disk_nothing_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = home(folder.path()).await;
+        let mut turn = turn(&home).await;
+        home.store.close().await.unwrap();
+        assert!(turn.begin_effect(&call("a", "send", 1)).await.is_err());
+        assert!(turn.found.storage_failed);
+    }
+}

@@ -42,6 +42,20 @@ pub mod workspace;
 mod house;
 mod live;
 
+// The fixture of the integration tests serves the tests of the driver, too.
+#[cfg(test)]
+extern crate self as instar_agent;
+#[cfg(test)]
+#[path = "../tests/support.rs"]
+#[expect(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper of a test may fail the test; not every one is used here"
+)]
+mod support;
+
 pub use config::{
     AgentSettings, AgentsConfig, CommandsConfig, Config, LearningConfig, MessagesConfig,
     SessionConfig,

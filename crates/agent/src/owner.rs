@@ -2,50 +2,37 @@
 //!
 //! It loads the session when the first order comes, keeps the model's window in memory, and ends
 //! when nothing happened for a while. Orders are taken while a turn runs, too: that is how a turn is
-//! stopped or steered.
+//! stopped or steered (see `running`).
+
+mod running;
+mod settling;
 
 use futures_util::FutureExt;
 use instar_protocol::event::{ErrorClass, EventKind};
-use instar_protocol::live::{LiveEvent, Outcome, UserError};
-use instar_protocol::message::{EntryBody, Inbound, InboxState, NoticeKind};
-use instar_protocol::{
-    AgentId, EntryId, InboundId, Label, RunId, SessionId, SessionKey, Timestamp,
-};
+use instar_protocol::live::Outcome;
+use instar_protocol::message::{Inbound, NoticeKind};
+use instar_protocol::{AgentId, EntryId, InboundId, SessionId, SessionKey};
 use instar_store::{Op, StoreError};
-use instar_tools::LoopGuard;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::awake::{Handle, Sign};
-use crate::closing::{self, Closing, Unsaved};
 use crate::commands::{self, Command};
-use crate::driver::{self, Found, Turn};
-use crate::fence;
 use crate::history;
 use crate::house::House;
 use crate::live::Live;
-use crate::obey::Told;
-use crate::queue::{self, Arrival, Next, Queue, Steering, Waiting};
+use crate::queue::{Next, Queue, Waiting};
 use crate::recall;
 use crate::record::Record;
-use crate::reset;
 use crate::sessions::{Inner, RewindError};
-use crate::step::End;
 use crate::window::Window;
+use settling::Retry;
 
 /// How long a session stays in memory after its last turn.
 const IDLE: Duration = Duration::from_secs(30);
-/// How often the same result may come back from the same call before the turn is told to stop.
-const SAME_RESULT_MAX: u32 = 3;
-/// The pause before the store is asked again; it doubles up to the second number.
-const RETRY_FIRST: Duration = Duration::from_millis(250);
-const RETRY_LAST: Duration = Duration::from_secs(15);
-
 /// What an owner task can be asked for.
 #[derive(Debug)]
 pub(crate) enum Order {
@@ -116,22 +103,6 @@ pub(crate) struct Owner {
 #[derive(Debug)]
 struct HandleParts {
     opening: Arc<tokio::sync::OnceCell<crate::awake::Opening>>,
-}
-
-#[derive(Debug)]
-struct Retry {
-    turn: Box<Turn>,
-    unsaved: Unsaved,
-    pause: Duration,
-    at: Instant,
-}
-
-/// What can be done to the running turn from outside.
-#[derive(Debug)]
-struct Running {
-    steering: Arc<Steering>,
-    cancel: CancellationToken,
-    batch: Vec<Waiting>,
 }
 
 pub(crate) fn waiting(
@@ -300,28 +271,6 @@ impl Owner {
         }
     }
 
-    /// Settles a message that a queue rule dropped.
-    async fn drop_message(&mut self, waiting: Waiting) {
-        let op = Op::SettleInbound {
-            id: waiting.inbound.id.clone(),
-            run: None,
-            state: InboxState::Dropped,
-            at: self.house.now(),
-        };
-        if let Err(error) = self.house.parts.store.commit(vec![op]).await {
-            tracing::error!(%error, key = %self.key, "a dropped message could not be settled");
-        }
-        let error = UserError {
-            class: ErrorClass::Cancelled,
-            message: "Too many messages were waiting; this one was dropped.".to_owned(),
-            next_step: "Send it again if it still matters.".to_owned(),
-        };
-        waiting.answer(&Arc::new(closing::plain_outcome(
-            String::new(),
-            Some(error),
-        )));
-    }
-
     /// Gives the outcome of a message that was sent before, or runs it if nobody does.
     async fn attach(&mut self, id: InboundId, asker: oneshot::Sender<Arc<Outcome>>) {
         if let Some(waiting) = self.queue.find(&id) {
@@ -379,425 +328,6 @@ impl Owner {
         };
         let record = Record::new(Arc::clone(&self.house), self.agent.clone(), row, is_stored);
         Ok(Loaded { record, window })
-    }
-
-    async fn turn(&mut self, batch: Vec<Waiting>, preface: Option<String>) {
-        let loaded = match self.load().await {
-            Ok(loaded) => loaded,
-            Err(error) => return self.refuse(batch, &error),
-        };
-        let (turn, running) = self.prepare(loaded, batch, preface);
-        self.drive(turn, running).await;
-    }
-
-    /// The store cannot even be read: the messages stay pending and are tried at the next start.
-    fn refuse(&mut self, batch: Vec<Waiting>, error: &StoreError) {
-        tracing::error!(%error, key = %self.key, "a conversation could not be loaded");
-        let outcome =
-            closing::plain_outcome(String::new(), Some(closing::explain(ErrorClass::Storage)));
-        let outcome = Arc::new(outcome);
-        for waiting in batch {
-            waiting.answer(&outcome);
-        }
-    }
-
-    fn prepare(
-        &mut self,
-        loaded: Loaded,
-        batch: Vec<Waiting>,
-        preface: Option<String>,
-    ) -> (Box<Turn>, Running) {
-        let Loaded {
-            mut record,
-            mut window,
-        } = loaded;
-        let settings = self.house.settings();
-        let run = RunId::new(self.house.now(), self.house.random());
-        record.begin(run.clone());
-        let arrived = batch
-            .first()
-            .map_or_else(|| self.house.now(), |first| first.inbound.received_at);
-        if let Some(reason) = self.reset_due(&settings, &record, &window, arrived) {
-            window.push(record.entry(EntryBody::Reset { reason }, Label::system()));
-        }
-        let cancel = self.house.cut.child_token();
-        let steering = Arc::new(Steering::default());
-        let turn = Box::new(Turn {
-            house: Arc::clone(&self.house),
-            settings,
-            key: self.key.clone(),
-            record,
-            window,
-            batch: batch
-                .iter()
-                .map(|waiting| Arc::clone(&waiting.inbound))
-                .collect(),
-            preface,
-            compacts_only: false,
-            steering: Arc::clone(&steering),
-            cancel: cancel.clone(),
-            live: self.live.clone(),
-            run,
-            begun: Instant::now(),
-            found: Found::default(),
-            guard: LoopGuard::new(SAME_RESULT_MAX),
-            unsettled: Vec::new(),
-        });
-        let running = Running {
-            steering,
-            cancel,
-            batch,
-        };
-        (turn, running)
-    }
-
-    fn reset_due(
-        &self,
-        settings: &crate::house::Settings,
-        record: &Record,
-        window: &Window,
-        now: Timestamp,
-    ) -> Option<String> {
-        if window.is_empty() {
-            return None;
-        }
-        reset::due(
-            &settings.config.session.reset,
-            &settings.zone,
-            record.row.updated_at,
-            now,
-        )
-    }
-
-    /// Runs a turn and takes orders beside it.
-    async fn drive(&mut self, turn: Box<Turn>, mut running: Running) {
-        self.sign.running(true);
-        let mut work = Box::pin(AssertUnwindSafe(perform(turn)).catch_unwind());
-        let result = loop {
-            self.sign.queued(self.queue.len() + running.steering.len());
-            tokio::select! {
-                biased;
-                result = &mut work => break result,
-                Some(order) = self.inbox.recv() => self.take_beside(order, &mut running).await,
-            }
-        };
-        drop(work);
-        self.sign.running(false);
-        let (taken, offered) = running.steering.close();
-        self.queue.put_back(offered);
-        let mut batch = running.batch;
-        batch.extend(taken);
-        match result {
-            Ok((turn, closing)) => self.finish(turn, closing, batch),
-            Err(_) => self.after_panic(batch).await,
-        }
-        for leftover in std::mem::take(&mut self.leftovers) {
-            self.settle(leftover).await;
-        }
-    }
-
-    /// Takes an order while a turn runs. It must not wait for the turn.
-    async fn take_beside(&mut self, order: Order, running: &mut Running) {
-        match order {
-            Order::Message(mut waiting) => {
-                self.answer_beside(&mut waiting, running.steering.len());
-                let settings = self.house.settings();
-                match queue::arrival(&settings.config.messages.queue, &waiting) {
-                    Arrival::Wait => self.enqueue(waiting).await,
-                    Arrival::Steer => {
-                        if let Some(waiting) = running.steering.offer(waiting) {
-                            self.enqueue(waiting).await;
-                        }
-                    }
-                    Arrival::Interrupt => {
-                        running.cancel.cancel();
-                        self.enqueue(waiting).await;
-                    }
-                }
-            }
-            Order::Attach { id, asker } => {
-                if let Some(waiting) = running
-                    .batch
-                    .iter_mut()
-                    .find(|waiting| waiting.inbound.id == id)
-                {
-                    waiting.askers.push(asker);
-                } else if let Some(asker) = running.steering.attach(&id, asker) {
-                    self.attach(id, asker).await;
-                }
-            }
-            Order::Stop(asker) => {
-                running.cancel.cancel();
-                // The asker may have gone.
-                let _ = asker.send(true);
-            }
-            Order::Rewind { asker, .. } => drop(asker.send(Err(RewindError::Busy))),
-            Order::Forget => self.is_stale = true,
-            Order::Settle(leftover) => self.leftovers.push(*leftover),
-            Order::Sleep => {}
-        }
-    }
-
-    /// Answers a command that need not wait for the turn. It is recorded when the turn is over.
-    fn answer_beside(&self, waiting: &mut Waiting, steering: usize) {
-        let queued = self.queue.len() + steering;
-        let answer = waiting.command.as_ref();
-        let Some(text) = answer.and_then(|command| commands::answer_beside(command, queued)) else {
-            return;
-        };
-        self.live.send(|| LiveEvent::Notice {
-            kind: NoticeKind::Command,
-            text: text.clone(),
-        });
-        let outcome = Arc::new(closing::plain_outcome(text.clone(), None));
-        for asker in waiting.askers.drain(..) {
-            // An asker that went away is served by the stored outcome.
-            drop(asker.send(Arc::clone(&outcome)));
-        }
-        waiting.answered = Some(text);
-    }
-
-    fn finish(&mut self, turn: Box<Turn>, closing: Closing, batch: Vec<Waiting>) {
-        match closing {
-            Closing::Stored(outcome) => {
-                self.tell(&turn.run, &outcome);
-                for waiting in batch {
-                    waiting.answer(&outcome);
-                }
-                self.keep(*turn);
-            }
-            Closing::Unsaved(unsaved) => self.hold(turn, unsaved, batch),
-            // The channel closes: the answer comes after the restart.
-            Closing::Cut => drop(batch),
-        }
-    }
-
-    fn keep(&mut self, turn: Turn) {
-        let Turn {
-            mut record, window, ..
-        } = turn;
-        record.end();
-        self.loaded = Some(Loaded { record, window });
-    }
-
-    fn tell(&self, run: &RunId, outcome: &Arc<Outcome>) {
-        for entry in &outcome.entries {
-            self.live.send(|| LiveEvent::Stored {
-                entry: entry.id.clone(),
-            });
-        }
-        self.live.send(|| LiveEvent::Done {
-            run: run.clone(),
-            outcome: Outcome::clone(outcome),
-        });
-    }
-
-    /// The store did not take the end of a turn. The messages are pending on disk; the answer is
-    /// kept here and offered again until the store takes it. Its askers are told now.
-    fn hold(&mut self, turn: Box<Turn>, unsaved: Unsaved, batch: Vec<Waiting>) {
-        tracing::error!(error = %unsaved.error, key = %self.key, "an answer could not be stored");
-        let error = closing::storage_error(&unsaved.error);
-        let text = format!("{} {}", error.message, error.next_step);
-        self.live.send(|| LiveEvent::Notice {
-            kind: NoticeKind::Error,
-            text,
-        });
-        let told = Arc::new(closing::plain_outcome(String::new(), Some(error)));
-        for waiting in batch {
-            waiting.answer(&told);
-        }
-        if matches!(unsaved.error, StoreError::Closed) {
-            return;
-        }
-        self.unsaved = Some(Retry {
-            turn,
-            unsaved,
-            pause: RETRY_FIRST,
-            at: Instant::now() + RETRY_FIRST,
-        });
-    }
-
-    async fn retry(&mut self) {
-        let Some(mut retry) = self.unsaved.take() else {
-            return;
-        };
-        let Unsaved { more, outcome, .. } = retry.unsaved;
-        match retry.turn.commit_end(more, outcome).await {
-            Closing::Stored(outcome) => {
-                tracing::info!(key = %self.key, "the answer is stored now");
-                self.tell(&retry.turn.run, &outcome);
-                self.keep(*retry.turn);
-            }
-            Closing::Unsaved(unsaved) => {
-                retry.pause = (retry.pause * 2).min(RETRY_LAST);
-                retry.at = Instant::now() + retry.pause;
-                retry.unsaved = unsaved;
-                self.unsaved = Some(retry);
-            }
-            Closing::Cut => {}
-        }
-    }
-
-    /// A turn panicked: a fault of ours. The messages are settled as failed so that they do not
-    /// bring down every start from now on; the session is read anew.
-    async fn after_panic(&mut self, batch: Vec<Waiting>) {
-        tracing::error!(key = %self.key, "a turn panicked");
-        let inbound = batch
-            .iter()
-            .map(|waiting| Arc::clone(&waiting.inbound))
-            .collect();
-        let error = closing::explain(ErrorClass::Internal);
-        let text = format!("{} {}", error.message, error.next_step);
-        let stored = self
-            .write_notice(
-                inbound,
-                NoticeKind::Error,
-                &text,
-                InboxState::Failed,
-                Vec::new(),
-            )
-            .await;
-        if let Err(error) = stored {
-            tracing::error!(%error, key = %self.key, "a failed turn could not be recorded");
-        }
-        let outcome = Arc::new(closing::plain_outcome(String::new(), Some(error)));
-        for waiting in batch {
-            waiting.answer(&outcome);
-        }
-    }
-
-    async fn settle(&mut self, leftover: Leftover) {
-        let Leftover {
-            inbound,
-            kind,
-            text,
-            ops,
-            done,
-        } = leftover;
-        let inbound: Vec<_> = inbound.into_iter().collect();
-        let result = self
-            .write_notice(inbound, kind, &text, InboxState::Interrupted, ops)
-            .await;
-        // Recovery may have given up waiting.
-        drop(done.send(result));
-    }
-
-    /// Stores messages that get no turn, with a notice that says why.
-    async fn write_notice(
-        &mut self,
-        batch: Vec<Arc<Inbound>>,
-        kind: NoticeKind,
-        text: &str,
-        state: InboxState,
-        mut more: Vec<Op>,
-    ) -> Result<(), StoreError> {
-        let Loaded {
-            mut record,
-            mut window,
-        } = self.load().await?;
-        let run = RunId::new(self.house.now(), self.house.random());
-        record.begin(run.clone());
-        let at = self.house.now();
-        for inbound in batch {
-            let label = fence::label_of(&inbound.parts, &inbound.principal);
-            let body = EntryBody::User {
-                parts: inbound.parts.clone(),
-                principal: inbound.principal.clone(),
-                inbound: Some(inbound.id.clone()),
-                surface: inbound.surface.clone(),
-            };
-            window.push(record.entry_at(inbound.received_at, body, label));
-            more.push(Op::SettleInbound {
-                id: inbound.id.clone(),
-                run: Some(run.clone()),
-                state,
-                at,
-            });
-        }
-        let text = text.to_owned();
-        record.entry(EntryBody::Notice { kind, text }, Label::system());
-        if state == InboxState::Failed {
-            let content = None;
-            let class = ErrorClass::Internal;
-            record.event(Label::system(), EventKind::Error { class, content });
-        }
-        self.house.parts.store.commit(record.ops(&more)).await?;
-        record.committed();
-        record.end();
-        self.loaded = Some(Loaded { record, window });
-        Ok(())
-    }
-
-    async fn rewind(&mut self, session: &SessionId, entry: EntryId) -> Result<(), RewindError> {
-        let Loaded { mut record, .. } = self.load().await?;
-        if record.session() != session {
-            return Err(RewindError::UnknownSession(session.to_string()));
-        }
-        record.row.leaf = Some(entry);
-        self.house.parts.store.commit(record.ops(&[])).await?;
-        // The window is read anew from the new leaf.
-        Ok(())
-    }
-
-    /// Carries out a command. Its answer is a notice, made without a model.
-    async fn command(&mut self, waiting: Waiting) {
-        let Some(command) = waiting.command.clone() else {
-            return;
-        };
-        let loaded = match self.load().await {
-            Ok(loaded) => loaded,
-            Err(error) => return self.refuse(vec![waiting], &error),
-        };
-        let queued = self.queue.len();
-        let (mut turn, running) = self.prepare(loaded, vec![waiting], None);
-        if command == Command::Compact {
-            turn.compacts_only = true;
-            return self.drive(turn, running).await;
-        }
-        let closing = match running.batch[0].answered.clone() {
-            Some(text) => turn.close_command(text, Told::Already).await,
-            None => {
-                let text = turn.obey(&command, queued);
-                turn.close_command(text, Told::NotYet).await
-            }
-        };
-        self.finish(turn, closing, running.batch);
-    }
-}
-
-/// Waits for its place among the turns that run at once, runs the turn, and stores its end.
-async fn perform(mut turn: Box<Turn>) -> (Box<Turn>, Closing) {
-    let house = Arc::clone(&turn.house);
-    let end = tokio::select! {
-        biased;
-        () = turn.cancel.cancelled() => {
-            turn.take_in_batch();
-            End::Aborted
-        }
-        permit = house.turns.acquire() => {
-            let _count = Count::new(&house);
-            let end = driver::run(&mut turn).await;
-            drop(permit);
-            end
-        }
-    };
-    let closing = turn.close(end).await;
-    (turn, closing)
-}
-
-/// Counts a running turn as long as it lives.
-struct Count<'a>(&'a House);
-
-impl<'a> Count<'a> {
-    fn new(house: &'a House) -> Self {
-        house.running.fetch_add(1, Ordering::Relaxed);
-        Self(house)
-    }
-}
-
-impl Drop for Count<'_> {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -44,7 +44,7 @@ pub struct Parts {
 /// The conversations of this gateway. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Sessions {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]

@@ -222,3 +222,69 @@ async fn a_deleted_session_is_left_and_the_key_begins_anew() {
     assert_ne!(home.row().await.id, old);
     assert_eq!(home.script.requests()[1].messages.len(), 1);
 }
+
+/// A memory file system of its own, gone with this value.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let done = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=24m", "instar-test"])
+            .arg(folder.path())
+            .status();
+        done.is_ok_and(|status| status.success())
+            .then(|| Self(folder))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let mut umount = std::process::Command::new("umount");
+        drop(umount.arg("-l").arg(self.0.path()).status());
+    }
+}
+
+#[tokio::test]
+#[expect(clippy::print_stderr, reason = "a test that did not run has to say so")]
+async fn an_answer_that_finds_the_disk_full_is_stored_when_space_returns() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("SKIPPED: no small file system can be mounted");
+        return;
+    };
+    let home = home(&disk.0.path().join("state")).await;
+    home.gate.forget_permits(1_000);
+    let answer = "long ".repeat(600_000);
+    home.script
+        .then(Reply::Calls(vec![call("a", "look", 1)]))
+        .says(&answer);
+    let running = home.submit("go").await;
+    let id = running.inbound.clone();
+    let mut live = home.sessions.watch(&main_key()).await.unwrap();
+    home.begun.notified().await;
+    let ballast = disk.0.path().join("ballast");
+    let mut file = std::fs::File::create(&ballast).unwrap();
+    while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}
+    drop(file);
+    home.gate.add_permits(1_000);
+    let told = outcome(running).await;
+    let error = told.error.as_ref().unwrap();
+    assert!(error.message.contains("disk is full"), "{error:?}");
+    let stored = home.store.inbound(&id).await.unwrap().unwrap();
+    assert_eq!(stored.state, InboxState::Pending);
+    std::fs::remove_file(&ballast).unwrap();
+    loop {
+        let event = tokio::time::timeout(Duration::from_secs(20), live.recv())
+            .await
+            .unwrap()
+            .unwrap();
+        if let instar_protocol::live::LiveEvent::Done { outcome, .. } = &*event {
+            assert_eq!(outcome.text, answer);
+            break;
+        }
+    }
+    let stored = home.store.inbound(&id).await.unwrap().unwrap();
+    assert_eq!(stored.state, InboxState::Done);
+    assert_eq!(home.script.calls(), 2, "the model is not asked again");
+    assert_eq!(home.say("next").await.text, "echo next");
+}
