@@ -47,13 +47,7 @@ mod live;
 extern crate self as instar_agent;
 #[cfg(test)]
 #[path = "../tests/support.rs"]
-#[expect(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a helper of a test may fail the test; not every one is used here"
-)]
+#[expect(dead_code, reason = "not every helper is used here")]
 mod support;
 
 pub use config::{

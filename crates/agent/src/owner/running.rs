@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{Loaded, Order, Owner};
 use crate::closing::{self, Closing};
@@ -276,7 +277,8 @@ async fn perform(mut turn: Box<Turn>) -> (Box<Turn>, Closing) {
         }
         permit = house.turns.acquire() => {
             let _count = Count::new(&house);
-            let end = driver::run(&mut turn).await;
+            let span = tracing::debug_span!("turn", key = %turn.key, run = %turn.run);
+            let end = driver::run(&mut turn).instrument(span).await;
             drop(permit);
             end
         }
