@@ -1,1 +1,40 @@
-//! gateway
+//! The gateway: one process, one port, one router that refuses by default.
+//!
+//! Begin with [`Gateway::start`], which builds the subsystems in order. A request then passes `http`
+//! (limits, path, host and origin, peer limits), `door` (who is asking: a [`Caller`], computed once)
+//! and one of the three rooms, `api`, `openai` and `web`, each of which gives its `routes()`. They
+//! all see the same [`AppState`].
+
+pub mod config;
+mod start;
+
+mod app;
+pub mod door;
+mod http;
+mod problem;
+
+pub mod api;
+mod openai;
+mod web;
+
+mod health;
+mod ledger;
+pub mod logging;
+mod metrics;
+mod process;
+mod random;
+
+mod behaviour;
+mod reload;
+mod seams;
+mod tend;
+
+/// The name under which the rooms know the door.
+mod auth {
+    pub(crate) use crate::door::Caller;
+}
+
+pub use app::{App, AppState, ConfigHandle, Current};
+pub use door::Caller;
+pub use problem::ApiProblem;
+pub use start::{Gateway, Options, Running, StartError};

@@ -1,0 +1,216 @@
+//! What every handler sees: the subsystems of one running gateway.
+
+use instar_agent::Sessions;
+use instar_config::{Loaded, StateDir};
+use instar_models::Models;
+use instar_protocol::api::Health;
+use instar_protocol::event::{Arm, Event, EventKind};
+use instar_protocol::{AgentId, Clock, EventId, Label, SecretSource, Timestamp};
+use instar_release::Releases;
+use instar_store::{Op, Store};
+use instar_tools::Toolbox;
+use std::ops::Deref;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::InstarConfig;
+use crate::door::Auth;
+use crate::health::Conditions;
+use crate::http::PeerLimits;
+use crate::ledger::DayLedger;
+use crate::logging::Logs;
+use crate::metrics::Metrics;
+
+/// The state of the router. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct AppState(Arc<App>);
+
+/// The subsystems of one running gateway.
+#[derive(Debug)]
+pub struct App {
+    pub store: Store,
+    pub sessions: Sessions,
+    pub models: Models,
+    pub releases: Releases,
+    pub toolbox: Arc<Toolbox>,
+    pub ledger: Arc<DayLedger>,
+    pub config: ConfigHandle,
+    /// Secrets by reference.
+    pub secrets: Arc<dyn SecretSource>,
+    /// True if the token came from outside: a stored one does not count then.
+    pub(crate) token_override: bool,
+    pub state_dir: StateDir,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: Arc<Metrics>,
+    pub logs: Logs,
+    pub auth: Auth,
+    pub conditions: Conditions,
+    /// Work that outlives its request; waited for at shutdown.
+    pub tasks: TaskTracker,
+    /// Cancelled when shutdown begins: streams end themselves on it.
+    pub closing: CancellationToken,
+    pub started_at: Timestamp,
+    /// Milliseconds from the call of start to ready.
+    pub start_ms: AtomicU64,
+    pub url: OnceLock<String>,
+    /// The model that answers where the configuration names none.
+    pub discovered: Option<String>,
+    /// Room for request bodies that are held at once, in KiB.
+    pub(crate) bodies: Semaphore,
+    pub(crate) peers: PeerLimits,
+    /// Reads variables: the process's, or a test's.
+    pub env: fn(&str) -> Option<String>,
+}
+
+impl AppState {
+    #[must_use]
+    pub fn new(app: App) -> Self {
+        Self(Arc::new(app))
+    }
+}
+
+impl Deref for AppState {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.0
+    }
+}
+
+impl App {
+    /// The agents that the configuration in force names.
+    #[must_use]
+    pub fn agents(&self) -> Vec<AgentId> {
+        let config = self.config.current().value.agent_config();
+        config.agents().into_iter().map(|agent| agent.id).collect()
+    }
+
+    /// Ten random bytes, as ids take them.
+    #[must_use]
+    pub fn random(&self) -> [u8; 10] {
+        crate::random::ten()
+    }
+
+    /// Where the gateway is reached, for people: `http://127.0.0.1:18789`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.url.get().map_or("", String::as_str)
+    }
+
+    /// A link that signs one browser in, once, within a minute.
+    pub fn sign_in_link(&self) -> Result<(String, Timestamp), getrandom::Error> {
+        let (code, ends) = self.auth.codes.make(self.clock.now())?;
+        Ok((
+            format!("{}/sign-in?code={}", self.url(), code.expose()),
+            ends,
+        ))
+    }
+
+    /// The agent that gets what is addressed to none.
+    #[must_use]
+    pub fn default_agent(&self) -> AgentId {
+        self.config.current().value.agent_config().default_agent()
+    }
+
+    /// The model that a plain message to the default agent is answered by.
+    #[must_use]
+    pub fn default_model(&self) -> String {
+        let agent = self.default_agent();
+        self.releases
+            .stable()
+            .and_then(|release| {
+                let agent = release.behaviour.agents.get(agent.as_str())?;
+                Some(agent.route.primary.clone())
+            })
+            .unwrap_or_default()
+    }
+
+    /// Whether the configuration on disk is the one in force; the banner of the pages shows it.
+    #[must_use]
+    pub fn config_health(&self) -> Health {
+        self.conditions.config()
+    }
+
+    /// Whether the store can be written.
+    #[must_use]
+    pub fn store_health(&self) -> Health {
+        match self.store.health() {
+            None => Health::sound(),
+            Some(problem) => Health::broken(
+                format!("the store cannot be written: {problem:?}"),
+                "free space on the disk of the state folder, or make it writable; it recovers by itself",
+            ),
+        }
+    }
+
+    /// Whether plain messages have a model that answers.
+    #[must_use]
+    pub fn models_health(&self) -> Health {
+        let model = self.default_model();
+        if model.is_empty() {
+            return Health::broken(
+                "no model is configured",
+                "set one with `instar models set PROVIDER/MODEL`",
+            );
+        }
+        let missing = self
+            .models
+            .list()
+            .into_iter()
+            .any(|known| known.id == model && known.auth == "missing");
+        if missing {
+            return Health::broken(
+                format!("the key of {model} is missing"),
+                "put it into the environment, or store it with `instar secrets set NAME`",
+            );
+        }
+        Health::sound()
+    }
+
+    /// Records a fact about the gateway itself. A store that cannot take it is already in the log.
+    pub fn note(&self, kind: EventKind) {
+        let now = self.clock.now();
+        let event = Event {
+            id: EventId::new(now, crate::random::ten()),
+            at: now,
+            session: None,
+            run: None,
+            release: self.releases.stable().map(|release| release.id.clone()),
+            arm: Arm::Stable,
+            label: Label::system(),
+            kind,
+        };
+        if let Err(error) = self.store.enqueue(vec![Op::AppendEvent(event)]) {
+            tracing::warn!(%error, "an event could not be recorded");
+        }
+    }
+}
+
+/// The configuration in force, exchanged as a whole.
+#[derive(Clone, Debug)]
+pub struct ConfigHandle(Arc<RwLock<Arc<Current>>>);
+
+/// A configuration and where it came from.
+pub type Current = Loaded<InstarConfig>;
+
+impl ConfigHandle {
+    #[must_use]
+    pub fn new(current: Current) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(current))))
+    }
+
+    #[must_use]
+    pub fn current(&self) -> Arc<Current> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn replace(&self, current: Current) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(current);
+    }
+}

@@ -1,0 +1,441 @@
+//! The whole configuration: each crate's part, composed, and the gateway's own.
+
+use instar_agent::{AgentsConfig, CommandsConfig, LearningConfig, MessagesConfig, SessionConfig};
+use instar_models::ModelsConfig;
+use instar_protocol::SecretRef;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The port that is listened on when nobody says otherwise.
+pub const DEFAULT_PORT: u16 = 18_789;
+
+/// `instar.json`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct InstarConfig {
+    /// Where the gateway listens and who may talk to it.
+    pub gateway: GatewayConfig,
+    /// Who answers, with which model and within which bounds.
+    pub agents: AgentsConfig,
+    /// Model providers, budgets and how calls are made.
+    pub models: ModelsConfig,
+    /// How messages are sorted into conversations and how long these live.
+    pub session: SessionConfig,
+    /// What happens to messages that arrive while a turn is running.
+    pub messages: MessagesConfig,
+    /// Commands that are typed as messages.
+    pub commands: CommandsConfig,
+    /// What the event log keeps of message contents.
+    pub learning: LearningConfig,
+    /// What is logged, and where.
+    pub logging: LoggingConfig,
+}
+
+impl InstarConfig {
+    /// The parts that sessions and turns read.
+    #[must_use]
+    pub fn agent_config(&self) -> instar_agent::Config {
+        instar_agent::Config {
+            agents: self.agents.clone(),
+            session: self.session.clone(),
+            messages: self.messages.clone(),
+            commands: self.commands.clone(),
+            learning: self.learning.clone(),
+        }
+    }
+
+    /// What types alone cannot refuse: path and message.
+    #[must_use]
+    pub fn problems(&self) -> Vec<(String, String)> {
+        let mut problems = self.agent_config().problems();
+        problems.extend(self.gateway.problems());
+        problems
+    }
+}
+
+/// The `gateway` section.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// The port to listen on.
+    #[schemars(range(min = 1, max = 65_535))]
+    pub port: u16,
+    /// The addresses to listen on. Anything but `loopback` needs `auth.mode` `trusted-proxy`, because
+    /// this listener does not speak TLS itself.
+    pub bind: Bind,
+    /// The address to listen on when `bind` is `custom`.
+    pub custom_bind_host: Option<String>,
+    /// The origin that people type when a proxy stands in front, for example
+    /// `https://agent.example.org`.
+    pub public_origin: Option<String>,
+    /// How people and programs prove who they are.
+    pub auth: AuthConfig,
+    /// Addresses or networks of proxies whose forwarded headers are read, for example `127.0.0.1/32`.
+    pub trusted_proxies: Vec<String>,
+    /// The web pages.
+    pub control_ui: ControlUiConfig,
+    /// What happens when this file changes while the gateway runs.
+    pub reload: ReloadConfig,
+    /// The HTTP interfaces.
+    pub http: HttpConfig,
+    /// Bounds on what callers may use.
+    pub limits: LimitsConfig,
+    /// How long turns may go on after the gateway was asked to stop, in seconds.
+    #[schemars(range(min = 0, max = 600))]
+    pub shutdown_grace_seconds: u32,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            port: DEFAULT_PORT,
+            bind: Bind::default(),
+            custom_bind_host: None,
+            public_origin: None,
+            auth: AuthConfig::default(),
+            trusted_proxies: Vec::new(),
+            control_ui: ControlUiConfig::default(),
+            reload: ReloadConfig::default(),
+            http: HttpConfig::default(),
+            limits: LimitsConfig::default(),
+            shutdown_grace_seconds: 20,
+        }
+    }
+}
+
+/// Where to listen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Bind {
+    /// This machine only.
+    #[default]
+    Loopback,
+    /// Every address of this machine.
+    Lan,
+    /// The address in `customBindHost`.
+    Custom,
+}
+
+/// The `gateway.auth` section.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct AuthConfig {
+    /// `token`: a token made at the first start; `password`: the one behind `password`;
+    /// `trusted-proxy`: a proxy in front says who it is.
+    pub mode: AuthMode,
+    /// Where the password is kept, for mode `password`.
+    pub password: Option<SecretRef>,
+    /// When wrong attempts lock the door.
+    pub rate_limit: RateLimitConfig,
+    /// What the proxy in front says, for mode `trusted-proxy`.
+    pub trusted_proxy: TrustedProxyConfig,
+}
+
+/// How callers prove who they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuthMode {
+    #[default]
+    Token,
+    Password,
+    TrustedProxy,
+}
+
+impl AuthMode {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Password => "password",
+            Self::TrustedProxy => "trusted-proxy",
+        }
+    }
+}
+
+/// The `gateway.auth.rateLimit` section. It holds for every secret and every peer, loopback included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct RateLimitConfig {
+    /// Wrong attempts of one peer before it is locked out.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub max_attempts: u32,
+    /// The time in which they are counted, in milliseconds.
+    #[schemars(range(min = 1_000, max = 3_600_000))]
+    pub window_ms: u32,
+    /// How long the lock-out lasts, in milliseconds.
+    #[schemars(range(min = 1_000, max = 86_400_000))]
+    pub lockout_ms: u32,
+}
+
+impl Default for RateLimitConfig {
+    fn default() -> Self {
+        Self {
+            max_attempts: 10,
+            window_ms: 60_000,
+            lockout_ms: 300_000,
+        }
+    }
+}
+
+/// The `gateway.auth.trustedProxy` section.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrustedProxyConfig {
+    /// The header that names the user, for example `x-forwarded-user`.
+    pub user_header: Option<String>,
+    /// Headers that must be there besides.
+    pub required_headers: Vec<String>,
+    /// The users who are the owner.
+    pub allow_users: Vec<String>,
+}
+
+/// The `gateway.controlUi` section.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct ControlUiConfig {
+    /// Serve the web pages.
+    pub enabled: bool,
+    /// Further origins whose pages may call this gateway, for example `https://desk.example.org`.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Default for ControlUiConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            allowed_origins: Vec::new(),
+        }
+    }
+}
+
+/// The `gateway.reload` section.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReloadConfig {
+    /// `hybrid`: what can change at once does, the rest is reported; `off`: nothing before a restart.
+    pub mode: ReloadMode,
+}
+
+/// Whether changes are taken while running.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ReloadMode {
+    #[default]
+    Hybrid,
+    Off,
+}
+
+/// The `gateway.http` section.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct HttpConfig {
+    /// The interfaces for existing clients.
+    pub endpoints: EndpointsConfig,
+}
+
+/// The `gateway.http.endpoints` section.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct EndpointsConfig {
+    /// `/v1/chat/completions`.
+    pub chat_completions: EndpointConfig,
+    /// `/v1/responses`.
+    pub responses: EndpointConfig,
+}
+
+/// One interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct EndpointConfig {
+    /// Serve it.
+    pub enabled: bool,
+}
+
+impl Default for EndpointConfig {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+/// The `gateway.limits` section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Connections at once.
+    #[schemars(range(min = 8, max = 65_536))]
+    pub connections: u32,
+    /// Requests of one peer in a minute that prove no identity. Who has proved one is bounded by
+    /// `connections` and by the queues behind.
+    #[schemars(range(min = 10, max = 100_000_000))]
+    pub requests_per_minute: u32,
+    /// The largest request body, in bytes.
+    #[schemars(range(min = 65_536, max = 268_435_456))]
+    pub body_bytes: u32,
+    /// How long a request's body may take to arrive, in seconds.
+    #[schemars(range(min = 1, max = 600))]
+    pub body_seconds: u32,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            requests_per_minute: 1_200,
+            body_bytes: 20 << 20,
+            body_seconds: 30,
+        }
+    }
+}
+
+/// The `logging` section.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct LoggingConfig {
+    /// What goes into the log file.
+    pub level: Level,
+    /// The log file. When absent: `logs/instar.log` in the state folder.
+    pub file: Option<String>,
+    /// The size at which a new file is begun; five are kept.
+    #[schemars(range(min = 65_536, max = 1_073_741_824))]
+    pub max_file_bytes: u32,
+    /// What goes to the terminal.
+    pub console_level: Level,
+    /// How the terminal shows it.
+    pub console_style: ConsoleStyle,
+}
+
+impl Default for LoggingConfig {
+    fn default() -> Self {
+        Self {
+            level: Level::Info,
+            file: None,
+            max_file_bytes: 8 << 20,
+            console_level: Level::Warn,
+            console_style: ConsoleStyle::Pretty,
+        }
+    }
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// How the terminal shows log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ConsoleStyle {
+    Pretty,
+    Json,
+}
+
+impl GatewayConfig {
+    fn problems(&self) -> Vec<(String, String)> {
+        let mut problems = Vec::new();
+        let mut wrong = |path: &str, why: String| problems.push((path.to_owned(), why));
+        if self.bind != Bind::Loopback && self.auth.mode != AuthMode::TrustedProxy {
+            wrong("gateway.bind", "listening beyond this machine needs a proxy that speaks TLS and signs \
+                people in: set gateway.auth.mode to trusted-proxy, or keep bind on loopback and use an \
+                SSH tunnel".to_owned());
+        }
+        if self.bind == Bind::Custom {
+            match self
+                .custom_bind_host
+                .as_deref()
+                .map(str::parse::<std::net::IpAddr>)
+            {
+                Some(Ok(_)) => {}
+                _ => wrong(
+                    "gateway.customBindHost",
+                    "bind `custom` needs an IP address here".to_owned(),
+                ),
+            }
+        }
+        match self.auth.mode {
+            AuthMode::Token => {}
+            AuthMode::Password if self.auth.password.is_none() => {
+                wrong(
+                    "gateway.auth.password",
+                    "mode `password` needs one: run `instar secrets set \
+                    gateway-password` and refer to it here"
+                        .to_owned(),
+                );
+            }
+            AuthMode::Password => {}
+            AuthMode::TrustedProxy => {
+                let proxy = &self.auth.trusted_proxy;
+                if self.trusted_proxies.is_empty() {
+                    wrong(
+                        "gateway.trustedProxies",
+                        "mode `trusted-proxy` needs the proxy's address".to_owned(),
+                    );
+                }
+                if proxy.user_header.is_none() || proxy.allow_users.is_empty() {
+                    wrong(
+                        "gateway.auth.trustedProxy",
+                        "mode `trusted-proxy` needs userHeader and allowUsers".to_owned(),
+                    );
+                }
+            }
+        }
+        for proxy in &self.trusted_proxies {
+            if crate::door::Network::parse(proxy).is_none() {
+                wrong(
+                    "gateway.trustedProxies",
+                    format!("{proxy:?} is not an address or network"),
+                );
+            }
+        }
+        for origin in self
+            .control_ui
+            .allowed_origins
+            .iter()
+            .chain(&self.public_origin)
+        {
+            if !is_origin(origin) {
+                wrong(
+                    "gateway",
+                    format!("{origin:?} is not an origin like https://agent.example.org"),
+                );
+            }
+        }
+        problems
+    }
+}
+
+fn is_origin(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text
+    })
+}
+
+/// Sections whose change needs a new start; everything else is taken while running.
+const RESTART: &[&str] = &[
+    "gateway.port",
+    "gateway.bind",
+    "gateway.customBindHost",
+    "gateway.limits.connections",
+    "logging.file",
+    "logging.maxFileBytes",
+    "logging.consoleLevel",
+    "logging.consoleStyle",
+    "agents.defaults.maxConcurrent",
+];
+
+/// True if the key at this path is read only when the gateway starts.
+#[must_use]
+pub fn needs_restart(path: &str) -> bool {
+    RESTART.iter().any(|prefix| {
+        path.strip_prefix(prefix)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            || prefix
+                .strip_prefix(path)
+                .is_some_and(|rest| rest.starts_with('.'))
+    })
+}

@@ -1,0 +1,79 @@
+//! Sign-in codes: single use, sixty seconds, no authority beyond one browser session.
+
+use instar_protocol::{Secret, Timestamp};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::digest::Digest;
+
+/// How long a code is good.
+pub const CODE_SECONDS: u64 = 60;
+/// Codes that are open at once; a new one pushes out the oldest.
+const CODES_MAX: usize = 16;
+
+/// The codes that are open.
+#[derive(Debug, Default)]
+pub struct Codes {
+    open: Mutex<Vec<(Digest, Timestamp)>>,
+}
+
+impl Codes {
+    /// Makes a code; returns it with the time at which it ends.
+    pub fn make(&self, now: Timestamp) -> Result<(Secret, Timestamp), getrandom::Error> {
+        let code = random_text::<16>()?;
+        let ends = now.plus(Duration::from_secs(CODE_SECONDS));
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(_, ends)| *ends > now);
+        if open.len() >= CODES_MAX {
+            open.remove(0);
+        }
+        open.push((Digest::of(code.expose()), ends));
+        Ok((code, ends))
+    }
+
+    /// Spends a code; true once for a code that is open.
+    pub fn spend(&self, code: &str, now: Timestamp) -> bool {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(_, ends)| *ends > now);
+        let found = open.iter().position(|(digest, _)| digest.matches(code));
+        found.map(|at| open.remove(at)).is_some()
+    }
+}
+
+/// Random bytes as hex text.
+pub(crate) fn random_text<const BYTES: usize>() -> Result<Secret, getrandom::Error> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes)?;
+    Ok(Secret::new(hex::encode(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_works_once_and_for_sixty_seconds() {
+        let codes = Codes::default();
+        let now = Timestamp::from_millis(1_000);
+        let (code, ends) = codes.make(now).unwrap();
+        assert!(!codes.spend("guess", now));
+        assert!(codes.spend(code.expose(), now));
+        assert!(!codes.spend(code.expose(), now));
+        let (code, _) = codes.make(now).unwrap();
+        assert!(!codes.spend(code.expose(), ends));
+    }
+
+    #[test]
+    fn parallel_use_lets_one_through() {
+        let codes = Codes::default();
+        let now = Timestamp::from_millis(1);
+        let (code, _) = codes.make(now).unwrap();
+        let passed: usize = std::thread::scope(|scope| {
+            let tries: Vec<_> = (0..16)
+                .map(|_| scope.spawn(|| usize::from(codes.spend(code.expose(), now))))
+                .collect();
+            tries.into_iter().map(|one| one.join().unwrap()).sum()
+        });
+        assert_eq!(passed, 1);
+    }
+}

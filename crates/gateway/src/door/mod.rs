@@ -1,0 +1,47 @@
+//! Who is calling: every credential is verified here and nowhere else.
+//!
+//! The principal is computed once, from facts that were proved: a secret whose digest matches, a
+//! browser session, or the word of a proxy whose address is configured. No header or body field
+//! changes it. Failures are counted inside the verification itself, so that no road leads past it.
+
+mod verify;
+
+mod codes;
+mod cookie;
+mod digest;
+mod limiter;
+mod network;
+mod token;
+
+pub(crate) use codes::random_text;
+pub use codes::{CODE_SECONDS, Codes};
+pub use cookie::{COOKIE, session_cookie};
+pub use digest::Digest;
+pub use limiter::{Class, Limiter, Locked};
+pub use network::{Network, Peer};
+pub use token::{TokenError, rotate_token};
+pub(crate) use token::{first_token, stored_token, token_file};
+pub use verify::{Auth, AuthProblem, Settings, SignedIn};
+
+use instar_protocol::Principal;
+
+/// The verified caller of a request; put into its extensions by the guard.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub principal: Principal,
+    /// True if a browser sent its cookie by itself: changes then need more than the cookie.
+    pub ambient: bool,
+}
+
+impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Caller {
+    type Rejection = crate::problem::ApiProblem;
+
+    async fn from_request_parts(
+        parts: &mut axum::http::request::Parts,
+        _state: &S,
+    ) -> Result<Self, Self::Rejection> {
+        // The guard lets no request through to a handler that asks for a caller without one.
+        let caller = parts.extensions.get::<Self>().cloned();
+        caller.ok_or_else(Self::Rejection::unauthorized)
+    }
+}

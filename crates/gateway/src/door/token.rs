@@ -1,0 +1,69 @@
+//! The API token: made at the first start, kept only as a digest.
+
+use instar_config::{StateDir, write_atomically};
+use instar_protocol::Secret;
+use std::path::PathBuf;
+
+use super::codes::random_text;
+use super::digest::Digest;
+
+/// Why the token cannot be made or read.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    #[error("the system gives no random bytes: {0}")]
+    Random(getrandom::Error),
+    #[error("{doing} {path}")]
+    Io {
+        doing: &'static str,
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{0} is not a token digest: run `instar token rotate`")]
+    Damaged(PathBuf),
+}
+
+pub(crate) fn token_file(state: &StateDir) -> PathBuf {
+    state.root().join("token.sha256")
+}
+
+/// Makes a new token and forgets the old one; the text is returned this once.
+pub fn rotate_token(state: &StateDir) -> Result<Secret, TokenError> {
+    let token = random_text::<32>().map_err(TokenError::Random)?;
+    let path = token_file(state);
+    write_atomically(
+        &path,
+        format!("{}\n", Digest::of(token.expose()).to_hex()).as_bytes(),
+    )
+    .map_err(|source| TokenError::Io {
+        doing: "cannot write",
+        path,
+        source,
+    })?;
+    Ok(token)
+}
+
+/// The stored digest; `None` before the first start.
+pub(crate) fn stored_token(state: &StateDir) -> Result<Option<Digest>, TokenError> {
+    let path = token_file(state);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Digest::from_hex(&text)
+            .map(Some)
+            .ok_or(TokenError::Damaged(path)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(TokenError::Io {
+            doing: "cannot read",
+            path,
+            source,
+        }),
+    }
+}
+
+/// The digest, and the token itself if it was made just now.
+pub(crate) fn first_token(state: &StateDir) -> Result<(Digest, Option<Secret>), TokenError> {
+    if let Some(digest) = stored_token(state)? {
+        return Ok((digest, None));
+    }
+    let token = rotate_token(state)?;
+    Ok((Digest::of(token.expose()), Some(token)))
+}

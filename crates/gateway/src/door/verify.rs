@@ -1,0 +1,465 @@
+//! The verification itself.
+
+use axum::http::{HeaderMap, header};
+use instar_protocol::principal::Via;
+use instar_protocol::{Clock, Principal, Secret, Timestamp};
+use instar_store::{Op, Store, StoreError, WebSession};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::Caller;
+use super::codes::{Codes, random_text};
+use super::cookie;
+use super::digest::Digest;
+use super::limiter::{Class, Limiter, Locked};
+use super::network::{Network, Peer};
+use crate::config::{AuthConfig, AuthMode, RateLimitConfig};
+
+/// How long a browser stays signed in.
+const SESSION_DAYS: u64 = 30;
+/// Browser sessions remembered in memory, so that not every request asks the store.
+const SESSIONS_REMEMBERED: usize = 256;
+
+/// Why a request has no caller.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AuthProblem {
+    /// Nothing was presented.
+    Missing,
+    /// What was presented is not right.
+    Wrong,
+    Locked(Duration),
+    /// Authentication could not be carried out; nobody gets in.
+    Unavailable(String),
+}
+
+impl From<Locked> for AuthProblem {
+    fn from(locked: Locked) -> Self {
+        Self::Locked(locked.retry_after)
+    }
+}
+
+/// What the configuration says, made ready for checking.
+#[derive(Debug)]
+pub struct Settings {
+    pub mode: AuthMode,
+    pub rules: RateLimitConfig,
+    /// In mode `token`: the digest of the API token.
+    pub token: Option<Digest>,
+    /// In mode `password`: the password, or why it cannot be had.
+    pub password: Option<Result<Secret, String>>,
+    pub proxies: Vec<Network>,
+    pub user_header: Option<String>,
+    pub required_headers: Vec<String>,
+    pub allow_users: Vec<String>,
+}
+
+impl Settings {
+    /// Takes what the configuration says; the two secrets were looked up by the caller.
+    #[must_use]
+    pub fn new(
+        config: &AuthConfig,
+        trusted_proxies: &[String],
+        token: Option<Digest>,
+        password: Option<Result<Secret, String>>,
+    ) -> Self {
+        Self {
+            mode: config.mode,
+            rules: config.rate_limit,
+            token,
+            password,
+            proxies: trusted_proxies
+                .iter()
+                .filter_map(|text| Network::parse(text))
+                .collect(),
+            user_header: config.trusted_proxy.user_header.clone(),
+            required_headers: config.trusted_proxy.required_headers.clone(),
+            allow_users: config.trusted_proxy.allow_users.clone(),
+        }
+    }
+}
+
+/// A sign-in that worked: the cookie's value and how long it is good.
+#[derive(Debug)]
+pub struct SignedIn {
+    pub cookie: Secret,
+    pub seconds: u64,
+}
+
+/// Verifies every credential.
+#[derive(Debug)]
+pub struct Auth {
+    settings: RwLock<Arc<Settings>>,
+    /// The secret of the run file, for commands of the same user.
+    local: Digest,
+    pub codes: Codes,
+    pub limiter: Limiter,
+    sessions: Mutex<HashMap<String, Timestamp>>,
+    /// A password that was verified, so that API clients do not pay the slow hash on every request.
+    verified: Mutex<Option<Digest>>,
+    /// The password's slow hash, made when it is first needed; one hash is computed at a time.
+    hashing: tokio::sync::Mutex<Option<SlowHash>>,
+    store: Store,
+    clock: Arc<dyn Clock>,
+}
+
+impl Auth {
+    #[must_use]
+    pub fn new(settings: Settings, local: Digest, store: Store, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            settings: RwLock::new(Arc::new(settings)),
+            local,
+            codes: Codes::default(),
+            limiter: Limiter::default(),
+            sessions: Mutex::default(),
+            verified: Mutex::default(),
+            hashing: tokio::sync::Mutex::default(),
+            store,
+            clock,
+        }
+    }
+
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts new settings in force. Everything verified with old secrets must be verified again.
+    pub async fn reload(&self, settings: Settings) {
+        *self
+            .settings
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        *self.verified.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.hashing.lock().await = None;
+    }
+
+    /// The caller of a request, from what it presents. More than one kind of credential is judged
+    /// by the strongest kind alone: a wrong bearer is not saved by a good cookie.
+    pub async fn caller(
+        &self,
+        headers: &HeaderMap,
+        socket: SocketAddr,
+    ) -> Result<Caller, AuthProblem> {
+        let settings = self.settings();
+        let peer = Peer::from(socket);
+        if let Some(value) = headers.get(header::AUTHORIZATION) {
+            let secret = value
+                .to_str()
+                .ok()
+                .and_then(|text| text.split_once(' '))
+                .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+                .map(|(_, secret)| secret.trim());
+            return self
+                .bearer(secret.unwrap_or_default(), peer, &settings)
+                .await;
+        }
+        if settings.mode == AuthMode::TrustedProxy
+            && settings
+                .proxies
+                .iter()
+                .any(|proxy| proxy.contains(socket.ip()))
+        {
+            return self.proxy(headers, peer, &settings);
+        }
+        match cookie::read(headers) {
+            Some(value) => self.cookie(value, peer, &settings).await,
+            None => Err(AuthProblem::Missing),
+        }
+    }
+
+    async fn bearer(
+        &self,
+        secret: &str,
+        peer: Peer,
+        settings: &Settings,
+    ) -> Result<Caller, AuthProblem> {
+        let now = self.clock.now();
+        let compare = || {
+            if self.local.matches(secret) {
+                return Some(Via::Local);
+            }
+            let token = settings
+                .token
+                .as_ref()
+                .filter(|_| settings.mode == AuthMode::Token);
+            if token.is_some_and(|token| token.matches(secret)) {
+                return Some(Via::Token);
+            }
+            let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+            verified
+                .filter(|digest| digest.matches(secret))
+                .map(|_| Via::Token)
+        };
+        if settings.mode != AuthMode::Password {
+            let via = self
+                .limiter
+                .verify(peer, Class::Bearer, now, settings.rules, compare)?;
+            return via.map(|via| owner(via, false)).ok_or(AuthProblem::Wrong);
+        }
+        self.limiter.check(peer, Class::Bearer, now)?;
+        if let Some(via) = compare() {
+            return Ok(owner(via, false));
+        }
+        self.password(secret, peer, settings).await?;
+        Ok(owner(Via::Token, false))
+    }
+
+    /// Verifies the password: the limiter first, then one slow hash at a time.
+    async fn password(
+        &self,
+        secret: &str,
+        peer: Peer,
+        settings: &Settings,
+    ) -> Result<(), AuthProblem> {
+        let now = self.clock.now();
+        self.limiter.check(peer, Class::Password, now)?;
+        let mut hash = self.hashing.lock().await;
+        // Who waited behind many wrong guesses is judged by the counts as they are now.
+        self.limiter
+            .check(peer, Class::Password, self.clock.now())?;
+        let reference = match &*hash {
+            Some(made) => made.clone(),
+            None => {
+                let password = match &settings.password {
+                    Some(Ok(password)) => password.clone(),
+                    Some(Err(why)) => return Err(AuthProblem::Unavailable(why.clone())),
+                    None => {
+                        return Err(AuthProblem::Unavailable(
+                            "no password is configured".to_owned(),
+                        ));
+                    }
+                };
+                let made = blocking(move || SlowHash::new(&password)).await??;
+                hash.insert(made).clone()
+            }
+        };
+        let candidate = Secret::new(secret);
+        let fits = blocking(move || reference.matches(&candidate)).await??;
+        if !fits {
+            self.limiter
+                .failed(peer, Class::Password, now, settings.rules);
+            return Err(AuthProblem::Wrong);
+        }
+        *self.verified.lock().unwrap_or_else(PoisonError::into_inner) = Some(Digest::of(secret));
+        Ok(())
+    }
+
+    async fn cookie(
+        &self,
+        value: &str,
+        peer: Peer,
+        settings: &Settings,
+    ) -> Result<Caller, AuthProblem> {
+        let now = self.clock.now();
+        self.limiter.check(peer, Class::Cookie, now)?;
+        let digest = Digest::of(value).to_hex();
+        let known = {
+            let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+            sessions.get(&digest).copied()
+        };
+        let expires = match known {
+            Some(expires) => Some(expires),
+            None => {
+                let stored = self.store.web_session(&digest).await;
+                let stored = stored.map_err(|error| AuthProblem::Unavailable(error.to_string()))?;
+                stored.map(|session| session.expires_at)
+            }
+        };
+        match expires.filter(|expires| *expires > now) {
+            Some(expires) => {
+                self.remember(digest, expires);
+                Ok(owner(Via::Session, true))
+            }
+            None => {
+                self.limiter
+                    .failed(peer, Class::Cookie, now, settings.rules);
+                Err(AuthProblem::Wrong)
+            }
+        }
+    }
+
+    fn proxy(
+        &self,
+        headers: &HeaderMap,
+        peer: Peer,
+        settings: &Settings,
+    ) -> Result<Caller, AuthProblem> {
+        let one = |name: &str| {
+            let mut values = headers.get_all(name).iter();
+            let value = values.next()?.to_str().ok()?;
+            // A header that stands twice may have been sent by the client past the proxy.
+            (values.next().is_none() && !value.is_empty()).then(|| value.to_owned())
+        };
+        let user = settings
+            .user_header
+            .as_deref()
+            .and_then(one)
+            .ok_or(AuthProblem::Missing)?;
+        let complete = settings
+            .required_headers
+            .iter()
+            .all(|name| one(name).is_some());
+        let now = self.clock.now();
+        let allowed = self
+            .limiter
+            .verify(peer, Class::Proxy, now, settings.rules, || {
+                (complete && settings.allow_users.contains(&user)).then_some(())
+            })?;
+        // The proxy's own sign-in rides on a browser's cookie, so changes need more than it.
+        allowed
+            .map(|()| owner(Via::TrustedProxy, true))
+            .ok_or(AuthProblem::Wrong)
+    }
+
+    /// Exchanges the single-use code of a link for a browser session.
+    pub async fn sign_in_with_code(
+        &self,
+        code: &str,
+        socket: SocketAddr,
+    ) -> Result<SignedIn, AuthProblem> {
+        let now = self.clock.now();
+        let rules = self.settings().rules;
+        let spent = self
+            .limiter
+            .verify(Peer::from(socket), Class::Code, now, rules, || {
+                self.codes.spend(code, now).then_some(())
+            })?;
+        spent.ok_or(AuthProblem::Wrong)?;
+        self.begin_session("code").await
+    }
+
+    /// Exchanges the token or password for a browser session.
+    pub async fn sign_in_with_secret(
+        &self,
+        secret: &str,
+        socket: SocketAddr,
+    ) -> Result<SignedIn, AuthProblem> {
+        let settings = self.settings();
+        let peer = Peer::from(socket);
+        match settings.mode {
+            AuthMode::Token => {
+                let now = self.clock.now();
+                let fits = self
+                    .limiter
+                    .verify(peer, Class::Bearer, now, settings.rules, || {
+                        settings
+                            .token
+                            .as_ref()
+                            .filter(|token| token.matches(secret))
+                            .map(|_| ())
+                    })?;
+                fits.ok_or(AuthProblem::Wrong)?;
+            }
+            AuthMode::Password => self.password(secret, peer, &settings).await?,
+            AuthMode::TrustedProxy => return Err(AuthProblem::Wrong),
+        }
+        self.begin_session(settings.mode.as_str()).await
+    }
+
+    async fn begin_session(&self, via: &str) -> Result<SignedIn, AuthProblem> {
+        let unavailable = |error: StoreError| AuthProblem::Unavailable(error.to_string());
+        let cookie =
+            random_text::<32>().map_err(|error| AuthProblem::Unavailable(error.to_string()))?;
+        let now = self.clock.now();
+        let length = Duration::from_secs(SESSION_DAYS * 86_400);
+        let session = WebSession {
+            digest: Digest::of(cookie.expose()).to_hex(),
+            created_at: now,
+            expires_at: now.plus(length),
+            via: via.to_owned(),
+        };
+        self.store
+            .commit(vec![Op::PutWebSession(session)])
+            .await
+            .map_err(unavailable)?;
+        Ok(SignedIn {
+            cookie,
+            seconds: length.as_secs(),
+        })
+    }
+
+    /// Ends the browser session of a request, if it has one.
+    pub async fn sign_out(&self, headers: &HeaderMap) -> Result<(), StoreError> {
+        let Some(value) = cookie::read(headers) else {
+            return Ok(());
+        };
+        let digest = Digest::of(value).to_hex();
+        let _expires = self
+            .sessions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&digest);
+        self.store.commit(vec![Op::DropWebSession { digest }]).await
+    }
+
+    fn remember(&self, digest: String, expires: Timestamp) {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if sessions.len() >= SESSIONS_REMEMBERED && !sessions.contains_key(&digest) {
+            sessions.clear();
+        }
+        let _old = sessions.insert(digest, expires);
+    }
+
+    /// True if forwarded headers of this socket are to be read at all.
+    #[must_use]
+    pub fn is_proxy(&self, address: IpAddr) -> bool {
+        self.settings()
+            .proxies
+            .iter()
+            .any(|proxy| proxy.contains(address))
+    }
+}
+
+fn owner(via: Via, ambient: bool) -> Caller {
+    Caller {
+        principal: Principal::Owner { via },
+        ambient,
+    }
+}
+
+/// Runs slow work off the async threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, AuthProblem> + Send + 'static,
+) -> Result<Result<T, AuthProblem>, AuthProblem> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| AuthProblem::Unavailable(error.to_string()))
+}
+
+/// Argon2id of the password under a salt of this process.
+#[derive(Clone)]
+struct SlowHash {
+    salt: [u8; 16],
+    hash: Digest,
+}
+
+impl std::fmt::Debug for SlowHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SlowHash(…)")
+    }
+}
+
+impl SlowHash {
+    fn new(password: &Secret) -> Result<Self, AuthProblem> {
+        let mut salt = [0; 16];
+        getrandom::fill(&mut salt).map_err(|error| AuthProblem::Unavailable(error.to_string()))?;
+        Ok(Self {
+            salt,
+            hash: Digest::of(&slow(password, &salt)?),
+        })
+    }
+
+    fn matches(&self, candidate: &Secret) -> Result<bool, AuthProblem> {
+        Ok(self.hash.matches(&slow(candidate, &self.salt)?))
+    }
+}
+
+fn slow(password: &Secret, salt: &[u8; 16]) -> Result<String, AuthProblem> {
+    let mut out = [0; 32];
+    argon2::Argon2::default()
+        .hash_password_into(password.expose().as_bytes(), salt, &mut out)
+        .map_err(|error| AuthProblem::Unavailable(error.to_string()))?;
+    Ok(hex::encode(out))
+}

@@ -1,0 +1,251 @@
+//! Taking changes of configuration and workspace while running. A bad one changes nothing and is
+//! told loudly; the gateway stays up.
+
+use instar_config::{ConfigError, Watch, diff, journal};
+use instar_protocol::api::Health;
+use instar_protocol::event::{ConfigOutcome, EventKind};
+use std::path::PathBuf;
+
+use crate::app::{AppState, Current};
+use crate::behaviour;
+use crate::config::{InstarConfig, ReloadMode, needs_restart};
+use crate::door::{Settings, stored_token, token_file};
+use crate::problem::chain;
+
+/// Looks at the files when asked.
+#[derive(Debug)]
+pub(crate) struct Reloader {
+    app: AppState,
+    config: Watch,
+    workspace: Watch,
+    token: Watch,
+    /// Changed keys that wait for a restart.
+    waiting: Vec<String>,
+}
+
+impl Reloader {
+    pub(crate) fn new(app: AppState) -> Self {
+        let current = app.config.current();
+        let files = watched(&app, &current);
+        let workspace = Watch::new(behaviour::files(&current.value, &app.state_dir));
+        let token = Watch::new(vec![token_file(&app.state_dir)]);
+        Self {
+            app,
+            config: Watch::new(files),
+            workspace,
+            token,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Takes what changed since the last call.
+    pub(crate) async fn tick(&mut self) {
+        if self.config.changed() {
+            self.take_config().await;
+        }
+        if self.workspace.changed() {
+            let config = self.app.config.current();
+            if let Err(why) = self.adopt(&config.value, "an edit of the workspace").await {
+                self.refuse_behaviour(&why);
+            }
+        }
+        if self.token.changed() && !self.app.token_override {
+            let config = self.app.config.current();
+            self.apply_auth(&config.value).await;
+            tracing::warn!("the API token was changed");
+        }
+    }
+
+    async fn take_config(&mut self) {
+        let old = self.app.config.current();
+        let loaded =
+            instar_config::load::<InstarConfig>(self.app.state_dir.config_file(), &self.app.env);
+        let new = match loaded {
+            Ok(new) => new,
+            Err(error) => {
+                journal_edit(&self.app, &old, None);
+                return self.refuse(&told(&error));
+            }
+        };
+        journal_edit(&self.app, &old, Some(&new));
+        let problems = new.value.problems();
+        if !problems.is_empty() {
+            let told = problems.iter().map(|(path, why)| format!("{path}: {why}"));
+            return self.refuse(&told.collect::<Vec<_>>().join("; "));
+        }
+        let changed = diff(&old.document, &new.document);
+        if old.value.gateway.reload.mode == ReloadMode::Off {
+            return self.wait(changed);
+        }
+        if let Err(why) = self.apply(&old, &new).await {
+            return self.refuse(&why);
+        }
+        self.config = Watch::new(watched(&self.app, &new));
+        self.workspace = Watch::new(behaviour::files(&new.value, &self.app.state_dir));
+        self.app.config.replace(new);
+        self.app.metrics.config_applied.add(1);
+        let (later, now): (Vec<_>, Vec<_>) =
+            changed.into_iter().partition(|path| needs_restart(path));
+        self.app.conditions.set_config(Health::sound());
+        if !now.is_empty() {
+            tracing::info!(
+                changed = now.join(" "),
+                "configuration changes are in force"
+            );
+            self.tell(ConfigOutcome::Applied, now);
+        }
+        self.wait(later);
+    }
+
+    /// Puts what can change while running in force: all of it, or nothing.
+    async fn apply(&self, old: &Current, new: &Current) -> Result<(), String> {
+        let app = &self.app;
+        self.adopt(&new.value, "an edit of the configuration")
+            .await?;
+        if let Err(why) = app.models.reload(new.value.models.clone()) {
+            self.adopt(&old.value, "the edit was refused").await?;
+            return Err(format!("models: {why}"));
+        }
+        app.sessions.reload(new.value.agent_config());
+        self.apply_auth(&new.value).await;
+        app.logs.set_level(new.value.logging.level);
+        Ok(())
+    }
+
+    /// The limits of the door, and the token if it was rotated. The mode changes with a restart.
+    async fn apply_auth(&self, config: &InstarConfig) {
+        let before = self.app.auth.settings();
+        let mut auth = config.gateway.auth.clone();
+        auth.mode = before.mode;
+        let token = if self.app.token_override || before.token.is_none() {
+            before.token
+        } else {
+            match stored_token(&self.app.state_dir) {
+                Ok(token) => token,
+                Err(error) => {
+                    // Nobody gets in with a token that cannot be known.
+                    tracing::error!(error = chain(&error), "the token cannot be read");
+                    None
+                }
+            }
+        };
+        let password = before.password.clone();
+        let proxies = &config.gateway.trusted_proxies;
+        self.app
+            .auth
+            .reload(Settings::new(&auth, proxies, token, password))
+            .await;
+    }
+
+    async fn adopt(&self, config: &InstarConfig, reason: &str) -> Result<(), String> {
+        let app = &self.app;
+        for folder in behaviour::folders(config, &app.state_dir) {
+            instar_agent::workspace::seed(&folder).map_err(|error| chain(&error))?;
+        }
+        let discovered = app.discovered.as_deref();
+        let behaviour = behaviour::compose(config, &app.toolbox, &app.state_dir, discovered)
+            .map_err(|error| chain(&error))?;
+        let (now, random) = (app.clock.now(), app.random());
+        let adopted = app
+            .releases
+            .adopt(behaviour, "owner", reason, now, random)
+            .await;
+        let (id, moved) = adopted.map_err(|error| chain(&error))?;
+        if moved {
+            tracing::info!(release = id.short(), "the behaviour changed");
+        }
+        if !app.conditions.config().ok && self.is_behaviour_problem() {
+            app.conditions.set_config(Health::sound());
+        }
+        Ok(())
+    }
+
+    fn is_behaviour_problem(&self) -> bool {
+        let problem = self.app.conditions.config().problem;
+        problem.is_some_and(|problem| problem.starts_with(WORKSPACE_PROBLEM))
+    }
+
+    fn refuse_behaviour(&self, why: &str) {
+        tracing::error!(why, "the edit of the workspace is not in force");
+        let problem = format!("{WORKSPACE_PROBLEM}: {why}");
+        let next = "mend the file; the last good behaviour goes on until then";
+        self.app
+            .conditions
+            .set_config(Health::broken(problem, next));
+        self.tell(ConfigOutcome::Refused, vec!["workspace".to_owned()]);
+    }
+
+    fn refuse(&self, why: &str) {
+        tracing::error!(
+            why,
+            "the configuration on disk is wrong; the last good one stays in force"
+        );
+        self.app.metrics.config_refused.add(1);
+        let problem = format!("the configuration on disk is not in force: {why}");
+        let next = "`instar config validate` shows what to mend; it is taken when it is right";
+        self.app
+            .conditions
+            .set_config(Health::broken(problem, next));
+        self.tell(ConfigOutcome::Refused, Vec::new());
+    }
+
+    fn wait(&mut self, later: Vec<String>) {
+        if later.is_empty() && self.waiting.is_empty() {
+            return;
+        }
+        for path in &later {
+            if !self.waiting.contains(path) {
+                self.waiting.push(path.clone());
+            }
+        }
+        let keys = self.waiting.join(", ");
+        tracing::warn!(keys, "changes wait for a restart");
+        self.app.conditions.set_config(Health {
+            ok: true,
+            problem: Some(format!(
+                "changed, but in force only after a restart: {keys}"
+            )),
+            next_step: Some("restart the gateway".to_owned()),
+        });
+        if !later.is_empty() {
+            self.tell(ConfigOutcome::NeedsRestart, later);
+        }
+    }
+
+    fn tell(&self, outcome: ConfigOutcome, changed: Vec<String>) {
+        self.app.note(EventKind::Config { outcome, changed });
+    }
+}
+
+const WORKSPACE_PROBLEM: &str = "the workspace on disk is not in force";
+
+/// The file itself is watched even while it is missing.
+fn watched(app: &AppState, current: &Current) -> Vec<PathBuf> {
+    let mut files = current.files.clone();
+    let own = app.state_dir.config_file();
+    if !files.iter().any(|file| file == own) {
+        files.push(own.to_owned());
+    }
+    files
+}
+
+fn journal_edit(app: &AppState, old: &Current, new: Option<&Current>) {
+    let after = new.map(|new| &new.document);
+    match journal::note_external(&app.state_dir, &old.document, after) {
+        Ok(Some(entry)) if !entry.anomalies.is_empty() => {
+            tracing::warn!(anomalies = ?entry.anomalies, "the configuration was edited outside");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::error!(error = chain(&error), "an edit could not be journalled"),
+    }
+}
+
+/// Every problem with its place. They never quote a secret: the configuration sees to that.
+fn told(error: &ConfigError) -> String {
+    let problems = error.problems();
+    if problems.is_empty() {
+        return chain(error);
+    }
+    let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    told.join("; ")
+}

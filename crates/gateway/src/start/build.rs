@@ -1,0 +1,365 @@
+//! Building a gateway, one subsystem after the other.
+
+use instar_agent::port::StoredSessions;
+use instar_agent::{Sessions, workspace};
+use instar_config::{SecretStore, StateDir, StateLock};
+use instar_egress::Egress;
+use instar_models::Models;
+use instar_protocol::event::{EventKind, GatewayFact};
+use instar_protocol::{Secret, SecretSource, Timestamp};
+use instar_release::Releases;
+use instar_store::Store;
+use instar_tools::Toolbox;
+use jiff::tz::TimeZone;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::run::{RunFileGuard, Running};
+use super::{Options, StartError};
+use crate::app::{App, AppState, ConfigHandle, Current};
+use crate::behaviour;
+use crate::config::{AuthMode, Bind, InstarConfig};
+use crate::door::{Auth, Digest, Settings, first_token};
+use crate::health::{Conditions, Phase};
+use crate::http::{self, PeerLimits};
+use crate::ledger::DayLedger;
+use crate::logging::Logs;
+use crate::metrics::Metrics;
+use crate::reload::Reloader;
+use crate::seams::Objects;
+
+/// A shorter token could be guessed.
+const TOKEN_CHARS_MIN: usize = 16;
+
+pub(super) async fn build(options: Options) -> Result<Running, StartError> {
+    let began = Instant::now();
+    let started_at = options.clock.now();
+    let lock = prepare(&options)?;
+    let current = read_config(&options)?;
+    let logs = begin_logging(&options, &current.value)?;
+    let secrets = SecretStore::open(&options.state, &options.env)
+        .map_err(StartError::Secrets)?
+        .with_environment(options.env);
+    let secrets: Arc<dyn SecretSource> = Arc::new(secrets);
+    let door = open_door(&options, &current.value, &*secrets)?;
+    let store = Store::open(options.state.root(), instar_store::Options::default())
+        .map_err(StartError::Open)?;
+    let releases = Releases::open(store.clone()).await?;
+    let metrics = Arc::new(Metrics::default());
+    let ledger = open_ledger(&options, &current.value, &store, &metrics).await?;
+    let models = build_models(&options, &current.value, &store, &ledger, &secrets)?;
+    let discovered = discover(&options, &current.value, &models).await;
+    let toolbox = Arc::new(Toolbox::built_in(Arc::new(StoredSessions::new(
+        store.clone(),
+    ))));
+    adopt(
+        &options,
+        &current.value,
+        &toolbox,
+        &releases,
+        discovered.as_deref(),
+        started_at,
+    )
+    .await?;
+    let sessions = Sessions::start(
+        instar_agent::Parts {
+            store: store.clone(),
+            models: models.clone(),
+            releases: releases.clone(),
+            tools: Arc::clone(&toolbox),
+            clock: Arc::clone(&options.clock),
+        },
+        current.value.agent_config(),
+    );
+    let Door {
+        settings,
+        local,
+        made,
+    } = door;
+    let auth = Auth::new(
+        settings,
+        Digest::of(local.expose()),
+        store.clone(),
+        Arc::clone(&options.clock),
+    );
+    let app = AppState::new(App {
+        store,
+        sessions,
+        models,
+        releases,
+        toolbox,
+        ledger,
+        config: ConfigHandle::new(current),
+        secrets,
+        token_override: options.token.is_some(),
+        state_dir: options.state.clone(),
+        clock: Arc::clone(&options.clock),
+        metrics,
+        logs,
+        auth,
+        conditions: Conditions::default(),
+        tasks: TaskTracker::new(),
+        closing: CancellationToken::new(),
+        started_at,
+        start_ms: AtomicU64::new(0),
+        url: OnceLock::new(),
+        discovered,
+        env: options.env,
+        bodies: Semaphore::new(http::HELD_KIB),
+        peers: PeerLimits::default(),
+    });
+    let recovered = app.sessions.recover().await?;
+    note_recovery(&app, recovered);
+    let running = open_listener(&options, app, &local, lock, made).await?;
+    ready(&running, began);
+    Ok(running)
+}
+
+fn prepare(options: &Options) -> Result<Option<StateLock>, StartError> {
+    let mut probe = [0_u8; 1];
+    getrandom::fill(&mut probe).map_err(StartError::Random)?;
+    options.state.prepare()?;
+    Ok(if options.lock {
+        Some(options.state.lock()?)
+    } else {
+        None
+    })
+}
+
+/// Reads the configuration; what is wrong with it is reported as a whole.
+fn read_config(options: &Options) -> Result<Current, StartError> {
+    let current: Current = instar_config::load(options.state.config_file(), &options.env)?;
+    let problems = current.value.problems();
+    if problems.is_empty() {
+        Ok(current)
+    } else {
+        Err(StartError::Rules(problems))
+    }
+}
+
+fn begin_logging(options: &Options, config: &InstarConfig) -> Result<Logs, StartError> {
+    if !options.logging {
+        return Ok(Logs::in_memory());
+    }
+    let path = options.state.log_file();
+    Logs::begin(&config.logging, &path).map_err(|source| StartError::Io {
+        doing: "open the log",
+        path,
+        source,
+    })
+}
+
+/// What the door is made of, before there is a store.
+struct Door {
+    settings: Settings,
+    /// For commands of the same user; in the run file only.
+    local: Secret,
+    /// The token, if it was made just now.
+    made: Option<Secret>,
+}
+
+/// Gets every secret that the door needs. One that is missing stops the start: a listener that
+/// cannot tell its callers apart is not opened.
+fn open_door(
+    options: &Options,
+    config: &InstarConfig,
+    secrets: &dyn SecretSource,
+) -> Result<Door, StartError> {
+    let auth = &config.gateway.auth;
+    let mut made = None;
+    let token = match (auth.mode, &options.token) {
+        (AuthMode::Token, Some(token)) if token.expose().chars().count() < TOKEN_CHARS_MIN => {
+            return Err(StartError::ShortToken);
+        }
+        (AuthMode::Token, Some(token)) => Some(Digest::of(token.expose())),
+        (AuthMode::Token, None) => {
+            let (digest, fresh) = first_token(&options.state)?;
+            made = fresh;
+            Some(digest)
+        }
+        (AuthMode::Password | AuthMode::TrustedProxy, _) => None,
+    };
+    let password = match (auth.mode, &auth.password) {
+        (AuthMode::Password, Some(reference)) => {
+            Some(secrets.secret(reference).map_err(StartError::Auth)?)
+        }
+        _ => None,
+    };
+    let local = crate::door::random_text::<32>().map_err(StartError::Random)?;
+    let proxies = &config.gateway.trusted_proxies;
+    let settings = Settings::new(auth, proxies, token, password.map(Ok));
+    Ok(Door {
+        settings,
+        local,
+        made,
+    })
+}
+
+async fn open_ledger(
+    options: &Options,
+    config: &InstarConfig,
+    store: &Store,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<DayLedger>, StartError> {
+    let named = config.agents.defaults.user_timezone.as_deref();
+    let zone = named.and_then(|name| TimeZone::get(name).ok());
+    let zone = zone.unwrap_or_else(TimeZone::system);
+    let ledger =
+        DayLedger::open(store, Arc::clone(&options.clock), zone, Arc::clone(metrics)).await?;
+    Ok(Arc::new(ledger))
+}
+
+fn build_models(
+    options: &Options,
+    config: &InstarConfig,
+    store: &Store,
+    ledger: &Arc<DayLedger>,
+    secrets: &Arc<dyn SecretSource>,
+) -> Result<Models, StartError> {
+    let egress = Egress::new(concat!("instar/", env!("CARGO_PKG_VERSION")));
+    let parts = instar_models::Parts {
+        clock: Arc::clone(&options.clock),
+        secrets: Arc::clone(secrets),
+        objects: Arc::new(Objects(store.clone())),
+        ledger: Arc::clone(ledger) as Arc<dyn instar_models::Ledger>,
+        local: options.local_models.clone(),
+        env: options.env,
+    };
+    Models::new(config.models.clone(), egress, parts).map_err(StartError::Models)
+}
+
+/// The model for agents that name none: what is found, or the one of last resort.
+async fn discover(options: &Options, config: &InstarConfig, models: &Models) -> Option<String> {
+    let agents = config.agent_config().agents();
+    if agents.iter().all(|agent| agent.model.is_some()) {
+        return options.fallback_model.clone();
+    }
+    let found = if options.discover {
+        models.discover().await
+    } else {
+        None
+    };
+    found
+        .map(|model| model.to_string())
+        .or_else(|| options.fallback_model.clone())
+}
+
+async fn adopt(
+    options: &Options,
+    config: &InstarConfig,
+    toolbox: &Toolbox,
+    releases: &Releases,
+    discovered: Option<&str>,
+    now: Timestamp,
+) -> Result<(), StartError> {
+    for folder in behaviour::folders(config, &options.state) {
+        workspace::seed(&folder)?;
+    }
+    let behaviour = behaviour::compose(config, toolbox, &options.state, discovered)?;
+    let reason = "workspace and configuration at the start";
+    let (id, moved) = releases
+        .adopt(behaviour, "owner", reason, now, crate::random::ten())
+        .await?;
+    if moved {
+        tracing::info!(release = id.short(), "the behaviour changed");
+    }
+    Ok(())
+}
+
+fn note_recovery(app: &AppState, (resumed, interrupted, uncertain): (u64, u64, u64)) {
+    if resumed + interrupted + uncertain == 0 {
+        return;
+    }
+    tracing::warn!(
+        resumed,
+        interrupted,
+        uncertain,
+        "settled what the last stop left"
+    );
+    app.note(EventKind::Gateway {
+        what: GatewayFact::Recovered {
+            resumed,
+            interrupted,
+            uncertain,
+        },
+    });
+}
+
+fn address(options: &Options, config: &InstarConfig) -> SocketAddr {
+    let gateway = &config.gateway;
+    let ip = match gateway.bind {
+        Bind::Loopback => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        Bind::Lan => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        // Checked when the configuration was read.
+        Bind::Custom => gateway
+            .custom_bind_host
+            .as_deref()
+            .and_then(|host| host.parse().ok())
+            .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+    };
+    SocketAddr::new(ip, options.port.unwrap_or(gateway.port))
+}
+
+async fn open_listener(
+    options: &Options,
+    app: AppState,
+    local: &Secret,
+    lock: Option<StateLock>,
+    made: Option<Secret>,
+) -> Result<Running, StartError> {
+    let config = app.config.current();
+    let wanted = address(options, &config.value);
+    let failed = |source| StartError::Listen {
+        address: wanted,
+        source,
+    };
+    let listener = TcpListener::bind(wanted).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    let ip = if bound.ip().is_unspecified() {
+        IpAddr::V4(Ipv4Addr::LOCALHOST)
+    } else {
+        bound.ip()
+    };
+    let reached = format!("http://{}", SocketAddr::new(ip, bound.port()));
+    let public = config.value.gateway.public_origin.clone();
+    let _first = app.url.set(public.unwrap_or_else(|| reached.clone()));
+    let router = http::router(app.clone());
+    let max = config.value.gateway.limits.connections;
+    let listening = http::listen(app.clone(), router, listener, max);
+    let run_file = write_run_file(&options.state, reached, local)?;
+    let reloader = Reloader::new(app.clone());
+    let _task = app.tasks.spawn(crate::tend::tend(app.clone(), reloader));
+    Ok(Running::new(app, listening, bound, run_file, lock, made))
+}
+
+fn write_run_file(
+    state: &StateDir,
+    url: String,
+    local: &Secret,
+) -> Result<RunFileGuard, StartError> {
+    RunFileGuard::write(state.run_file(), url, local).map_err(|source| StartError::Io {
+        doing: "write",
+        path: state.run_file(),
+        source,
+    })
+}
+
+fn ready(running: &Running, began: Instant) {
+    let app = running.app();
+    let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    app.start_ms.store(millis, Ordering::Relaxed);
+    app.conditions.enter(Phase::Ready);
+    tracing::info!(url = app.url(), millis, "the gateway is ready");
+    app.note(EventKind::Gateway {
+        what: GatewayFact::Started {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            millis,
+        },
+    });
+}

@@ -1,0 +1,1 @@
+//! What the running gateway does, seen from outside.
