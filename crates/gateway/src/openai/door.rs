@@ -79,9 +79,10 @@ pub(crate) async fn begin(
     let idempotency_key = keys::idempotency_key(headers)?;
     let at = app.clock.now();
     let id = InboundId::new(at, app.random());
-    let fresh = idempotency_key
-        .as_deref()
-        .map_or_else(|| id.as_str().to_owned(), |key| format!("again {key}"));
+    let fresh = idempotency_key.as_deref().map_or_else(
+        || id.as_str().trim_start_matches("inb_").to_owned(),
+        |key| format!("again {key}"),
+    );
     let agent = ask.target.agent.clone();
     let (place, mut stop) = match continued {
         Some(key) => (continue_at(key, &agent)?, StopRule::OnceStarted),

@@ -5,7 +5,7 @@
 //! came as deltas (a command's, say), gets the rest from the outcome.
 
 use instar_protocol::live::Outcome;
-use instar_protocol::message::EntryBody;
+use instar_protocol::message::{Entry, EntryBody};
 
 /// Stands between two texts of one turn.
 const GAP: &str = "\n\n";
@@ -65,8 +65,7 @@ impl Spoken {
 
 /// The whole answer of a turn: every text that its model calls gave.
 pub(crate) fn answer(outcome: &Outcome) -> String {
-    let texts: Vec<&str> = outcome
-        .entries
+    let texts: Vec<&str> = own(&outcome.entries)
         .iter()
         .filter_map(|entry| match &entry.body {
             EntryBody::Assistant { text, .. } if !text.is_empty() => Some(text.as_str()),
@@ -80,10 +79,21 @@ pub(crate) fn answer(outcome: &Outcome) -> String {
     }
 }
 
+/// The entries that the turn made itself. Before them come those that the caller sent along.
+pub(crate) fn own(entries: &[Entry]) -> &[Entry] {
+    let asked = entries
+        .iter()
+        .position(|entry| matches!(&entry.body, EntryBody::User { inbound: Some(_), .. }));
+    match asked {
+        Some(at) => &entries[at + 1..],
+        None => entries,
+    }
+}
+
 /// The reasoning before the first text of a turn.
 pub(crate) fn reasoning(outcome: &Outcome) -> String {
     let mut found = Spoken::default();
-    for entry in &outcome.entries {
+    for entry in own(&outcome.entries) {
         if let EntryBody::Assistant {
             text, reasoning, ..
         } = &entry.body

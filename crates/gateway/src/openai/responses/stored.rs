@@ -13,6 +13,7 @@ use super::reply::Builder;
 use super::request::Echo;
 use crate::openai::door::SURFACE;
 use crate::openai::problem::{Problem, shorten};
+use crate::openai::spoken;
 
 /// The inbound message that a response id stands for.
 pub(crate) async fn find(store: &Store, param: &str, id: &str) -> Result<StoredInbound, Problem> {
@@ -91,7 +92,7 @@ pub(crate) fn outcome(entries: Vec<Entry>, state: InboxState) -> Outcome {
         outbox: None,
         entries: Vec::new(),
     };
-    for entry in &entries {
+    for entry in spoken::own(&entries) {
         match &entry.body {
             EntryBody::Assistant {
                 text,
