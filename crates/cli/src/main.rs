@@ -1,1 +1,101 @@
-fn main() {}
+//! The binary `instar`: reads the command line, hands over to one command, and turns its failure
+//! into a message, a next step and an exit code.
+
+mod args;
+mod commands;
+
+mod client;
+mod context;
+mod failure;
+mod manual;
+mod out;
+
+use clap::{CommandFactory, Parser};
+use std::process::ExitCode;
+
+use args::{Cli, Command, Gateway};
+use context::Context;
+use failure::{Code, Failure};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let run = Context::new(&cli.global);
+    match dispatch(&cli.command, &run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            run.out.failure(&error);
+            let code = error
+                .downcast_ref::<Failure>()
+                .map_or(Code::Failed, |one| one.code);
+            ExitCode::from(code as u8)
+        }
+    }
+}
+
+/// Commands that only touch files run as they are; the rest get a runtime of the size they need.
+fn dispatch(command: &Command, run: &Context) -> anyhow::Result<()> {
+    match command {
+        Command::Config(command) => commands::config::run(command, run),
+        Command::Secrets(command) => commands::secrets::run(command, run),
+        Command::Token(command) => commands::secrets::token(command, run),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "instar", &mut script);
+            run.out.piece(&String::from_utf8(script)?);
+            Ok(())
+        }
+        Command::Version => version(run),
+        Command::Manual => {
+            run.out.piece(&manual::markdown(Cli::command()));
+            Ok(())
+        }
+        Command::Up(_) | Command::Gateway(Gateway::Run { .. }) => {
+            tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?
+                .block_on(Box::pin(serve(command, run)))
+        }
+        _ => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(Box::pin(ask(command, run))),
+    }
+}
+
+async fn serve(command: &Command, run: &Context) -> anyhow::Result<()> {
+    match command {
+        Command::Up(command) => commands::up::up(command, run).await,
+        Command::Gateway(Gateway::Run { port }) => commands::up::run(*port, run).await,
+        other => unreachable_here(other),
+    }
+}
+
+async fn ask(command: &Command, run: &Context) -> anyhow::Result<()> {
+    match command {
+        Command::Status => commands::status::status(run).await,
+        Command::Health => commands::status::health(run).await,
+        Command::Doctor => commands::status::doctor(run).await,
+        Command::Gateway(Gateway::Status) => commands::status::gateway(run).await,
+        Command::Logs(command) => commands::logs::run(command, run).await,
+        Command::Models(command) => commands::models::run(command, run).await,
+        Command::Sessions(command) => commands::sessions::run(command, run).await,
+        Command::Agent(command) => commands::agent::run(command, run).await,
+        Command::Usage(command) => commands::usage::run(command, run).await,
+        Command::Release(command) => commands::release::run(command, run).await,
+        Command::Events(command) => commands::events::run(command, run).await,
+        other => unreachable_here(other),
+    }
+}
+
+fn unreachable_here(command: &Command) -> anyhow::Result<()> {
+    anyhow::bail!("{command:?} was sent down the wrong road; this is a defect in Instar")
+}
+
+fn version(run: &Context) -> anyhow::Result<()> {
+    let version = env!("CARGO_PKG_VERSION");
+    if run.out.json() {
+        return run.out.value(&serde_json::json!({ "version": version }));
+    }
+    run.out.line(&format!("instar {version}"));
+    Ok(())
+}

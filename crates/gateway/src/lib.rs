@@ -15,7 +15,7 @@ mod problem;
 
 pub mod api;
 mod openai;
-mod web;
+pub mod web;
 
 mod health;
 mod ledger;

@@ -1,0 +1,305 @@
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// A self-hosted gateway for a personal AI agent.
+///
+/// `instar up` starts it and prints a link. Everything is kept in ~/.instar; nothing leaves the
+/// machine unless you connect a model that is elsewhere.
+#[derive(Parser, Debug)]
+#[command(
+    name = "instar",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 the configuration has problems, \
+4 no gateway answers, 5 the gateway refused, 6 no such thing, 7 another gateway owns the state folder.";
+
+#[derive(Args, Debug)]
+pub(crate) struct Global {
+    /// Use the state folder ~/.instar-NAME instead of ~/.instar
+    #[arg(long, global = true, value_name = "NAME", env = "INSTAR_PROFILE")]
+    pub(crate) profile: Option<String>,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub(crate) color: Colour,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Colour {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Start the gateway in this terminal, print the link and open it in the browser
+    Up(Up),
+    /// Run or look at the gateway
+    #[command(subcommand)]
+    Gateway(Gateway),
+    /// Show what runs, which model answers, and what is wrong
+    Status,
+    /// Ask whether the gateway lives and is ready (for scripts)
+    Health,
+    /// Check the installation and say what to do about each finding
+    Doctor,
+    /// Show the gateway's log
+    Logs(Logs),
+    /// Read, change and check the configuration
+    #[command(subcommand)]
+    Config(Config),
+    /// Keep keys and passwords in the encrypted store
+    #[command(subcommand)]
+    Secrets(Secrets),
+    /// Make a new API token; the old one stops working
+    #[command(subcommand)]
+    Token(Token),
+    /// List, choose and try models
+    #[command(subcommand)]
+    Models(Models),
+    /// Look at conversations
+    #[command(subcommand)]
+    Sessions(Sessions),
+    /// Send one message to the agent and print its answer
+    Agent(Agent),
+    /// Show tokens and cost
+    Usage(Usage),
+    /// Look at behaviour releases
+    #[command(subcommand)]
+    Release(Release),
+    /// Look at the event log
+    #[command(subcommand)]
+    Events(Events),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the version
+    Version,
+    /// Print this manual as Markdown
+    #[command(hide = true)]
+    Manual,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Up {
+    /// Listen on this port
+    #[arg(long, value_name = "N", env = "INSTAR_GATEWAY_PORT")]
+    pub(crate) port: Option<u16>,
+    /// Do not open the browser
+    #[arg(long)]
+    pub(crate) no_open: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Gateway {
+    /// Run the gateway in the foreground, for service managers
+    Run {
+        /// Listen on this port
+        #[arg(long, value_name = "N", env = "INSTAR_GATEWAY_PORT")]
+        port: Option<u16>,
+    },
+    /// Show the running gateway's process and address
+    Status,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Logs {
+    /// Stay and print new lines as they come
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// How many lines to begin with
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 100)]
+    pub(crate) lines: usize,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Config {
+    /// Print one value, or the whole effective configuration
+    Get {
+        /// Dotted path, for example gateway.port
+        path: Option<String>,
+    },
+    /// Set one value; comments and order are kept
+    Set {
+        /// Dotted path, for example gateway.port
+        path: String,
+        /// JSON5, or a plain word where a text is expected
+        value: String,
+    },
+    /// Remove one value, so that its default holds
+    Unset {
+        /// Dotted path
+        path: String,
+    },
+    /// Check the file and name everything that is wrong with it
+    Validate,
+    /// Print the JSON Schema of the configuration
+    Schema {
+        /// Print the reference page instead: every key with its meaning and default
+        #[arg(long)]
+        markdown: bool,
+    },
+    /// Print the path of the configuration file
+    File,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Secrets {
+    /// Store a secret, read from standard input or typed without echo
+    Set {
+        /// Its name, for example openai
+        name: String,
+    },
+    /// List the names in the store
+    List,
+    /// Remove a secret
+    Remove {
+        /// Its name
+        name: String,
+    },
+    /// Lock the store with a passphrase
+    Protect,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Token {
+    /// Make a new token, print it once, and forget the old one
+    Rotate,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Models {
+    /// List the models that can be called
+    List,
+    /// Show which model answers and whether its key is there
+    Status,
+    /// Choose the model that answers
+    Set {
+        /// provider/model, for example openai/gpt-5 or ollama/qwen3
+        model: String,
+        /// Tried in this order when the first fails
+        #[arg(long = "fallback", value_name = "MODEL")]
+        fallbacks: Vec<String>,
+    },
+    /// Make a tiny real call to see whether a model answers
+    Probe {
+        /// Only this model
+        model: Option<String>,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Sessions {
+    /// List conversations, the latest first
+    List {
+        /// Only titles and keys that contain this
+        #[arg(long)]
+        search: Option<String>,
+        /// Show deleted ones instead
+        #[arg(long)]
+        deleted: bool,
+        /// How many
+        #[arg(long, default_value_t = 30)]
+        limit: usize,
+    },
+    /// Print a conversation
+    Show {
+        /// Session key or id; `main` is the main one
+        session: String,
+    },
+    /// Write a conversation as JSON lines to standard output
+    Export {
+        /// Session key or id
+        session: String,
+    },
+    /// Delete a conversation; `restore` takes it back
+    Delete {
+        /// Session key or id
+        session: String,
+    },
+    /// Take back a deletion
+    Restore {
+        /// Session id
+        session: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Agent {
+    /// The message; `-` reads it from standard input
+    #[arg(long, short)]
+    pub(crate) message: String,
+    /// The conversation to say it in
+    #[arg(long, value_name = "KEY", default_value = "main")]
+    pub(crate) session: String,
+    /// Answer this message with another model
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Usage {
+    /// First day, 2026-11-01
+    #[arg(long, value_name = "DAY")]
+    pub(crate) from: Option<String>,
+    /// Last day
+    #[arg(long, value_name = "DAY")]
+    pub(crate) to: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Release {
+    /// List releases, the newest first
+    List,
+    /// Show one release
+    Show {
+        /// Id, its beginning, `stable` or `stable~1`
+        #[arg(default_value = "stable")]
+        release: String,
+    },
+    /// Show what changed between two releases
+    Diff {
+        /// The older
+        #[arg(default_value = "stable~1")]
+        from: String,
+        /// The newer
+        #[arg(default_value = "stable")]
+        to: String,
+    },
+    /// Show when which release became stable, and why
+    Log,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Events {
+    /// Print the newest events
+    Tail {
+        /// Stay and print new events as they come
+        #[arg(long, short)]
+        follow: bool,
+        /// Only this kind, for example turn or error
+        #[arg(long)]
+        kind: Option<String>,
+        /// How many to begin with
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
+        lines: usize,
+    },
+}

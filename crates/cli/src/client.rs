@@ -1,0 +1,257 @@
+//! A client of the running gateway, over loopback HTTP.
+//!
+//! The gateway leaves its address and a secret for this user in the run file of the state folder;
+//! both are good for that process only.
+
+use anyhow::{Context, anyhow};
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+use instar_config::StateDir;
+use instar_protocol::Secret;
+use instar_protocol::api::{ApiError, RunFile};
+
+use crate::failure::{Code, Failure};
+
+/// The most bytes of one answer that are read into memory.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The running gateway of a state folder.
+#[derive(Debug)]
+pub(crate) struct Client {
+    authority: String,
+    secret: Secret,
+    pub(crate) run: RunFile,
+}
+
+impl Client {
+    /// Finds the gateway that owns the state folder; `None` if none runs there.
+    pub(crate) fn find(state: &StateDir) -> anyhow::Result<Option<Self>> {
+        let path = state.run_file();
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).context(format!("cannot read {}", path.display())),
+        };
+        let run: RunFile = serde_json::from_slice(&bytes)
+            .with_context(|| format!("{} is not what a gateway writes", path.display()))?;
+        let authority = run.url.strip_prefix("http://").unwrap_or(&run.url);
+        let authority = authority.trim_end_matches('/').to_owned();
+        let secret = Secret::new(run.local_secret.clone());
+        Ok(Some(Self {
+            authority,
+            secret,
+            run,
+        }))
+    }
+
+    /// Finds the gateway or says how to start one.
+    pub(crate) fn require(state: &StateDir) -> anyhow::Result<Self> {
+        Self::find(state)?.ok_or_else(|| {
+            Failure::new(
+                Code::NoGateway,
+                format!("no gateway runs on {}", state.root().display()),
+            )
+            .next("start one with `instar up`")
+            .into()
+        })
+    }
+
+    /// True if the gateway answers at all.
+    pub(crate) async fn alive(&self) -> bool {
+        self.send(Method::GET, "/health", None, None).await.is_ok()
+    }
+
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.json(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        self.json(Method::POST, path, Some(serde_json::to_vec(body)?))
+            .await
+    }
+
+    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.json(Method::DELETE, path, None).await
+    }
+
+    /// The answer's bytes as they are.
+    pub(crate) async fn raw(&self, path: &str) -> anyhow::Result<Bytes> {
+        read(self.send(Method::GET, path, None, None).await?).await
+    }
+
+    /// Opens an event stream.
+    pub(crate) async fn stream(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> anyhow::Result<Stream> {
+        let response = self
+            .send(method, path, body, Some("text/event-stream"))
+            .await?;
+        Ok(Stream {
+            body: response.into_body(),
+            buffer: String::new(),
+            bytes: Vec::new(),
+        })
+    }
+
+    async fn json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> anyhow::Result<T> {
+        let bytes = read(self.send(method, path, body, None).await?).await?;
+        serde_json::from_slice(&bytes)
+            .with_context(|| format!("the gateway's answer to {path} has another shape"))
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        accept: Option<&str>,
+    ) -> anyhow::Result<Response<Incoming>> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, &self.authority)
+            .header(
+                header::AUTHORIZATION,
+                format!("Bearer {}", self.secret.expose()),
+            )
+            .header(header::ACCEPT, accept.unwrap_or("application/json"));
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let request = request.body(Full::new(Bytes::from(body.unwrap_or_default())))?;
+        let connect = tokio::net::TcpStream::connect(&self.authority);
+        let socket = tokio::time::timeout(CONNECT_TIMEOUT, connect)
+            .await
+            .map_err(anyhow::Error::from)
+            .and_then(|opened| Ok(opened?))
+            .map_err(|error| self.unreachable(&error))?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
+        // The connection ends with the response body; its error shows there.
+        drop(tokio::spawn(connection));
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|error| self.unreachable(&error.into()))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(refusal(response).await)
+    }
+
+    fn unreachable(&self, cause: &anyhow::Error) -> anyhow::Error {
+        let message = format!(
+            "the gateway (pid {}) does not answer on {}: {cause}",
+            self.run.pid, self.run.url
+        );
+        Failure::new(Code::NoGateway, message)
+            .next("look at `instar logs`, or start a gateway with `instar up`")
+            .into()
+    }
+}
+
+async fn read(response: Response<Incoming>) -> anyhow::Result<Bytes> {
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);
+    let collected = body
+        .collect()
+        .await
+        .map_err(|error| anyhow!("reading the answer: {error}"))?;
+    Ok(collected.to_bytes())
+}
+
+async fn refusal(response: Response<Incoming>) -> anyhow::Error {
+    let status = response.status();
+    let code = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => {
+            Code::Refused
+        }
+        StatusCode::NOT_FOUND => Code::NotFound,
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Code::Usage,
+        _ => Code::Failed,
+    };
+    let body = match read(response).await {
+        Ok(body) => body,
+        Err(error) => return error,
+    };
+    match serde_json::from_slice::<ApiError>(&body) {
+        Ok(answer) => {
+            let failure = Failure::new(code, answer.error.message);
+            match answer.error.next_step {
+                Some(step) => failure.next(step).into(),
+                None => failure.into(),
+            }
+        }
+        Err(_) => Failure::new(code, format!("the gateway answered {status}")).into(),
+    }
+}
+
+/// Events of a `text/event-stream`, one data field at a time.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    body: Incoming,
+    buffer: String,
+    bytes: Vec<u8>,
+}
+
+impl Stream {
+    /// The next event's data; `None` when the gateway closed the stream.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<String>> {
+        loop {
+            if let Some(end) = self.buffer.find("\n\n") {
+                let event: String = self.buffer.drain(..end + 2).collect();
+                let data: Vec<&str> = event
+                    .lines()
+                    .filter_map(|line| line.strip_prefix("data:"))
+                    .map(|data| data.strip_prefix(' ').unwrap_or(data))
+                    .collect();
+                if !data.is_empty() {
+                    return Ok(Some(data.join("\n")));
+                }
+                continue;
+            }
+            let Some(frame) = self.body.frame().await else {
+                return Ok(None);
+            };
+            if let Ok(data) = frame?.into_data() {
+                self.take(&data)?;
+            }
+        }
+    }
+
+    /// Appends whole characters; the first bytes of a cut one wait for the rest.
+    fn take(&mut self, data: &[u8]) -> anyhow::Result<()> {
+        self.bytes.extend_from_slice(data);
+        let whole = match std::str::from_utf8(&self.bytes) {
+            Ok(text) => text.len(),
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            Err(_) => return Err(anyhow!("the gateway sent bytes that are not text")),
+        };
+        let rest = self.bytes.split_off(whole);
+        let text = std::mem::replace(&mut self.bytes, rest);
+        self.buffer.push_str(&String::from_utf8(text)?);
+        if self.buffer.len() > ANSWER_BYTES_MAX {
+            return Err(anyhow!("one event is longer than {ANSWER_BYTES_MAX} bytes"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,14 @@
+//! The commands, one module each.
+
+pub(crate) mod agent;
+pub(crate) mod config;
+pub(crate) mod events;
+pub(crate) mod logs;
+pub(crate) mod models;
+pub(crate) mod offline;
+pub(crate) mod release;
+pub(crate) mod secrets;
+pub(crate) mod sessions;
+pub(crate) mod status;
+pub(crate) mod up;
+pub(crate) mod usage;

@@ -1,0 +1,185 @@
+//! Questions to the state folder itself, for when no gateway runs on it.
+//!
+//! The state lock is held for as long as the store is open, so a gateway that starts meanwhile is
+//! told who has the folder, and two writers never meet.
+
+use instar_config::{SecretStore, StateDir, StateError, StateLock};
+use instar_gateway::api::{doctor, queries};
+use instar_gateway::config::InstarConfig;
+use instar_protocol::Clock;
+use instar_protocol::api::{Finding, Health, SessionDetail, SessionList, Severity, UsageReport};
+use instar_protocol::time::SystemClock;
+use instar_release::Releases;
+use instar_store::{Options, Store};
+use serde_json::Value;
+
+use crate::args::{Release, Usage};
+use crate::client::Client;
+use crate::context::{Context, environment};
+use crate::failure::{Code, Failure};
+
+/// The running gateway, or nothing if none answers and the folder may be opened instead.
+pub(crate) async fn live(run: &Context) -> anyhow::Result<Option<Client>> {
+    let Some(client) = Client::find(&run.state()?)? else {
+        return Ok(None);
+    };
+    Ok(if client.alive().await {
+        Some(client)
+    } else {
+        None
+    })
+}
+
+/// The opened folder.
+struct Folder {
+    store: Store,
+    _lock: StateLock,
+}
+
+impl Folder {
+    fn open(state: &StateDir) -> anyhow::Result<Self> {
+        if !state.root().join("instar.sqlite").exists() {
+            let message = format!("{} holds no conversations yet", state.root().display());
+            return Err(Failure::new(Code::NotFound, message)
+                .next("start with `instar up`")
+                .into());
+        }
+        let lock = lock(state)?;
+        Ok(Self {
+            store: Store::open(state.root(), Options::default())?,
+            _lock: lock,
+        })
+    }
+
+    async fn close(self) -> anyhow::Result<()> {
+        Ok(self.store.close().await?)
+    }
+}
+
+/// Takes the folder's lock, or says who has it.
+pub(crate) fn lock(state: &StateDir) -> anyhow::Result<StateLock> {
+    state.lock().map_err(|error| match error {
+        StateError::Locked { .. } => Failure::new(Code::Locked, error.to_string())
+            .next("ask that gateway (`instar status`), or stop it first")
+            .into(),
+        other => other.into(),
+    })
+}
+
+fn explain(error: queries::QueryError) -> anyhow::Error {
+    match error {
+        queries::QueryError::NotFound { .. } => {
+            Failure::new(Code::NotFound, error.to_string()).into()
+        }
+        queries::QueryError::Invalid { .. } => Failure::new(Code::Usage, error.to_string()).into(),
+        other => other.into(),
+    }
+}
+
+pub(crate) async fn sessions(
+    run: &Context,
+    search: Option<&str>,
+    deleted: bool,
+    limit: usize,
+) -> anyhow::Result<SessionList> {
+    let folder = Folder::open(&run.state()?)?;
+    let query = queries::SessionsQuery {
+        search: search.map(str::to_owned),
+        deleted,
+        limit: Some(limit),
+        ..queries::SessionsQuery::default()
+    };
+    let list = queries::sessions(&folder.store, &query)
+        .await
+        .map_err(explain)?;
+    folder.close().await?;
+    Ok(list)
+}
+
+pub(crate) async fn session(run: &Context, name: &str) -> anyhow::Result<SessionDetail> {
+    let folder = Folder::open(&run.state()?)?;
+    let detail = queries::session_detail(&folder.store, name, None)
+        .await
+        .map_err(explain)?;
+    folder.close().await?;
+    Ok(detail)
+}
+
+pub(crate) async fn usage(run: &Context, command: &Usage) -> anyhow::Result<UsageReport> {
+    let folder = Folder::open(&run.state()?)?;
+    let report = queries::usage(
+        &folder.store,
+        command.from.as_deref(),
+        command.to.as_deref(),
+        queries::Budgets::default(),
+        SystemClock.now(),
+    )
+    .await
+    .map_err(explain)?;
+    folder.close().await?;
+    Ok(report)
+}
+
+pub(crate) async fn release(run: &Context, command: &Release) -> anyhow::Result<Value> {
+    let folder = Folder::open(&run.state()?)?;
+    let releases = Releases::open(folder.store.clone()).await?;
+    let answer = match command {
+        Release::List => {
+            serde_json::to_value(queries::releases(&releases, None).await.map_err(explain)?)?
+        }
+        Release::Log => serde_json::to_value(
+            queries::release_log(&releases, None)
+                .await
+                .map_err(explain)?,
+        )?,
+        Release::Show { release } => serde_json::to_value(
+            queries::release(&releases, release)
+                .await
+                .map_err(explain)?,
+        )?,
+        Release::Diff { from, to } => serde_json::to_value(
+            queries::release_diff(&releases, from, to)
+                .await
+                .map_err(explain)?,
+        )?,
+    };
+    drop(releases);
+    folder.close().await?;
+    Ok(answer)
+}
+
+/// What can be checked without a gateway.
+pub(crate) async fn doctor(run: &Context) -> anyhow::Result<Vec<Finding>> {
+    let state = run.state()?;
+    let mut findings = vec![Finding {
+        check: "gateway".to_owned(),
+        severity: Severity::Notice,
+        message: "no gateway runs".to_owned(),
+        next_step: Some("start one with `instar up`".to_owned()),
+    }];
+    if !state.root().exists() {
+        return Ok(findings);
+    }
+    let health = match instar_config::load::<InstarConfig>(state.config_file(), &environment) {
+        Ok(_) => Health::sound(),
+        Err(error) => Health::broken(error.to_string(), "see each with `instar config validate`"),
+    };
+    findings.push(doctor::config(&health, state.config_file()));
+    let names = SecretStore::open(&state, &environment)
+        .and_then(|secrets| secrets.names())
+        .map(|names| names.len())
+        .map_err(|error| error.to_string());
+    findings.push(doctor::secrets(
+        names.as_ref().copied().map_err(String::as_str),
+    ));
+    findings.push(doctor::modes(state.root()));
+    findings.push(doctor::space(state.root()));
+    if state.root().join("instar.sqlite").exists() {
+        let folder = Folder::open(&state)?;
+        findings.extend(doctor::store(&folder.store).await);
+        findings.push(doctor::uncertain(&folder.store).await);
+        findings.push(doctor::clock(&folder.store, SystemClock.now()).await);
+        folder.close().await?;
+    }
+    Ok(findings)
+}

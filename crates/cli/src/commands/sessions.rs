@@ -1,0 +1,186 @@
+//! `instar sessions`.
+
+use instar_protocol::api::{Done, SessionDetail, SessionList};
+use instar_protocol::message::{Entry, EntryBody, plain_text};
+use instar_protocol::tool::ToolDecision;
+
+use super::events::escape;
+use super::offline;
+use super::status::clock;
+use crate::args::Sessions;
+use crate::context::Context;
+use crate::failure::{Code, Failure};
+use crate::out::{Out, Style, ago, dollars, visible};
+
+pub(crate) async fn run(command: &Sessions, run: &Context) -> anyhow::Result<()> {
+    match command {
+        Sessions::List {
+            search,
+            deleted,
+            limit,
+        } => list(search.as_deref(), *deleted, *limit, run).await,
+        Sessions::Show { session } => show(session, run).await,
+        Sessions::Export { session } => export(session, run).await,
+        Sessions::Delete { session } => {
+            let path = format!("/api/v1/sessions/{}", escape(session));
+            let done: Done = run.client()?.delete(&path).await?;
+            changed(
+                &done,
+                "deleted; `instar sessions restore` takes it back",
+                run,
+            )
+        }
+        Sessions::Restore { session } => {
+            let path = format!("/api/v1/sessions/{}/restore", escape(session));
+            let done: Done = run.client()?.post(&path, &serde_json::json!({})).await?;
+            changed(&done, "restored", run)
+        }
+    }
+}
+
+fn changed(done: &Done, words: &str, run: &Context) -> anyhow::Result<()> {
+    if run.out.json() {
+        return run.out.value(done);
+    }
+    run.out.note(if done.changed {
+        words
+    } else {
+        "nothing changed: it was so already"
+    });
+    Ok(())
+}
+
+async fn list(
+    search: Option<&str>,
+    deleted: bool,
+    limit: usize,
+    run: &Context,
+) -> anyhow::Result<()> {
+    let list: SessionList = match offline::live(run).await? {
+        Some(client) => {
+            let search = search.map_or(String::new(), |text| format!("&search={}", escape(text)));
+            client
+                .get(&format!(
+                    "/api/v1/sessions?limit={limit}&deleted={deleted}{search}"
+                ))
+                .await?
+        }
+        None => offline::sessions(run, search, deleted, limit).await?,
+    };
+    if run.out.json() {
+        return run.out.value(&list);
+    }
+    if list.sessions.is_empty() {
+        run.out
+            .note("no conversations; begin one with `instar agent --message hello`");
+        return Ok(());
+    }
+    let now = run.now();
+    let rows: Vec<Vec<(Style, String)>> = list
+        .sessions
+        .iter()
+        .map(|row| {
+            vec![
+                (Style::Strong, visible(&row.key)),
+                (Style::Plain, visible(&row.title).chars().take(40).collect()),
+                (Style::Plain, row.entries.to_string()),
+                (Style::Plain, dollars(row.cost_micros)),
+                (Style::Faint, ago(row.updated_at, now)),
+                (Style::Faint, row.id.to_string()),
+            ]
+        })
+        .collect();
+    run.out
+        .table(&["key", "title", "entries", "cost", "last", "id"], &rows);
+    Ok(())
+}
+
+async fn detail(session: &str, run: &Context) -> anyhow::Result<SessionDetail> {
+    match offline::live(run).await? {
+        Some(client) => {
+            client
+                .get(&format!("/api/v1/sessions/{}", escape(session)))
+                .await
+        }
+        None => offline::session(run, session).await,
+    }
+}
+
+async fn show(session: &str, run: &Context) -> anyhow::Result<()> {
+    let detail = detail(session, run).await?;
+    if run.out.json() {
+        return run.out.value(&detail);
+    }
+    let info = &detail.session;
+    let title = visible(&info.title);
+    run.out.line(
+        &run.out
+            .paint(Style::Strong, &format!("{title} ({})", visible(&info.key))),
+    );
+    if detail.truncated {
+        run.out
+            .note("earlier entries are not shown; `instar sessions export` has them all");
+    }
+    for entry in &detail.entries {
+        show_entry(entry, run.out);
+    }
+    Ok(())
+}
+
+fn show_entry(entry: &Entry, out: Out) {
+    let time = out.paint(Style::Faint, &clock(entry.at));
+    let (who, text) = match &entry.body {
+        EntryBody::User { parts, .. } => ("you", plain_text(parts)),
+        EntryBody::Assistant {
+            text, tool_calls, ..
+        } => {
+            for call in tool_calls {
+                let call = format!("asks for {} {}", call.name, call.arguments);
+                out.line(&format!(
+                    "{time} {}",
+                    out.paint(Style::Faint, &visible(&call))
+                ));
+            }
+            ("agent", text.clone())
+        }
+        EntryBody::ToolResult {
+            tool,
+            text,
+            decision,
+            ..
+        } => match decision {
+            ToolDecision::Denied { reason, .. } => ("refused", format!("{tool}: {reason}")),
+            ToolDecision::Allowed { .. } | ToolDecision::Handed => {
+                ("tool", format!("{tool}: {text}"))
+            }
+        },
+        EntryBody::Compaction { summary, .. } => ("summary", summary.clone()),
+        EntryBody::Reset { reason } => ("reset", reason.clone()),
+        EntryBody::ModelChange { model } => (
+            "model",
+            model
+                .as_ref()
+                .map_or("default".to_owned(), ToString::to_string),
+        ),
+        EntryBody::Notice { text, .. } => ("note", text.clone()),
+    };
+    if !text.is_empty() {
+        out.line(&format!(
+            "{time} {} {}",
+            out.paint(Style::Strong, who),
+            visible(&text)
+        ));
+    }
+}
+
+async fn export(session: &str, run: &Context) -> anyhow::Result<()> {
+    let client = run.client().map_err(|_| {
+        Failure::new(Code::NoGateway, "exporting needs a running gateway")
+            .next("start it with `instar up`, or read with `instar sessions show --json`")
+    })?;
+    let bytes = client
+        .raw(&format!("/api/v1/sessions/{}/export", escape(session)))
+        .await?;
+    run.out.piece(std::str::from_utf8(&bytes)?);
+    Ok(())
+}

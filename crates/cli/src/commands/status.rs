@@ -1,0 +1,208 @@
+//! `instar status`, `health`, `doctor` and `gateway status`.
+
+use instar_protocol::Timestamp;
+use instar_protocol::api::{Finding, Health, Severity, Status};
+
+use crate::client::Client;
+use crate::context::Context;
+use crate::failure::{Code, Failure};
+use crate::out::{Out, Style};
+
+pub(crate) async fn status(run: &Context) -> anyhow::Result<()> {
+    let status: Status = run.client()?.get("/api/v1/status").await?;
+    if run.out.json() {
+        return run.out.value(&status);
+    }
+    let out = run.out;
+    let mut rows = vec![
+        (
+            "gateway",
+            format!(
+                "{} (pid {}, version {})",
+                status.url, status.pid, status.version
+            ),
+        ),
+        ("up for", span(status.uptime_ms)),
+        ("started in", format!("{} ms", status.start_ms)),
+        ("model", status.model.clone()),
+        (
+            "release",
+            status
+                .release
+                .as_ref()
+                .map_or("none".to_owned(), |id| id.short().to_owned()),
+        ),
+        ("conversations", status.sessions.to_string()),
+        ("turns running", status.running_turns.to_string()),
+        (
+            "memory",
+            format!("{:.1} MB", megabytes(status.memory_bytes)),
+        ),
+        ("sign-in", status.auth_mode.clone()),
+        ("state", status.state_dir.clone()),
+    ];
+    if status.uncertain > 0 {
+        rows.push((
+            "uncertain",
+            format!("{} replies may or may not have arrived", status.uncertain),
+        ));
+    }
+    for (name, value) in rows {
+        out.line(&format!(
+            "{} {value}",
+            out.paint(Style::Faint, &format!("{name:<14}"))
+        ));
+    }
+    for (name, health) in [
+        ("store", &status.store),
+        ("configuration", &status.config),
+        ("models", &status.models),
+    ] {
+        line(out, name, health);
+    }
+    Ok(())
+}
+
+fn line(out: Out, name: &str, health: &Health) {
+    let name = out.paint(Style::Faint, &format!("{name:<14}"));
+    if health.ok {
+        out.line(&format!("{name} {}", out.paint(Style::Good, "fine")));
+        return;
+    }
+    let problem = health.problem.as_deref().unwrap_or("not sound");
+    out.line(&format!("{name} {}", out.paint(Style::Bad, problem)));
+    if let Some(step) = &health.next_step {
+        out.line(&format!("{:<14} next: {step}", ""));
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people, one decimal")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1_000_000.0
+}
+
+fn span(millis: u64) -> String {
+    let seconds = millis / 1000;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+/// Exit code 0 if the gateway lives and is ready, 1 if it is not ready, 4 if it does not answer.
+pub(crate) async fn health(run: &Context) -> anyhow::Result<()> {
+    let client = run.client()?;
+    let live: serde_json::Value = client.get("/health").await?;
+    let ready = client.get::<serde_json::Value>("/ready").await;
+    if run.out.json() {
+        let ready = ready.as_ref().ok();
+        run.out
+            .value(&serde_json::json!({ "health": live, "ready": ready }))?;
+    } else {
+        let word = if ready.is_ok() {
+            "live and ready"
+        } else {
+            "live, not ready"
+        };
+        run.out.line(word);
+    }
+    ready.map(drop).map_err(|_| {
+        Failure::new(Code::Failed, "the gateway is not ready")
+            .next("see why with `instar status`")
+            .into()
+    })
+}
+
+/// Shows the gateway's process and address. A run file without a gateway is said to be just that.
+pub(crate) async fn gateway(run: &Context) -> anyhow::Result<()> {
+    let state = run.state()?;
+    let client = Client::find(&state)?;
+    let alive = match &client {
+        Some(client) => client.alive().await,
+        None => false,
+    };
+    if run.out.json() {
+        let row = client.as_ref().map(|client| {
+            serde_json::json!({
+                "pid": client.run.pid, "url": client.run.url, "version": client.run.version,
+            })
+        });
+        return run
+            .out
+            .value(&serde_json::json!({ "running": alive, "gateway": row }));
+    }
+    match client {
+        Some(client) if alive => {
+            let (pid, url) = (client.run.pid, &client.run.url);
+            run.out.line(&format!(
+                "running at {url} (pid {pid}, version {})",
+                client.run.version
+            ));
+            Ok(())
+        }
+        Some(client) => {
+            let message = format!(
+                "the gateway (pid {}) is gone or does not answer",
+                client.run.pid
+            );
+            Err(Failure::new(Code::NoGateway, message)
+                .next("start it with `instar up`")
+                .into())
+        }
+        None => Client::require(&state).map(drop),
+    }
+}
+
+pub(crate) async fn doctor(run: &Context) -> anyhow::Result<()> {
+    let findings: Vec<Finding> = match Client::find(&run.state()?)? {
+        Some(client) if client.alive().await => client.get("/api/v1/doctor").await?,
+        _ => super::offline::doctor(run).await?,
+    };
+    let worst = findings
+        .iter()
+        .map(|one| one.severity)
+        .max()
+        .unwrap_or(Severity::Fine);
+    if run.out.json() {
+        run.out.value(&findings)?;
+    } else {
+        for finding in &findings {
+            report(run.out, finding);
+        }
+    }
+    if worst == Severity::Error {
+        return Err(Failure::new(Code::Failed, "something is broken")
+            .next("see the lines marked error")
+            .into());
+    }
+    Ok(())
+}
+
+fn report(out: Out, finding: &Finding) {
+    let (style, word) = match finding.severity {
+        Severity::Fine => (Style::Good, "fine"),
+        Severity::Notice => (Style::Plain, "note"),
+        Severity::Warning => (Style::Warn, "warning"),
+        Severity::Error => (Style::Bad, "error"),
+    };
+    let word = out.paint(style, &format!("{word:<8}"));
+    out.line(&format!("{word} {:<16} {}", finding.check, finding.message));
+    if let Some(step) = &finding.next_step {
+        out.line(&format!("{:<8} {:<16} next: {step}", "", ""));
+    }
+}
+
+/// When something happened, for tables.
+pub(crate) fn clock(at: Timestamp) -> String {
+    let millis = i64::try_from(at.millis()).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(millis).map_or_else(
+        |_| "?".to_owned(),
+        |at| {
+            at.to_zoned(jiff::tz::TimeZone::system())
+                .strftime("%Y-%m-%d %H:%M:%S")
+                .to_string()
+        },
+    )
+}

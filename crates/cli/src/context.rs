@@ -1,0 +1,40 @@
+//! What every command is given: how to print and where the state is.
+
+use instar_config::StateDir;
+use instar_protocol::{Clock, Timestamp};
+
+use crate::args::Global;
+use crate::client::Client;
+use crate::out::Out;
+
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) out: Out,
+    profile: Option<String>,
+}
+
+impl Context {
+    pub(crate) fn new(global: &Global) -> Self {
+        Self {
+            out: Out::new(global),
+            profile: global.profile.clone(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> anyhow::Result<StateDir> {
+        Ok(StateDir::locate(self.profile.as_deref(), &environment)?)
+    }
+
+    pub(crate) fn client(&self) -> anyhow::Result<Client> {
+        Client::require(&self.state()?)
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        instar_protocol::time::SystemClock.now()
+    }
+}
+
+/// The process's environment, as the libraries take it.
+pub(crate) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -1,0 +1,22 @@
+//! The files that pages load, built into the binary.
+
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+
+/// An asset under `/assets/`, or nothing.
+#[must_use]
+pub fn find(name: &str) -> Option<Response> {
+    let (kind, body) = match name {
+        "app.css" => ("text/css; charset=utf-8", include_str!("assets/app.css")),
+        "chat.js" => ("text/javascript; charset=utf-8", include_str!("assets/chat.js")),
+        "sign-in.js" => ("text/javascript; charset=utf-8", include_str!("assets/sign-in.js")),
+        "icon.svg" => ("image/svg+xml", include_str!("assets/icon.svg")),
+        _ => return None,
+    };
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+        // They change only with the binary; a reload asks again, which loopback can afford.
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
+    Some((headers, body).into_response())
+}

@@ -1,0 +1,11 @@
+//! The web pages: rendered here, scripted by plain modules, readable without a script.
+
+pub mod markdown;
+
+mod assets;
+mod chat;
+mod page;
+mod pages;
+pub mod sign_in;
+
+pub use pages::routes;

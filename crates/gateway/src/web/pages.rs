@@ -1,0 +1,145 @@
+//! The routes of the pages.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use instar_protocol::api::SessionList;
+use instar_protocol::message::Entry;
+use instar_protocol::session::SessionKey;
+use maud::Markup;
+use serde::Deserialize;
+
+use super::chat::{self, Chat};
+use super::page::page;
+use super::assets;
+use crate::api::queries::{self, QueryError, SessionsQuery};
+use crate::app::AppState;
+use crate::door::Caller;
+use crate::problem::ApiProblem;
+
+/// Conversations listed beside the chat.
+const LISTED: usize = 40;
+/// New entries that one fragment holds at most.
+const FRAGMENT: usize = 200;
+
+/// Every page. Who may see which is the router's business.
+pub fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/", get(home))
+        .route("/chat", get(show))
+        .route("/chat/entries", get(fragment))
+        .route("/assets/{name}", get(asset))
+}
+
+async fn home() -> Redirect {
+    Redirect::to("/chat")
+}
+
+async fn asset(Path(name): Path<String>) -> Response {
+    assets::find(&name).unwrap_or_else(|| StatusCode::NOT_FOUND.into_response())
+}
+
+#[derive(Deserialize, Debug)]
+struct Open {
+    #[serde(default)]
+    session: Option<String>,
+    #[serde(default)]
+    after: Option<String>,
+}
+
+impl Open {
+    fn key(&self) -> Result<SessionKey, ApiProblem> {
+        SessionKey::parse(self.session.as_deref().unwrap_or("main"))
+            .map_err(|error| ApiProblem::invalid(error.to_string()))
+    }
+}
+
+async fn show(
+    State(app): State<AppState>,
+    _caller: Caller,
+    query: axum::extract::Query<Open>,
+) -> Result<Markup, ApiProblem> {
+    let key = query.key()?;
+    let opened = entries(&app, &key, None).await?;
+    let query = SessionsQuery { limit: Some(LISTED), ..SessionsQuery::default() };
+    let sessions = queries::sessions(&app.store, &query).await?;
+    Ok(view(&app, &key, &opened, &sessions))
+}
+
+fn view(app: &AppState, key: &SessionKey, opened: &Opened, sessions: &SessionList) -> Markup {
+    let health = app.config_health();
+    let banner = health.problem.map(|problem| match health.next_step {
+        Some(step) => format!("{problem}: {step}"),
+        None => problem,
+    });
+    chat::chat(&Chat {
+        key: key.as_str(),
+        title: &opened.title,
+        model: opened.model.as_deref().unwrap_or(&app.default_model()),
+        entries: &opened.entries,
+        truncated: opened.truncated,
+        sessions,
+        banner: banner.as_deref(),
+    })
+}
+
+/// A conversation as far as it is shown; an empty one if nothing was said in it yet.
+struct Opened {
+    title: String,
+    model: Option<String>,
+    entries: Vec<Entry>,
+    truncated: bool,
+}
+
+async fn entries(
+    app: &AppState,
+    key: &SessionKey,
+    limit: Option<usize>,
+) -> Result<Opened, ApiProblem> {
+    match queries::session_detail(&app.store, key.as_str(), limit).await {
+        Ok(detail) => Ok(Opened {
+            title: detail.session.title,
+            model: detail.session.model,
+            entries: detail.entries,
+            truncated: detail.truncated,
+        }),
+        Err(QueryError::NotFound { .. }) => Ok(Opened {
+            title: if key.is_main() { "Main conversation".to_owned() } else { key.to_string() },
+            model: None,
+            entries: Vec::new(),
+            truncated: false,
+        }),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// The entries behind one that the page has, as HTML for the page's script.
+async fn fragment(
+    State(app): State<AppState>,
+    _caller: Caller,
+    query: axum::extract::Query<Open>,
+) -> Result<Markup, ApiProblem> {
+    let opened = entries(&app, &query.key()?, Some(FRAGMENT)).await?;
+    let after = query.after.as_deref().and_then(|after| {
+        opened.entries.iter().position(|entry| entry.id.as_str() == after)
+    });
+    let new = after.map_or(opened.entries.as_slice(), |at| &opened.entries[at + 1..]);
+    Ok(chat::entries(new))
+}
+
+/// A refusal as a page, for browsers that asked for one.
+#[must_use]
+pub(crate) fn refusal(problem: &ApiProblem) -> Markup {
+    let body = maud::html! {
+        main class="door" id="main" {
+            h1 { "Instar" }
+            p class="wrong" role="alert" { (problem.message) }
+            @if let Some(step) = &problem.next_step { p { (step) } }
+            p { a href="/chat" { "Back to the conversation" } }
+        }
+    };
+    page("Refused", None, &body)
+}
+
