@@ -37,7 +37,7 @@ pub fn chat(chat: &Chat<'_>) -> Markup {
                     h1 { (chat.title) }
                     span class="model" { (chat.model) }
                 }
-                div {
+                div class="banners" {
                     @if let Some(banner) = chat.banner {
                         p class="banner" role="alert" { (banner) }
                     }
@@ -196,7 +196,7 @@ fn tool_result(
 ) -> Markup {
     match decision {
         ToolDecision::Denied { rule, reason } => html! {
-            details class="entry tool denied" data-entry=(id) {
+            details class="entry tool denied" data-entry=(id) open {
                 summary { "Refused: " (tool) }
                 p { (reason) }
                 p class="meta" { "Rule: " (rule) }

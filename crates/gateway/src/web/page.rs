@@ -7,6 +7,7 @@ pub(super) struct Words {
     pub(super) agent: &'static str,
     pub(super) working: &'static str,
     pub(super) asks: &'static str,
+    pub(super) refused: &'static str,
     pub(super) lost: &'static str,
     pub(super) unreachable: &'static str,
 }
@@ -15,6 +16,7 @@ pub(super) const WORDS: Words = Words {
     agent: "Agent",
     working: "Working…",
     asks: "Asks for",
+    refused: "Refused:",
     lost: "The connection is gone; trying again…",
     unreachable: "The gateway does not answer. Is it still running?",
 };
@@ -28,6 +30,8 @@ pub(super) fn page(title: &str, script: Option<&str>, body: &Markup) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1, interactive-widget=resizes-content";
                 meta name="color-scheme" content="light dark";
+                // Without it a form's origin is sent as `null`, which the door refuses.
+                meta name="referrer" content="same-origin";
                 title { (title) " · Instar" }
                 link rel="icon" type="image/svg+xml" href="/assets/icon.svg";
                 link rel="stylesheet" href="/assets/app.css";
@@ -36,6 +40,7 @@ pub(super) fn page(title: &str, script: Option<&str>, body: &Markup) -> Markup {
                 }
             }
             body data-agent=(WORDS.agent) data-working=(WORDS.working) data-asks=(WORDS.asks)
+                data-refused=(WORDS.refused)
                 data-lost=(WORDS.lost) data-unreachable=(WORDS.unreachable) {
                 (body)
             }
