@@ -68,7 +68,7 @@ impl Out {
 
     /// Says something that is not data.
     pub(crate) fn note(self, text: &str) {
-        e
+        eprintln!("{text}");
     }
 
     pub(crate) fn paint(self, style: Style, text: &str) -> String {
