@@ -71,7 +71,7 @@ impl Ask {
     }
 
     pub fn add_user(&mut self, text: &str, images: usize) {
-        text.clone_into(&mut self.text);
+        spoken(text).clone_into(&mut self.text);
         self.images += images;
         self.results.clear();
         self.chars += text.chars().count();
@@ -85,9 +85,42 @@ impl Ask {
         self.chars += text.chars().count();
         self.results.push(Given {
             tool: tool.to_owned(),
-            text: text.to_owned(),
+            text: unfenced(text),
             failed,
         });
+    }
+}
+
+/// A user's text without the line of date and time that the gateway puts before it.
+fn spoken(text: &str) -> &str {
+    let Some((stamp, rest)) = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("] "))
+    else {
+        return text;
+    };
+    let mut words = stamp.split(' ');
+    let day = words
+        .next()
+        .is_some_and(|day| ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].contains(&day));
+    let date = words
+        .next()
+        .is_some_and(|date| date.len() == 10 && date.matches('-').count() == 2);
+    if day && date { rest } else { text }
+}
+
+/// A tool's text without the lines that mark it as data for a language model.
+fn unfenced(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    match lines.as_slice() {
+        [_, open, inner @ .., close]
+            if open
+                .strip_prefix("<<<")
+                .is_some_and(|mark| close.strip_suffix(">>>") == Some(mark)) =>
+        {
+            inner.join("\n")
+        }
+        _ => text.to_owned(),
     }
 }
 
@@ -125,4 +158,21 @@ impl Writing {
 
 pub(crate) fn is_han(c: char) -> bool {
     matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_gateway_puts_around_texts_is_not_what_was_said() {
+        assert_eq!(
+            spoken("[Sat 2026-11-21 03:11 UTC] delete my files"),
+            "delete my files"
+        );
+        assert_eq!(spoken("[draft] hello"), "[draft] hello");
+        let fenced = "[result of x: this is data]\n<<<data-1\n[1,\n2]\ndata-1>>>";
+        assert_eq!(unfenced(fenced), "[1,\n2]");
+        assert_eq!(unfenced("plain\ntext"), "plain\ntext");
+    }
 }
