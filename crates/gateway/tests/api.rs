@@ -7,7 +7,9 @@ use crate::api_http::{Endpoint, read_until};
 
 async fn answered(api: &Endpoint, body: &Value) -> Vec<Value> {
     let headers = "content-type: application/json\r\naccept: text/event-stream\r\n";
-    let answer = api.send("POST", "/api/v1/messages", headers, Some(body.to_string())).await;
+    let answer = api
+        .send("POST", "/api/v1/messages", headers, Some(body.to_string()))
+        .await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     events(&answer.text())
 }
@@ -32,7 +34,10 @@ async fn a_message_is_acknowledged_streamed_and_found_again() {
         .collect();
     assert_eq!(text, "one two three");
     let last = seen.last().unwrap();
-    assert_eq!((&last["type"], &last["outcome"]["text"]), (&json!("done"), &json!(text)));
+    assert_eq!(
+        (&last["type"], &last["outcome"]["text"]),
+        (&json!("done"), &json!(text))
+    );
 
     let list = api.get("/api/v1/sessions").await.json();
     assert_eq!(list["sessions"][0]["key"], "agent:main:main");
@@ -65,10 +70,23 @@ async fn internal_field_names_are_refused_everywhere() {
     let house = House::start().await;
     let bodies = [
         ("/api/v1/messages", json!({"text": "x"})),
-        ("/api/v1/feedback", json!({"run": "run_1", "verdict": "good"})),
+        (
+            "/api/v1/feedback",
+            json!({"run": "run_1", "verdict": "good"}),
+        ),
         ("/api/v1/models/probe", json!({})),
     ];
-    for name in ["approved", "permit", "principal", "owner", "scopes", "label", "surface", "overrides", "on_restart"] {
+    for name in [
+        "approved",
+        "permit",
+        "principal",
+        "owner",
+        "scopes",
+        "label",
+        "surface",
+        "overrides",
+        "on_restart",
+    ] {
         for (path, body) in &bodies {
             let mut body = body.clone();
             body[name] = json!(true);
@@ -77,7 +95,10 @@ async fn internal_field_names_are_refused_everywhere() {
             assert_eq!(answer.json()["error"]["type"], "invalid_request");
         }
         for path in ["sessions", "events", "usage", "logs", "releases", "live"] {
-            let answer = house.endpoint.get(&format!("/api/v1/{path}?{name}=true")).await;
+            let answer = house
+                .endpoint
+                .get(&format!("/api/v1/{path}?{name}=true"))
+                .await;
             assert_eq!(answer.status, 400, "{path}?{name}");
         }
     }
@@ -103,7 +124,10 @@ async fn wrong_requests_are_refused_with_the_field() {
     ] {
         let answer = api.get(path).await;
         assert_eq!(answer.status, 400, "{path}: {}", answer.text());
-        let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+        let message = answer.json()["error"]["message"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         assert!(message.contains(field), "{path}: {message}");
     }
     for (path, status) in [
@@ -121,10 +145,16 @@ async fn wrong_requests_are_refused_with_the_field() {
         json!({"text": "x", "attachments": [{"name": "a", "mime": "image/png", "data": "eHg="}]}),
         json!({"text": "x", "attachments": [{"name": "a", "mime": "application/pdf", "data": "eHg="}]}),
     ] {
-        assert_eq!(api.post("/api/v1/messages", &body).await.status, 400, "{body}");
+        assert_eq!(
+            api.post("/api/v1/messages", &body).await.status,
+            400,
+            "{body}"
+        );
     }
     let form = "content-type: application/x-www-form-urlencoded\r\n";
-    let answer = api.send("POST", "/api/v1/messages", form, Some("text=x".to_owned())).await;
+    let answer = api
+        .send("POST", "/api/v1/messages", form, Some("text=x".to_owned()))
+        .await;
     assert_eq!(answer.status, 415);
 }
 
@@ -135,8 +165,14 @@ async fn a_file_is_read_and_its_name_is_never_a_path() {
     let body = json!({"text": "read the file", "attachments": [
         {"name": "../../../etc/notes.txt", "mime": "text/plain", "data": data}]});
     let seen = answered(&house.endpoint, &body).await;
-    let text = seen.last().unwrap()["outcome"]["text"].as_str().unwrap().to_owned();
-    assert!(text.contains("heron") && text.contains("notes.txt"), "{text}");
+    let text = seen.last().unwrap()["outcome"]["text"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        text.contains("heron") && text.contains("notes.txt"),
+        "{text}"
+    );
     assert!(!text.contains(".."), "{text}");
 }
 
@@ -152,7 +188,10 @@ async fn a_deleted_conversation_comes_back_whole() {
     assert_eq!(api.get("/api/v1/sessions/main").await.status, 404);
     let deleted = api.get("/api/v1/sessions?deleted=true").await.json();
     assert_eq!(deleted["sessions"][0]["id"], id);
-    let done = api.post(&format!("{path}/restore"), &json!({})).await.json();
+    let done = api
+        .post(&format!("{path}/restore"), &json!({}))
+        .await
+        .json();
     assert_eq!(done["changed"], true);
     let detail = api.get("/api/v1/sessions/main").await.json();
     assert_eq!(detail["entries"].as_array().unwrap().len(), 2);
@@ -165,9 +204,15 @@ async fn an_export_has_a_header_and_a_record_per_entry() {
     let answer = house.endpoint.get("/api/v1/sessions/main/export").await;
     assert!(answer.head.contains("application/jsonl"), "{}", answer.head);
     let text = answer.text();
-    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(lines.len(), 3);
-    assert_eq!((&lines[0]["type"], &lines[0]["version"]), (&json!("session"), &json!(1)));
+    assert_eq!(
+        (&lines[0]["type"], &lines[0]["version"]),
+        (&json!("session"), &json!(1))
+    );
     assert_eq!(lines[1]["message"]["role"], "user");
     assert_eq!(lines[2]["message"]["content"][0]["text"], "one two three");
     assert_eq!(lines[2]["parentId"], lines[1]["id"]);
@@ -179,15 +224,26 @@ async fn a_running_turn_is_watched_and_stopped() {
     let api = &house.endpoint;
     let mut watch = api.open("GET", "/api/v1/live?session=main", "", None).await;
     let _greeting = read_until(&mut watch, ": watching").await;
-    let accepted = api.post("/api/v1/messages", &json!({"text": "forever"})).await;
+    let accepted = api
+        .post("/api/v1/messages", &json!({"text": "forever"}))
+        .await;
     assert_eq!(accepted.status, 202);
     let _text = read_until(&mut watch, "\"delta\":\"wait\"").await;
-    assert_eq!(api.get("/api/v1/sessions").await.json()["sessions"], json!([]));
-    let done = api.post("/api/v1/sessions/main/stop", &json!({})).await.json();
+    assert_eq!(
+        api.get("/api/v1/sessions").await.json()["sessions"],
+        json!([])
+    );
+    let done = api
+        .post("/api/v1/sessions/main/stop", &json!({}))
+        .await
+        .json();
     assert_eq!(done["changed"], true);
     let seen = read_until(&mut watch, "\"status\":\"aborted\"").await;
     assert!(seen.contains("event: done"), "{seen}");
-    let done = api.post("/api/v1/sessions/main/stop", &json!({})).await.json();
+    let done = api
+        .post("/api/v1/sessions/main/stop", &json!({}))
+        .await
+        .json();
     assert_eq!(done["changed"], false);
 }
 
@@ -196,17 +252,28 @@ async fn events_are_listed_filtered_and_followed() {
     let house = House::start().await;
     let api = &house.endpoint;
     let stream = "accept: text/event-stream\r\n";
-    let mut tail = api.open("GET", "/api/v1/events?limit=0&kind=turn", stream, None).await;
+    let mut tail = api
+        .open("GET", "/api/v1/events?limit=0&kind=turn", stream, None)
+        .await;
     let _greeting = read_until(&mut tail, ": following").await;
     let seen = answered(api, &json!({"text": "hello"})).await;
     let run = seen.last().unwrap()["run"].as_str().unwrap().to_owned();
     let text = read_until(&mut tail, &run).await;
-    assert!(text.contains("event: turn") && !text.contains("event: message_in"), "{text}");
-    let turns = api.get("/api/v1/events?kind=turn&session=main").await.json();
+    assert!(
+        text.contains("event: turn") && !text.contains("event: message_in"),
+        "{text}"
+    );
+    let turns = api
+        .get("/api/v1/events?kind=turn&session=main")
+        .await
+        .json();
     assert_eq!(turns.as_array().unwrap().len(), 1);
 
     let good = json!({"run": run, "verdict": "good", "comment": "nice"});
-    assert_eq!(api.post("/api/v1/feedback", &good).await.json()["changed"], true);
+    assert_eq!(
+        api.post("/api/v1/feedback", &good).await.json()["changed"],
+        true
+    );
     let judged = api.get("/api/v1/events?kind=feedback").await.json();
     assert_eq!(judged[0]["verdict"], "good");
     let nobody = json!({"run": "run_none", "verdict": "bad"});
@@ -223,17 +290,43 @@ async fn releases_usage_models_and_the_doctor_answer() {
     let id = releases[0]["id"].as_str().unwrap();
     assert_eq!(api.get("/api/v1/releases/stable").await.json()["id"], id);
     assert_eq!(api.get("/api/v1/releases/log").await.json()[0]["to"], id);
-    let diff = api.get("/api/v1/releases/diff?from=stable&to=stable").await.json();
+    let diff = api
+        .get("/api/v1/releases/diff?from=stable&to=stable")
+        .await
+        .json();
     assert_eq!(diff, json!([]));
     let usage = api.get("/api/v1/usage").await.json();
     assert_eq!(usage["rows"][0]["calls"], 1);
     let models = api.get("/api/v1/models").await.json();
-    assert!(models.as_array().unwrap().iter().any(|model| model["id"] == "test/mirror"));
+    assert!(
+        models
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|model| model["id"] == "test/mirror")
+    );
     let probe = json!({"model": "test/mirror"});
-    assert_eq!(api.post("/api/v1/models/probe", &probe).await.json()[0]["ok"], true);
+    assert_eq!(
+        api.post("/api/v1/models/probe", &probe).await.json()[0]["ok"],
+        true
+    );
     let findings = api.get("/api/v1/doctor").await.json();
-    for check in ["config", "modes", "disk", "secrets", "store", "delivery", "clock", "workspace", "model"] {
-        let found = findings.as_array().unwrap().iter().find(|one| one["check"] == check);
+    for check in [
+        "config",
+        "modes",
+        "disk",
+        "secrets",
+        "store",
+        "delivery",
+        "clock",
+        "workspace",
+        "model",
+    ] {
+        let found = findings
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["check"] == check);
         assert!(found.is_some(), "{check}: {findings}");
     }
 }

@@ -30,7 +30,8 @@ impl Answer {
     }
 
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 }
 
@@ -40,7 +41,13 @@ impl Endpoint {
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.send("POST", path, "content-type: application/json\r\n", Some(body.to_string())).await
+        self.send(
+            "POST",
+            path,
+            "content-type: application/json\r\n",
+            Some(body.to_string()),
+        )
+        .await
     }
 
     /// Sends a request with further header lines and reads the answer to its end.
@@ -76,9 +83,17 @@ impl Endpoint {
             self.key,
             body.len()
         );
-        let mut socket = TcpStream::connect(&self.authority).await.expect("a gateway that listens");
-        socket.write_all(head.as_bytes()).await.expect("a head that is taken");
-        socket.write_all(body.as_bytes()).await.expect("a body that is taken");
+        let mut socket = TcpStream::connect(&self.authority)
+            .await
+            .expect("a gateway that listens");
+        socket
+            .write_all(head.as_bytes())
+            .await
+            .expect("a head that is taken");
+        socket
+            .write_all(body.as_bytes())
+            .await
+            .expect("a body that is taken");
         socket
     }
 }
@@ -92,21 +107,37 @@ pub(crate) async fn read_until(socket: &mut TcpStream, text: &str) -> String {
             .await
             .expect("more in time")
             .expect("a sound connection");
-        assert_ne!(read, 0, "the connection ended before {text:?}: {}", String::from_utf8_lossy(&seen));
+        assert_ne!(
+            read,
+            0,
+            "the connection ended before {text:?}: {}",
+            String::from_utf8_lossy(&seen)
+        );
         seen.extend_from_slice(&piece[..read]);
     }
     String::from_utf8_lossy(&seen).into_owned()
 }
 
 fn split(bytes: &[u8]) -> Answer {
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
+    let end = bytes
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .expect("a whole head");
     let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .expect("a status");
     let body = &bytes[end + 4..];
     let chunked = head.contains("transfer-encoding: chunked");
     Answer {
         status,
-        body: if chunked { unchunk(body) } else { body.to_vec() },
+        body: if chunked {
+            unchunk(body)
+        } else {
+            body.to_vec()
+        },
         head,
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Mutex;
 
 use instar_protocol::message::{Part, plain_text};
-use instar_protocol::model::{LocalModel, ModelEvent, ModelMessage, ModelRequest, StopReason, Usage};
+use instar_protocol::model::{
+    LocalModel, ModelEvent, ModelMessage, ModelRequest, StopReason, Usage,
+};
 use instar_protocol::tool::ToolCall;
 use serde_json::json;
 
@@ -20,7 +22,9 @@ impl LocalModel for Mirror {
     fn answer(&self, _model: &str, request: &ModelRequest) -> Vec<(u64, ModelEvent)> {
         self.seen.lock().unwrap().push(request.clone());
         match request.messages.last() {
-            Some(ModelMessage::Tool { text, .. }) => says(&[&format!("the sum is {}", unfenced(text))]),
+            Some(ModelMessage::Tool { text, .. }) => {
+                says(&[&format!("the sum is {}", unfenced(text))])
+            }
             Some(ModelMessage::User { parts }) => to_words(request, parts),
             _ => says(&["nothing to answer"]),
         }
@@ -41,7 +45,12 @@ fn to_words(request: &ModelRequest, parts: &[Part]) -> Vec<(u64, ModelEvent)> {
             arguments: json!({"a": 2, "b": 3}),
         };
         return vec![
-            (0, ModelEvent::Text { delta: "let me add".to_owned() }),
+            (
+                0,
+                ModelEvent::Text {
+                    delta: "let me add".to_owned(),
+                },
+            ),
             (0, ModelEvent::ToolCall { call }),
             end(StopReason::ToolUse),
         ];
@@ -54,22 +63,44 @@ fn to_words(request: &ModelRequest, parts: &[Part]) -> Vec<(u64, ModelEvent)> {
         return says(&[&said.join("|")]);
     }
     if has("picture") {
-        let images = parts.iter().filter(|part| matches!(part, Part::Image { .. })).count();
+        let images = parts
+            .iter()
+            .filter(|part| matches!(part, Part::Image { .. }))
+            .count();
         return says(&[&format!("I see {images} pictures")]);
     }
     if has("instructions") {
-        let system: Vec<&str> = request.system.iter().map(|part| part.text.as_str()).collect();
+        let system: Vec<&str> = request
+            .system
+            .iter()
+            .map(|part| part.text.as_str())
+            .collect();
         return says(&[&format!("told: {}", system.join(" "))]);
     }
     if has("forever") {
         return vec![
-            (0, ModelEvent::Text { delta: "wait".to_owned() }),
-            (FOREVER_MS, ModelEvent::Text { delta: "late".to_owned() }),
+            (
+                0,
+                ModelEvent::Text {
+                    delta: "wait".to_owned(),
+                },
+            ),
+            (
+                FOREVER_MS,
+                ModelEvent::Text {
+                    delta: "late".to_owned(),
+                },
+            ),
             end(StopReason::Stop),
         ];
     }
     if has("broken") {
-        return vec![(0, ModelEvent::Text { delta: "half".to_owned() })];
+        return vec![(
+            0,
+            ModelEvent::Text {
+                delta: "half".to_owned(),
+            },
+        )];
     }
     if has("cut") {
         let mut events = says(&["to be contin"]);
@@ -88,7 +119,14 @@ fn to_words(request: &ModelRequest, parts: &[Part]) -> Vec<(u64, ModelEvent)> {
 }
 
 fn says(deltas: &[&str]) -> Vec<(u64, ModelEvent)> {
-    let text = |delta: &&str| (0, ModelEvent::Text { delta: (*delta).to_owned() });
+    let text = |delta: &&str| {
+        (
+            0,
+            ModelEvent::Text {
+                delta: (*delta).to_owned(),
+            },
+        )
+    };
     let mut events: Vec<_> = deltas.iter().map(text).collect();
     events.push(end(StopReason::Stop));
     events
@@ -122,5 +160,7 @@ fn undated(parts: &[Part]) -> String {
 
 /// A tool's words without the fence that the gateway puts around them.
 fn unfenced(text: &str) -> &str {
-    text.lines().find(|line| line.bytes().all(|b| b.is_ascii_digit())).unwrap_or(text)
+    text.lines()
+        .find(|line| line.bytes().all(|b| b.is_ascii_digit()))
+        .unwrap_or(text)
 }

@@ -52,7 +52,10 @@ pub(super) async fn list(
             "lines: {lines} is more than {LINES_MAX}"
         )));
     }
-    let path = app.state_dir.log_file();
+    let path = match &app.config.current().value.logging.file {
+        Some(file) => PathBuf::from(file),
+        None => app.state_dir.log_file(),
+    };
     let opened = tokio::task::spawn_blocking(move || Follow::open(path, lines))
         .await
         .map_err(|_| ApiProblem::invalid("the log could not be read".to_owned()))?;

@@ -60,9 +60,7 @@ async fn inbound(
     message: SendMessage,
 ) -> Result<Inbound, ApiProblem> {
     let session_key = match message.session.as_deref() {
-        None | Some("main") => {
-            SessionKey::main(&app.config.current().value.agent_config().default_agent())
-        }
+        None | Some("main") => SessionKey::main(&app.default_agent()),
         Some(text) => SessionKey::parse(text)
             .map_err(|error| ApiProblem::invalid(format!("session: {error}")))?,
     };

@@ -224,7 +224,8 @@ impl Export {
     }
 }
 
-/// Spending between two days, both included; the current month when nobody says otherwise.
+/// Spending between two days, both included; the current month when nobody says otherwise. Days are
+/// those of the machine's time zone.
 pub async fn usage(
     store: &Store,
     from: Option<&str>,
@@ -232,7 +233,19 @@ pub async fn usage(
     budgets: Budgets,
     now: Timestamp,
 ) -> Result<UsageReport, QueryError> {
-    let today = local_day(now);
+    let zone = jiff::tz::TimeZone::system();
+    usage_in(store, (from, to), budgets, now, &zone).await
+}
+
+/// The same for days of another time zone: the one that spending was booked in.
+pub async fn usage_in(
+    store: &Store,
+    (from, to): (Option<&str>, Option<&str>),
+    budgets: Budgets,
+    now: Timestamp,
+    zone: &jiff::tz::TimeZone,
+) -> Result<UsageReport, QueryError> {
+    let today = local_day(now, zone);
     let month = today.first_of_month();
     let to = day("to", to)?.unwrap_or(today);
     let from = day("from", from)?.unwrap_or_else(|| to.first_of_month());
@@ -387,12 +400,11 @@ fn day(param: &'static str, text: Option<&str>) -> Result<Option<jiff::civil::Da
     .transpose()
 }
 
-/// The calendar day in the machine's time zone.
-fn local_day(now: Timestamp) -> jiff::civil::Date {
+fn local_day(now: Timestamp, zone: &jiff::tz::TimeZone) -> jiff::civil::Date {
     i64::try_from(now.millis())
         .ok()
         .and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok())
         .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-        .to_zoned(jiff::tz::TimeZone::system())
+        .to_zoned(zone.clone())
         .date()
 }

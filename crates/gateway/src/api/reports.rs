@@ -31,15 +31,15 @@ pub(super) async fn usage(
     Asked(query): Asked<UsageQuery>,
 ) -> Result<Json<UsageReport>, ApiProblem> {
     let budget = &app.config.current().value.models.budget;
-    let report = queries::usage(
+    let report = queries::usage_in(
         &app.store,
-        query.from.as_deref(),
-        query.to.as_deref(),
+        (query.from.as_deref(), query.to.as_deref()),
         Budgets {
             day: budget.per_day_usd.map(Dollars::micros),
             month: budget.per_month_usd.map(Dollars::micros),
         },
         app.clock.now(),
+        app.ledger.zone(),
     )
     .await?;
     Ok(Json(report))

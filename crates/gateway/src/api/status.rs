@@ -47,7 +47,7 @@ pub(super) async fn status(
         models: app.models_health(),
         uncertain: u64::try_from(app.store.uncertain(UNCERTAIN_MAX).await?.len())
             .unwrap_or(u64::MAX),
-        memory_bytes: resident_bytes().unwrap_or(0),
+        memory_bytes: crate::process::resident_bytes(),
     }))
 }
 
@@ -145,14 +145,4 @@ fn exposure(app: &AppState) -> Option<Exposure> {
             .as_str()
             .to_owned(),
     })
-}
-
-/// The memory of this process that is in use, where the system says it.
-fn resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes.saturating_mul(1024))
 }

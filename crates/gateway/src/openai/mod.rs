@@ -24,7 +24,7 @@ use axum::routing::{get, post};
 use crate::app::AppState;
 
 /// The routes of this API. Sign-in, limits and headers are the router's around them.
-pub fn routes() -> Router<AppState> {
+pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/v1/chat/completions", post(chat::create))
         .route("/v1/responses", post(responses::create))

@@ -81,9 +81,15 @@ pub(crate) fn answer(outcome: &Outcome) -> String {
 
 /// The entries that the turn made itself. Before them come those that the caller sent along.
 pub(crate) fn own(entries: &[Entry]) -> &[Entry] {
-    let asked = entries
-        .iter()
-        .position(|entry| matches!(&entry.body, EntryBody::User { inbound: Some(_), .. }));
+    let asked = entries.iter().position(|entry| {
+        matches!(
+            &entry.body,
+            EntryBody::User {
+                inbound: Some(_),
+                ..
+            }
+        )
+    });
     match asked {
         Some(at) => &entries[at + 1..],
         None => entries,
@@ -176,7 +182,7 @@ pub(crate) mod tests {
     #[test]
     fn a_reader_that_fell_behind_gets_the_rest() {
         let mut spoken = Spoken::default();
-        let _ = spoken.add("let me l");
+        let _piece = spoken.add("let me l");
         assert_eq!(spoken.rest(&said(&["let me look", "4"])), "ook\n\n4");
         assert_eq!(Spoken::default().rest(&said(&["all"])), "all");
     }
@@ -184,9 +190,9 @@ pub(crate) mod tests {
     #[test]
     fn a_second_attempt_is_said_whole_once() {
         let mut spoken = Spoken::default();
-        let _ = spoken.add("half an ans");
+        let _piece = spoken.add("half an ans");
         assert_eq!(spoken.rest(&said(&["the answer"])), "\n\nthe answer");
-        let _ = spoken.rest(&said(&["the answer"]));
+        let _piece = spoken.rest(&said(&["the answer"]));
         assert_eq!(spoken.text(), "half an ans\n\nthe answer");
     }
 

@@ -502,8 +502,8 @@ mod tests {
         assert_eq!(cut["incomplete_details"]["reason"], "max_output_tokens");
 
         let mut builder = builder();
-        let _ = builder.begin();
-        let _ = builder.live(&text("hel"));
+        let _piece = builder.begin();
+        let _piece = builder.live(&text("hel"));
         let all = events(&builder.fail(&Problem::lost("gone")));
         let last = all.last().unwrap();
         assert_eq!(last["type"], "response.failed");
