@@ -81,7 +81,7 @@ impl DayLedger {
 
 /// The calendar day of a time in a zone.
 #[must_use]
-pub fn local_day(at: Timestamp, zone: &TimeZone) -> Date {
+pub(crate) fn local_day(at: Timestamp, zone: &TimeZone) -> Date {
     let millis = i64::try_from(at.millis()).unwrap_or(i64::MAX);
     let at = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
     at.to_zoned(zone.clone()).date()

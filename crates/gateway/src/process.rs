@@ -2,7 +2,7 @@
 
 /// Resident memory in bytes; zero where the system does not say.
 #[must_use]
-pub fn resident_bytes() -> u64 {
+pub(crate) fn resident_bytes() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: u64 = statm
         .split(' ')

@@ -1,1 +1,17 @@
 //! What the running gateway does, seen from outside.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper of a test may fail the test"
+)]
+
+mod api;
+mod api_house;
+mod api_http;
+mod bounds;
+mod door;
+mod house;
+mod life;
+mod openai;
+mod openai_model;

@@ -12,6 +12,8 @@ use crate::config::RateLimitConfig;
 const PEERS_MAX: usize = 4_096;
 /// All peers together may fail this many times as often as one.
 const TOGETHER: u32 = 20;
+/// The least time between two walks over a full table.
+const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 
 /// What kind of secret was tried. Each kind has counts of its own, so that guessing one does not
 /// lock out who holds another.
@@ -49,7 +51,14 @@ enum Who {
 /// The counts. Bounded whatever is thrown at it.
 #[derive(Debug, Default)]
 pub struct Limiter {
-    counts: Mutex<HashMap<(Who, Class), Count>>,
+    counts: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    counts: HashMap<(Who, Class), Count>,
+    /// When old entries were last looked for: a full table must not cost a walk on every attempt.
+    swept: Timestamp,
 }
 
 impl Limiter {
@@ -74,7 +83,8 @@ impl Limiter {
 
     /// Refuses if the peer, or everybody, has failed too often.
     pub fn check(&self, peer: Peer, class: Class, now: Timestamp) -> Result<(), Locked> {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = &table.counts;
         let own = Who::Peer(peer);
         let own = if counts.contains_key(&(own, class)) || counts.len() < PEERS_MAX {
             own
@@ -96,10 +106,15 @@ impl Limiter {
 
     /// Counts a failure.
     pub fn failed(&self, peer: Peer, class: Class, now: Timestamp, rules: RateLimitConfig) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let Table { counts, swept } = &mut *table;
         let window = Duration::from_millis(rules.window_ms.into());
         let own = (Who::Peer(peer), class);
-        if !counts.contains_key(&own) && counts.len() >= PEERS_MAX {
+        if !counts.contains_key(&own)
+            && counts.len() >= PEERS_MAX
+            && now.since(*swept) >= SWEEP_PAUSE
+        {
+            *swept = now;
             counts.retain(|_, count| {
                 count.locked_until.is_some_and(|until| until > now)
                     || now.since(count.since) < window
@@ -144,6 +159,7 @@ impl Limiter {
         self.counts
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+            .counts
             .len()
     }
 

@@ -10,6 +10,8 @@ use crate::door::Peer;
 /// Peers that are counted apart; beyond that, unknown peers share one count.
 const PEERS_MAX: usize = 4_096;
 const WINDOW: Duration = Duration::from_secs(60);
+/// The least time between two walks over a full table.
+const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy)]
 struct Count {
@@ -20,16 +22,27 @@ struct Count {
 /// Counts per peer within a minute. Bounded whatever is thrown at it.
 #[derive(Debug, Default)]
 pub(crate) struct PeerLimits {
-    counts: Mutex<HashMap<Option<Peer>, Count>>,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    counts: HashMap<Option<Peer>, Count>,
+    /// When old entries were last looked for: a full table must not cost a walk on every request.
+    swept: Timestamp,
 }
 
 impl PeerLimits {
     /// Counts a request; the time to wait if it is one too many.
     pub(crate) fn take(&self, peer: Peer, now: Timestamp, per_minute: u32) -> Result<(), Duration> {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let Table { counts, swept } = &mut *table;
         let mut who = Some(peer);
         if !counts.contains_key(&who) && counts.len() >= PEERS_MAX {
-            counts.retain(|_, count| now.since(count.since) < WINDOW);
+            if now.since(*swept) >= SWEEP_PAUSE {
+                *swept = now;
+                counts.retain(|_, count| now.since(count.since) < WINDOW);
+            }
             if counts.len() >= PEERS_MAX {
                 who = None;
             }
@@ -63,7 +76,7 @@ mod tests {
         for n in 0..1_000_000_u32 {
             let _limited = limits.take(Peer::of(n.to_be_bytes().into()), now, 10);
         }
-        assert!(limits.counts.lock().unwrap().len() <= PEERS_MAX + 1);
+        assert!(limits.table.lock().unwrap().counts.len() <= PEERS_MAX + 1);
     }
 
     #[test]

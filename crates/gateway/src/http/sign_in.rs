@@ -58,7 +58,7 @@ pub(super) async fn sign_in(
                 session_cookie(Some(session.cookie.expose()), session.seconds, https(&app));
             moved("/", &cookie)
         }
-        Err(problem) => failed(&app, problem, given.code.is_some()),
+        Err(problem) => failed(&app, &problem, given.code.is_some()),
     }
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn sign_out(State(app): State<AppState>, headers: HeaderMap) ->
     moved("/sign-in", &session_cookie(None, 0, https(&app)))
 }
 
-fn failed(app: &AppState, problem: AuthProblem, code: bool) -> Response {
+fn failed(app: &AppState, problem: &AuthProblem, code: bool) -> Response {
     let wrong = if code {
         "This link was used or is over. `instar up` and `instar status` print a new one."
     } else {

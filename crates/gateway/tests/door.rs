@@ -1,0 +1,537 @@
+//! Who gets in, and what changes nothing about it.
+
+use crate::house::{House, TOKEN, bearer, options, start, write_config};
+use instar_gateway::{Gateway, StartError};
+
+/// Every route of the gateway, by the paths that clients use.
+const GUARDED: [(&str, &str); 27] = [
+    ("GET", "/"),
+    ("GET", "/metrics"),
+    ("POST", "/sign-out"),
+    ("GET", "/nothing/here"),
+    ("GET", "/api/v1/status"),
+    ("GET", "/api/v1/doctor"),
+    ("GET", "/api/v1/models"),
+    ("POST", "/api/v1/models/probe"),
+    ("GET", "/api/v1/sessions"),
+    ("GET", "/api/v1/sessions/main"),
+    ("DELETE", "/api/v1/sessions/main"),
+    ("GET", "/api/v1/sessions/main/export"),
+    ("POST", "/api/v1/sessions/main/restore"),
+    ("POST", "/api/v1/sessions/main/stop"),
+    ("POST", "/api/v1/messages"),
+    ("GET", "/api/v1/live?session=main"),
+    ("GET", "/api/v1/events"),
+    ("GET", "/api/v1/usage"),
+    ("GET", "/api/v1/releases"),
+    ("GET", "/api/v1/releases/log"),
+    ("GET", "/api/v1/logs"),
+    ("POST", "/api/v1/feedback"),
+    ("POST", "/api/v1/sign-in-codes"),
+    ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/responses"),
+    ("GET", "/v1/models"),
+    ("GET", "/assets/../api/v1/status"),
+];
+
+#[tokio::test]
+async fn a5_every_route_refuses_without_a_credential() {
+    let house = House::new().await;
+    for (method, path) in GUARDED {
+        for headers in [
+            "",
+            "accept: text/html\r\n",
+            "content-type: application/json\r\n",
+        ] {
+            let answer = house.ask(method, path, headers, "").await;
+            assert!(
+                matches!(answer.status, 400 | 401 | 403),
+                "{method} {path}: {answer:?}"
+            );
+        }
+    }
+    for path in [
+        "/health",
+        "/healthz",
+        "/ready",
+        "/readyz",
+        "/sign-in",
+        "/assets/app.css",
+    ] {
+        let answer = house.get(path, "").await;
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+    }
+    assert_eq!(
+        house.get("/health", "").await.json(),
+        serde_json::json!({"ok": true, "status": "live"})
+    );
+    assert_eq!(house.owner("/api/v1/status").await.status, 200);
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a5_the_process_listens_on_one_socket() {
+    let house = House::new().await;
+    let mine: Vec<String> = std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok())
+        .filter_map(|link| {
+            let link = link.display().to_string();
+            Some(link.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())
+        })
+        .collect();
+    let mut ports = Vec::new();
+    for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
+        for line in std::fs::read_to_string(table)
+            .unwrap_or_default()
+            .lines()
+            .skip(1)
+        {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            // 0A is the state of a listener.
+            if fields[3] == "0A" && mine.iter().any(|inode| inode == fields[9]) {
+                let (_, port) = fields[1].split_once(':').unwrap();
+                ports.push(u16::from_str_radix(port, 16).unwrap());
+            }
+        }
+    }
+    // Other tests of one process may have their own gateway; under nextest each is alone.
+    assert!(ports.contains(&house.address().port()));
+    if std::env::var_os("NEXTEST").is_some() {
+        assert_eq!(ports.len(), 1, "{ports:?}");
+    }
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a5_no_listener_without_authentication() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token.sha256"), "not a digest").unwrap();
+    write_config(&folder, "{}");
+    let mut damaged = options(&folder);
+    damaged.token = None;
+    assert!(matches!(
+        Gateway::start(damaged).await,
+        Err(StartError::Token(_))
+    ));
+    assert!(!folder.path().join("gateway.run.json").exists());
+}
+
+#[tokio::test]
+async fn c9_a_missing_secret_refuses_and_never_falls_back() {
+    let folder = tempfile::tempdir().unwrap();
+    write_config(
+        &folder,
+        r#"{gateway: {auth: {mode: "password", password: {source: "store", id: "gateway-password"}}}}"#,
+    );
+    assert!(matches!(start(&folder).await, Err(StartError::Auth(_))));
+    write_config(&folder, r#"{gateway: {auth: {mode: "password"}}}"#);
+    assert!(matches!(start(&folder).await, Err(StartError::Rules(_))));
+}
+
+#[tokio::test]
+async fn a11_beyond_loopback_needs_a_proxy_with_tls() {
+    for bind in ["lan", "custom"] {
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!(r#"{{gateway: {{bind: "{bind}", customBindHost: "0.0.0.0"}}}}"#);
+        write_config(&folder, &config);
+        let Err(StartError::Rules(problems)) = start(&folder).await else {
+            panic!("{bind} started");
+        };
+        assert!(
+            problems.iter().any(|(path, _)| path == "gateway.bind"),
+            "{problems:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a2_foreign_hosts_and_origins_are_refused() {
+    let house = House::new().await;
+    let address = house.address();
+    for host in [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "",
+    ] {
+        let answer = house
+            .raw(&format!(
+                "GET /health HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
+            ))
+            .await;
+        assert!(matches!(answer.status, 400 | 421), "{host}: {answer:?}");
+    }
+    let without = house
+        .raw("GET /health HTTP/1.1\r\nconnection: close\r\n\r\n")
+        .await;
+    assert!(matches!(without.status, 400 | 421), "{without:?}");
+    let twice = format!(
+        "GET /health HTTP/1.1\r\nhost: {address}\r\nhost: evil.example\r\nconnection: close\r\n\r\n"
+    );
+    assert!(matches!(house.raw(&twice).await.status, 400 | 421));
+    for origin in [
+        "http://evil.example".to_owned(),
+        "null".to_owned(),
+        format!("https://{address}"),
+        format!("http://{address}.evil.example"),
+        "http://localhost:1".to_owned(),
+        "file://".to_owned(),
+    ] {
+        let headers = format!("{}origin: {origin}\r\n", bearer(TOKEN));
+        for path in ["/api/v1/status", "/health"] {
+            assert_eq!(house.get(path, &headers).await.status, 403, "{origin}");
+        }
+    }
+    let own = format!("{}origin: http://{address}\r\n", bearer(TOKEN));
+    assert_eq!(house.get("/api/v1/status", &own).await.status, 200);
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a2_b10_guessing_from_loopback_locks_out() {
+    let house = House::new().await;
+    let mut statuses = Vec::new();
+    for n in 0..200 {
+        statuses.push(
+            house
+                .get("/api/v1/status", &bearer(&format!("guess-{n}")))
+                .await
+                .status,
+        );
+    }
+    assert!(
+        statuses[..9].iter().all(|status| *status == 401),
+        "{statuses:?}"
+    );
+    assert!(
+        statuses[10..].iter().all(|status| *status == 429),
+        "{statuses:?}"
+    );
+    let right = house.owner("/api/v1/status").await;
+    assert_eq!(
+        right.status, 429,
+        "locked out means that nothing is compared"
+    );
+    assert!(right.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn b10_every_secret_has_its_limit() {
+    let house = House::new().await;
+    let mut last = 0;
+    for n in 0..12 {
+        last = house.sign_in(&format!("code={n}")).await.status;
+    }
+    assert_eq!(last, 429, "codes");
+    for n in 0..12 {
+        last = house
+            .get("/api/v1/status", &format!("cookie: instar_session={n}\r\n"))
+            .await
+            .status;
+    }
+    assert_eq!(last, 429, "cookies");
+    for n in 0..12 {
+        last = house.sign_in(&format!("secret={n}")).await.status;
+    }
+    assert_eq!(last, 429, "the token in the form");
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a2_missing_credentials_do_not_count() {
+    let house = House::new().await;
+    for _ in 0..50 {
+        assert_eq!(house.get("/api/v1/status", "").await.status, 401);
+    }
+    assert_eq!(house.owner("/api/v1/status").await.status, 200);
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a6_forwarded_headers_change_nothing() {
+    let house = House::new().await;
+    for header in [
+        "x-forwarded-for: 127.0.0.1",
+        "x-real-ip: 127.0.0.1",
+        "forwarded: for=127.0.0.1;proto=https",
+        "x-forwarded-user: owner",
+        "x-forwarded-host: evil.example",
+        "x-remote-user: owner",
+        "x-instar-principal: owner",
+        "x-forwarded-proto: https",
+        "via: 1.1 localhost",
+    ] {
+        let line = format!("{header}\r\n");
+        assert_eq!(
+            house.get("/api/v1/status", &line).await.status,
+            401,
+            "{header}"
+        );
+        let with = format!("{}{line}", bearer(TOKEN));
+        assert_eq!(
+            house.get("/api/v1/status", &with).await.status,
+            200,
+            "{header}"
+        );
+    }
+    house.running.shutdown().await;
+}
+
+const PROXY: &str = r#"{gateway: {trustedProxies: ["PEER"], auth: {mode: "trusted-proxy",
+    trustedProxy: {userHeader: "x-forwarded-user", requiredHeaders: ["x-proxy"], allowUsers: ["ann"]}}}}"#;
+
+#[tokio::test]
+async fn a6_the_user_header_counts_from_the_proxy_alone() {
+    let house = House::with(&PROXY.replace("PEER", "127.0.0.1")).await;
+    let ann = "x-forwarded-user: ann\r\nx-proxy: yes\r\n";
+    assert_eq!(house.get("/api/v1/status", ann).await.status, 200);
+    for bad in [
+        "x-forwarded-user: ann\r\n",
+        "x-forwarded-user: eve\r\nx-proxy: yes\r\n",
+        "x-forwarded-user: ann\r\nx-forwarded-user: ann\r\nx-proxy: yes\r\n",
+        "x-forwarded-user: Ann\r\nx-proxy: yes\r\n",
+        "",
+    ] {
+        assert_eq!(house.get("/api/v1/status", bad).await.status, 401, "{bad}");
+    }
+    house.running.shutdown().await;
+    let house = House::with(&PROXY.replace("PEER", "10.0.0.9")).await;
+    assert_eq!(house.get("/api/v1/status", ann).await.status, 401);
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a7_disguised_paths_reach_nothing() {
+    let house = House::new().await;
+    for path in [
+        "/assets/../api/v1/status",
+        "/assets/%2e%2e/api/v1/status",
+        "/assets/..%2fapi/v1/status",
+        "//api/v1/status",
+        "/api//v1/status",
+        "/api/v1/status/",
+        "/api/v1/./status",
+        "/assets%2f..%2fapi",
+        "/health/%2e%2e/api/v1/status",
+        "/api\\v1\\status",
+        "/api/v1/status%00",
+        "/%252e%252e/api/v1/status",
+        "/sign-in/..;/api/v1/status",
+        "/API/v1/status",
+        "/health;/api/v1/status",
+        "/%68ealth/../api/v1/status",
+    ] {
+        let answer = house.get(path, "").await;
+        assert!(matches!(answer.status, 400 | 401), "{path}: {answer:?}");
+    }
+    // With a credential a disguised path is refused as well: it is never repaired.
+    assert_eq!(house.owner("/api/v1/%2e/status").await.status, 400);
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a11_a_secret_in_the_address_is_refused() {
+    let house = House::new().await;
+    for name in ["token", "access_token", "Token", "password", "api-key"] {
+        let path = format!("/api/v1/status?{name}={TOKEN}");
+        assert_eq!(house.get(&path, "").await.status, 400, "{path}");
+    }
+    let (link, _) = house.running.sign_in_link().unwrap();
+    assert!(!link.contains(TOKEN));
+    assert!(!link.contains(&house.run_file().local_secret));
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a1_a_link_works_once_and_looking_spends_nothing() {
+    let house = House::new().await;
+    let code = house.code();
+    for _ in 0..3 {
+        let page = house.get(&format!("/sign-in?code={code}"), "").await;
+        assert_eq!(page.status, 200);
+        assert!(page.header("set-cookie").is_none());
+    }
+    let answer = house.sign_in(&format!("code={code}")).await;
+    assert_eq!(answer.status, 303);
+    let cookie = answer.header("set-cookie").unwrap().to_owned();
+    for part in ["HttpOnly", "SameSite=Strict", "Path=/"] {
+        assert!(cookie.contains(part), "{cookie}");
+    }
+    assert_eq!(house.sign_in(&format!("code={code}")).await.status, 401);
+    let line = format!("cookie: {}\r\n", cookie.split(';').next().unwrap());
+    assert_eq!(house.get("/api/v1/status", &line).await.status, 200);
+    let origin = format!("{line}origin: http://{}\r\n", house.address());
+    assert_eq!(
+        house.ask("POST", "/sign-out", &origin, "").await.status,
+        303
+    );
+    assert_eq!(house.get("/api/v1/status", &line).await.status, 401);
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn c8_requests_of_other_pages_change_nothing() {
+    let house = House::new().await;
+    let cookie = house.cookie().await;
+    let address = house.address();
+    let body = r#"{"text":"hello"}"#;
+    let own = format!("origin: http://{address}\r\n");
+    for (headers, why) in [
+        (
+            "origin: http://evil.example\r\ncontent-type: application/json\r\n".to_owned(),
+            "foreign origin",
+        ),
+        ("content-type: application/json\r\n".to_owned(), "no origin"),
+        (
+            "sec-fetch-site: cross-site\r\ncontent-type: application/json\r\n".to_owned(),
+            "cross-site",
+        ),
+        (
+            "sec-fetch-site: same-site\r\ncontent-type: application/json\r\n".to_owned(),
+            "same-site",
+        ),
+        (
+            format!("{own}content-type: text/plain\r\n"),
+            "a simple type",
+        ),
+        (
+            format!("{own}content-type: application/x-www-form-urlencoded\r\n"),
+            "a form",
+        ),
+    ] {
+        let answer = house
+            .ask(
+                "POST",
+                "/api/v1/messages",
+                &format!("{cookie}{headers}"),
+                body,
+            )
+            .await;
+        assert_eq!(answer.status, 403, "{why}: {answer:?}");
+    }
+    assert_eq!(
+        house.owner("/api/v1/sessions").await.json()["sessions"],
+        serde_json::json!([])
+    );
+    let headers = format!("{cookie}{own}content-type: application/json\r\n");
+    let answer = house.ask("POST", "/api/v1/messages", &headers, body).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn c2_c3_no_field_of_a_request_carries_authority() {
+    let house = House::new().await;
+    for field in [
+        "approved",
+        "principal",
+        "owner",
+        "isOwner",
+        "senderIsOwner",
+        "role",
+        "via",
+        "label",
+        "permit",
+        "admin",
+        "release",
+        "elevated",
+    ] {
+        let body = format!(r#"{{"text":"hello","{field}":true}}"#);
+        let json = "content-type: application/json\r\n";
+        let without = house.ask("POST", "/api/v1/messages", json, &body).await;
+        assert_eq!(without.status, 401, "{field}");
+        let with = format!("{}{json}", bearer(TOKEN));
+        let answer = house.ask("POST", "/api/v1/messages", &with, &body).await;
+        assert!(matches!(answer.status, 400 | 422), "{field}: {answer:?}");
+    }
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_command_line_gets_in_with_the_run_file() {
+    let house = House::new().await;
+    let run = house.run_file();
+    assert_eq!(run.pid, std::process::id());
+    let answer = house
+        .get("/api/v1/status", &bearer(&run.local_secret))
+        .await;
+    assert_eq!(answer.status, 200);
+    let folder = house.folder.path().join("gateway.run.json");
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(
+        std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    house.running.shutdown().await;
+    assert!(!folder.exists());
+}
+
+#[tokio::test]
+async fn the_first_start_makes_a_token_and_keeps_its_digest() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = options(&folder);
+    first.token = None;
+    let mut running = Gateway::start(first).await.unwrap();
+    let token = running.take_new_token().unwrap();
+    assert_eq!(token.expose().len(), 64);
+    let house = House { folder, running };
+    assert_eq!(
+        house
+            .get("/api/v1/status", &bearer(token.expose()))
+            .await
+            .status,
+        200
+    );
+    let House { folder, running } = house;
+    running.shutdown().await;
+    let mut second = options(&folder);
+    second.token = None;
+    let mut running = Gateway::start(second).await.unwrap();
+    assert!(running.take_new_token().is_none());
+    let house = House { folder, running };
+    assert_eq!(
+        house
+            .get("/api/v1/status", &bearer(token.expose()))
+            .await
+            .status,
+        200
+    );
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_password_signs_in_and_gives_a_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("password");
+    std::fs::write(&secret, "correct horse battery\n").unwrap();
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    write_config(
+        &folder,
+        r#"{gateway: {auth: {mode: "password", password: {source: "file", id: "password"}}}}"#,
+    );
+    let running = start(&folder).await.unwrap();
+    let house = House { folder, running };
+    assert_eq!(house.sign_in("secret=wrong").await.status, 401);
+    assert_eq!(
+        house.owner("/api/v1/status").await.status,
+        401,
+        "the token is no credential now"
+    );
+    let answer = house.sign_in("secret=correct+horse+battery").await;
+    assert_eq!(answer.status, 303, "{answer:?}");
+    let cookie = answer
+        .header("set-cookie")
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
+    let answer = house
+        .get("/api/v1/status", &format!("cookie: {cookie}\r\n"))
+        .await;
+    assert_eq!(answer.status, 200);
+    house.running.shutdown().await;
+}
