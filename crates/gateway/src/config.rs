@@ -420,6 +420,8 @@ const RESTART: &[&str] = &[
     "gateway.port",
     "gateway.bind",
     "gateway.customBindHost",
+    "gateway.auth.mode",
+    "gateway.auth.password",
     "gateway.limits.connections",
     "logging.file",
     "logging.maxFileBytes",
@@ -438,4 +440,39 @@ pub fn needs_restart(path: &str) -> bool {
                 .strip_prefix(path)
                 .is_some_and(|rest| rest.starts_with('.'))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_hot_or_wait_for_a_restart() {
+        for path in [
+            "gateway.port",
+            "gateway.auth.mode",
+            "gateway.auth.password.id",
+            "gateway",
+        ] {
+            assert!(needs_restart(path), "{path}");
+        }
+        for path in [
+            "gateway.auth.rateLimit.maxAttempts",
+            "models.providers",
+            "gateway.portal",
+        ] {
+            assert!(!needs_restart(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn every_key_of_the_restart_table_exists() {
+        let known: Vec<String> = instar_config::keys::<InstarConfig>()
+            .into_iter()
+            .map(|key| key.path)
+            .collect();
+        for path in RESTART {
+            assert!(known.iter().any(|key| key == path), "{path}");
+        }
+    }
 }
