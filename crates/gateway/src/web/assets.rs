@@ -5,11 +5,17 @@ use axum::response::{IntoResponse, Response};
 
 /// An asset under `/assets/`, or nothing.
 #[must_use]
-pub fn find(name: &str) -> Option<Response> {
+pub(super) fn find(name: &str) -> Option<Response> {
     let (kind, body) = match name {
         "app.css" => ("text/css; charset=utf-8", include_str!("assets/app.css")),
-        "chat.js" => ("text/javascript; charset=utf-8", include_str!("assets/chat.js")),
-        "sign-in.js" => ("text/javascript; charset=utf-8", include_str!("assets/sign-in.js")),
+        "chat.js" => (
+            "text/javascript; charset=utf-8",
+            include_str!("assets/chat.js"),
+        ),
+        "sign-in.js" => (
+            "text/javascript; charset=utf-8",
+            include_str!("assets/sign-in.js"),
+        ),
         "icon.svg" => ("image/svg+xml", include_str!("assets/icon.svg")),
         _ => return None,
     };

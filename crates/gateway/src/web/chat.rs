@@ -14,20 +14,20 @@ const TOOL_CHARS_SHOWN: usize = 4_000;
 
 /// What the chat page shows.
 #[derive(Debug)]
-pub struct Chat<'a> {
-    pub key: &'a str,
-    pub title: &'a str,
-    pub model: &'a str,
-    pub entries: &'a [Entry],
-    pub truncated: bool,
-    pub sessions: &'a SessionList,
+pub(super) struct Chat<'a> {
+    pub(super) key: &'a str,
+    pub(super) title: &'a str,
+    pub(super) model: &'a str,
+    pub(super) entries: &'a [Entry],
+    pub(super) truncated: bool,
+    pub(super) sessions: &'a SessionList,
     /// Something the owner should know whatever page is open, such as a refused configuration.
-    pub banner: Option<&'a str>,
+    pub(super) banner: Option<&'a str>,
 }
 
 /// The whole page.
 #[must_use]
-pub fn chat(chat: &Chat<'_>) -> Markup {
+pub(super) fn chat(chat: &Chat<'_>) -> Markup {
     let body = html! {
         a class="skip" href="#say" { "Skip to the message box" }
         div class="shell" {
@@ -98,7 +98,12 @@ fn conversation(row: &SessionInfo, open: &str) -> Markup {
 }
 
 fn empty(model: &str) -> Markup {
-    let tries = ["hello", "what can you do?", "how do I connect a model?", "what sessions do I have?"];
+    let tries = [
+        "hello",
+        "what can you do?",
+        "how do I connect a model?",
+        "what sessions do I have?",
+    ];
     html! {
         div class="empty" {
             h2 { "Nothing said yet" }
@@ -116,7 +121,7 @@ fn empty(model: &str) -> Markup {
 
 /// Stored entries as fragments, oldest first.
 #[must_use]
-pub fn entries(entries: &[Entry]) -> Markup {
+pub(super) fn entries(entries: &[Entry]) -> Markup {
     html! { @for entry in entries { (one(entry)) } }
 }
 
@@ -129,7 +134,13 @@ fn one(entry: &Entry) -> Markup {
                 @for part in parts { (user_part(part)) }
             }
         },
-        EntryBody::Assistant { text, tool_calls, model, stop, .. } => html! {
+        EntryBody::Assistant {
+            text,
+            tool_calls,
+            model,
+            stop,
+            ..
+        } => html! {
             article class="entry assistant" data-entry=(id) {
                 @if !text.is_empty() {
                     div class="who" { (WORDS.agent) }
@@ -148,16 +159,22 @@ fn one(entry: &Entry) -> Markup {
                 }
             }
         },
-        EntryBody::ToolResult { tool, text, is_error, decision, .. } => {
-            tool_result(id, tool, text, *is_error, decision)
-        }
+        EntryBody::ToolResult {
+            tool,
+            text,
+            is_error,
+            decision,
+            ..
+        } => tool_result(id, tool, text, *is_error, decision),
         EntryBody::Compaction { summary, .. } => html! {
             details class="entry tool" data-entry=(id) {
                 summary { "Earlier messages were summarised for the model" }
                 (markdown::render(summary))
             }
         },
-        EntryBody::Reset { reason } => html! { p class="entry notice" data-entry=(id) { (reason) } },
+        EntryBody::Reset { reason } => {
+            html! { p class="entry notice" data-entry=(id) { (reason) } }
+        }
         EntryBody::ModelChange { model } => html! {
             p class="entry notice" data-entry=(id) {
                 @match model {

@@ -2,7 +2,7 @@
 //!
 //! The renderer knows a closed set of elements and escapes everything else: raw HTML is shown as
 //! text, links open only `http`, `https` and `mailto`, images are links and load nothing. Its input
-//! and its nesting are bounded.
+//! and its nesting are bounded. What may scroll sideways can be reached by the keyboard.
 
 use maud::{Escaper, Markup, PreEscaped};
 use pulldown_cmark::{Alignment, CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
@@ -22,7 +22,8 @@ pub fn render(text: &str) -> Markup {
         out.push_str("</pre>");
         return PreEscaped(out);
     }
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
+    let options =
+        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     let mut writer = Writer::default();
     for event in Parser::new_ext(text, options) {
         writer.event(event);
@@ -92,7 +93,7 @@ impl Writer {
             }
             Tag::Table(columns) => {
                 self.columns.clone_from(columns);
-                self.out.push_str("<div class=\"wide\">");
+                self.out.push_str("<div class=\"wide\" tabindex=\"0\">");
                 self.element("table");
             }
             Tag::TableHead => {
@@ -131,11 +132,14 @@ impl Writer {
         if let CodeBlockKind::Fenced(language) = kind
             && !language.is_empty()
         {
-            self.out.push_str("<pre data-language=\"");
-            escape(&mut self.out, language.split_whitespace().next().unwrap_or_default());
+            self.out.push_str("<pre tabindex=\"0\" data-language=\"");
+            escape(
+                &mut self.out,
+                language.split_whitespace().next().unwrap_or_default(),
+            );
             self.out.push_str("\"><code>");
         } else {
-            self.out.push_str("<pre><code>");
+            self.out.push_str("<pre tabindex=\"0\"><code>");
         }
         self.open.push(Some("code"));
     }
@@ -145,7 +149,8 @@ impl Writer {
             self.open.push(None);
             return;
         }
-        self.out.push_str("<a rel=\"noopener noreferrer nofollow\" target=\"_blank\" href=\"");
+        self.out
+            .push_str("<a rel=\"noopener noreferrer nofollow\" target=\"_blank\" href=\"");
         escape(&mut self.out, target);
         self.out.push_str("\">");
         self.open.push(Some("a"));
@@ -203,7 +208,9 @@ fn is_safe_link(target: &str) -> bool {
     if target.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return false;
     }
-    let Ok(url) = url::Url::parse(target) else { return false };
+    let Ok(url) = url::Url::parse(target) else {
+        return false;
+    };
     match url.scheme() {
         "http" | "https" => url.username().is_empty() && url.password().is_none(),
         "mailto" => true,
@@ -224,10 +231,13 @@ mod tests {
         check("a **b** `c`", "<p>a <strong>b</strong> <code>c</code></p>");
         check("# x", "<h3>x</h3>");
         check("- a\n- b", "<ul><li>a</li><li>b</li></ul>");
-        check("```rust\n1<2\n```", "<pre data-language=\"rust\"><code>1&lt;2\n</code></pre>");
+        check(
+            "```rust\n1<2\n```",
+            "<pre tabindex=\"0\" data-language=\"rust\"><code>1&lt;2\n</code></pre>",
+        );
         check(
             "|a|b|\n|-|-:|\n|1|2|",
-            "<div class=\"wide\"><table><thead><tr><th>a</th><th class=\"right\">b</th></tr></thead>\
+            "<div class=\"wide\" tabindex=\"0\"><table><thead><tr><th>a</th><th class=\"right\">b</th></tr></thead>\
              <tr><td>1</td><td class=\"right\">2</td></tr></table></div>",
         );
     }
@@ -260,22 +270,61 @@ mod tests {
     /// Fails on any tag, attribute or link target outside the closed set.
     fn only_known_markup(html: &str) {
         const TAGS: &[&str] = &[
-            "p", "br", "hr", "a", "em", "strong", "del", "code", "pre", "ul", "ol", "li", "div",
-            "blockquote", "table", "thead", "tr", "th", "td", "h3", "h4", "h5", "h6",
+            "p",
+            "br",
+            "hr",
+            "a",
+            "em",
+            "strong",
+            "del",
+            "code",
+            "pre",
+            "ul",
+            "ol",
+            "li",
+            "div",
+            "blockquote",
+            "table",
+            "thead",
+            "tr",
+            "th",
+            "td",
+            "h3",
+            "h4",
+            "h5",
+            "h6",
         ];
         for tag in html.split('<').skip(1) {
             let tag = tag.split('>').next().unwrap_or(tag);
-            let name = tag.trim_start_matches('/').split(' ').next().unwrap_or_default();
+            let name = tag
+                .trim_start_matches('/')
+                .split(' ')
+                .next()
+                .unwrap_or_default();
             assert!(TAGS.contains(&name), "<{tag}> in {html}");
-            for attribute in tag.split('"').step_by(2).skip(0) {
+            for attribute in tag.split('"').step_by(2) {
                 let attribute = attribute.rsplit(' ').next().unwrap_or_default();
-                let known = ["", "rel=", "target=", "href=", "class=", "start=", "data-language="];
-                assert!(known.contains(&attribute) || attribute == name || attribute == tag,
-                    "{attribute:?} in {html}");
+                let known = [
+                    "",
+                    "rel=",
+                    "target=",
+                    "href=",
+                    "class=",
+                    "start=",
+                    "data-language=",
+                    "tabindex=",
+                ];
+                assert!(
+                    known.contains(&attribute) || attribute == name || attribute == tag,
+                    "{attribute:?} in {html}"
+                );
             }
             if let Some((_, target)) = tag.split_once("href=\"") {
                 let safe = ["http://", "https://", "mailto:"];
-                assert!(safe.iter().any(|scheme| target.starts_with(scheme)), "{target} in {html}");
+                assert!(
+                    safe.iter().any(|scheme| target.starts_with(scheme)),
+                    "{target} in {html}"
+                );
             }
         }
     }
@@ -292,6 +341,10 @@ mod tests {
         let html = render(&">".repeat(5000)).into_string();
         assert!(html.matches("<blockquote>").count() <= super::DEPTH_MAX);
         let long = "x".repeat(super::STRUCTURED_BYTES_MAX + 1);
-        assert!(render(&long).into_string().starts_with("<pre class=\"plain\">"));
+        assert!(
+            render(&long)
+                .into_string()
+                .starts_with("<pre class=\"plain\">")
+        );
     }
 }

@@ -6,6 +6,6 @@ mod assets;
 mod chat;
 mod page;
 mod pages;
-pub mod sign_in;
+pub(crate) mod sign_in;
 
-pub use pages::routes;
+pub(crate) use pages::routes;

@@ -11,9 +11,9 @@ use instar_protocol::session::SessionKey;
 use maud::Markup;
 use serde::Deserialize;
 
+use super::assets;
 use super::chat::{self, Chat};
 use super::page::page;
-use super::assets;
 use crate::api::queries::{self, QueryError, SessionsQuery};
 use crate::app::AppState;
 use crate::door::Caller;
@@ -25,7 +25,7 @@ const LISTED: usize = 40;
 const FRAGMENT: usize = 200;
 
 /// Every page. Who may see which is the router's business.
-pub fn routes() -> Router<AppState> {
+pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(home))
         .route("/chat", get(show))
@@ -60,11 +60,14 @@ async fn show(
     State(app): State<AppState>,
     _caller: Caller,
     query: axum::extract::Query<Open>,
-) -> Result<Markup, ApiProblem> {
+) -> Result<Markup, Refused> {
     let key = query.key()?;
     let opened = entries(&app, &key, None).await?;
-    let query = SessionsQuery { limit: Some(LISTED), ..SessionsQuery::default() };
-    let sessions = queries::sessions(&app.store, &query).await?;
+    let query = SessionsQuery {
+        limit: Some(LISTED),
+        ..SessionsQuery::default()
+    };
+    let sessions = queries::sessions(&app.store, &query).await.map_err(ApiProblem::from)?;
     Ok(view(&app, &key, &opened, &sessions))
 }
 
@@ -106,7 +109,11 @@ async fn entries(
             truncated: detail.truncated,
         }),
         Err(QueryError::NotFound { .. }) => Ok(Opened {
-            title: if key.is_main() { "Main conversation".to_owned() } else { key.to_string() },
+            title: if key.is_main() {
+                "Main conversation".to_owned()
+            } else {
+                key.to_string()
+            },
             model: None,
             entries: Vec::new(),
             truncated: false,
@@ -123,15 +130,31 @@ async fn fragment(
 ) -> Result<Markup, ApiProblem> {
     let opened = entries(&app, &query.key()?, Some(FRAGMENT)).await?;
     let after = query.after.as_deref().and_then(|after| {
-        opened.entries.iter().position(|entry| entry.id.as_str() == after)
+        opened
+            .entries
+            .iter()
+            .position(|entry| entry.id.as_str() == after)
     });
     let new = after.map_or(opened.entries.as_slice(), |at| &opened.entries[at + 1..]);
     Ok(chat::entries(new))
 }
 
-/// A refusal as a page, for browsers that asked for one.
-#[must_use]
-pub(crate) fn refusal(problem: &ApiProblem) -> Markup {
+/// A refusal that is read as a page.
+struct Refused(ApiProblem);
+
+impl From<ApiProblem> for Refused {
+    fn from(problem: ApiProblem) -> Self {
+        Self(problem)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0.status, refusal(&self.0)).into_response()
+    }
+}
+
+fn refusal(problem: &ApiProblem) -> Markup {
     let body = maud::html! {
         main class="door" id="main" {
             h1 { "Instar" }
@@ -142,4 +165,3 @@ pub(crate) fn refusal(problem: &ApiProblem) -> Markup {
     };
     page("Refused", None, &body)
 }
-

@@ -6,7 +6,7 @@ use super::page::page;
 
 /// What the page asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub(crate) enum Ask {
     Token,
     Password,
     /// Nothing can be typed: the proxy in front signs people in.
@@ -15,7 +15,7 @@ pub enum Ask {
 
 /// The form for a token or a password.
 #[must_use]
-pub fn form(ask: Ask, problem: Option<&str>) -> Markup {
+pub(crate) fn form(ask: Ask, problem: Option<&str>) -> Markup {
     let body = html! {
         main class="door" id="main" {
             h1 { "Instar" }
@@ -49,7 +49,7 @@ pub fn form(ask: Ask, problem: Option<&str>) -> Markup {
 /// The page that a sign-in link opens. Opening it spends nothing, so that link previews do no
 /// harm; sending the form does, and the script does that at once.
 #[must_use]
-pub fn with_code(code: &str) -> Markup {
+pub(crate) fn with_code(code: &str) -> Markup {
     let body = html! {
         main class="door" id="main" {
             h1 { "Instar" }

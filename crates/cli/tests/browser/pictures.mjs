@@ -1,0 +1,38 @@
+// The pictures of the documentation, taken from the running program.
+
+import path from "node:path";
+import { again, browse, input, signIn, talk, visit } from "./lib.mjs";
+
+await browse(async (browser) => {
+  const first = await signIn(browser);
+  for (const [session, text] of [["models", "how do I connect a model?"], ["lessons", "what did you learn?"]]) {
+    await visit(first, `agent:main:${session}`);
+    await talk(first, text);
+  }
+  await visit(first);
+  await talk(first, "hello");
+  await talk(first, "delete my files");
+  const views = [
+    ["chat", { viewport: { width: 1200, height: 960 }, colorScheme: "light" }],
+    ["chat-dark", { viewport: { width: 1200, height: 960 }, colorScheme: "dark" }],
+    ["phone", { viewport: { width: 390, height: 844 }, colorScheme: "light", isMobile: true }],
+  ];
+  const found = {};
+  for (const [name, options] of views) {
+    const page = await again(browser, first, { ...options, reducedMotion: "reduce" });
+    await visit(page);
+    await page.evaluate(() => {
+      document.activeElement.blur();
+      const log = document.querySelector(".log");
+      const asked = [...log.querySelectorAll(".entry.user")].pop();
+      const above = asked.getBoundingClientRect().top - log.getBoundingClientRect().top;
+      // All of it, or else from the question on.
+      if (log.scrollTop > 0) log.scrollTop += above - 16;
+    });
+    const file = path.join(input.folder, `${name}.png`);
+    await page.screenshot({ path: file, animations: "disabled", caret: "hide" });
+    found[name] = file;
+    await page.context().close();
+  }
+  return found;
+});

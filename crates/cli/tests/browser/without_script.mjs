@@ -1,0 +1,29 @@
+// Without JavaScript the link still signs in, with one press of a button, and everything that was
+// said can be read.
+
+import { browse, input, open, signIn, talk, again } from "./lib.mjs";
+
+await browse(async (browser) => {
+  const scripted = await signIn(browser);
+  await talk(scripted, "show me markdown");
+
+  const page = await again(browser, scripted, { javaScriptEnabled: false });
+  await page.goto(`${input.origin}/chat`);
+  const found = {
+    asked: await page.locator(".entry.user").allInnerTexts(),
+    answer: await page.locator(".entry.assistant").last().innerText(),
+    tables: await page.locator(".entry.assistant table").count(),
+    hint: await page.locator("noscript").first().innerText(),
+    sendable: await page.locator("[data-send]").isEnabled(),
+  };
+
+  const plain = await open(browser, { javaScriptEnabled: false });
+  await plain.goto(input.secondLink);
+  await plain.click("button.primary");
+  await plain.waitForURL((url) => url.pathname === "/chat");
+  found.pressed = await plain.locator(".entry.user").allInnerTexts();
+  await plain.locator("form[action='/sign-out'] button").click();
+  found.signedOut = new URL(plain.url()).pathname;
+  found.cookies = (await plain.context().cookies()).filter((cookie) => cookie.value !== "").length;
+  return found;
+});
