@@ -67,7 +67,9 @@ async fn show(
         limit: Some(LISTED),
         ..SessionsQuery::default()
     };
-    let sessions = queries::sessions(&app.store, &query).await.map_err(ApiProblem::from)?;
+    let sessions = queries::sessions(&app.store, &query)
+        .await
+        .map_err(ApiProblem::from)?;
     Ok(view(&app, &key, &opened, &sessions))
 }
 
