@@ -55,12 +55,15 @@ fn row(key: &KeyDoc) -> String {
     )
 }
 
-/// Text within a table: one line, no bars, no tags.
+/// Text within a table: one line, no bars, no tags. A value's own meaning begins a new line.
 fn cell(text: &str) -> String {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines
-        .collect::<Vec<_>>()
-        .join("<br>")
-        .replace('|', "\\|")
-        .replace("<id>", "&lt;id&gt;")
+    let mut out = String::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if !out.is_empty() {
+            let names_a_value = line.starts_with('`') && line.contains("`: ");
+            out.push_str(if names_a_value { "<br>" } else { " " });
+        }
+        out.push_str(line);
+    }
+    out.replace('|', "\\|").replace("<id>", "&lt;id&gt;")
 }

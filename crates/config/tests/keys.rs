@@ -66,7 +66,7 @@ fn the_page_is_markdown() {
 
     | key | value | default | meaning |
     | --- | --- | --- | --- |
-    | `gateway.port` | a whole number from 1 to 65535 | `18789` | The TCP port.<br>Ports below 1024 need rights. |
+    | `gateway.port` | a whole number from 1 to 65535 | `18789` | The TCP port. Ports below 1024 need rights. |
     | `gateway.bind` | one of "lan", "custom", "loopback" | `"loopback"` | `loopback`: This machine alone. |
     | `gateway.publicOrigin` | text |  |  |
     | `gateway.trustedProxies` | a list of text | `[]` |  |
