@@ -4,6 +4,7 @@
 //! pool. Start reading at [`Store`] and [`Op`]. Nothing outside this crate knows SQL.
 
 mod apply;
+mod check;
 mod error;
 mod maintain;
 mod migrate;

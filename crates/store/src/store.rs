@@ -13,13 +13,14 @@ use instar_protocol::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
+use crate::check;
 use crate::error::{OpenError, StoreError};
 use crate::objects::Objects;
 use crate::op::{
     Accepted, AliasMove, EventFilter, Op, Retention, SessionFilter, SessionRow, Spend,
     StoredInbound, StoredRelease, Unfinished, WebSession,
 };
-use crate::open::Options;
+use crate::open::{Options, Synchronous};
 use crate::pool::Pool;
 use crate::read;
 use crate::writer::{self, Job, QUEUE_MAX, Shared, Work, WriteProblem};
@@ -43,6 +44,7 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     state: PathBuf,
+    synchronous: Synchronous,
     jobs: SyncSender<Job>,
     places: Arc<Semaphore>,
     closed: AtomicBool,
@@ -79,6 +81,7 @@ impl Store {
         Ok(Self {
             inner: Arc::new(Inner {
                 state: state.to_owned(),
+                synchronous: options.synchronous,
                 jobs,
                 places: Arc::new(Semaphore::new(QUEUE_MAX)),
                 closed: AtomicBool::new(false),
@@ -94,6 +97,12 @@ impl Store {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.inner.state
+    }
+
+    /// Whether commits wait for the disk.
+    #[must_use]
+    pub fn synchronous(&self) -> Synchronous {
+        self.inner.synchronous
     }
 
     /// Why writes fail at present; `None` when the last one that touched the disk went well.
@@ -233,6 +242,11 @@ impl Store {
     /// that who follows the log misses nothing that was committed late.
     pub async fn events(&self, filter: EventFilter) -> Result<Vec<Event>, StoreError> {
         self.read(move |sql| read::events(sql, &filter)).await
+    }
+
+    /// Reads the whole file and says what is damaged in it; empty if it is sound. Takes long.
+    pub async fn damage(&self) -> Result<Vec<String>, StoreError> {
+        self.read(check::damage).await
     }
 
     pub async fn alias(&self, alias: &str) -> Result<Option<ReleaseId>, StoreError> {
