@@ -86,6 +86,8 @@ pub enum StartError {
     Rules(Vec<(String, String)>),
     #[error("INSTAR_GATEWAY_PORT is not a port number")]
     Port,
+    #[error("INSTAR_STORE_SYNCHRONOUS is neither `full` nor `off`: unset it")]
+    Synchronous,
     #[error("INSTAR_GATEWAY_TOKEN is shorter than 16 characters: choose a longer one, or unset it")]
     ShortToken,
     #[error("the secret store cannot be opened")]

@@ -10,7 +10,7 @@ use instar_protocol::Timestamp;
 use instar_protocol::api::{Finding, Health, Severity};
 use instar_protocol::live::UserError;
 use instar_release::Release;
-use instar_store::{EventFilter, Store, StoreError};
+use instar_store::{EventFilter, Store, StoreError, Synchronous};
 
 /// Less free space than this stops the gateway soon.
 const SPACE_LOW_BYTES: u64 = 200 * 1024 * 1024;
@@ -46,7 +46,7 @@ pub fn config(health: &Health, file: &Path) -> Finding {
     )
 }
 
-/// The store: writes, a read of each kind, and the bytes of the release in service.
+/// The store: writes, flushing, a read of each kind, and every page of its file.
 pub async fn store(store: &Store) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(problem) = store.health() {
@@ -68,6 +68,24 @@ pub async fn store(store: &Store) -> Vec<Finding> {
             format!("the store cannot be read: {error}"),
             Some("stop the gateway and copy the state folder before anything else"),
         )),
+    }
+    match store.damage().await.as_deref() {
+        Ok([]) => {}
+        Ok(damage) => found.push(finding(
+            "store",
+            Severity::Error,
+            format!("the file is damaged: {}", damage.join("; ")),
+            Some("stop the gateway and copy the state folder before anything else"),
+        )),
+        Err(error) => found.push(cannot_look("store", error)),
+    }
+    if store.synchronous() == Synchronous::Off {
+        found.push(finding(
+            "store",
+            Severity::Warning,
+            "nothing is flushed: a power cut loses what was acknowledged".to_owned(),
+            Some("unset INSTAR_STORE_SYNCHRONOUS and restart; it is for measuring only"),
+        ));
     }
     found
 }

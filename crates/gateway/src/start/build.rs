@@ -8,7 +8,7 @@ use instar_models::Models;
 use instar_protocol::event::{EventKind, GatewayFact};
 use instar_protocol::{Secret, SecretSource, Timestamp};
 use instar_release::Releases;
-use instar_store::Store;
+use instar_store::{Store, Synchronous};
 use instar_tools::Toolbox;
 use jiff::tz::TimeZone;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -48,7 +48,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         .with_environment(options.env);
     let secrets: Arc<dyn SecretSource> = Arc::new(secrets);
     let door = open_door(&options, &current.value, &*secrets)?;
-    let store = Store::open(options.state.root(), instar_store::Options::default())
+    let store = Store::open(options.state.root(), store_options(&options)?)
         .map_err(StartError::Open)?;
     let releases = Releases::open(store.clone()).await?;
     let metrics = Arc::new(Metrics::default());
@@ -152,6 +152,24 @@ fn begin_logging(options: &Options, config: &InstarConfig) -> Result<Logs, Start
         doing: "open the log",
         path,
         source,
+    })
+}
+
+/// Flushing can be switched off, so that its price can be measured and its absence be noticed.
+fn store_options(options: &Options) -> Result<instar_store::Options, StartError> {
+    let synchronous = match (options.env)("INSTAR_STORE_SYNCHRONOUS").as_deref() {
+        None | Some("" | "full") => Synchronous::Full,
+        Some("off") => {
+            tracing::warn!(
+                "INSTAR_STORE_SYNCHRONOUS is off: a power cut loses what was acknowledged; for measuring only"
+            );
+            Synchronous::Off
+        }
+        Some(_) => return Err(StartError::Synchronous),
+    };
+    Ok(instar_store::Options {
+        synchronous,
+        ..instar_store::Options::default()
     })
 }
 
