@@ -9,6 +9,7 @@ mod context;
 mod failure;
 mod manual;
 mod out;
+mod typed;
 
 use clap::{CommandFactory, Parser};
 use std::process::ExitCode;
@@ -16,18 +17,36 @@ use std::process::ExitCode;
 use args::{Cli, Command, Gateway};
 use context::Context;
 use failure::{Code, Failure};
+use out::Out;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misread(&error),
+    };
     let run = Context::new(&cli.global);
     match dispatch(&cli.command, &run) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            run.out.failure(&error);
-            let code = error
-                .downcast_ref::<Failure>()
-                .map_or(Code::Failed, |one| one.code);
-            ExitCode::from(code as u8)
+        Err(error) => fail(run.out, &error),
+    }
+}
+
+fn fail(out: Out, error: &anyhow::Error) -> ExitCode {
+    out.failure(error);
+    let code = error
+        .downcast_ref::<Failure>()
+        .map_or(Code::Failed, |one| one.code);
+    ExitCode::from(code as u8)
+}
+
+/// Help and the version are asked for in the same way as mistakes are found.
+fn misread(error: &clap::Error) -> ExitCode {
+    match typed::failure(error) {
+        Some(failure) => fail(Out::before_arguments(), &failure.into()),
+        None => {
+            // A reader that went away is no error.
+            drop(error.print());
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Code::Usage as u8))
         }
     }
 }

@@ -30,13 +30,19 @@ impl Out {
         let colour = match global.color {
             Colour::Always => true,
             Colour::Never => false,
-            Colour::Auto => {
-                std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
-            }
+            Colour::Auto => Self::before_arguments().colour,
         };
         Self {
             json: global.json,
             colour,
+        }
+    }
+
+    /// For what is said before it is known how to say it.
+    pub(crate) fn before_arguments() -> Self {
+        Self {
+            json: false,
+            colour: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
         }
     }
 
@@ -56,14 +62,29 @@ impl Out {
 
     /// Prints a value as JSON, pretty for one document.
     pub(crate) fn value(self, value: &impl Serialize) -> anyhow::Result<()> {
-        write_out(&format!("{}\n", serde_json::to_string_pretty(value)?));
+        self.json_text(&serde_json::to_string_pretty(value)?);
         Ok(())
     }
 
     /// Prints a value as one line of JSON, for streams.
     pub(crate) fn value_line(self, value: &impl Serialize) -> anyhow::Result<()> {
-        write_out(&format!("{}\n", serde_json::to_string(value)?));
+        self.json_text(&serde_json::to_string(value)?);
         Ok(())
+    }
+
+    /// Prints JSON as it was written elsewhere. What could drive a terminal is escaped, which means
+    /// the same to whoever reads the JSON.
+    pub(crate) fn json_text(self, text: &str) {
+        let mut out = String::with_capacity(text.len() + 1);
+        for c in text.trim_end().chars() {
+            if c != '\n' && (c.is_control() || is_bidi_control(c)) {
+                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            } else {
+                out.push(c);
+            }
+        }
+        out.push('\n');
+        write_out(&out);
     }
 
     /// Says something that is not data.

@@ -365,15 +365,27 @@ fn hostile() -> Script {
         no_result: true,
         ..When::default()
     };
-    Script {
-        rules: vec![Rule {
-            when: call,
+    let mut rules = vec![Rule {
+        when: call,
+        times: None,
+        answer: Answer::call(
+            "<img src=x onerror=window.__pwned=1>",
+            json!({ "<svg onload=window.__pwned=1>": "</pre><script>window.__pwned=1</script>" }),
+        ),
+    }];
+    // As they are, so that what makes a block of Markdown stands at the beginning of a line.
+    for text in INJECTIONS.iter().filter(|text| !text.contains("{{")) {
+        rules.push(Rule {
+            when: When {
+                contains: vec![(*text).to_owned()],
+                ..When::default()
+            },
             times: None,
-            answer: Answer::call(
-                "<img src=x onerror=window.__pwned=1>",
-                json!({ "<svg onload=window.__pwned=1>": "</pre><script>window.__pwned=1</script>" }),
-            ),
-        }],
+            answer: Answer::text(*text),
+        });
+    }
+    Script {
+        rules,
         otherwise: Answer::of([Step::Text("{{text}}".to_owned())]),
         ..Script::default()
     }

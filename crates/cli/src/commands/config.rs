@@ -20,6 +20,9 @@ pub(crate) fn run(command: &Config, run: &Run) -> anyhow::Result<()> {
             Ok(())
         }
         Config::Schema { markdown: false } => run.out.value(&config::schema::<InstarConfig>()),
+        Config::File if run.out.json() => run
+            .out
+            .value(&serde_json::json!({ "file": run.state()?.config_file() })),
         Config::File => {
             run.out
                 .line(&run.state()?.config_file().display().to_string());

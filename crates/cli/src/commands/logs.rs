@@ -58,7 +58,7 @@ fn last_lines(path: &std::path::Path, count: usize) -> anyhow::Result<VecDeque<S
 
 fn show(line: &str, out: Out) {
     if out.json() {
-        out.line(line);
+        out.json_text(line);
         return;
     }
     let Ok(Value::Object(mut fields)) = serde_json::from_str(line) else {

@@ -67,12 +67,15 @@ pub(crate) fn lock(state: &StateDir) -> anyhow::Result<StateLock> {
 }
 
 fn explain(error: queries::QueryError) -> anyhow::Error {
-    match error {
-        queries::QueryError::NotFound { .. } => {
-            Failure::new(Code::NotFound, error.to_string()).into()
-        }
-        queries::QueryError::Invalid { .. } => Failure::new(Code::Usage, error.to_string()).into(),
-        other => other.into(),
+    let code = match error {
+        queries::QueryError::NotFound { .. } => Code::NotFound,
+        queries::QueryError::Invalid { .. } => Code::Usage,
+        other => return other.into(),
+    };
+    let failure = Failure::new(code, error.to_string());
+    match error.next_step() {
+        Some(step) => failure.next(step).into(),
+        None => failure.into(),
     }
 }
 

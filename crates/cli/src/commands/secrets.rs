@@ -2,6 +2,7 @@
 
 use instar_config::SecretStore;
 use instar_protocol::Secret;
+use serde_json::json;
 use std::io::{IsTerminal, Read};
 
 use crate::args::{Secrets, Token};
@@ -18,6 +19,9 @@ pub(crate) fn run(command: &Secrets, run: &Context) -> anyhow::Result<()> {
         Secrets::Set { name } => {
             let value = read_secret(&format!("value of {name}: "))?;
             store.set(name, &value)?;
+            if run.out.json() {
+                return run.out.value(&json!({ "source": "store", "id": name }));
+            }
             let reference = format!("{{source: \"store\", id: \"{name}\"}}");
             run.out.note(&format!(
                 "stored; the configuration refers to it as {reference}"
@@ -43,11 +47,17 @@ pub(crate) fn run(command: &Secrets, run: &Context) -> anyhow::Result<()> {
                     .next("see the names with `instar secrets list`")
                     .into());
             }
+            if run.out.json() {
+                return run.out.value(&json!({ "removed": name }));
+            }
             run.out.note(&format!("removed {name}"));
         }
         Secrets::Protect => {
             let first = read_secret("new passphrase: ")?;
             store.protect(&first)?;
+            if run.out.json() {
+                return run.out.value(&json!({ "protected": true }));
+            }
             run.out.note(
                 "the store is locked; give the gateway the passphrase through INSTAR_PASSPHRASE_FILE",
             );
@@ -62,9 +72,7 @@ pub(crate) fn token(command: &Token, run: &Context) -> anyhow::Result<()> {
     state.prepare()?;
     let token = instar_gateway::door::rotate_token(&state)?;
     if run.out.json() {
-        return run
-            .out
-            .value(&serde_json::json!({ "token": token.expose() }));
+        return run.out.value(&json!({ "token": token.expose() }));
     }
     run.out
         .note("the new API token, shown this once; the old one stops working within a second:");

@@ -181,6 +181,6 @@ async fn export(session: &str, run: &Context) -> anyhow::Result<()> {
     let bytes = client
         .raw(&format!("/api/v1/sessions/{}/export", escape(session)))
         .await?;
-    run.out.piece(std::str::from_utf8(&bytes)?);
+    run.out.json_text(std::str::from_utf8(&bytes)?);
     Ok(())
 }

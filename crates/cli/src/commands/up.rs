@@ -63,7 +63,6 @@ async fn start(state: &StateDir, port: Option<u16>, run: &Context) -> anyhow::Re
 fn refused(error: StartError, run: &Context) -> anyhow::Error {
     match error {
         StartError::Config(error) => explain(error, run),
-        StartError::Rules(problems) => rules(&problems, run),
         StartError::State(error @ StateError::Locked { .. }) => {
             Failure::new(Code::Locked, error.to_string())
                 .next("ask that gateway with `instar status`, or stop it first")

@@ -37,6 +37,19 @@ pub enum QueryError {
     Release(#[source] ReleaseError),
 }
 
+impl QueryError {
+    /// What its asker can do; `None` where nothing but the log helps.
+    #[must_use]
+    pub fn next_step(&self) -> Option<&'static str> {
+        match self {
+            Self::NotFound { what: "release", .. } => Some("see them with `instar release list`"),
+            Self::NotFound { .. } => Some("see them with `instar sessions list`"),
+            Self::Invalid { .. } => Some("mend it and ask again"),
+            Self::Store(_) | Self::Release(_) => None,
+        }
+    }
+}
+
 /// Which conversations to list. Also the query string of `GET /sessions`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]

@@ -6,11 +6,16 @@ use crate::problem::ApiProblem;
 
 impl From<QueryError> for ApiProblem {
     fn from(error: QueryError) -> Self {
-        match error {
+        let step = error.next_step();
+        let problem = match error {
             QueryError::NotFound { .. } => Self::not_found(error.to_string()),
             QueryError::Invalid { .. } => Self::invalid(error.to_string()),
             QueryError::Store(error) => error.into(),
             QueryError::Release(error) => error.into(),
+        };
+        match step {
+            Some(step) => problem.next(step),
+            None => problem,
         }
     }
 }
