@@ -3,4 +3,11 @@
 
 mod support;
 
+mod browser;
+mod canary;
+mod commands;
+mod crash;
+mod disk;
+mod flush;
 mod serve;
+mod state;

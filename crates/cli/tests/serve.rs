@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use crate::support::{Instar, Setup};
+use crate::support::{Instar, Setup, is_echo};
 
 #[test]
 fn a_message_is_answered_and_stored() {
     let instar = Instar::start(Setup::default());
     let outcome = instar.ask("main", "hello");
-    assert_eq!(outcome["text"], "You said: hello");
+    assert!(is_echo(&outcome["text"], "hello"), "{outcome:#}");
     let entries = instar.entries("main");
     let kinds: Vec<_> = entries
         .iter()
@@ -22,10 +22,8 @@ fn a_message_is_answered_for_an_openai_client() {
     let instar = Instar::start(Setup::default());
     let body = json!({ "model": "instar", "messages": [{ "role": "user", "content": "hello" }] });
     let answer = instar.http.post("/v1/chat/completions", &body).expect(200);
-    assert_eq!(
-        answer["choices"][0]["message"]["content"],
-        "You said: hello"
-    );
+    let said = &answer["choices"][0]["message"]["content"];
+    assert!(is_echo(said, "hello"), "{answer:#}");
 }
 
 #[test]

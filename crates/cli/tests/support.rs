@@ -5,6 +5,7 @@
 
 pub(crate) mod http;
 mod process;
+pub(crate) mod trace;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -136,6 +137,11 @@ impl Instar {
 
     /// Starts the gateway and waits until it is ready or has ended.
     pub(crate) fn try_launch(&mut self) -> Result<(), Stopped> {
+        self.launch_until("/ready")
+    }
+
+    /// Starts the gateway and waits until this path is answered with 200, or it has ended.
+    pub(crate) fn launch_until(&mut self, path: &str) -> Result<(), Stopped> {
         assert!(self.running.is_none(), "the gateway is running");
         self.starts += 1;
         let port = free_port();
@@ -143,7 +149,7 @@ impl Instar {
         let args = ["gateway", "run", "--port", &port.to_string()].map(str::to_owned);
         let name = format!("gateway-{}", self.starts);
         let running = Running::spawn(self.command(&self.under, &args), self.home.path(), &name);
-        self.running = Some(running.until_ready(&self.http)?);
+        self.running = Some(running.until_answers(&self.http, path)?);
         Ok(())
     }
 
@@ -247,13 +253,18 @@ impl Instar {
     /// The transcript of a conversation, oldest first; empty if there is none.
     #[track_caller]
     pub(crate) fn entries(&self, session: &str) -> Vec<Value> {
+        self.try_entries(session)
+            .unwrap_or_else(|error| panic!("{session}: {error}"))
+    }
+
+    /// The same of a gateway that may be gone.
+    pub(crate) fn try_entries(&self, session: &str) -> Result<Vec<Value>, http::Failed> {
         let path = format!("/api/v1/sessions/{}?limit=1000", percent(session));
-        let answer = self.http.get(&path);
+        let answer = self.http.try_get(&path)?;
         if answer.status == 404 {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.json()["entries"].as_array().unwrap().clone()
+        Ok(answer.expect(200)["entries"].as_array().unwrap().clone())
     }
 
     /// Sends a message and waits for the end of its turn: the `done` event's outcome.
@@ -273,6 +284,13 @@ impl Instar {
             seen.push(data);
         }
         panic!("the stream ended without an outcome: {seen:?}");
+    }
+
+    /// Says something in the main conversation; the [`echo`] model has to answer it.
+    #[track_caller]
+    pub(crate) fn chat(&self, text: &str) {
+        let outcome = self.ask("main", text);
+        assert!(is_echo(&outcome["text"], text), "{outcome:#}");
     }
 }
 
@@ -319,6 +337,20 @@ pub(crate) fn echo() -> Script {
         otherwise: Said::of([Step::Text("You said: {{text}}".to_owned())]),
         ..Script::default()
     }
+}
+
+/// True if the [`echo`] model said this about that message. The message reaches it behind a stamp of
+/// the time: `[Sat 2026-11-21 03:12 UTC] hello`.
+pub(crate) fn is_echo(said: &Value, message: &str) -> bool {
+    let Some(heard) = said
+        .as_str()
+        .and_then(|said| said.strip_prefix("You said: "))
+    else {
+        return false;
+    };
+    let stamp = heard.strip_suffix(message).unwrap_or(heard);
+    stamp.is_empty()
+        || (stamp.starts_with('[') && stamp.ends_with("] ") && heard.len() > stamp.len())
 }
 
 /// The configuration that names the scripted model as the one that answers.

@@ -62,15 +62,13 @@ impl Running {
         }
     }
 
-    /// Waits until it answers that it is ready, or has ended.
-    pub(crate) fn until_ready(mut self, http: &Http) -> Result<Self, Stopped> {
+    /// Waits until it answers this path well, or has ended.
+    pub(crate) fn until_answers(mut self, http: &Http, path: &str) -> Result<Self, Stopped> {
         let ended = until("the gateway is ready", || {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return Some(Some(status));
             }
-            let ready = http
-                .try_get("/ready")
-                .is_ok_and(|answer| answer.status == 200);
+            let ready = http.try_get(path).is_ok_and(|answer| answer.status == 200);
             ready.then_some(None)
         });
         match ended {
