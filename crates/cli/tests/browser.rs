@@ -270,6 +270,27 @@ fn the_stop_button_stops_a_long_answer_and_keeps_what_came() {
 }
 
 #[test]
+fn every_window_follows_the_conversation_and_nothing_typed_is_lost_or_doubled() {
+    let Some(browser) = Browser::find() else {
+        return;
+    };
+    let instar = gateway();
+    let found = browser.run("windows.mjs", &instar.url(), &link(&instar), json!({}));
+    assert_eq!(texts(&found["asked"]), ["hello"]);
+    assert_eq!(found["same"], true, "the windows show different things");
+    for meta in texts(&found["metas"]) {
+        assert!(meta.contains("stopped"), "{found}");
+    }
+    assert_eq!(found["stopShown"], false);
+    assert_eq!(
+        texts(&found["typed"]),
+        ["hello", "who are you?", "thanks"],
+        "{found}"
+    );
+    assert_eq!(found["stored"], found["typed"]);
+}
+
+#[test]
 fn without_javascript_the_link_signs_in_and_the_transcript_is_readable() {
     let Some(browser) = Browser::find() else {
         return;

@@ -71,7 +71,7 @@ pub(super) async fn sign_out(State(app): State<AppState>, headers: HeaderMap) ->
 
 fn failed(app: &AppState, problem: &AuthProblem, code: bool) -> Response {
     let wrong = if code {
-        "This link was used or is over. `instar up` and `instar status` print a new one."
+        "This link was used or is over. `instar up` prints a new one, for a running gateway too."
     } else {
         "That is not right."
     };

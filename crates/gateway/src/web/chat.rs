@@ -20,6 +20,8 @@ pub(super) struct Chat<'a> {
     pub(super) model: &'a str,
     pub(super) entries: &'a [Entry],
     pub(super) truncated: bool,
+    /// A turn is under way; the script of the page will hear its end.
+    pub(super) running: bool,
     pub(super) sessions: &'a SessionList,
     /// Something the owner should know whatever page is open, such as a refused configuration.
     pub(super) banner: Option<&'a str>,
@@ -52,7 +54,7 @@ pub(super) fn chat(chat: &Chat<'_>) -> Markup {
                     }
                 }
                 div class="say" {
-                    form data-session=(chat.key) {
+                    form data-session=(chat.key) data-running=(chat.running) {
                         label class="skip" for="say" { "Message" }
                         textarea id="say" rows="1" maxlength="200000" placeholder="Write a message" {}
                         button type="button" class="hidden" data-stop="" { "Stop" }

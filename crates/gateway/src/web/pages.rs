@@ -85,6 +85,7 @@ fn view(app: &AppState, key: &SessionKey, opened: &Opened, sessions: &SessionLis
         model: opened.model.as_deref().unwrap_or(&app.default_model()),
         entries: &opened.entries,
         truncated: opened.truncated,
+        running: app.sessions.is_running(key),
         sessions,
         banner: banner.as_deref(),
     })

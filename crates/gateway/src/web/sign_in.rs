@@ -35,7 +35,7 @@ pub(crate) fn form(ask: Ask, problem: Option<&str>) -> Markup {
                         }
                         button class="primary" { "Sign in" }
                     }
-                    p { "Or run " code { "instar up" } " (or " code { "instar status" } " to find it running) and open the link it prints." }
+                    p { "Or run " code { "instar up" } " and open the link it prints; it prints one for a running gateway too." }
                     @if ask == Ask::Token {
                         p { "The token was shown once at the first start. Lost it? " code { "instar token rotate" } " makes a new one." }
                     }

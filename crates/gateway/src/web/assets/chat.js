@@ -83,6 +83,16 @@ async function settle(passing) {
   if (follow) toEnd();
 }
 
+/** Learns what happened while nobody listened. */
+async function catchUp() {
+  await settle([]);
+  const answer = await fetch(`/api/v1/sessions/${encodeURIComponent(session)}?limit=1`, {
+    headers: { "Accept": "application/json" },
+  }).catch(() => null);
+  // A conversation in its first turn is not stored yet; the turn's end will be heard.
+  if (answer?.ok) setRunning((await answer.json()).session.running);
+}
+
 /** What the page shows in passing for a turn that is over. */
 function passing(outcome) {
   for (const { body } of outcome.entries) {
@@ -125,7 +135,7 @@ const handlers = {
     settle(gone);
   },
   // Too much came at once to follow; what was stored can be had again.
-  lagged() { settle([]); },
+  lagged() { catchUp(); },
 };
 
 function listen() {
@@ -135,7 +145,7 @@ function listen() {
   }
   source.onopen = () => {
     if (!running) say("");
-    if (heardBefore) settle([]);
+    if (heardBefore || running) catchUp();
     heardBefore = true;
   };
   source.onerror = () => {
@@ -216,6 +226,7 @@ document.addEventListener("click", (event) => {
 });
 
 send.disabled = false;
+setRunning(form.dataset.running === "true");
 box.focus();
 toEnd();
 listen();
