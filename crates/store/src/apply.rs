@@ -8,7 +8,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::StoreError;
-use crate::op::{Accepted, EffectOutcome, Op, SessionPatch, SessionRow, Spend};
+use crate::op::{Accepted, EffectOutcome, Op, SessionPatch, SessionRow, Spend, WebSession};
+
+/// Browser sessions that are kept; the ones that end first make room for new ones.
+pub const WEB_SESSIONS_MAX: u32 = 256;
 
 /// Applies one change.
 pub(crate) fn apply(connection: &Connection, op: &Op) -> Result<(), StoreError> {
@@ -100,23 +103,35 @@ pub(crate) fn apply(connection: &Connection, op: &Op) -> Result<(), StoreError> 
             params![id.as_str(), object.as_str(), millis(*at)],
         ),
         Op::AddSpend(spend) => add_spend(connection, spend),
-        Op::PutWebSession(row) => run_sql(
-            connection,
-            "INSERT INTO web_sessions (digest, created_at, expires_at, via) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (digest) DO UPDATE SET expires_at = excluded.expires_at",
-            params![
-                row.digest,
-                millis(row.created_at),
-                millis(row.expires_at),
-                row.via
-            ],
-        ),
+        Op::PutWebSession(row) => put_web_session(connection, row),
         Op::DropWebSession { digest } => run_sql(
             connection,
             "DELETE FROM web_sessions WHERE digest = ?1",
             params![digest],
         ),
     }
+}
+
+/// Adds a browser session within [`WEB_SESSIONS_MAX`].
+fn put_web_session(connection: &Connection, row: &WebSession) -> Result<(), StoreError> {
+    run_sql(
+        connection,
+        "INSERT INTO web_sessions (digest, created_at, expires_at, via) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (digest) DO UPDATE SET expires_at = excluded.expires_at",
+        params![
+            row.digest,
+            millis(row.created_at),
+            millis(row.expires_at),
+            row.via
+        ],
+    )?;
+    run_sql(
+        connection,
+        "DELETE FROM web_sessions WHERE digest <> ?1 AND digest IN (
+             SELECT digest FROM web_sessions WHERE digest <> ?1
+             ORDER BY expires_at DESC, digest LIMIT -1 OFFSET ?2)",
+        params![row.digest, WEB_SESSIONS_MAX - 1],
+    )
 }
 
 /// Stores an inbound message with its event, unless its idempotency key was seen before.

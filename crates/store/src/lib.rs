@@ -16,6 +16,7 @@ mod read;
 mod store;
 mod writer;
 
+pub use apply::WEB_SESSIONS_MAX;
 pub use error::{OpenError, StoreError};
 pub use migrate::SCHEMA_VERSION;
 pub use op::{

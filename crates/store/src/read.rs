@@ -284,12 +284,20 @@ pub(crate) fn alias_log(
 
 pub(crate) fn releases(connection: &Connection) -> Answer<Vec<StoredRelease>> {
     let sql = "SELECT id, object, at FROM releases ORDER BY rowid DESC LIMIT ?1";
-    all(connection, sql, [rows(ROWS_MAX)], |row| {
-        Ok(StoredRelease {
-            id: ReleaseId::from_hex(text(row, 0)?),
-            object: ObjectHash::from_hex(text(row, 1)?),
-            at: time(row, 2)?,
-        })
+    all(connection, sql, [rows(ROWS_MAX)], stored_release)
+}
+
+pub(crate) fn release(connection: &Connection, id: &ReleaseId) -> Answer<Option<StoredRelease>> {
+    let sql = "SELECT id, object, at FROM releases WHERE id = ?1";
+    let found = all(connection, sql, [id.as_str()], stored_release)?;
+    Ok(found.into_iter().next())
+}
+
+fn stored_release(row: &Row<'_>) -> Answer<StoredRelease> {
+    Ok(StoredRelease {
+        id: ReleaseId::from_hex(text(row, 0)?),
+        object: ObjectHash::from_hex(text(row, 1)?),
+        at: time(row, 2)?,
     })
 }
 

@@ -277,6 +277,12 @@ impl Store {
     }
 
     pub async fn web_session(&self, digest: &str) -> Result<Option<WebSession>, StoreError> {
+    /// The release of this id, however many there are.
+    pub async fn release(&self, id: &ReleaseId) -> Result<Option<StoredRelease>, StoreError> {
+        let id = id.clone();
+        self.read(move |sql| read::release(sql, &id)).await
+    }
+
         let digest = digest.to_owned();
         self.read(move |sql| read::web_session(sql, &digest)).await
     }

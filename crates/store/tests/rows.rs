@@ -384,6 +384,9 @@ async fn events_and_alias_moves_cannot_be_changed() {
     );
     assert_eq!(store.alias_log(None, 1).await.unwrap().len(), 1);
     assert_eq!(store.releases().await.unwrap()[0].id, release(1));
+    let found = store.release(&release(1)).await.unwrap();
+    assert_eq!(found.unwrap().id, release(1));
+    assert!(store.release(&release(9)).await.unwrap().is_none());
 
     let sql = beside(&store);
     for change in [
@@ -453,6 +456,27 @@ async fn spending_is_summed_and_web_sessions_end() {
         .await
         .unwrap();
     assert_eq!(store.web_session("new").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn only_so_many_web_sessions_are_kept() {
+    let (_folder, store) = store();
+    let web = |n: u64| {
+        Op::PutWebSession(WebSession {
+            digest: format!("{n}"),
+            created_at: at(n),
+            expires_at: at(1_000 + n),
+            via: "code".to_owned(),
+        })
+    };
+    let max = u64::from(instar_store::WEB_SESSIONS_MAX);
+    store
+        .commit((0..max + 10).map(web).collect())
+        .await
+        .unwrap();
+    let known = async |n: u64| store.web_session(&n.to_string()).await.unwrap().is_some();
+    assert!(!known(9).await, "the oldest made room");
+    assert!(known(10).await && known(max + 9).await);
 }
 
 #[tokio::test]
