@@ -282,8 +282,7 @@ fn moving(
 }
 
 async fn lookup(store: &Store, id: &ReleaseId) -> Result<Option<StoredRelease>, ReleaseError> {
-    let stored = store.releases().await?;
-    Ok(stored.into_iter().find(|stored| stored.id == *id))
+    Ok(store.release(id).await?)
 }
 
 async fn find(store: &Store, id: &ReleaseId) -> Result<StoredRelease, ReleaseError> {
