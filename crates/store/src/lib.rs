@@ -26,4 +26,4 @@ pub use op::{
 pub use open::{Options, Synchronous};
 pub use read::ROWS_MAX;
 pub use store::{Stats, Store};
-pub use writer::WriteProblem;
+pub use writer::{FLUSH_BOUNDS_MICROS, WriteProblem};

@@ -23,7 +23,7 @@ use crate::op::{
 use crate::open::{Options, Synchronous};
 use crate::pool::Pool;
 use crate::read;
-use crate::writer::{self, Job, QUEUE_MAX, Shared, Work, WriteProblem};
+use crate::writer::{self, FLUSH_BOUNDS_MICROS, Job, QUEUE_MAX, Shared, Work, WriteProblem};
 
 /// How long a write waits for a place in the queue before it is refused.
 const PLACE_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -63,6 +63,9 @@ pub struct Stats {
     pub batches: u64,
     /// Time spent in committing, flushes included.
     pub flush_nanos: u64,
+    /// Commits by the time they took, in the classes of [`crate::FLUSH_BOUNDS_MICROS`]; the last
+    /// one is without end.
+    pub flushes: [u64; FLUSH_BOUNDS_MICROS.len() + 1],
     /// Copies of the write-ahead log into the file.
     pub checkpoints: u64,
     /// Writes that wait at present, in the queue or in the group being committed.
@@ -119,6 +122,10 @@ impl Store {
             commits: shared.commits.load(Ordering::Relaxed),
             batches: shared.batches.load(Ordering::Relaxed),
             flush_nanos: shared.flush_nanos.load(Ordering::Relaxed),
+            flushes: shared
+                .flushes
+                .each_ref()
+                .map(|count| count.load(Ordering::Relaxed)),
             checkpoints: shared.checkpoints.load(Ordering::Relaxed),
             waiting: QUEUE_MAX.saturating_sub(self.inner.places.available_permits()),
         }
@@ -270,6 +277,12 @@ impl Store {
         self.read(read::releases).await
     }
 
+    /// The release of this id, however many there are.
+    pub async fn release(&self, id: &ReleaseId) -> Result<Option<StoredRelease>, StoreError> {
+        let id = id.clone();
+        self.read(move |sql| read::release(sql, &id)).await
+    }
+
     /// Spending of the days `from..=to`, summed per day, agent and model; the session is empty.
     pub async fn spend(&self, from: &str, to: &str) -> Result<Vec<Spend>, StoreError> {
         let (from, to) = (from.to_owned(), to.to_owned());
@@ -277,12 +290,6 @@ impl Store {
     }
 
     pub async fn web_session(&self, digest: &str) -> Result<Option<WebSession>, StoreError> {
-    /// The release of this id, however many there are.
-    pub async fn release(&self, id: &ReleaseId) -> Result<Option<StoredRelease>, StoreError> {
-        let id = id.clone();
-        self.read(move |sql| read::release(sql, &id)).await
-    }
-
         let digest = digest.to_owned();
         self.read(move |sql| read::web_session(sql, &digest)).await
     }

@@ -41,6 +41,11 @@ const WAL_PAGES_IDLE: i32 = 256;
 /// Nothing happened for this long: the writer is idle.
 const IDLE: Duration = Duration::from_millis(500);
 
+/// The upper ends of the classes that the times of commits are counted in; one more is without end.
+pub const FLUSH_BOUNDS_MICROS: [u64; 12] = [
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_500_000,
+];
+
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// What the writer is asked to do.
@@ -67,6 +72,7 @@ pub(crate) struct Shared {
     pub(crate) commits: AtomicU64,
     pub(crate) batches: AtomicU64,
     pub(crate) flush_nanos: AtomicU64,
+    pub(crate) flushes: [AtomicU64; FLUSH_BOUNDS_MICROS.len() + 1],
     pub(crate) checkpoints: AtomicU64,
     problem: Mutex<Option<WriteProblem>>,
     /// Pages in the log after the last commit.
@@ -85,6 +91,14 @@ pub struct WriteProblem {
 }
 
 impl Shared {
+    fn note_flush(&self, nanos: u64) {
+        self.flush_nanos.fetch_add(nanos, Ordering::Relaxed);
+        let class = FLUSH_BOUNDS_MICROS.partition_point(|bound| bound * 1_000 < nanos);
+        if let Some(counter) = self.flushes.get(class) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn problem(&self) -> Option<WriteProblem> {
         self.problem
             .lock()
@@ -303,7 +317,7 @@ impl Writer {
             let began = Instant::now();
             committed = self.sql("committing", "COMMIT");
             let nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            self.shared.flush_nanos.fetch_add(nanos, Ordering::Relaxed);
+            self.shared.note_flush(nanos);
         }
         match &committed {
             Ok(()) => {

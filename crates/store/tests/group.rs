@@ -44,6 +44,11 @@ async fn waiting_batches_share_a_flush_and_fail_alone() {
     }
     let after = store.stats();
     assert_eq!(after.batches - before.batches, 64);
+    let timed: u64 = after.flushes.iter().sum();
+    assert!(
+        timed >= after.commits,
+        "every commit is in a class: {after:?}"
+    );
     assert!(after.commits - before.commits <= 3, "{after:?}");
     assert_eq!(
         store
