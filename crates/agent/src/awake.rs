@@ -95,6 +95,12 @@ impl Awake {
         self.lock().slots.len()
     }
 
+    /// Messages that wait in all sessions together.
+    pub(crate) fn waiting(&self) -> usize {
+        let map = self.lock();
+        map.slots.values().map(|slot| slot.handle.waiting()).sum()
+    }
+
     pub(crate) fn find(&self, key: &SessionKey) -> Option<Handle> {
         self.lock().slots.get(key).map(|slot| slot.handle.clone())
     }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::sessions::Parts;
+use crate::tally::Tally;
 
 /// A configuration with what follows from it.
 #[derive(Debug)]
@@ -40,6 +41,7 @@ impl Settings {
 pub(crate) struct House {
     pub(crate) parts: Parts,
     settings: RwLock<Arc<Settings>>,
+    pub(crate) tally: Tally,
     /// Turns that run now.
     pub(crate) running: AtomicUsize,
     /// Bounds the turns that run at once.
@@ -59,6 +61,7 @@ impl House {
         Self {
             parts,
             settings: RwLock::new(Arc::new(Settings::new(config))),
+            tally: Tally::default(),
             running: AtomicUsize::new(0),
             turns: Arc::new(Semaphore::new(turns)),
             closing: CancellationToken::new(),

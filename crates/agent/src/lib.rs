@@ -40,6 +40,7 @@ pub mod route;
 pub mod workspace;
 
 mod house;
+mod tally;
 mod live;
 
 // The fixture of the integration tests serves the tests of the driver, too.
@@ -55,3 +56,4 @@ pub use config::{
     SessionConfig,
 };
 pub use sessions::{Parts, RewindError, Sessions, SubmitError, Submitted};
+pub use tally::Counts;

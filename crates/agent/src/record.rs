@@ -93,6 +93,7 @@ impl Record {
     }
 
     pub(crate) fn event(&mut self, label: Label, kind: EventKind) {
+        self.house.tally.count(&kind);
         let at = self.house.now();
         self.events.push(Event {
             id: EventId::new(at, self.house.random()),

@@ -23,7 +23,8 @@ use crate::awake::{Awake, Handle, Opening};
 use crate::config::{Config, DropPolicy};
 use crate::house::House;
 use crate::owner::{Order, Owner};
-use crate::queue::Waiting;
+use crate::tally::Counts;
+use crate::live::Live;
 use crate::{fence, owner};
 
 /// API callers that each wait on a connection are let in beyond the queue's cap, up to this many.
@@ -308,6 +309,18 @@ impl Sessions {
     /// as interrupted if its sender waits on a connection or if a part of it is stored already;
     /// else its message stays pending too, and the next start answers it.
     pub async fn shutdown(&self, grace: Duration) {
+    /// Messages that wait for a turn.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.inner.awake.waiting()
+    }
+
+    /// How turns and model calls ended since the start.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.inner.house.tally.counts()
+    }
+
         let Inner { house, tasks, .. } = &*self.inner;
         house.closing.cancel();
         tasks.close();

@@ -211,6 +211,14 @@ async fn a_failed_model_call_is_shown_and_the_message_kept() {
     assert_eq!(lines[..2], ["user: hi", "agent, cut: half"]);
     assert!(lines[2].starts_with("Error: "));
     home.script.replies.lock().unwrap().clear();
+    let counts = home.sessions.counts();
+    for outcome in [TurnOutcome::Failed, TurnOutcome::Replied] {
+        assert!(counts.turns.contains(&(outcome, 1)), "{counts:?}");
+    }
+    for class in [None, Some(ErrorClass::Malformed)] {
+        assert!(counts.model_calls.contains(&(class, 1)), "{counts:?}");
+    }
+    assert_eq!(home.sessions.waiting(), 0);
     assert_eq!(home.say("again").await.text, "echo again");
 }
 
