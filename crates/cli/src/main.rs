@@ -70,6 +70,7 @@ fn dispatch(command: &Command, run: &Context) -> anyhow::Result<()> {
         }
         Command::Up(_) | Command::Gateway(Gateway::Run { .. }) => {
             tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(workers())
                 .enable_all()
                 .build()?
                 .block_on(Box::pin(serve(command, run)))
@@ -79,6 +80,13 @@ fn dispatch(command: &Command, run: &Context) -> anyhow::Result<()> {
             .build()?
             .block_on(Box::pin(ask(command, run))),
     }
+}
+
+/// Half of the processors, for the store's threads and the models on this machine want some too. A
+/// turn is a chain of small steps, which one busy thread does faster than two that wake each other.
+fn workers() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    processors.div_ceil(2).clamp(1, 8)
 }
 
 async fn serve(command: &Command, run: &Context) -> anyhow::Result<()> {

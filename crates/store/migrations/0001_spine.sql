@@ -20,16 +20,17 @@ CREATE TABLE sessions (
     input_tokens  INTEGER NOT NULL DEFAULT 0,
     output_tokens INTEGER NOT NULL DEFAULT 0,
     cost_micros   INTEGER NOT NULL DEFAULT 0
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX sessions_live ON sessions (updated_at) WHERE deleted_at IS NULL;
 CREATE INDEX sessions_deleted ON sessions (deleted_at) WHERE deleted_at IS NOT NULL;
 
--- The session that a key points at now. Earlier sessions of the key stay in `sessions`.
+-- The session that a key points at now. Earlier sessions of the key stay in `sessions`. Whoever
+-- removes a session removes its key first: a foreign key would need an index that each new
+-- conversation pays for.
 CREATE TABLE session_keys (
     key     TEXT PRIMARY KEY NOT NULL,
-    session TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE
+    session TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX session_keys_session ON session_keys (session);
 
 -- Transcript trees. `seq` is the order in which entries were stored.
 CREATE TABLE entries (
@@ -99,7 +100,10 @@ CREATE TABLE events (
     session TEXT,
     body    TEXT NOT NULL
 ) STRICT;
-CREATE INDEX events_kind ON events (kind);
+-- Kinds that every turn leaves are found by walking back; an index over them would touch one more
+-- page for each event.
+CREATE INDEX events_rare ON events (kind)
+    WHERE kind NOT IN ('message_in', 'message_out', 'turn', 'model_call', 'tool_call');
 CREATE INDEX events_session ON events (session) WHERE session IS NOT NULL;
 
 CREATE TRIGGER events_are_not_changed BEFORE UPDATE ON events

@@ -36,7 +36,7 @@ pub(crate) fn maintain(
              WHERE settled_at < ?1)",
         "DELETE FROM outbox WHERE seq IN (
              SELECT seq FROM (SELECT seq, settled_at, state FROM outbox ORDER BY seq LIMIT ?2)
-             WHERE settled_at < ?1 AND state IN ('sent', 'failed'))",
+             WHERE settled_at < ?1 AND state IN ('sent', 'failed', 'uncertain'))",
         "DELETE FROM effects WHERE seq IN (
              SELECT seq FROM (SELECT seq, ended_at FROM effects ORDER BY seq LIMIT ?2)
              WHERE ended_at < ?1)",
@@ -67,6 +67,12 @@ fn deleted_sessions(connection: &Connection, before: i64) -> Result<u64, StoreEr
         )?;
         removed += gone;
         if gone == 0 {
+            let _keys = run(
+                connection,
+                "DELETE FROM session_keys WHERE session = ?1
+                     AND key = (SELECT key FROM sessions WHERE id = ?1)",
+                params![session],
+            )?;
             removed += run(
                 connection,
                 "DELETE FROM sessions WHERE id = ?1",

@@ -193,6 +193,17 @@ pub(crate) fn uncertain(connection: &Connection, limit: usize) -> Answer<Vec<Out
     all(connection, &sql, [rows(limit)], outbox_row)
 }
 
+/// Kinds of events that every turn leaves.
+const EVERYDAY_KINDS: [&str; 5] = [
+    "message_in",
+    "message_out",
+    "turn",
+    "model_call",
+    "tool_call",
+];
+const RARE: &str =
+    " AND kind NOT IN ('message_in', 'message_out', 'turn', 'model_call', 'tool_call')";
+
 /// Newest first without `after`; behind it, in the order in which they were stored.
 pub(crate) fn events(connection: &Connection, filter: &EventFilter) -> Answer<Vec<Event>> {
     let mut sql = String::from("SELECT id, body FROM events WHERE true");
@@ -204,6 +215,10 @@ pub(crate) fn events(connection: &Connection, filter: &EventFilter) -> Answer<Ve
     if let Some(kind) = &filter.kind {
         values.push(Box::new(kind.clone()));
         sql.push_str(&format!(" AND kind = ?{}", values.len()));
+        if !EVERYDAY_KINDS.contains(&kind.as_str()) {
+            // The words of the index over rare kinds, so that the planner can use it.
+            sql.push_str(RARE);
+        }
     }
     if let Some(session) = &filter.session {
         values.push(Box::new(session.as_str().to_owned()));

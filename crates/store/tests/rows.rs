@@ -600,7 +600,7 @@ async fn a_turn_reads_and_writes_through_indexes() {
         "SELECT * FROM inbox WHERE session_key = 'x' AND idempotency_key = 'y'",
         "SELECT * FROM outbox WHERE state IN ('pending', 'sending') ORDER BY seq",
         "SELECT * FROM effects WHERE outcome IS NULL ORDER BY seq",
-        "SELECT * FROM events WHERE kind = 'x' ORDER BY seq DESC LIMIT 5",
+        "SELECT * FROM events WHERE kind = 'error' AND kind NOT IN ('message_in', 'message_out', 'turn', 'model_call', 'tool_call') ORDER BY seq DESC LIMIT 5",
         "SELECT * FROM events WHERE session = 'x' ORDER BY seq DESC LIMIT 5",
         "SELECT * FROM spend WHERE day BETWEEN 'a' AND 'b'",
         "SELECT * FROM sessions WHERE deleted_at IS NULL ORDER BY updated_at DESC LIMIT 5",

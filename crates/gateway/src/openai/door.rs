@@ -11,7 +11,7 @@ use instar_protocol::session::{AgentId, SessionKey};
 
 use super::ask::{Ask, Memory};
 use super::keys::{self, Place};
-use super::names::Known;
+use super::names::{Known, Listed};
 use super::problem::Problem;
 use super::run::{Running, StopRule};
 use crate::app::AppState;
@@ -31,13 +31,7 @@ pub(crate) struct Begun {
 pub(crate) fn known(app: &AppState) -> Known {
     Known {
         agents: app.agents(),
-        models: app
-            .models
-            .list()
-            .into_iter()
-            .filter(|model| model.configured)
-            .map(|model| model.id)
-            .collect(),
+        models: Listed::of(app.models.clone()),
     }
 }
 

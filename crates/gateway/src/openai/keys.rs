@@ -154,7 +154,7 @@ mod tests {
     fn known() -> Known {
         Known {
             agents: vec![AgentId::main(), AgentId::parse("work").unwrap()],
-            models: Vec::new(),
+            models: crate::openai::names::Listed::default(),
         }
     }
 

@@ -1,7 +1,10 @@
 //! Model names of the HTTP API: they choose an agent, or name a configured model directly.
 
+use instar_models::Models;
 use instar_protocol::model::ModelRef;
 use instar_protocol::session::{AgentId, MAIN_AGENT};
+
+use std::sync::OnceLock;
 
 use super::problem::{Problem, shorten, unknown_agent};
 
@@ -14,12 +17,54 @@ pub(crate) struct Target {
 }
 
 /// The agents and models that may be named.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Known {
     /// The first one is the default agent.
     pub(crate) agents: Vec<AgentId>,
-    /// Ids of configured models, `provider/model`.
-    pub(crate) models: Vec<String>,
+    pub(crate) models: Listed,
+}
+
+/// Ids of configured models, `provider/model`. Gathered when first asked for: it looks for every
+/// vendor's key, and most requests name an agent.
+#[derive(Default)]
+pub(crate) struct Listed {
+    ids: OnceLock<Vec<String>>,
+    models: Option<Models>,
+}
+
+impl Listed {
+    pub(crate) fn of(models: Models) -> Self {
+        Self {
+            ids: OnceLock::new(),
+            models: Some(models),
+        }
+    }
+
+    fn iter(&self) -> std::slice::Iter<'_, String> {
+        let gather = || {
+            let list = self.models.iter().flat_map(Models::list);
+            list.filter(|model| model.configured)
+                .map(|model| model.id)
+                .collect()
+        };
+        self.ids.get_or_init(gather).iter()
+    }
+}
+
+impl std::fmt::Debug for Listed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Listed").field(&self.ids).finish()
+    }
+}
+
+#[cfg(test)]
+impl From<Vec<String>> for Listed {
+    fn from(ids: Vec<String>) -> Self {
+        Self {
+            ids: OnceLock::from(ids),
+            models: None,
+        }
+    }
 }
 
 /// The valid forms, for refusals.
@@ -101,7 +146,7 @@ mod tests {
     fn known() -> Known {
         Known {
             agents: vec![AgentId::main(), AgentId::parse("work").unwrap()],
-            models: vec!["demo/guide".to_owned(), "openrouter/a/b".to_owned()],
+            models: vec!["demo/guide".to_owned(), "openrouter/a/b".to_owned()].into(),
         }
     }
 

@@ -341,7 +341,7 @@ mod tests {
     fn check(body: &Value) -> Result<ChatAsk, Problem> {
         let known = Known {
             agents: vec![AgentId::main()],
-            models: vec!["demo/guide".to_owned()],
+            models: vec!["demo/guide".to_owned()].into(),
         };
         parse(body.to_string().as_bytes(), &known)
     }

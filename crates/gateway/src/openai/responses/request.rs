@@ -394,7 +394,7 @@ mod tests {
     fn check(body: &Value) -> Result<ResponsesAsk, Problem> {
         let known = Known {
             agents: vec![AgentId::main()],
-            models: Vec::new(),
+            models: Vec::new().into(),
         };
         parse(body.to_string().as_bytes(), &known)
     }
