@@ -31,7 +31,7 @@ pub use edit::{get, parse_value, set, set_text, unset};
 pub use files::write_atomically;
 pub use journal::Author;
 pub use keys::{KeyDoc, keys, schema};
-pub use load::{Loaded, load, parse_str};
+pub use load::{Loaded, load, load_with, parse_str};
 pub use markdown::markdown;
 pub use path::{KeyPath, PathError, Step};
 pub use problem::{ConfigError, Problem};

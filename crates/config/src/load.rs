@@ -37,6 +37,17 @@ pub fn load<T: JsonSchema + DeserializeOwned>(
     finish(resolve::resolve(file, env)?)
 }
 
+/// Reads and checks a file as [`load`] does, then asks `rules` for what no single value shows: paths
+/// and what is wrong there. Each becomes a problem at the place where that, or what is nearest to
+/// it, is written.
+pub fn load_with<T: JsonSchema + DeserializeOwned>(
+    file: &Path,
+    env: Env<'_>,
+    rules: impl FnOnce(&T) -> Vec<(String, String)>,
+) -> Result<Loaded<T>, ConfigError> {
+    finish_with(resolve::resolve(file, env)?, rules)
+}
+
 /// Reads JSON5 text without looking at any file: includes and variables stay as they are written.
 pub fn parse_str(text: &str) -> Result<Value, Vec<Problem>> {
     let source = Source {
@@ -48,7 +59,14 @@ pub fn parse_str(text: &str) -> Result<Value, Vec<Problem>> {
 
 /// Checks what was read against the schema, then against the type itself.
 pub(crate) fn finish<T: JsonSchema + DeserializeOwned>(
+    resolved: Resolved,
+) -> Result<Loaded<T>, ConfigError> {
+    finish_with(resolved, |_| Vec::new())
+}
+
+fn finish_with<T: JsonSchema + DeserializeOwned>(
     mut resolved: Resolved,
+    rules: impl FnOnce(&T) -> Vec<(String, String)>,
 ) -> Result<Loaded<T>, ConfigError> {
     let schema = Schema::of::<T>();
     let mut checker = Checker::new(&schema, &resolved.sources);
@@ -58,21 +76,37 @@ pub(crate) fn finish<T: JsonSchema + DeserializeOwned>(
     if resolved.problems.is_empty() {
         match read_typed::<T>(&resolved, &schema, document.clone()) {
             Ok(value) => {
-                return Ok(Loaded {
-                    value,
-                    files: resolved
-                        .sources
-                        .into_iter()
-                        .map(|source| source.path)
-                        .collect(),
-                    hash: resolved.hash,
-                    document,
-                });
+                let broken = rules(&value);
+                if broken.is_empty() {
+                    return Ok(loaded(value, resolved, document));
+                }
+                let placed = broken.into_iter().map(|rule| place(&resolved, rule));
+                let placed: Vec<_> = placed.collect();
+                resolved.problems.extend(placed);
             }
             Err(problem) => resolved.problems.push(*problem),
         }
     }
     Err(ConfigError::Invalid(resolved.problems))
+}
+
+fn loaded<T>(value: T, resolved: Resolved, document: Value) -> Loaded<T> {
+    let files = resolved.sources.into_iter().map(|source| source.path);
+    Loaded {
+        value,
+        files: files.collect(),
+        hash: resolved.hash,
+        document,
+    }
+}
+
+/// A rule's path that is no path means the whole file.
+fn place(resolved: &Resolved, (path, why): (String, String)) -> Problem {
+    let path = KeyPath::parse(&path).unwrap_or_default();
+    let node = resolved.root.nearest(&path);
+    let message = conceal(why, node, &path);
+    let source = &resolved.sources[node.place.source];
+    source.problem(node.place.start, &path, message)
 }
 
 /// The second line of defence: what only the type knows, placed as well as the path allows.

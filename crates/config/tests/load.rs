@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use instar_config::{ConfigError, load, parse_str};
+use instar_config::{ConfigError, load, load_with, parse_str};
 use serde_json::json;
 
 use crate::support::{Bind, Sample, no_env, write};
@@ -367,4 +367,40 @@ proptest::proptest! {
         let path = keys.iter().fold(instar_config::KeyPath::default(), |path, key| path.key(key)).index(index);
         proptest::prop_assert_eq!(instar_config::KeyPath::parse(&path.to_string()), Ok(path));
     }
+}
+
+#[test]
+fn what_no_single_value_shows_is_placed_where_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "{\n  gateway: {\n    port: 1,\n    bind: 'lan',\n  },\n}\n";
+    let file = write(&folder.path().join("instar.json"), text);
+    let rules = |_: &Sample| {
+        vec![
+            ("gateway.bind".to_owned(), "not with this port".to_owned()),
+            ("gateway.auth.token".to_owned(), "is missing".to_owned()),
+        ]
+    };
+    let Err(ConfigError::Invalid(problems)) = load_with(&file, &no_env, rules) else {
+        panic!("the rules were not asked");
+    };
+    let places: Vec<_> = problems
+        .iter()
+        .map(|one| {
+            (
+                one.line,
+                one.column,
+                one.path.as_str(),
+                one.message.as_str(),
+            )
+        })
+        .collect();
+    // What is missing is placed at the nearest that is there.
+    assert_eq!(
+        places,
+        [
+            (4, 11, "gateway.bind", "not with this port"),
+            (2, 12, "gateway.auth.token", "is missing"),
+        ]
+    );
+    assert!(load_with(&file, &no_env, |_: &Sample| Vec::new()).is_ok());
 }
