@@ -19,6 +19,8 @@ pub enum OpenError {
     },
     #[error("the state folder {path} is read-only; make it writable and start again")]
     NotWritable { path: PathBuf },
+    #[error("the disk of the state folder {path} is full; free some space and start again")]
+    Full { path: PathBuf },
     #[error("cannot open the store in {path}")]
     Open {
         path: PathBuf,
@@ -78,15 +80,23 @@ pub enum StoreError {
 }
 
 impl OpenError {
-    /// An error of opening, told apart from a folder that cannot be written: SQLite reports that
-    /// in several ways, so the folder itself is asked.
+    /// An error of opening, told apart from a folder that cannot be written: SQLite reports a full
+    /// and a read-only disk in several ways, so the folder itself is asked.
     pub(crate) fn open(state: &Path, source: rusqlite::Error) -> Self {
         let path = state.to_owned();
         match probe(state) {
             Err(found) if found.kind() == io::ErrorKind::ReadOnlyFilesystem => {
                 Self::NotWritable { path }
             }
+            Err(found) if found.kind() == io::ErrorKind::StorageFull => Self::Full { path },
             _ => Self::Open { path, source },
+        }
+    }
+
+    pub(crate) fn migrate(state: &Path, to: u32, source: rusqlite::Error) -> Self {
+        match Self::open(state, source) {
+            Self::Open { path, source } => Self::Migrate { path, to, source },
+            known => known,
         }
     }
 }

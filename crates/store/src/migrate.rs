@@ -61,11 +61,7 @@ fn found_version(file: &Path) -> rusqlite::Result<u32> {
 pub(crate) fn migrate(connection: &mut Connection, state: &Path) -> Result<(), OpenError> {
     let found = version(connection).map_err(|source| OpenError::open(state, source))?;
     for (to, sql) in (1..).zip(MIGRATIONS).filter(|(to, _)| *to > found) {
-        step(connection, to, sql).map_err(|source| OpenError::Migrate {
-            path: state.to_owned(),
-            to,
-            source,
-        })?;
+        step(connection, to, sql).map_err(|source| OpenError::migrate(state, to, source))?;
     }
     Ok(())
 }

@@ -63,6 +63,9 @@ pub(crate) fn writer(state: &Path, options: &Options) -> Result<Connection, Open
         io::ErrorKind::ReadOnlyFilesystem => OpenError::NotWritable {
             path: state.to_owned(),
         },
+        io::ErrorKind::StorageFull => OpenError::Full {
+            path: state.to_owned(),
+        },
         _ => OpenError::Folder {
             path: state.to_owned(),
             source,
