@@ -58,8 +58,8 @@ impl Reloader {
 
     async fn take_config(&mut self) {
         let old = self.app.config.current();
-        let loaded =
-            instar_config::load::<InstarConfig>(self.app.state_dir.config_file(), &self.app.env);
+        let file = self.app.state_dir.config_file();
+        let loaded = instar_config::load_with(file, &self.app.env, InstarConfig::problems);
         let new = match loaded {
             Ok(new) => new,
             Err(error) => {
@@ -68,11 +68,6 @@ impl Reloader {
             }
         };
         journal_edit(&self.app, &old, Some(&new));
-        let problems = new.value.problems();
-        if !problems.is_empty() {
-            let told = problems.iter().map(|(path, why)| format!("{path}: {why}"));
-            return self.refuse(&told.collect::<Vec<_>>().join("; "));
-        }
         let changed = diff(&old.document, &new.document);
         if old.value.gateway.reload.mode == ReloadMode::Off {
             return self.wait(changed);

@@ -82,8 +82,6 @@ pub enum StartError {
     State(#[from] StateError),
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("{}", rules(.0))]
-    Rules(Vec<(String, String)>),
     #[error("INSTAR_GATEWAY_PORT is not a port number")]
     Port,
     #[error("INSTAR_STORE_SYNCHRONOUS is neither `full` nor `off`: unset it")]
@@ -123,9 +121,4 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
-}
-
-fn rules(problems: &[(String, String)]) -> String {
-    let lines = problems.iter().map(|(path, why)| format!("{path}: {why}"));
-    lines.collect::<Vec<_>>().join("\n")
 }

@@ -126,7 +126,7 @@ async fn c9_a_missing_secret_refuses_and_never_falls_back() {
     );
     assert!(matches!(start(&folder).await, Err(StartError::Auth(_))));
     write_config(&folder, r#"{gateway: {auth: {mode: "password"}}}"#);
-    assert!(matches!(start(&folder).await, Err(StartError::Rules(_))));
+    assert!(matches!(start(&folder).await, Err(StartError::Config(_))));
 }
 
 #[tokio::test]
@@ -135,12 +135,15 @@ async fn a11_beyond_loopback_needs_a_proxy_with_tls() {
         let folder = tempfile::tempdir().unwrap();
         let config = format!(r#"{{gateway: {{bind: "{bind}", customBindHost: "0.0.0.0"}}}}"#);
         write_config(&folder, &config);
-        let Err(StartError::Rules(problems)) = start(&folder).await else {
+        let Err(StartError::Config(error)) = start(&folder).await else {
             panic!("{bind} started");
         };
         assert!(
-            problems.iter().any(|(path, _)| path == "gateway.bind"),
-            "{problems:?}"
+            error
+                .problems()
+                .iter()
+                .any(|one| one.path == "gateway.bind"),
+            "{error:?}"
         );
     }
 }

@@ -48,8 +48,8 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         .with_environment(options.env);
     let secrets: Arc<dyn SecretSource> = Arc::new(secrets);
     let door = open_door(&options, &current.value, &*secrets)?;
-    let store = Store::open(options.state.root(), store_options(&options)?)
-        .map_err(StartError::Open)?;
+    let store =
+        Store::open(options.state.root(), store_options(&options)?).map_err(StartError::Open)?;
     let releases = Releases::open(store.clone()).await?;
     let metrics = Arc::new(Metrics::default());
     let ledger = open_ledger(&options, &current.value, &store, &metrics).await?;
@@ -115,7 +115,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         peers: PeerLimits::default(),
     });
     let recovered = app.sessions.recover().await?;
-    note_recovery(&app, recovered);
+    log_recovery(recovered);
     let running = open_listener(&options, app, &local, lock, made).await?;
     ready(&running, began);
     Ok(running)
@@ -134,13 +134,9 @@ fn prepare(options: &Options) -> Result<Option<StateLock>, StartError> {
 
 /// Reads the configuration; what is wrong with it is reported as a whole.
 fn read_config(options: &Options) -> Result<Current, StartError> {
-    let current: Current = instar_config::load(options.state.config_file(), &options.env)?;
-    let problems = current.value.problems();
-    if problems.is_empty() {
-        Ok(current)
-    } else {
-        Err(StartError::Rules(problems))
-    }
+    let file = options.state.config_file();
+    let current = instar_config::load_with(file, &options.env, InstarConfig::problems)?;
+    Ok(current)
 }
 
 fn begin_logging(options: &Options, config: &InstarConfig) -> Result<Logs, StartError> {
@@ -290,7 +286,8 @@ async fn adopt(
     Ok(())
 }
 
-fn note_recovery(app: &AppState, (resumed, interrupted, uncertain): (u64, u64, u64)) {
+/// The event of it is the agent's own.
+fn log_recovery((resumed, interrupted, uncertain): (u64, u64, u64)) {
     if resumed + interrupted + uncertain == 0 {
         return;
     }
@@ -300,13 +297,6 @@ fn note_recovery(app: &AppState, (resumed, interrupted, uncertain): (u64, u64, u
         uncertain,
         "settled what the last stop left"
     );
-    app.note(EventKind::Gateway {
-        what: GatewayFact::Recovered {
-            resumed,
-            interrupted,
-            uncertain,
-        },
-    });
 }
 
 fn address(options: &Options, config: &InstarConfig) -> SocketAddr {
