@@ -285,6 +285,20 @@ impl Round {
         );
         let doctor = self.instar.http.get("/api/v1/doctor").expect(200);
         let delivery = finding(&doctor, "delivery");
+        let told = until("the event log tells what was found", || {
+            let events = self
+                .instar
+                .http
+                .get("/api/v1/events?kind=gateway&limit=100")
+                .expect(200);
+            let events = events.as_array().unwrap().iter();
+            let told: Vec<u64> = events
+                .filter_map(|event| event["what"]["uncertain"].as_u64())
+                .collect();
+            (uncertain == 0 || !told.is_empty()).then_some(told)
+        });
+        assert!(told.len() <= 1, "told more than once: {told:?}");
+        assert_eq!(told.first().copied().unwrap_or(0), uncertain);
         let severity = if uncertain == 0 { "fine" } else { "warning" };
         assert_eq!(delivery["severity"], severity, "{delivery:#}");
         uncertain

@@ -140,7 +140,16 @@ fn a_full_disk_refuses_clearly_and_loses_nothing_and_recovers_by_itself() {
     check_accepted(&instar, &accepted);
     instar.restart();
     check_accepted(&instar, &accepted);
-    assert_eq!(instar.run(["doctor"]).stderr, "");
+    let doctor = instar.http.get("/api/v1/doctor").expect(200);
+    let store = doctor
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| one["check"] == "store");
+    assert!(store.clone().count() > 0, "{doctor:#}");
+    for finding in store {
+        assert_eq!(finding["severity"], "fine", "{finding:#}");
+    }
 }
 
 fn message(text: &str) -> Value {
