@@ -43,11 +43,16 @@ impl Turn {
         let caller = self.caller();
         let reads = run_reads(&mut judged, &caller, self);
         let cancel = self.cancel.clone();
-        tokio::select! {
+        let cut = tokio::select! {
             biased;
-            () = cancel.cancelled() => return Input::Cancelled,
-            () = tokio::time::sleep_until(plan.deadline) => return Input::DeadlinePassed,
-            () = reads => {}
+            () = cancel.cancelled() => Some(Input::Cancelled),
+            () = tokio::time::sleep_until(plan.deadline) => Some(Input::DeadlinePassed),
+            () = reads => None,
+        };
+        if let Some(cut) = cut {
+            // What was decided, and what came of the reads that were done, is recorded all the same.
+            self.take_results(judged);
+            return cut;
         }
         for judged in judged.iter_mut().filter(|judged| judged.permit.is_some()) {
             if self.cancel.is_cancelled() {
@@ -175,26 +180,19 @@ impl Turn {
 
     /// Makes entries and events of the results, in the order of the calls.
     fn take_results(&mut self, judged: Vec<Judged>) -> Input {
-        let mut looping = false;
+        let (mut looping, mut is_cut) = (false, false);
         for judged in judged {
-            // A call without a result was cut by the cancel.
             let Some(output) = judged.output else {
-                return Input::Cancelled;
+                is_cut = true;
+                self.note_call(&judged.call, judged.decision, judged.millis, None);
+                continue;
             };
             looping |= matches!(
                 self.guard.note(&judged.call, &output.text),
                 Repetition::Loop { .. }
             );
-            self.record.event(
-                output.label.clone(),
-                EventKind::ToolCall {
-                    tool: judged.call.name.clone(),
-                    decision: judged.decision.clone(),
-                    millis: judged.millis,
-                    is_error: output.is_error,
-                    argument_names: argument_names(&judged.call),
-                },
-            );
+            let decision = judged.decision.clone();
+            self.note_call(&judged.call, decision, judged.millis, Some(&output));
             self.live.send(|| LiveEvent::ToolResult {
                 run: self.run.clone(),
                 call_id: judged.call.id.clone(),
@@ -211,6 +209,9 @@ impl Turn {
             };
             self.append(body, output.label);
         }
+        if is_cut {
+            return Input::Cancelled;
+        }
         if self.found.storage_failed {
             return Input::ModelFailed(instar_protocol::event::ErrorClass::Storage);
         }
@@ -219,6 +220,27 @@ impl Turn {
             (false, true) => Input::ToolsDone,
             (false, false) => Input::Steered,
         }
+    }
+}
+
+impl Turn {
+    /// The event of a call: what was decided, and how it ended. Without an output it was cut.
+    fn note_call(
+        &mut self,
+        call: &ToolCall,
+        decision: ToolDecision,
+        millis: u64,
+        output: Option<&Output>,
+    ) {
+        let label = output.map_or_else(Label::system, |output| output.label.clone());
+        let kind = EventKind::ToolCall {
+            tool: call.name.clone(),
+            decision,
+            millis,
+            is_error: output.is_none_or(|output| output.is_error),
+            argument_names: argument_names(call),
+        };
+        self.record.event(label, kind);
     }
 }
 

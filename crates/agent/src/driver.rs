@@ -328,7 +328,7 @@ impl Turn {
             _ if plan.tools.is_empty() => ToolChoice::Auto,
             ToolUse::WordsOnly => ToolChoice::None,
             // A caller that forces a tool forces the first call, not an endless row of them.
-            ToolUse::Free if self.found.model_calls > 0 => ToolChoice::Auto,
+            ToolUse::Free if self.found.stop.is_some() => ToolChoice::Auto,
             ToolUse::Free => overrides.tool_choice,
         };
         ModelRequest {

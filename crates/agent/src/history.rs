@@ -36,10 +36,22 @@ pub(crate) async fn load(
     }
     entries.truncate(ENTRIES_MAX);
     let mut window = Window::new(Arc::clone(zone));
-    for entry in entries.iter().rev() {
+    for entry in newest_summary_alone(&entries).into_iter().rev() {
         window.push(entry);
     }
     Ok(window)
+}
+
+/// The entries without summaries that a later one covers. An older summary, taken in again, would
+/// look for its own first kept entry, which may not be read any more, and take what the newest one
+/// keeps with it.
+fn newest_summary_alone(entries: &[Entry]) -> Vec<&Entry> {
+    let mut found = false;
+    let mut covered = |entry: &&Entry| match &entry.body {
+        EntryBody::Compaction { .. } => std::mem::replace(&mut found, true),
+        _ => false,
+    };
+    entries.iter().filter(|entry| !covered(entry)).collect()
 }
 
 /// True if nothing older can be in the window. `entries` run from the newest back.

@@ -3,6 +3,7 @@
 //! Plain values, no waiting: the owner task asks what to do and does it.
 
 use instar_protocol::InboundId;
+use instar_protocol::Principal;
 use instar_protocol::Timestamp;
 use instar_protocol::live::Outcome;
 use instar_protocol::message::{Inbound, OnRestart, Overrides};
@@ -40,6 +41,19 @@ impl Waiting {
             && self.inbound.on_restart == OnRestart::Resume
             && self.inbound.overrides == Overrides::default()
     }
+
+    /// True if one turn may answer both.
+    fn joins(&self, other: &Self) -> bool {
+        self.may_join()
+            && other.may_join()
+            && same_standing(&self.inbound.principal, &other.inbound.principal)
+    }
+}
+
+/// True if what one of them may do the other may, too. A turn has one principal: the words of a
+/// person with other rights never run under it.
+fn same_standing(one: &Principal, two: &Principal) -> bool {
+    (one.is_owner() && two.is_owner()) || one == two
 }
 
 /// What a new message does to the running turn.
@@ -53,12 +67,19 @@ pub(crate) enum Arrival {
     Interrupt,
 }
 
-/// Decides what a message does that arrives while a turn is running.
-pub(crate) fn arrival(config: &QueueConfig, waiting: &Waiting) -> Arrival {
+/// Decides what a message does that arrives while a turn is running. `running` is the message
+/// that the turn was begun for.
+pub(crate) fn arrival(
+    config: &QueueConfig,
+    waiting: &Waiting,
+    running: Option<&Waiting>,
+) -> Arrival {
     match (&waiting.command, config.mode) {
         (Some(Command::Stop), _) => Arrival::Interrupt,
         (Some(_), _) => Arrival::Wait,
-        (None, QueueMode::Steer) if waiting.may_join() => Arrival::Steer,
+        (None, QueueMode::Steer) if running.is_some_and(|running| waiting.joins(running)) => {
+            Arrival::Steer
+        }
         (None, QueueMode::Interrupt) if waiting.may_join() => Arrival::Interrupt,
         (None, _) => Arrival::Wait,
     }
@@ -152,13 +173,13 @@ impl Queue {
         }
         let mut batch = Vec::new();
         while let Some(waiting) = self.waiting.pop_front() {
-            let joins = waiting.may_join();
             if waiting.command.is_some() {
                 return Next::Command(waiting);
             }
+            let next = self.waiting.front();
+            let next_joins = next.is_some_and(|next| next.joins(&waiting));
             batch.push(waiting);
-            let next_joins = self.waiting.front().is_some_and(Waiting::may_join);
-            if !(collects && joins && next_joins) {
+            if !(collects && next_joins) {
                 break;
             }
         }

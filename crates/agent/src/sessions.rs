@@ -8,27 +8,30 @@ use instar_protocol::event::{Arm, Event, EventKind, FeedbackVerdict};
 use instar_protocol::live::{LiveEvent, Outcome};
 use instar_protocol::message::{Inbound, OutboxState, plain_text};
 use instar_protocol::{
-    AgentId, Clock, EntryId, EventId, InboundId, Label, OutboxId, RunId, SessionId, SessionKey,
+    AgentId, Clock, EntryId, EventId, InboundId, Label, OutboxId, ReleaseId, RunId, SessionId,
+    SessionKey,
 };
-use instar_release::Releases;
-use instar_store::{Accepted, Op, SessionRow, Store, StoreError};
+use instar_release::{Cohort, Releases};
+use instar_store::{Accepted, EventFilter, Op, SessionRow, Store, StoreError};
 use instar_tools::Toolbox;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::awake::{Awake, Handle, Opening};
 use crate::config::{Config, DropPolicy};
 use crate::house::House;
+use crate::live::Live;
 use crate::owner::{Order, Owner};
 use crate::tally::Counts;
-use crate::live::Live;
 use crate::{fence, owner};
 
 /// API callers that each wait on a connection are let in beyond the queue's cap, up to this many.
 const CALLERS_WAITING_MAX: usize = 64;
+/// Turns of a conversation that are looked through for the one that got feedback.
+const TURNS_LOOKED_AT: usize = 1_000;
 /// After the grace period: how long tasks that were cut may take to write down where they were.
 const CUT_GRACE: Duration = Duration::from_secs(5);
 
@@ -141,26 +144,16 @@ impl Sessions {
             duplicate: None,
             is_duplicate: false,
         };
-        match house.parts.store.accept(&inbound, event).await? {
-            Accepted::Fresh => {
-                handle.live.send(|| LiveEvent::Accepted {
-                    inbound: inbound.id.clone(),
-                });
-                let waiting = self.waiting(inbound, vec![asker]);
-                place.send(Order::Message(waiting));
-            }
-            Accepted::Duplicate { id, run, .. } => {
-                submitted.inbound = id.clone();
-                submitted.duplicate = run;
-                submitted.is_duplicate = true;
-                place.send(Order::Attach { id, asker });
-            }
+        // Whoever submits may go away at any moment, but once the store has the message its owner
+        // must hear of it: the two go together on a task of their own.
+        let accepting = accept(Arc::clone(house), handle.live, place, inbound, event, asker);
+        let accepted = self.inner.tasks.spawn(accepting).await;
+        if let Accepted::Duplicate { id, run, .. } = accepted.map_err(|_| StoreError::Closed)?? {
+            submitted.inbound = id;
+            submitted.duplicate = run;
+            submitted.is_duplicate = true;
         }
         Ok(submitted)
-    }
-
-    fn waiting(&self, inbound: Inbound, askers: Vec<oneshot::Sender<Arc<Outcome>>>) -> Waiting {
-        owner::waiting(&self.inner.house, inbound, askers)
     }
 
     /// Live events of a session, if it is awake now or wakes later.
@@ -254,14 +247,15 @@ impl Sessions {
         let Some(entry) = entries.last() else {
             return Ok(false);
         };
+        let (release, arm) = self.served(run, &entry.session).await?;
         let at = house.now();
         let event = Event {
             id: EventId::new(at, house.random()),
             at,
             session: Some(entry.session.clone()),
             run: Some(run.clone()),
-            release: None,
-            arm: Arm::Stable,
+            release,
+            arm,
             label: Label::owner(),
             kind: EventKind::Feedback {
                 run: run.clone(),
@@ -275,6 +269,25 @@ impl Sessions {
             .commit(vec![Op::AppendEvent(event)])
             .await?;
         Ok(true)
+    }
+
+    /// The release that served a run, by its own event; unknown once that is gone.
+    async fn served(
+        &self,
+        run: &RunId,
+        session: &SessionId,
+    ) -> Result<(Option<ReleaseId>, Arm), StoreError> {
+        let filter = EventFilter {
+            kind: Some("turn".to_owned()),
+            session: Some(session.clone()),
+            limit: TURNS_LOOKED_AT,
+            ..EventFilter::default()
+        };
+        let turns = self.inner.house.parts.store.events(filter).await?;
+        let turn = turns
+            .into_iter()
+            .find(|turn| turn.run.as_ref() == Some(run));
+        Ok(turn.map_or((None, Arm::Stable), |turn| (turn.release, turn.arm)))
     }
 
     /// Turns that run now.
@@ -298,17 +311,6 @@ impl Sessions {
         self.inner.awake.len()
     }
 
-    /// Settles what a crash left: resumes, marks interrupted or uncertain. Returns the three counts.
-    pub async fn recover(&self) -> Result<(u64, u64, u64), StoreError> {
-        crate::recover::recover(&self.inner).await
-    }
-
-    /// Lets turns reach a safe point within the grace period, then cuts them.
-    ///
-    /// No turn begins any more. What waits stays pending in the store. A turn that is cut is stored
-    /// as interrupted if its sender waits on a connection or if a part of it is stored already;
-    /// else its message stays pending too, and the next start answers it.
-    pub async fn shutdown(&self, grace: Duration) {
     /// Messages that wait for a turn.
     #[must_use]
     pub fn waiting(&self) -> usize {
@@ -321,6 +323,17 @@ impl Sessions {
         self.inner.house.tally.counts()
     }
 
+    /// Settles what a crash left: resumes, marks interrupted or uncertain. Returns the three counts.
+    pub async fn recover(&self) -> Result<(u64, u64, u64), StoreError> {
+        crate::recover::recover(&self.inner).await
+    }
+
+    /// Lets turns reach a safe point within the grace period, then cuts them.
+    ///
+    /// No turn begins any more. What waits stays pending in the store. A turn that is cut is stored
+    /// as interrupted if its sender waits on a connection or if a part of it is stored already;
+    /// else its message stays pending too, and the next start answers it.
+    pub async fn shutdown(&self, grace: Duration) {
         let Inner { house, tasks, .. } = &*self.inner;
         house.closing.cancel();
         tasks.close();
@@ -413,6 +426,32 @@ impl Handle {
     }
 }
 
+/// Makes a message durable and hands it to its owner.
+async fn accept(
+    house: Arc<House>,
+    live: Live,
+    place: mpsc::OwnedPermit<Order>,
+    inbound: Inbound,
+    event: Event,
+    asker: oneshot::Sender<Arc<Outcome>>,
+) -> Result<Accepted, StoreError> {
+    let accepted = house.parts.store.accept(&inbound, event).await?;
+    match &accepted {
+        Accepted::Fresh => {
+            live.send(|| LiveEvent::Accepted {
+                inbound: inbound.id.clone(),
+            });
+            let waiting = owner::waiting(&house, inbound, vec![asker]);
+            place.send(Order::Message(waiting));
+        }
+        Accepted::Duplicate { id, .. } => {
+            let id = id.clone();
+            place.send(Order::Attach { id, asker });
+        }
+    }
+    Ok(accepted)
+}
+
 fn new_row(house: &House, inbound: &Inbound, agent: &AgentId) -> SessionRow {
     let id = inbound.id.as_str();
     let tail = id.split_once('_').map_or(id, |(_, tail)| tail);
@@ -437,13 +476,18 @@ fn new_row(house: &House, inbound: &Inbound, agent: &AgentId) -> SessionRow {
 
 fn message_in(house: &House, inbound: &Inbound, row: &SessionRow) -> Event {
     let text = plain_text(&inbound.parts);
+    let session = row.id.clone();
+    let served = house
+        .parts
+        .releases
+        .resolve(&row.agent, &Cohort { session });
     Event {
         id: EventId::new(inbound.received_at, house.random()),
         at: inbound.received_at,
         session: Some(row.id.clone()),
         run: None,
-        release: None,
-        arm: Arm::Stable,
+        arm: served.as_ref().map_or(Arm::Stable, |served| served.arm),
+        release: served.map(|served| served.release.id.clone()),
         label: fence::label_of(&inbound.parts, &inbound.principal),
         kind: EventKind::MessageIn {
             inbound: inbound.id.clone(),

@@ -2,7 +2,7 @@
 
 use crate::support::{config, home, home_with, inbound, main_key, outcome, undated};
 use instar_protocol::message::{Part, Preamble};
-use instar_protocol::model::{ModelMessage, ModelRequest};
+use instar_protocol::model::{ModelMessage, ModelRequest, ToolChoice};
 use instar_protocol::{ObjectHash, Origin, Principal, SessionKey};
 use serde_json::json;
 use std::sync::atomic::Ordering;
@@ -168,8 +168,16 @@ async fn a_full_window_is_summarised_and_the_newest_turns_stay() {
         .says("note: the plan is blue")
         .says("they made a blue plan")
         .says("answer 4");
-    assert_eq!(home.say(&format!("4 {long}")).await.text, "answer 4");
+    let mut message = home.message(&format!("4 {long}"));
+    message.overrides.tool_choice = ToolChoice::Required;
+    let answer = outcome(home.sessions.submit(message).await.unwrap()).await;
+    assert_eq!(answer.text, "answer 4");
     let requests = home.script.requests();
+    assert_eq!(
+        requests[6].tool_choice,
+        ToolChoice::Required,
+        "the caller's wish outlives the summary's calls"
+    );
     let summarised = serde_json::to_string(&requests[5].messages).unwrap();
     assert!(
         summarised.contains("the plan is blue"),
@@ -200,6 +208,34 @@ async fn a_full_window_is_summarised_and_the_newest_turns_stay() {
         .unwrap();
     again.say("back").await;
     assert_eq!(again.script.requests()[1].messages.len(), 3);
+}
+
+#[tokio::test]
+async fn what_a_second_summary_keeps_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = home(folder.path()).await;
+    for n in 1..=5 {
+        home.say(&format!("turn {n}")).await;
+    }
+    home.say("/compact").await;
+    home.say("turn 6").await;
+    home.say("/compact").await;
+    // So many that what the first summary kept is no longer read, and what the second kept just is.
+    for _ in 0..190 {
+        home.say("/help").await;
+    }
+    home.say("before").await;
+    let before = home.script.requests().pop().unwrap();
+    home.store.close().await.unwrap();
+    let again = home_with(folder.path(), home.config.clone()).await;
+    again.say("after").await;
+    let after = again.script.requests().pop().unwrap();
+    assert!(after.messages.starts_with(&before.messages), "{after:?}");
+    assert_eq!(
+        before.messages.len(),
+        8,
+        "a summary, three turns, a question"
+    );
 }
 
 fn undated_start(message: &ModelMessage) -> String {

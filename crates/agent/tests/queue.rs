@@ -2,8 +2,12 @@
 
 use crate::support::{Home, Reply, call, config, home, home_with, main_key, outcome};
 use instar_agent::{SubmitError, Submitted};
+use instar_protocol::Principal;
+use instar_protocol::event::{Event, EventKind};
 use instar_protocol::live::OutcomeStatus;
-use instar_protocol::message::{InboxState, OnRestart};
+use instar_protocol::message::{EntryBody, InboxState, OnRestart};
+use instar_protocol::tool::ToolDecision;
+use instar_store::EventFilter;
 use serde_json::{Value, json};
 
 async fn queue_home(folder: &std::path::Path, queue: Value) -> Home {
@@ -91,6 +95,64 @@ async fn collect_answers_all_that_waited_in_one_turn() {
     assert_eq!(outcome(second).await.text, "echo third");
     assert_eq!(outcome(third).await.text, "echo third");
     assert_eq!(home.script.calls(), 3);
+}
+
+#[tokio::test]
+async fn somebody_elses_words_never_join_the_owners_turn() {
+    for mode in ["steer", "collect"] {
+        let folder = tempfile::tempdir().unwrap();
+        let home = queue_home(folder.path(), json!({"mode": mode, "debounceMs": 0})).await;
+        let first = in_tool(&home).await;
+        let second = home.submit("second").await;
+        let mut foreign = home.message("third");
+        let id = "s".to_owned();
+        foreign.principal = Principal::Stranger { id };
+        let third = home.sessions.submit(foreign).await.unwrap();
+        home.say("/status").await;
+        home.gate.add_permits(1_000);
+        for submitted in [first, second, third] {
+            assert_eq!(outcome(submitted).await.status, OutcomeStatus::Ok);
+        }
+        let (mut owners, mut strangers) = (Vec::new(), Vec::new());
+        for entry in home.entries().await {
+            match &entry.body {
+                EntryBody::User { principal, .. } if principal.is_owner() => owners.push(entry.run),
+                EntryBody::User { .. } => strangers.push(entry.run),
+                _ => {}
+            }
+        }
+        assert_eq!((owners.len(), strangers.len()), (2, 1), "{mode}");
+        assert!(!owners.contains(&strangers[0]), "{mode}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_was_cut_leaves_its_decision() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = home(folder.path()).await;
+    let first = in_tool(&home).await;
+    home.sessions.stop(&main_key()).await;
+    assert_eq!(outcome(first).await.status, OutcomeStatus::Aborted);
+    let filter = EventFilter {
+        kind: Some("tool_call".to_owned()),
+        limit: 5,
+        ..EventFilter::default()
+    };
+    let events = home.store.events(filter).await.unwrap();
+    assert!(
+        matches!(
+            &events[..],
+            [Event {
+                kind: EventKind::ToolCall {
+                    is_error: true,
+                    decision: ToolDecision::Allowed { .. },
+                    ..
+                },
+                ..
+            }]
+        ),
+        "{events:?}"
+    );
 }
 
 #[tokio::test]

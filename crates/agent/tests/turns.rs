@@ -77,9 +77,8 @@ async fn every_step_leaves_an_event_with_its_release() {
         ]
     );
     assert!(
-        events[1..]
-            .iter()
-            .all(|event| event.release.is_some() && event.run.is_some())
+        events[1..].iter().all(|event| event.run.is_some())
+            && events.iter().all(|event| event.release.is_some())
     );
     let EventKind::MessageIn { content, .. } = &events[0].kind else {
         panic!()
@@ -211,6 +210,7 @@ async fn a_failed_model_call_is_shown_and_the_message_kept() {
     assert_eq!(lines[..2], ["user: hi", "agent, cut: half"]);
     assert!(lines[2].starts_with("Error: "));
     home.script.replies.lock().unwrap().clear();
+    assert_eq!(home.say("again").await.text, "echo again");
     let counts = home.sessions.counts();
     for outcome in [TurnOutcome::Failed, TurnOutcome::Replied] {
         assert!(counts.turns.contains(&(outcome, 1)), "{counts:?}");
@@ -219,7 +219,6 @@ async fn a_failed_model_call_is_shown_and_the_message_kept() {
         assert!(counts.model_calls.contains(&(class, 1)), "{counts:?}");
     }
     assert_eq!(home.sessions.waiting(), 0);
-    assert_eq!(home.say("again").await.text, "echo again");
 }
 
 #[tokio::test]
@@ -347,7 +346,22 @@ async fn feedback_is_an_event_of_its_run() {
         limit: 5,
         ..EventFilter::default()
     };
-    assert_eq!(home.store.events(filter).await.unwrap().len(), 1);
+    let events = home.store.events(filter).await.unwrap();
+    assert_eq!(events.len(), 1);
+    assert!(events[0].release.is_some(), "of the release that answered");
+}
+
+#[tokio::test]
+async fn a_sender_that_goes_away_while_the_store_writes_leaves_no_message_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = home(folder.path()).await;
+    home.say("first").await;
+    home.script.called.notified().await;
+    let mut submit = Box::pin(home.sessions.submit(home.message("second")));
+    assert!(futures_util::poll!(submit.as_mut()).is_pending());
+    drop(submit);
+    home.script.called.notified().await;
+    assert_eq!(home.script.calls(), 2);
 }
 
 #[tokio::test]

@@ -150,7 +150,8 @@ impl Owner {
             Order::Message(mut waiting) => {
                 self.answer_beside(&mut waiting, running.steering.len());
                 let settings = self.house.settings();
-                match queue::arrival(&settings.config.messages.queue, &waiting) {
+                let begun_for = running.batch.first();
+                match queue::arrival(&settings.config.messages.queue, &waiting, begun_for) {
                     Arrival::Wait => self.enqueue(waiting).await,
                     Arrival::Steer => {
                         if let Some(waiting) = running.steering.offer(waiting) {
