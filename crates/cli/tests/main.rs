@@ -1,5 +1,9 @@
 //! The built binary from outside: processes, signals, system calls, disks and files.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

@@ -169,6 +169,9 @@ fn what_types_cannot_refuse_has_a_place_too() {
         "{place} in {}",
         stopped.stderr
     );
+    let checked = instar.run(["config", "validate"]);
+    assert_eq!(checked.code, 3, "{checked:?}");
+    assert!(checked.stderr.contains(&place), "{checked:?}");
     assert!(
         stopped.stderr.contains("gateway.bind"),
         "{}",

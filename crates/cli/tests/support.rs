@@ -15,7 +15,7 @@ use instar_testkit::ScriptedServer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-pub(crate) use http::{Answer, Http, Sse};
+pub(crate) use http::Http;
 pub(crate) use process::{Running, Stopped, until};
 
 /// The API token of every gateway under test.

@@ -123,12 +123,8 @@ fn report(changed: &[String], run: &Run) -> anyhow::Result<()> {
 
 fn validate(run: &Run) -> anyhow::Result<()> {
     let state = run.state()?;
-    let loaded = config::load::<InstarConfig>(state.config_file(), &environment)
+    let loaded = config::load_with(state.config_file(), &environment, InstarConfig::problems)
         .map_err(|error| explain(error, run))?;
-    let problems = loaded.value.problems();
-    if !problems.is_empty() {
-        return Err(super::up::rules(&problems, run));
-    }
     if run.out.json() {
         return run
             .out

@@ -72,16 +72,6 @@ fn refused(error: StartError, run: &Context) -> anyhow::Error {
     }
 }
 
-/// Problems that no single value shows: each key with what is wrong about it.
-pub(crate) fn rules(problems: &[(String, String)], run: &Context) -> anyhow::Error {
-    for (path, why) in problems {
-        run.out.note(&format!("{path}: {why}"));
-    }
-    Failure::new(Code::Configuration, "the configuration cannot be used")
-        .next("mend the keys above with `instar config set`")
-        .into()
-}
-
 /// A second `up` is refused, and told where the first one is, with a fresh link to it.
 async fn with_link(error: anyhow::Error, state: &StateDir) -> anyhow::Error {
     let locked = error

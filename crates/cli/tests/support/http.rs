@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -27,7 +27,6 @@ pub(crate) struct Http {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
     pub(crate) body: String,
 }
 
@@ -116,7 +115,6 @@ impl Http {
                 self.hear(&format!("{:?}\n{body}\n", head.headers));
                 Ok(Answer {
                     status: head.status.as_u16(),
-                    headers: head.headers,
                     body,
                 })
             };
@@ -141,10 +139,8 @@ impl Http {
         {
             return Err(format!("no event stream: {opened:?}").into());
         }
-        let headers = opened.headers().clone();
         let body = opened.into_body();
         Ok(Sse {
-            headers,
             body,
             text: String::new(),
             ready: VecDeque::new(),
@@ -197,13 +193,11 @@ impl Http {
 /// One server-sent event.
 #[derive(Debug)]
 pub(crate) struct Event {
-    pub(crate) name: Option<String>,
     pub(crate) data: String,
 }
 
 /// An event stream that is being read.
 pub(crate) struct Sse {
-    pub(crate) headers: HeaderMap,
     body: Incoming,
     text: String,
     ready: VecDeque<Event>,
@@ -242,10 +236,7 @@ impl Sse {
                 (!lines.is_empty()).then(|| lines.join("\n"))
             };
             if let Some(data) = field("data") {
-                self.ready.push_back(Event {
-                    name: field("event"),
-                    data,
-                });
+                self.ready.push_back(Event { data });
             }
         }
     }
