@@ -36,5 +36,6 @@ mod auth {
 
 pub use app::{App, AppState, ConfigHandle, Current};
 pub use door::Caller;
+pub use http::paths;
 pub use problem::ApiProblem;
 pub use start::{Gateway, Options, Running, StartError};

@@ -23,14 +23,13 @@ pub mod sse;
 pub use logs::last_lines;
 pub use models::{ModelRow, ProbeRow};
 
-use axum::Router;
 use axum::routing::{get, post};
 
-use crate::app::AppState;
+use crate::http::Routes;
 
 /// The routes of this API. Sign-in, limits and headers are the router's around them.
-pub fn routes() -> Router<AppState> {
-    let v1 = Router::new()
+pub(crate) fn routes() -> Routes {
+    let v1 = Routes::default()
         .route("/status", get(status::status))
         .route("/doctor", get(status::doctor))
         .route("/models", get(models::list))
@@ -54,5 +53,5 @@ pub fn routes() -> Router<AppState> {
         .route("/feedback", post(reports::feedback))
         .route("/logs", get(logs::list))
         .route("/sign-in-codes", post(reports::sign_in_code));
-    Router::new().nest("/api/v1", v1)
+    Routes::nest("/api/v1", v1)
 }

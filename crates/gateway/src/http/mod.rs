@@ -6,6 +6,7 @@
 
 mod guard;
 mod open;
+mod routes;
 mod serve;
 
 mod body;
@@ -17,6 +18,7 @@ mod sign_in;
 
 pub(crate) use body::HELD_KIB;
 pub(crate) use peers::PeerLimits;
+pub(crate) use routes::Routes;
 pub(crate) use serve::{Listening, listen};
 
 use axum::Router;
@@ -25,9 +27,8 @@ use axum::routing::{get, post};
 use crate::app::AppState;
 use crate::{api, openai, web};
 
-/// Every route of the gateway.
-pub(crate) fn router(app: AppState) -> Router {
-    Router::new()
+fn routes() -> Routes {
+    Routes::default()
         .merge(api::routes())
         .merge(openai::routes())
         .merge(web::routes())
@@ -38,6 +39,18 @@ pub(crate) fn router(app: AppState) -> Router {
         .route("/metrics", get(open::metrics))
         .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
+}
+
+/// Every path that the gateway serves, with its parameters in braces.
+#[must_use]
+pub fn paths() -> Vec<String> {
+    routes().into_paths()
+}
+
+/// Every route of the gateway.
+pub(crate) fn router(app: AppState) -> Router {
+    routes()
+        .into_router()
         .fallback(open::not_found)
         // The guard has read and bounded the body already.
         .layer(axum::extract::DefaultBodyLimit::disable())

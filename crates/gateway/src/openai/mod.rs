@@ -18,14 +18,13 @@ mod problem;
 mod run;
 mod spoken;
 
-use axum::Router;
 use axum::routing::{get, post};
 
-use crate::app::AppState;
+use crate::http::Routes;
 
 /// The routes of this API. Sign-in, limits and headers are the router's around them.
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
+pub(crate) fn routes() -> Routes {
+    Routes::default()
         .route("/v1/chat/completions", post(chat::create))
         .route("/v1/responses", post(responses::create))
         .route("/v1/responses/{id}", get(responses::show))

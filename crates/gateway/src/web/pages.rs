@@ -1,6 +1,5 @@
 //! The routes of the pages.
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -17,6 +16,7 @@ use super::page::page;
 use crate::api::queries::{self, QueryError, SessionsQuery};
 use crate::app::AppState;
 use crate::door::Caller;
+use crate::http::Routes;
 use crate::problem::ApiProblem;
 
 /// Conversations listed beside the chat.
@@ -25,8 +25,8 @@ const LISTED: usize = 40;
 const FRAGMENT: usize = 200;
 
 /// Every page. Who may see which is the router's business.
-pub(crate) fn routes() -> Router<AppState> {
-    Router::new()
+pub(crate) fn routes() -> Routes {
+    Routes::default()
         .route("/", get(home))
         .route("/chat", get(show))
         .route("/chat/entries", get(fragment))
