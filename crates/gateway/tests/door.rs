@@ -354,6 +354,28 @@ async fn a7_disguised_paths_reach_nothing() {
 }
 
 #[tokio::test]
+async fn a7_a_model_s_id_may_carry_encoded_slashes() {
+    let house = House::new().await;
+    for path in ["/v1/models/test%2Fecho", "/v1/models/test/echo"] {
+        let answer = house.owner(path).await;
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        assert_eq!(answer.json()["id"], "test/echo");
+        assert_eq!(house.get(path, "").await.status, 401, "{path}");
+    }
+    assert_eq!(house.owner("/v1/models/test%2Fnone").await.status, 404);
+    for path in [
+        "/v1/models/..%2F..%2Fapi%2Fv1%2Fstatus",
+        "/v1/models/a%2F%2Fb",
+        "/v1/models/a%252Fb",
+        "/v1%2Fmodels/test",
+        "/api/v1/sessions/a%2Fb",
+    ] {
+        assert_eq!(house.owner(path).await.status, 400, "{path}");
+    }
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
 async fn a11_a_secret_in_the_address_is_refused() {
     let house = House::new().await;
     for name in ["token", "access_token", "Token", "password", "api-key"] {

@@ -110,7 +110,7 @@ async fn admit(
 
 fn check_path(app: &AppState, request: &Parts) -> Result<(), Refusal> {
     let uri = &request.uri;
-    if !path::is_plain(uri.path()) {
+    if !path::is_plain(uri.path()) && !path::is_model(uri.path()) {
         app.metrics.refused_path.add(1);
         return Err(refuse(ApiProblem::invalid(
             "the path can be read in more than one way",

@@ -13,6 +13,16 @@ pub(crate) fn is_plain(path: &str) -> bool {
     path == "/" || path[1..].split('/').all(plain)
 }
 
+/// True for a path under `/v1/models/` that is plain once `%2F` is read as the slash that it stands
+/// for. Official clients send a model's id as one segment; here, and nowhere else, both spellings
+/// name the same model and nothing else.
+pub(crate) fn is_model(path: &str) -> bool {
+    path.strip_prefix("/v1/models/").is_some_and(|id| {
+        let id = id.replace("%2F", "/").replace("%2f", "/");
+        !id.is_empty() && is_plain(&format!("/{id}"))
+    })
+}
+
 fn is_plain_segment(segment: &str) -> bool {
     let mut bytes = segment.bytes();
     while let Some(byte) = bytes.next() {
@@ -86,6 +96,37 @@ mod tests {
             "/a%0d%0a",
         ] {
             assert!(!is_plain(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_model_may_have_encoded_slashes_and_nothing_else_may() {
+        for path in [
+            "/v1/models/demo%2Fguide",
+            "/v1/models/openrouter%2fa%2Fb%3Afree",
+            "/v1/models/openai%2Fgpt-4.1",
+            "/v1/models/a/b",
+        ] {
+            assert!(is_model(path), "{path}");
+        }
+        for path in [
+            "/v1/models%2Fdemo",
+            "/v1%2Fmodels/demo",
+            "/v1/models/",
+            "/v1/models/%2F",
+            "/v1/models/a%2F",
+            "/v1/models/a%2F%2Fb",
+            "/v1/models/a/%2Fb",
+            "/v1/models/..%2F..%2Fapi%2Fv1%2Fstatus",
+            "/v1/models/%2e%2e%2Fa",
+            "/v1/models/a%252Fb",
+            "/v1/models/a%5Cb",
+            "/v1/models/a%00",
+            "/v1/models/../a%2Fb",
+            "/api/v1/sessions/a%2Fb",
+            "/assets/..%2fv1/models/a",
+        ] {
+            assert!(!is_model(path), "{path}");
         }
     }
 

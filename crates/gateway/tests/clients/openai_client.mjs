@@ -41,6 +41,7 @@ const checks = {
     const names = (await all(client.models.list())).map((model) => model.id);
     for (const name of ["instar", "instar/default", "instar/main"]) assert(names.includes(name), name);
     assert.equal((await client.models.retrieve("instar")).object, "model");
+    assert.equal((await client.models.retrieve("instar/main")).id, "instar/main");
     await assert.rejects(client.models.retrieve("gpt-4o"), OpenAI.NotFoundError);
   },
 
