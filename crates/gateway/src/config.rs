@@ -268,7 +268,8 @@ pub struct LimitsConfig {
     /// `connections` and by the queues behind.
     #[schemars(range(min = 10, max = 100_000_000))]
     pub requests_per_minute: u32,
-    /// The largest request body, in bytes.
+    /// The largest request body, in bytes. Attachments travel as base 64: 20 MiB of them, the most
+    /// that one request may carry, are 27 MiB of body.
     #[schemars(range(min = 65_536, max = 268_435_456))]
     pub body_bytes: u32,
     /// How long a request's body may take to arrive, in seconds.
@@ -281,7 +282,7 @@ impl Default for LimitsConfig {
         Self {
             connections: 512,
             requests_per_minute: 1_200,
-            body_bytes: 20 << 20,
+            body_bytes: 32 << 20,
             body_seconds: 30,
         }
     }

@@ -46,6 +46,52 @@ async fn b9_large_bodies_are_refused() {
     house.running.shutdown().await;
 }
 
+/// A PNG of so many bytes, as far as its first bytes tell.
+fn image(bytes: usize) -> String {
+    use base64::Engine as _;
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    png.resize(bytes, 7);
+    base64::engine::general_purpose::STANDARD.encode(png)
+}
+
+#[tokio::test]
+async fn b9_attachments_fit_up_to_their_limit_and_no_further() {
+    const HALF: usize = 10 << 20;
+    let house = House::new().await;
+    let headers = format!("{}content-type: application/json\r\n", bearer(TOKEN));
+    let full = image(HALF);
+    let part = |data: &str| {
+        format!(r#"{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{data}"}}}}"#)
+    };
+    let ask = |parts: &[String]| {
+        format!(
+            r#"{{"model":"instar","messages":[{{"role":"user","content":[{}]}}]}}"#,
+            parts.join(",")
+        )
+    };
+    let fits = ask(&[part(&full), part(&full)]);
+    assert!(fits.len() > 26 << 20);
+    let answer = house
+        .ask("POST", "/v1/chat/completions", &headers, &fits)
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    // Twenty MiB and eight bytes: the body fits, the attachments do not.
+    let over = ask(&[part(&full), part(&full), part(&image(8))]);
+    let answer = house
+        .ask("POST", "/v1/chat/completions", &headers, &over)
+        .await;
+    assert!(matches!(answer.status, 400 | 413), "{answer:?}");
+    assert!(answer.body.contains("20971520"), "{answer:?}");
+    // One byte more than a body may have.
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
+        house.address(),
+        (32 << 20) + 1
+    );
+    assert_eq!(house.raw(&head).await.status, 413);
+    house.running.shutdown().await;
+}
+
 #[tokio::test]
 async fn b9_slow_bodies_are_refused() {
     let house = House::with("{gateway: {limits: {bodySeconds: 1}}}").await;
