@@ -60,6 +60,8 @@ fn no_secret_is_stored_printed_or_answered_in_clear() {
         .send("GET", "/api/v1/status", &wrong, None)
         .unwrap();
     assert_eq!(refused.status, 401, "{refused:?}");
+    let denied = instar.entries("agent:main:one-denied");
+    assert_eq!(denied[1]["body"]["kind"], "error", "{denied:#?}");
     look_around(&instar);
     break_the_configuration(&instar);
     printed.push_str(&commands(&instar));
@@ -88,6 +90,13 @@ fn no_secret_is_stored_printed_or_answered_in_clear() {
             }
         }
     }
+    // The search finds what is there.
+    assert!(
+        local
+            .iter()
+            .any(|(_, text)| text.contains("denied, my key is"))
+    );
+    assert!(printed.contains("canary"), "{printed}");
     // What the owner typed is theirs to keep in the transcript, but no log or event repeats it.
     let logs = local
         .iter()
