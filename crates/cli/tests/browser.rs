@@ -75,7 +75,9 @@ impl Browser {
         let complained = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{script}: {complained}");
         let line = said.lines().last().unwrap_or_default();
-        serde_json::from_str(line).unwrap_or_else(|error| panic!("{script}: {error}: {said}"))
+        let found: Result<Value, _> = serde_json::from_str(line);
+        assert!(found.is_ok(), "{script} printed {said:?} and {complained}");
+        found.unwrap()
     }
 }
 

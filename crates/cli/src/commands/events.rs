@@ -19,24 +19,26 @@ pub(crate) async fn run(command: &Events, run: &Context) -> anyhow::Result<()> {
         .as_ref()
         .map_or(String::new(), |kind| format!("&kind={}", escape(kind)));
     let path = format!("/api/v1/events?limit={lines}{kind}");
-    let mut events: Vec<Event> = client.get(&path).await?;
+    if *follow {
+        // One stream from the first to the last, so that none falls between two questions.
+        let mut stream = client.stream(Method::GET, &path, None).await?;
+        while let Some(data) = stream.next().await? {
+            if let Ok(event) = serde_json::from_str(&data) {
+                show(&event, run.out)?;
+            }
+        }
+        return Ok(());
+    }
+    let mut events: Vec<Event> = match lines {
+        0 => Vec::new(),
+        _ => client.get(&path).await?,
+    };
     events.sort_by(|one, two| one.id.cmp(&two.id));
     for event in &events {
         show(event, run.out)?;
     }
-    if !follow {
-        if events.is_empty() && !run.out.json() {
-            run.out.note("no events of that kind so far");
-        }
-        return Ok(());
-    }
-    let mut stream = client
-        .stream(Method::GET, &format!("/api/v1/events?limit=0{kind}"), None)
-        .await?;
-    while let Some(data) = stream.next().await? {
-        if let Ok(event) = serde_json::from_str(&data) {
-            show(&event, run.out)?;
-        }
+    if events.is_empty() && !run.out.json() {
+        run.out.note("no events of that kind so far");
     }
     Ok(())
 }

@@ -2,13 +2,16 @@
 
 use anyhow::Context as _;
 use http::Method;
+use instar_config::StateDir;
+use instar_gateway::config::InstarConfig;
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 
 use crate::args::Logs;
 use crate::client::Client;
-use crate::context::Context;
+use crate::context::{Context, environment};
 use crate::failure::{Code, Failure};
 use crate::out::{Out, Style, visible};
 
@@ -18,10 +21,15 @@ pub(crate) async fn run(command: &Logs, run: &Context) -> anyhow::Result<()> {
         Some(client) if client.alive().await => Some(client),
         _ => None,
     };
-    for line in last_lines(&state.log_file(), command.lines)? {
-        show(&line, run.out);
-    }
+    let path = format!("/api/v1/logs?lines={}", command.lines);
     if !command.follow {
+        let lines = match &client {
+            Some(client) => client.get(&path).await?,
+            None => last_lines(&log_file(&state), command.lines)?,
+        };
+        for line in &lines {
+            show(line, run.out);
+        }
         return Ok(());
     }
     let client = client.ok_or_else(|| {
@@ -31,13 +39,19 @@ pub(crate) async fn run(command: &Logs, run: &Context) -> anyhow::Result<()> {
         )
         .next("start one with `instar up`")
     })?;
-    let mut stream = client
-        .stream(Method::GET, "/api/v1/logs?lines=0", None)
-        .await?;
+    let mut stream = client.stream(Method::GET, &path, None).await?;
     while let Some(line) = stream.next().await? {
         show(&line, run.out);
     }
     Ok(())
+}
+
+/// The file that the configuration names; with a configuration that cannot be read, the usual one.
+fn log_file(state: &StateDir) -> PathBuf {
+    instar_config::load::<InstarConfig>(state.config_file(), &environment)
+        .ok()
+        .and_then(|loaded| loaded.value.logging.file)
+        .map_or_else(|| state.log_file(), PathBuf::from)
 }
 
 fn last_lines(path: &std::path::Path, count: usize) -> anyhow::Result<VecDeque<String>> {
