@@ -37,14 +37,3 @@ pub enum EgressError {
     #[error("cannot prepare secure connections: {why}")]
     Tls { why: String },
 }
-
-impl EgressError {
-    /// True if nothing of the request can have reached the other side.
-    #[must_use]
-    pub fn before_sending(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused { .. } | Self::Resolve { .. } | Self::Connect { .. } | Self::Tls { .. }
-        )
-    }
-}

@@ -8,6 +8,7 @@
 mod server;
 
 mod addresses;
+mod alone;
 mod limits;
 mod proxies;
 mod redirects;

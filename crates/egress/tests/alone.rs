@@ -1,0 +1,87 @@
+//! That there is no other way out: no other crate links a client, and no other code opens an
+//! outbound socket or looks up a name. The command line's connection to its own gateway is the one
+//! exception, in one file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What opens connections, or resolves names for them.
+const OPENERS: [&str; 9] = [
+    "TcpStream::connect",
+    "UnixStream::connect",
+    "TcpSocket::",
+    "UdpSocket::",
+    "lookup_host",
+    "to_socket_addrs",
+    "hyper::client",
+    "hyper_util::client",
+    "reqwest::",
+];
+/// Libraries that can call out by themselves.
+const CLIENTS: [&str; 7] = [
+    "reqwest",
+    "rustls",
+    "rustls-native-certs",
+    "tokio-rustls",
+    "hyper-rustls",
+    "tungstenite",
+    "tokio-tungstenite",
+];
+/// Crates that no product binary links.
+const FOR_TESTS: [&str; 2] = ["testkit", "bench"];
+const OWN_GATEWAY: &str = "cli/src/client.rs";
+
+fn crates() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn others() -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(crates())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "egress" && !FOR_TESTS.contains(&name.as_str()))
+        .collect();
+    names.sort();
+    assert!(names.len() > 10, "{names:?}");
+    names
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn f3_no_other_code_opens_a_way_out() {
+    for name in others() {
+        let mut files = Vec::new();
+        sources(&crates().join(&name).join("src"), &mut files);
+        assert!(!files.is_empty(), "{name}");
+        for file in files.iter().filter(|file| !file.ends_with(OWN_GATEWAY)) {
+            let text = fs::read_to_string(file).unwrap();
+            for opener in OPENERS {
+                assert!(!text.contains(opener), "{opener} in {}", file.display());
+            }
+        }
+    }
+    let own = fs::read_to_string(crates().join(OWN_GATEWAY)).unwrap();
+    assert_eq!(own.matches(OPENERS[0]).count(), 1, "the exception is one");
+}
+
+#[test]
+fn f3_no_other_crate_links_a_client() {
+    for name in others() {
+        let text = fs::read_to_string(crates().join(&name).join("Cargo.toml")).unwrap();
+        let product = text.split("[dev-dependencies]").next().unwrap_or_default();
+        for line in product.lines() {
+            let library = line.split(['.', ' ', '=']).next().unwrap_or_default();
+            assert!(!CLIENTS.contains(&library), "{name} links {library}");
+        }
+    }
+}
