@@ -244,11 +244,7 @@ impl Provider {
             Key::None => Ok(None),
             Key::Named(reference) => parts.secrets.secret(reference).map(Some),
             Key::Usual(names) => {
-                let found = names
-                    .iter()
-                    .find_map(|name| (parts.env)(name))
-                    .filter(|key| !key.is_empty());
-                if let Some(key) = found {
+                if let Some((_, key)) = from_environment(names, parts.env) {
                     return Ok(Some(Secret::new(key)));
                 }
                 match parts.secrets.secret(&self.stored_key()) {
@@ -282,11 +278,8 @@ impl Provider {
                 Ok(_) => format!("{:?}:{}", reference.source, reference.id).to_lowercase(),
                 Err(_) => "missing".into(),
             },
-            Key::Usual(names) => match names
-                .iter()
-                .find(|name| (parts.env)(name).is_some_and(|key| !key.is_empty()))
-            {
-                Some(name) => format!("env:{name}"),
+            Key::Usual(names) => match from_environment(names, parts.env) {
+                Some((name, _)) => format!("env:{name}"),
                 None if parts.secrets.secret(&self.stored_key()).is_ok() => {
                     format!("store:{}", self.id)
                 }
@@ -390,6 +383,15 @@ impl Provider {
     }
 }
 
+/// The first of the variables that holds something, and what it holds.
+fn from_environment(
+    names: &[&'static str],
+    env: fn(&str) -> Option<String>,
+) -> Option<(&'static str, String)> {
+    let mut held = names.iter().filter_map(|name| Some((*name, env(name)?)));
+    held.find(|(_, key)| !key.is_empty())
+}
+
 fn headers(own: &BTreeMap<String, String>) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in own {
@@ -402,4 +404,21 @@ fn headers(own: &BTreeMap<String, String>) -> Result<HeaderMap, String> {
         headers.insert(header, value);
     }
     Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_variable_hides_no_other() {
+        let env: fn(&str) -> Option<String> = |name| match name {
+            "FIRST" => Some(String::new()),
+            "SECOND" => Some("key".to_owned()),
+            _ => None,
+        };
+        let found = from_environment(&["NONE", "FIRST", "SECOND"], env);
+        assert_eq!(found, Some(("SECOND", "key".to_owned())));
+        assert_eq!(from_environment(&["FIRST"], env), None);
+    }
 }

@@ -91,12 +91,6 @@ impl Decoder {
             Format::Ollama(format) => format.finish(&mut self.bounded, out),
         }
     }
-
-    /// True once the last event of a sound stream was handed out.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.bounded.finished
-    }
 }
 
 /// Reads a whole answer at once: the events up to the end or the error. What fuzzing enters by.
