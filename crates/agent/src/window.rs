@@ -99,7 +99,8 @@ impl Window {
     /// Learns from the vendor's count of the request that was just made. `extra` is our estimate of
     /// what was in it beside the history.
     pub(crate) fn calibrate(&mut self, usage: Usage, extra: u64) {
-        let counted = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens;
+        // What came from the vendor's cache, or went into it, is part of the input.
+        let counted = usage.input_tokens;
         let estimated = self.tokens + extra;
         // Tiny requests say little about the text in them; local models often count nothing.
         if counted >= 200 && estimated >= 200 {
@@ -332,5 +333,24 @@ fn stamp(at: Timestamp, zone: &TimeZone) -> String {
             format!("[{}] ", local.strftime("%a %Y-%m-%d %H:%M %Z"))
         }
         Err(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cached_tokens_are_counted_once() {
+        let mut window = Window::new(Arc::new(TimeZone::UTC));
+        window.tokens = 1_000;
+        let usage = Usage {
+            input_tokens: 1_000,
+            cache_read_tokens: 900,
+            cache_write_tokens: 100,
+            ..Usage::default()
+        };
+        window.calibrate(usage, 0);
+        assert_eq!(window.tokens(), 1_000);
     }
 }
