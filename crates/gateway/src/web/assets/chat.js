@@ -19,6 +19,8 @@ const OVER_MAX = 200;
 let live = null;
 let running = false;
 let heardBefore = false;
+/** Messages go one after the other, so that they arrive in the order in which they were typed. */
+let sending = Promise.resolve();
 const over = new Set();
 
 /** True if the reader is at the end, so that new text may scroll the page. */
@@ -154,11 +156,16 @@ function listen() {
   };
 }
 
-async function submit(text) {
+/** Shows a message at once and sends it when those before it have been taken. */
+function submit(text) {
   const entry = element("div", "entry user mine", text);
   inner.querySelector(".empty")?.remove();
   inner.append(entry);
   toEnd();
+  sending = sending.then(() => post(entry, text));
+}
+
+async function post(entry, text) {
   const answer = await fetch("/api/v1/messages", {
     method: "POST",
     headers: { "Content-Type": "application/json", "Accept": "application/json" },
