@@ -104,7 +104,7 @@ fn empty(model: &str) -> Markup {
         "hello",
         "what can you do?",
         "how do I connect a model?",
-        "what sessions do I have?",
+        "delete my files",
     ];
     html! {
         div class="empty" {
