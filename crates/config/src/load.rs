@@ -13,6 +13,7 @@ use crate::path::{KeyPath, Step};
 use crate::problem::{ConfigError, Problem};
 use crate::resolve::{self, Resolved};
 use crate::schema::Schema;
+use crate::tree;
 
 /// The key that editors look for; it is not a setting.
 pub(crate) const EDITOR_KEY: &str = "$schema";
@@ -27,6 +28,47 @@ pub struct Loaded<T> {
     pub hash: String,
     /// The effective document after includes and variables, without defaults.
     pub document: Value,
+}
+
+impl<T: DeserializeOwned> Loaded<T> {
+    /// This configuration with the values of another document at some paths, for keys that cannot
+    /// change yet. `None` if the two do not make a whole.
+    #[must_use]
+    pub fn keeping(self, old: &Value, paths: &[String]) -> Option<Self> {
+        if paths.is_empty() {
+            return Some(self);
+        }
+        let mut document = self.document;
+        for path in paths {
+            let path = KeyPath::parse(path).ok()?;
+            match path.find(old) {
+                Some(value) => tree::put_value(&mut document, &path.0, value),
+                None => take_whole(&mut document, old, path),
+            }
+        }
+        let mut plain = document.clone();
+        if let Value::Object(members) = &mut plain {
+            members.shift_remove(EDITOR_KEY);
+        }
+        Some(Self {
+            value: serde_json::from_value(plain).ok()?,
+            document,
+            ..self
+        })
+    }
+}
+
+/// Takes a value away, and the objects around it that held nothing else and were not there before.
+fn take_whole(document: &mut Value, old: &Value, mut path: KeyPath) {
+    loop {
+        tree::take_value(document, &path.0);
+        path.0.pop();
+        let left = path.find(document).and_then(Value::as_object);
+        let empty = left.is_some_and(serde_json::Map::is_empty);
+        if path.0.is_empty() || !empty || path.find(old).is_some() {
+            return;
+        }
+    }
 }
 
 /// Reads and checks a file; a missing file is an empty one. All problems are reported, not the first.

@@ -404,3 +404,29 @@ fn what_no_single_value_shows_is_placed_where_it_is_written() {
     );
     assert!(load_with(&file, &no_env, |_: &Sample| Vec::new()).is_ok());
 }
+
+#[test]
+fn keys_that_cannot_change_yet_keep_their_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("instar.json");
+    let read = |text: &str| load::<Sample>(&write(&at, text), &no_env).unwrap();
+    let old = read("{$schema: 'x', gateway: {port: 1000}}");
+    let new = || read("{$schema: 'x', gateway: {port: 2000, bind: 'lan'}}");
+    let paths = ["gateway.port", "gateway.bind"].map(str::to_owned);
+    let kept = new().keeping(&old.document, &paths[..1]).unwrap();
+    assert_eq!(
+        kept.document,
+        json!({"$schema": "x", "gateway": {"port": 1000, "bind": "lan"}})
+    );
+    assert_eq!(kept.hash, new().hash, "the files were read whole");
+    let kept = new().keeping(&old.document, &paths).unwrap();
+    assert_eq!(kept.document, old.document);
+    assert_eq!(
+        new().keeping(&old.document, &[]).unwrap().document,
+        new().document
+    );
+    assert!(new().keeping(&old.document, &["a[".to_owned()]).is_none());
+    let bare = read("{}");
+    let kept = read("{gateway: {port: 2000}}").keeping(&bare.document, &paths[..1]);
+    assert_eq!(kept.unwrap().document, json!({}), "no empty shell is left");
+}
