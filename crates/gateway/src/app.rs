@@ -2,12 +2,12 @@
 
 use instar_agent::Sessions;
 use instar_config::{Loaded, StateDir};
-use instar_models::Models;
+use instar_models::{Dollars, Models};
 use instar_protocol::api::Health;
-use instar_protocol::event::{Arm, Event, EventKind};
-use instar_protocol::{AgentId, Clock, EventId, Label, SecretSource, Timestamp};
+use instar_protocol::event::EventKind;
+use instar_protocol::{AgentId, Clock, SecretSource, Timestamp};
 use instar_release::Releases;
-use instar_store::{Op, Store};
+use instar_store::Store;
 use instar_tools::Toolbox;
 use std::ops::Deref;
 use std::sync::atomic::AtomicU64;
@@ -18,7 +18,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::InstarConfig;
 use crate::door::Auth;
-use crate::health::Conditions;
+use crate::facts::Facts;
+use crate::health::{self, Conditions};
 use crate::http::PeerLimits;
 use crate::ledger::DayLedger;
 use crate::logging::Logs;
@@ -44,6 +45,7 @@ pub struct App {
     pub(crate) token_override: bool,
     pub state_dir: StateDir,
     pub clock: Arc<dyn Clock>,
+    pub facts: Facts,
     pub metrics: Arc<Metrics>,
     pub logs: Logs,
     pub auth: Auth,
@@ -170,22 +172,22 @@ impl App {
         Health::sound()
     }
 
-    /// Records a fact about the gateway itself. A store that cannot take it is already in the log.
+    /// Whether spending stays clear of its limits.
+    #[must_use]
+    pub fn budget_health(&self) -> Health {
+        let budget = &self.config.current().value.models.budget;
+        let (today, month) = self.ledger.totals();
+        let limits = [
+            ("day", today, budget.per_day_usd),
+            ("month", month, budget.per_month_usd),
+        ];
+        let limits = limits.map(|(scope, spent, limit)| (scope, spent, limit.map(Dollars::micros)));
+        health::budget(&limits, budget.warn_at)
+    }
+
+    /// Records a fact about the gateway itself.
     pub fn note(&self, kind: EventKind) {
-        let now = self.clock.now();
-        let event = Event {
-            id: EventId::new(now, crate::random::ten()),
-            at: now,
-            session: None,
-            run: None,
-            release: self.releases.stable().map(|release| release.id.clone()),
-            arm: Arm::Stable,
-            label: Label::system(),
-            kind,
-        };
-        if let Err(error) = self.store.enqueue(vec![Op::AppendEvent(event)]) {
-            tracing::warn!(%error, "an event could not be recorded");
-        }
+        self.facts.note(kind);
     }
 }
 

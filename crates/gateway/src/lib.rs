@@ -17,6 +17,7 @@ pub mod api;
 mod openai;
 pub mod web;
 
+mod facts;
 mod health;
 mod ledger;
 pub mod logging;

@@ -4,12 +4,14 @@
 use instar_config::{ConfigError, Watch, diff, journal};
 use instar_protocol::api::Health;
 use instar_protocol::event::{ConfigOutcome, EventKind};
+use serde_json::Value;
 use std::path::PathBuf;
 
 use crate::app::{AppState, Current};
 use crate::behaviour;
 use crate::config::{InstarConfig, ReloadMode, needs_restart};
 use crate::door::{Settings, stored_token, token_file};
+use crate::ledger::zone_named;
 use crate::problem::chain;
 
 /// Looks at the files when asked.
@@ -19,8 +21,9 @@ pub(crate) struct Reloader {
     config: Watch,
     workspace: Watch,
     token: Watch,
-    /// Changed keys that wait for a restart.
-    waiting: Vec<String>,
+    /// What the files said when they were read last without a problem. The configuration in force
+    /// differs from it by the keys that wait for a restart.
+    on_disk: Value,
 }
 
 impl Reloader {
@@ -34,7 +37,7 @@ impl Reloader {
             config: Watch::new(files),
             workspace,
             token,
-            waiting: Vec::new(),
+            on_disk: current.document.clone(),
         }
     }
 
@@ -57,36 +60,32 @@ impl Reloader {
     }
 
     async fn take_config(&mut self) {
-        let old = self.app.config.current();
+        let in_force = self.app.config.current();
         let file = self.app.state_dir.config_file();
         let loaded = instar_config::load_with(file, &self.app.env, InstarConfig::problems);
         let new = match loaded {
             Ok(new) => new,
             Err(error) => {
-                journal_edit(&self.app, &old, None);
+                journal_edit(&self.app, &self.on_disk, None);
                 return self.refuse(&told(&error));
             }
         };
-        journal_edit(&self.app, &old, Some(&new));
-        let changed = diff(&old.document, &new.document);
-        if old.value.gateway.reload.mode == ReloadMode::Off {
-            return self.wait(changed);
+        journal_edit(&self.app, &self.on_disk, Some(&new));
+        self.on_disk = new.document.clone();
+        let (now, later, next) = split(&in_force, new);
+        if let Some(next) = next {
+            if let Err(why) = self.apply(&in_force, &next).await {
+                return self.refuse(&why);
+            }
+            self.config = Watch::new(watched(&self.app, &next));
+            self.workspace = Watch::new(behaviour::files(&next.value, &self.app.state_dir));
+            self.app.config.replace(next);
         }
-        if let Err(why) = self.apply(&old, &new).await {
-            return self.refuse(&why);
-        }
-        self.config = Watch::new(watched(&self.app, &new));
-        self.workspace = Watch::new(behaviour::files(&new.value, &self.app.state_dir));
-        self.app.config.replace(new);
-        self.app.metrics.config_applied.add(1);
-        let (later, now): (Vec<_>, Vec<_>) =
-            changed.into_iter().partition(|path| needs_restart(path));
         self.app.conditions.set_config(Health::sound());
         if !now.is_empty() {
-            tracing::info!(
-                changed = now.join(" "),
-                "configuration changes are in force"
-            );
+            self.app.metrics.config_applied.add(1);
+            let changed = now.join(" ");
+            tracing::info!(changed, "configuration changes are in force");
             self.tell(ConfigOutcome::Applied, now);
         }
         self.wait(later);
@@ -102,6 +101,13 @@ impl Reloader {
             return Err(format!("models: {why}"));
         }
         app.sessions.reload(new.value.agent_config());
+        let zone = zone_named(new.value.agents.defaults.user_timezone.as_deref());
+        if let Err(error) = app.ledger.set_zone(zone).await {
+            tracing::error!(
+                error = chain(&error),
+                "spending cannot be read back; days keep their zone"
+            );
+        }
         self.apply_auth(&new.value).await;
         app.logs.set_level(new.value.logging.level);
         Ok(())
@@ -184,26 +190,17 @@ impl Reloader {
         self.tell(ConfigOutcome::Refused, Vec::new());
     }
 
-    fn wait(&mut self, later: Vec<String>) {
-        if later.is_empty() && self.waiting.is_empty() {
-            return;
-        }
-        for path in &later {
-            if !self.waiting.contains(path) {
-                self.waiting.push(path.clone());
-            }
-        }
-        let keys = self.waiting.join(", ");
-        tracing::warn!(keys, "changes wait for a restart");
-        self.app.conditions.set_config(Health {
-            ok: true,
-            problem: Some(format!(
-                "changed, but in force only after a restart: {keys}"
-            )),
-            next_step: Some("restart the gateway".to_owned()),
-        });
-        if !later.is_empty() {
-            self.tell(ConfigOutcome::NeedsRestart, later);
+    /// Says which keys wait for a restart, if that changed.
+    fn wait(&self, later: Vec<String>) {
+        let before = self.app.conditions.set_waiting(later.clone());
+        let fresh: Vec<_> = later
+            .into_iter()
+            .filter(|path| !before.contains(path))
+            .collect();
+        if !fresh.is_empty() {
+            let keys = fresh.join(" ");
+            tracing::warn!(keys, "changes wait for a restart");
+            self.tell(ConfigOutcome::NeedsRestart, fresh);
         }
     }
 
@@ -213,6 +210,25 @@ impl Reloader {
 }
 
 const WORKSPACE_PROBLEM: &str = "the workspace on disk is not in force";
+
+/// Parts an edit: the keys that change now, those that wait for a restart, and what is in force
+/// then, if that changes. There the keys that wait keep the values that they have.
+fn split(in_force: &Current, new: Current) -> (Vec<String>, Vec<String>, Option<Current>) {
+    let changed = diff(&in_force.document, &new.document);
+    if in_force.value.gateway.reload.mode == ReloadMode::Off {
+        return (Vec::new(), changed, None);
+    }
+    let (later, now): (Vec<_>, Vec<_>) = changed
+        .iter()
+        .cloned()
+        .partition(|path| needs_restart(path));
+    let next = new.keeping(&in_force.document, &later);
+    match next.filter(|next| next.value.problems().is_empty()) {
+        Some(next) => (now, later, Some(next)),
+        // Half of the edit would not be sound without the other half.
+        None => (Vec::new(), changed, None),
+    }
+}
 
 /// The file itself is watched even while it is missing.
 fn watched(app: &AppState, current: &Current) -> Vec<PathBuf> {
@@ -224,9 +240,9 @@ fn watched(app: &AppState, current: &Current) -> Vec<PathBuf> {
     files
 }
 
-fn journal_edit(app: &AppState, old: &Current, new: Option<&Current>) {
+fn journal_edit(app: &AppState, old: &Value, new: Option<&Current>) {
     let after = new.map(|new| &new.document);
-    match journal::note_external(&app.state_dir, &old.document, after) {
+    match journal::note_external(&app.state_dir, old, after) {
         Ok(Some(entry)) if !entry.anomalies.is_empty() => {
             tracing::warn!(anomalies = ?entry.anomalies, "the configuration was edited outside");
         }

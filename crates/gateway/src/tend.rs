@@ -1,8 +1,7 @@
 //! What is done every now and then: reloading, retention, and watching the disk.
 
-use instar_protocol::event::{Arm, Event, EventKind, GatewayFact};
-use instar_protocol::{EventId, Label};
-use instar_store::{Op, Retention};
+use instar_protocol::Timestamp;
+use instar_store::Retention;
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
@@ -20,7 +19,7 @@ const CLEANUP_TICKS: u64 = 3_600;
 pub(crate) async fn tend(app: AppState, mut reloader: Reloader) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut broken = false;
+    let mut broken_since = None;
     let mut count = 0_u64;
     loop {
         tokio::select! {
@@ -29,35 +28,35 @@ pub(crate) async fn tend(app: AppState, mut reloader: Reloader) {
         }
         count += 1;
         reloader.tick().await;
-        broken = watch_disk(&app, broken, count).await;
+        broken_since = watch_disk(&app, broken_since, count).await;
         if count == FIRST_CLEANUP || count.is_multiple_of(CLEANUP_TICKS) {
             clean_up(&app).await;
         }
     }
 }
 
-/// Tells when the store cannot be written, and when it can again.
-async fn watch_disk(app: &AppState, was_broken: bool, count: u64) -> bool {
+/// Tells when the store cannot be written, and when it can again. Returns since when it cannot.
+async fn watch_disk(app: &AppState, since: Option<Timestamp>, count: u64) -> Option<Timestamp> {
     let problem = app.store.health();
-    match (&problem, was_broken) {
-        (Some(problem), false) => {
-            tracing::error!(
-                ?problem,
-                "the store cannot be written; messages are refused"
-            );
-        }
-        (Some(_), true) if count.is_multiple_of(PROBE_TICKS) => {
-            // The write that shows that the disk is back is the event that says so.
-            let event = fact(app, GatewayFact::StorageBack);
-            if app.store.commit(vec![Op::AppendEvent(event)]).await.is_ok() {
-                tracing::info!("the store can be written again");
-                return false;
-            }
-        }
-        (None, true) => tracing::info!("the store can be written again"),
-        (Some(_), true) | (None, false) => {}
+    let Some(since) = since else {
+        let problem = problem?;
+        tracing::error!(
+            ?problem,
+            "the store cannot be written; messages are refused"
+        );
+        return Some(problem.since);
+    };
+    // Somebody else's write may have shown already that the disk is back.
+    if problem.is_some() && !count.is_multiple_of(PROBE_TICKS) {
+        return Some(since);
     }
-    problem.is_some()
+    match app.facts.disk_was_full(since).await {
+        Ok(()) => {
+            tracing::info!("the store can be written again");
+            None
+        }
+        Err(_) => Some(since),
+    }
 }
 
 async fn clean_up(app: &AppState) {
@@ -76,19 +75,5 @@ async fn clean_up(app: &AppState) {
         Ok(0) => {}
         Ok(removed) => tracing::info!(removed, "old rows were removed"),
         Err(error) => tracing::warn!(%error, "old rows could not be removed"),
-    }
-}
-
-fn fact(app: &AppState, what: GatewayFact) -> Event {
-    let now = app.clock.now();
-    Event {
-        id: EventId::new(now, app.random()),
-        at: now,
-        session: None,
-        run: None,
-        release: app.releases.stable().map(|release| release.id.clone()),
-        arm: Arm::Stable,
-        label: Label::system(),
-        kind: EventKind::Gateway { what },
     }
 }

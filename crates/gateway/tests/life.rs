@@ -89,6 +89,202 @@ async fn hot_keys_are_taken_and_others_wait_for_a_restart() {
             .contains("gateway.port"),
         "{status}"
     );
+    assert_eq!(status["waitingForRestart"], json!(["gateway.port"]));
+    let in_force = house.running.app().config.current();
+    assert_ne!(in_force.value.gateway.port, 4321);
+    // What is taken back waits for nothing any more; what changed beside it stays in force.
+    write_config(&house.folder, "{agents: {defaults: {model: 'test/other'}}}");
+    let status = house
+        .status_until(|status| status["waitingForRestart"].is_null())
+        .await;
+    assert_eq!(status["config"], json!({"ok": true}));
+    assert_eq!(status["model"], "test/other");
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_edit_that_is_sound_only_as_a_whole_waits_as_a_whole() {
+    let house = House::new().await;
+    write_config(
+        &house.folder,
+        r#"{gateway: {bind: "lan", trustedProxies: ["10.0.0.1"], auth: {mode: "trusted-proxy",
+            trustedProxy: {userHeader: "x-user", allowUsers: ["ann"]}}}, commands: {}}"#,
+    );
+    let status = house
+        .status_until(|status| status["waitingForRestart"].is_array())
+        .await;
+    assert!(status["config"]["ok"] == true, "{status}");
+    assert_eq!(status["authMode"], "token");
+    write_config(&house.folder, "{gateway: {reload: {mode: 'off'}}}");
+    house
+        .status_until(|status| status["waitingForRestart"].is_null())
+        .await;
+    write_config(
+        &house.folder,
+        "{gateway: {reload: {mode: 'off'}}, agents: {defaults: {model: 'test/x'}}}",
+    );
+    let status = house
+        .status_until(|status| status["waitingForRestart"].is_array())
+        .await;
+    assert_eq!(
+        status["model"], "test/echo",
+        "nothing is taken before a restart"
+    );
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn days_are_counted_in_the_zone_of_the_configuration_at_once() {
+    let house = House::with("{agents: {defaults: {userTimezone: 'UTC'}}}").await;
+    let zone = || {
+        house
+            .running
+            .app()
+            .ledger
+            .zone()
+            .iana_name()
+            .map(str::to_owned)
+    };
+    assert_eq!(zone().as_deref(), Some("UTC"));
+    write_config(
+        &house.folder,
+        "{agents: {defaults: {userTimezone: 'Asia/Tokyo', model: 'test/other'}}}",
+    );
+    house
+        .status_until(|status| status["model"] == "test/other")
+        .await;
+    assert_eq!(zone().as_deref(), Some("Asia/Tokyo"));
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn spending_near_its_limit_is_an_event_and_in_the_status() {
+    use instar_models::{Ledger as _, SpendRecord};
+    let house = House::with("{models: {budget: {perDayUsd: 1}}}").await;
+    let app = house.running.app();
+    let session = instar_protocol::SessionId::new(app.clock.now(), [1; 10]);
+    let spend = |cost_micros| SpendRecord {
+        agent: app.default_agent(),
+        session: session.clone(),
+        model: instar_protocol::model::ModelRef::parse("test/echo").unwrap(),
+        calls: 1,
+        input_tokens: 1,
+        output_tokens: 1,
+        cost_micros,
+    };
+    assert_eq!(
+        house.owner("/api/v1/status").await.json()["budget"],
+        json!({"ok": true})
+    );
+    app.ledger.add(spend(900_000));
+    app.ledger.warn("day", 900_000, 1_000_000);
+    let status = house.owner("/api/v1/status").await.json();
+    assert_eq!(status["budget"]["ok"], true);
+    assert!(
+        status["budget"]["problem"]
+            .as_str()
+            .unwrap()
+            .contains("0.90 of 1.00")
+    );
+    app.ledger.add(spend(200_000));
+    assert_eq!(
+        house.owner("/api/v1/status").await.json()["budget"]["ok"],
+        false
+    );
+    let told = async || house.owner("/api/v1/events?kind=gateway").await.body;
+    while !told().await.contains("budget_warning") {
+        tokio::task::yield_now().await;
+    }
+    house.running.shutdown().await;
+}
+
+/// A memory file system of a few megabytes, gone with this value.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let done = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=6m,mode=0700", "instar-test"])
+            .arg(folder.path())
+            .output();
+        match done {
+            Ok(output) if output.status.success() => Some(Self(folder)),
+            Ok(output) => skipped(&String::from_utf8_lossy(&output.stderr)),
+            Err(error) => skipped(&error.to_string()),
+        }
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: a thread may still be closing its file.
+        let mut umount = std::process::Command::new("umount");
+        drop(umount.arg("-l").arg(self.0.path()).status());
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a test that did not run has to say so")]
+fn skipped<T>(reason: &str) -> Option<T> {
+    eprintln!(
+        "SKIPPED: no small file system can be mounted: {}",
+        reason.trim()
+    );
+    None
+}
+
+#[tokio::test]
+async fn a_full_disk_is_in_the_status_and_both_ends_of_it_are_events() {
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
+    let state = disk.0.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    let folder = tempfile::Builder::new().tempdir_in(&state).unwrap();
+    let running = start(&folder).await.unwrap();
+    let house = House { folder, running };
+    let ballast = disk.0.path().join("ballast");
+    let mut bytes = 8 << 20;
+    let mut file = std::fs::File::create(&ballast).unwrap();
+    while bytes > 0 {
+        let piece = vec![1_u8; bytes.min(64 << 10)];
+        if std::io::Write::write_all(&mut file, &piece).is_err() {
+            break;
+        }
+        bytes -= piece.len();
+    }
+    drop(file);
+    let mut refused = 0;
+    for n in 0..2_000 {
+        let body = json!({"text": format!("{n} {}", "x".repeat(4_000))}).to_string();
+        let headers = format!("{}{JSON}", bearer(TOKEN));
+        refused = house
+            .ask("POST", "/api/v1/messages", &headers, &body)
+            .await
+            .status;
+        if refused != 202 {
+            break;
+        }
+    }
+    assert!(refused >= 500, "{refused}");
+    let status = house
+        .status_until(|status| status["store"]["ok"] == false)
+        .await;
+    assert!(status["store"]["nextStep"].is_string());
+    assert_eq!(house.get("/ready", "").await.status, 503);
+    // Long enough for the gateway to look at the disk by itself.
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    std::fs::remove_file(&ballast).unwrap();
+    house
+        .status_until(|status| status["store"]["ok"] == true)
+        .await;
+    let mut events = String::new();
+    while !events.contains("storage_back") {
+        events = house.owner("/api/v1/events?kind=gateway").await.body;
+        tokio::task::yield_now().await;
+    }
+    assert!(events.contains("storage_full"), "{events}");
+    assert_eq!(house.get("/ready", "").await.status, 200);
     house.running.shutdown().await;
 }
 

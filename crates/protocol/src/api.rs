@@ -44,7 +44,13 @@ pub struct Status {
     pub auth_mode: String,
     pub store: Health,
     pub config: Health,
+    /// Keys that were changed on disk and wait for a restart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting_for_restart: Vec<String>,
     pub models: Health,
+    /// Whether spending stays clear of its limits.
+    #[serde(default = "Health::sound")]
+    pub budget: Health,
     /// Replies whose delivery is not known.
     pub uncertain: u64,
     pub memory_bytes: u64,

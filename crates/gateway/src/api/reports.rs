@@ -39,7 +39,7 @@ pub(super) async fn usage(
             month: budget.per_month_usd.map(Dollars::micros),
         },
         app.clock.now(),
-        app.ledger.zone(),
+        &app.ledger.zone(),
     )
     .await?;
     Ok(Json(report))

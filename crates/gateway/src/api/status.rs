@@ -44,7 +44,9 @@ pub(super) async fn status(
         auth_mode: current.value.gateway.auth.mode.as_str().to_owned(),
         store: app.store_health(),
         config: app.config_health(),
+        waiting_for_restart: app.conditions.waiting(),
         models: app.models_health(),
+        budget: app.budget_health(),
         uncertain: u64::try_from(app.store.uncertain(UNCERTAIN_MAX).await?.len())
             .unwrap_or(u64::MAX),
         memory_bytes: crate::process::resident_bytes(),

@@ -10,7 +10,6 @@ use instar_protocol::{Secret, SecretSource, Timestamp};
 use instar_release::Releases;
 use instar_store::{Store, Synchronous};
 use instar_tools::Toolbox;
-use jiff::tz::TimeZone;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -26,9 +25,10 @@ use crate::app::{App, AppState, ConfigHandle, Current};
 use crate::behaviour;
 use crate::config::{AuthMode, Bind, InstarConfig};
 use crate::door::{Auth, Digest, Settings, first_token};
+use crate::facts::Facts;
 use crate::health::{Conditions, Phase};
 use crate::http::{self, PeerLimits};
-use crate::ledger::DayLedger;
+use crate::ledger::{DayLedger, zone_named};
 use crate::logging::Logs;
 use crate::metrics::Metrics;
 use crate::reload::Reloader;
@@ -52,7 +52,8 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         Store::open(options.state.root(), store_options(&options)?).map_err(StartError::Open)?;
     let releases = Releases::open(store.clone()).await?;
     let metrics = Arc::new(Metrics::default());
-    let ledger = open_ledger(&options, &current.value, &store, &metrics).await?;
+    let facts = Facts::new(store.clone(), releases.clone(), Arc::clone(&options.clock));
+    let ledger = open_ledger(&options, &current.value, &store, &facts, &metrics).await?;
     let models = build_models(&options, &current.value, &store, &ledger, &secrets)?;
     let discovered = discover(&options, &current.value, &models).await;
     let toolbox = Arc::new(Toolbox::built_in(Arc::new(StoredSessions::new(
@@ -100,6 +101,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         token_override: options.token.is_some(),
         state_dir: options.state.clone(),
         clock: Arc::clone(&options.clock),
+        facts,
         metrics,
         logs,
         auth,
@@ -219,13 +221,16 @@ async fn open_ledger(
     options: &Options,
     config: &InstarConfig,
     store: &Store,
+    facts: &Facts,
     metrics: &Arc<Metrics>,
 ) -> Result<Arc<DayLedger>, StartError> {
-    let named = config.agents.defaults.user_timezone.as_deref();
-    let zone = named.and_then(|name| TimeZone::get(name).ok());
-    let zone = zone.unwrap_or_else(TimeZone::system);
-    let ledger =
-        DayLedger::open(store, Arc::clone(&options.clock), zone, Arc::clone(metrics)).await?;
+    let zone = zone_named(config.agents.defaults.user_timezone.as_deref());
+    let (clock, facts, metrics) = (
+        Arc::clone(&options.clock),
+        facts.clone(),
+        Arc::clone(metrics),
+    );
+    let ledger = DayLedger::open(store.clone(), clock, zone, facts, metrics).await?;
     Ok(Arc::new(ledger))
 }
 
