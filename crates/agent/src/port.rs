@@ -31,8 +31,16 @@ impl StoredSessions {
             .session(session)
             .await
             .map_err(|_| unreadable())?;
-        let row =
-            row.ok_or_else(|| ToolError::Failed("this conversation is not stored yet".to_owned()))?;
+        let Some(row) = row else {
+            // A turn is stored when it ends: in its first one a conversation is nowhere else.
+            return Ok(json!({
+                "entries": 0,
+                "inputTokens": 0,
+                "outputTokens": 0,
+                "costMicros": 0,
+                "note": "this is the first turn; the numbers begin when it is over",
+            }));
+        };
         Ok(json!({
             "key": row.key,
             "agent": row.agent,

@@ -1,12 +1,15 @@
 //! Turns: what is stored, what is told, and how they end.
 
 use crate::support::{Reply, call, config, home, home_with, main_key, outcome};
+use instar_agent::port::StoredSessions;
+use instar_protocol::SessionId;
 use instar_protocol::event::{ErrorClass, EventKind, FeedbackVerdict, TurnOutcome};
 use instar_protocol::live::{LiveEvent, OutcomeStatus};
 use instar_protocol::message::{InboxState, OnRestart, OutboxState};
 use instar_protocol::model::StopReason;
 use instar_protocol::tool::ToolSpec;
 use instar_store::EventFilter;
+use instar_tools::SessionsPort as _;
 use serde_json::json;
 use std::time::Duration;
 
@@ -362,6 +365,18 @@ async fn a_sender_that_goes_away_while_the_store_writes_leaves_no_message_behind
     drop(submit);
     home.script.called.notified().await;
     assert_eq!(home.script.calls(), 2);
+}
+
+#[tokio::test]
+async fn a_conversation_has_a_status_from_its_first_turn_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = home(folder.path()).await;
+    let port = StoredSessions::new(home.store.clone());
+    let first = port.status(&SessionId::from_stored("ses_new")).await;
+    assert_eq!(first.unwrap()["entries"], 0);
+    home.say("hi").await;
+    let row = home.row().await;
+    assert_eq!(port.status(&row.id).await.unwrap()["entries"], 2);
 }
 
 #[tokio::test]
