@@ -2,6 +2,8 @@
 //!
 //! No label comes from outside: every series is known here, so their number is bounded.
 
+use instar_agent::Counts;
+use instar_store::{FLUSH_BOUNDS_MICROS, Stats};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -126,21 +128,19 @@ pub(crate) fn page(app: &AppState) -> String {
         "batches in these commits",
         store.batches,
     );
-    page.head(
-        "instar_store_flush_seconds_total",
-        "counter",
-        "time spent in commits",
-    );
-    page.line(&format!(
-        "instar_store_flush_seconds_total {}",
-        seconds(store.flush_nanos)
-    ));
+    commits(&mut page, &store);
+    outcomes(&mut page, &app.sessions.counts());
     let (today, month) = app.ledger.totals();
     for (name, help, value) in [
         (
             "turns_running",
             "turns that are running",
             app.sessions.running(),
+        ),
+        (
+            "messages_waiting",
+            "messages that wait for a turn",
+            app.sessions.waiting(),
         ),
         (
             "sessions_awake",
@@ -181,6 +181,54 @@ pub(crate) fn page(app: &AppState) -> String {
         u8::from(app.config_health().ok),
     );
     page.0
+}
+
+/// The times of commits as a histogram.
+fn commits(page: &mut Page, store: &Stats) {
+    const NAME: &str = "instar_store_commit_seconds";
+    page.head(NAME, "histogram", "time that commits took, flush included");
+    let ends = FLUSH_BOUNDS_MICROS.map(|micros| seconds(micros * 1_000).to_string());
+    let ends = ends.into_iter().chain(["+Inf".to_owned()]);
+    let mut count = 0;
+    for (end, flushes) in ends.zip(store.flushes) {
+        count += flushes;
+        page.line(&format!("{NAME}_bucket{{le=\"{end}\"}} {count}"));
+    }
+    page.line(&format!("{NAME}_sum {}", seconds(store.flush_nanos)));
+    page.line(&format!("{NAME}_count {count}"));
+}
+
+/// How turns and model calls ended. The values of the labels are those of two closed types.
+fn outcomes(page: &mut Page, counts: &Counts) {
+    page.head("instar_turns_total", "counter", "turns by how they ended");
+    for (outcome, count) in &counts.turns {
+        let outcome = word(outcome);
+        page.line(&format!(
+            "instar_turns_total{{outcome=\"{outcome}\"}} {count}"
+        ));
+    }
+    page.head(
+        "instar_model_answers_total",
+        "counter",
+        "model calls by how they ended, after retries and fallbacks",
+    );
+    for (class, count) in &counts.model_calls {
+        let (outcome, class) = match class {
+            None => ("answered", "none".to_owned()),
+            Some(class) => ("failed", word(class)),
+        };
+        page.line(&format!(
+            "instar_model_answers_total{{outcome=\"{outcome}\",class=\"{class}\"}} {count}"
+        ));
+    }
+}
+
+/// A value as it is written everywhere else.
+fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => "other".to_owned(),
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds for a chart")]

@@ -208,3 +208,56 @@ async fn metrics_are_for_the_owner() {
     }
     house.running.shutdown().await;
 }
+
+/// The value of a series of the page.
+fn value(page: &str, series: &str) -> u64 {
+    let line = page.lines().find(|line| line.starts_with(series));
+    let line = line.unwrap_or_else(|| panic!("{series} is missing: {page}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn metrics_tell_how_commits_turns_and_model_calls_went() {
+    let house = House::new().await;
+    let headers = format!("{}content-type: application/json\r\n", bearer(TOKEN));
+    let ask = async |model: &str| {
+        let body =
+            format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"hi"}}]}}"#);
+        house
+            .ask("POST", "/v1/chat/completions", &headers, &body)
+            .await
+    };
+    assert_eq!(ask("instar").await.status, 200);
+    // A name from outside makes no series.
+    assert_ne!(ask("evil\\u0022} 1").await.status, 200);
+    let page = house.owner("/metrics").await.body;
+    let count = value(&page, "instar_store_commit_seconds_count");
+    assert!(count >= 2, "{page}");
+    assert_eq!(
+        value(&page, "instar_store_commit_seconds_bucket{le=\"+Inf\"}"),
+        count
+    );
+    let mut last = 0;
+    for line in page
+        .lines()
+        .filter(|line| line.starts_with("instar_store_commit_seconds_bucket"))
+    {
+        let so_far = value(line, "instar_store");
+        assert!(so_far >= last, "{page}");
+        last = so_far;
+    }
+    assert_eq!(value(&page, "instar_turns_total{outcome=\"replied\"}"), 1);
+    assert_eq!(value(&page, "instar_turns_total{outcome=\"failed\"}"), 0);
+    let answered = "instar_model_answers_total{outcome=\"answered\",class=\"none\"}";
+    assert_eq!(value(&page, answered), 1);
+    let limit = "instar_model_answers_total{outcome=\"failed\",class=\"context_length\"}";
+    assert_eq!(value(&page, limit), 0);
+    assert_eq!(value(&page, "instar_messages_waiting"), 0);
+    assert!(!page.contains("evil"));
+    let labels: std::collections::BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| Some(line.split_once('{')?.1.split_once('}')?.0))
+        .collect();
+    assert!(labels.len() < 60, "{labels:?}");
+    house.running.shutdown().await;
+}
