@@ -49,6 +49,7 @@ impl InstarConfig {
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = self.agent_config().problems();
         problems.extend(self.gateway.problems());
+        problems.extend(self.logging.problems());
         problems
     }
 }
@@ -303,6 +304,35 @@ pub struct LoggingConfig {
     pub console_level: Level,
     /// How the terminal shows it.
     pub console_style: ConsoleStyle,
+    /// Words and beginnings of words that are masked in the log and on the terminal, with what
+    /// follows them up to the end of the word. They are plain text, told apart by case.
+    pub redact_patterns: Vec<String>,
+}
+
+/// Patterns that are looked for in every line.
+const PATTERNS_MAX: usize = 64;
+const PATTERN_CHARS_MIN: usize = 4;
+const PATTERN_CHARS_MAX: usize = 200;
+
+impl LoggingConfig {
+    fn problems(&self) -> Vec<(String, String)> {
+        const PATH: &str = "logging.redactPatterns";
+        let mut problems = Vec::new();
+        if self.redact_patterns.len() > PATTERNS_MAX {
+            let why = format!("there are more than {PATTERNS_MAX} patterns");
+            problems.push((PATH.to_owned(), why));
+        }
+        for (index, pattern) in self.redact_patterns.iter().enumerate() {
+            let fits = (PATTERN_CHARS_MIN..=PATTERN_CHARS_MAX).contains(&pattern.chars().count());
+            if !fits || pattern.chars().any(|c| c.is_control() || c.is_whitespace()) {
+                let why = format!(
+                    "a pattern has {PATTERN_CHARS_MIN} to {PATTERN_CHARS_MAX} characters and no spaces"
+                );
+                problems.push((format!("{PATH}[{index}]"), why));
+            }
+        }
+        problems
+    }
 }
 
 impl Default for LoggingConfig {
@@ -313,6 +343,7 @@ impl Default for LoggingConfig {
             max_file_bytes: 8 << 20,
             console_level: Level::Warn,
             console_style: ConsoleStyle::Pretty,
+            redact_patterns: Vec::new(),
         }
     }
 }

@@ -3,6 +3,10 @@
 //! Outside text reaches the log only as a quoted field; JSON escapes what is left. Secrets cannot
 //! be formatted at all.
 
+mod mask;
+
+use mask::Mask;
+
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
@@ -41,6 +45,7 @@ struct Shared {
     lines: Mutex<VecDeque<String>>,
     watchers: broadcast::Sender<String>,
     file: Mutex<Option<Rotating>>,
+    mask: Mask,
 }
 
 impl Logs {
@@ -61,6 +66,7 @@ impl Logs {
             .map_or_else(|| file.to_owned(), PathBuf::from);
         let rotating = Rotating::open(file, config.max_file_bytes.into())?;
         let shared = Arc::new(Shared::new(Some(rotating)));
+        shared.mask.set(&config.redact_patterns);
         let (filter, handle) = reload::Layer::new(targets(config.level));
         let to_file = tracing_subscriber::fmt::layer()
             .json()
@@ -68,7 +74,7 @@ impl Logs {
             .with_writer(Lines(Arc::clone(&shared)))
             .with_filter(filter);
         let console = tracing_subscriber::fmt::layer()
-            .with_writer(io::stderr)
+            .with_writer(Console(Arc::clone(&shared)))
             .with_ansi(io::stderr().is_terminal());
         let console = match config.console_style {
             ConsoleStyle::Pretty => console.with_target(false).boxed(),
@@ -93,6 +99,11 @@ impl Logs {
         {
             tracing::warn!(%error, "the log level cannot be changed");
         }
+    }
+
+    /// Changes what is masked, from now on.
+    pub fn set_patterns(&self, patterns: &[String]) {
+        self.shared.mask.set(patterns);
     }
 
     /// The newest lines, oldest first.
@@ -138,12 +149,13 @@ impl Shared {
             lines: Mutex::default(),
             watchers,
             file: Mutex::new(file),
+            mask: Mask::default(),
         }
     }
 
     fn take(&self, line: &[u8]) -> io::Result<()> {
         let text = String::from_utf8_lossy(line);
-        let mut text = text.trim_end().to_owned();
+        let mut text = self.mask.line(text.trim_end());
         if text.len() > LINE_BYTES_MAX {
             let end = (0..=LINE_BYTES_MAX)
                 .rev()
@@ -188,6 +200,32 @@ impl<'a> MakeWriter<'a> for Lines {
 
     fn make_writer(&'a self) -> Self::Writer {
         Line(&self.0)
+    }
+}
+
+/// The terminal, with the same words masked.
+#[derive(Clone, Debug)]
+struct Console(Arc<Shared>);
+
+struct ConsoleLine<'a>(&'a Shared);
+
+impl Write for ConsoleLine<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        io::stderr().write_all(self.0.mask.text(&text).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for Console {
+    type Writer = ConsoleLine<'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        ConsoleLine(&self.0)
     }
 }
 

@@ -110,6 +110,7 @@ impl Reloader {
         }
         self.apply_auth(&new.value).await;
         app.logs.set_level(new.value.logging.level);
+        app.logs.set_patterns(&new.value.logging.redact_patterns);
         Ok(())
     }
 

@@ -13,5 +13,6 @@ mod bounds;
 mod door;
 mod house;
 mod life;
+mod logs;
 mod openai;
 mod openai_model;
