@@ -416,6 +416,21 @@ async fn a1_a_link_works_once_and_looking_spends_nothing() {
 }
 
 #[tokio::test]
+async fn browsers_beyond_the_bound_push_out_the_oldest_session() {
+    let house = House::new().await;
+    let first = house.cookie().await;
+    let status = async |cookie: &str| house.get("/api/v1/status", cookie).await.status;
+    assert_eq!(status(&first).await, 200);
+    let mut last = String::new();
+    for _ in 0..instar_store::WEB_SESSIONS_MAX {
+        last = house.cookie().await;
+    }
+    assert_eq!(status(&last).await, 200);
+    assert_eq!(status(&first).await, 401, "it made room");
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
 async fn c8_requests_of_other_pages_change_nothing() {
     let house = House::new().await;
     let cookie = house.cookie().await;

@@ -374,6 +374,11 @@ impl Auth {
             .commit(vec![Op::PutWebSession(session)])
             .await
             .map_err(unavailable)?;
+        // The store may have let an older session go to make room.
+        self.sessions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
         Ok(SignedIn {
             cookie,
             seconds: length.as_secs(),
