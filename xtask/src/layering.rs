@@ -29,13 +29,12 @@ struct Dependency {
 /// Fails if a crate uses another that the table does not let it use, or if the table names a crate
 /// that is not there or lacks one that is.
 pub(crate) fn check() -> anyhow::Result<()> {
-    let allowed = table(&std::fs::read_to_string(root().join("ARCHITECTURE.md"))?)?;
-    let actual = edges(&output(cargo().args([
-        "metadata",
-        "--format-version=1",
-        "--no-deps",
-    ]))?)?;
-    let problems = compare(&allowed, &actual);
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md"))?;
+    let metadata = output(cargo().args(["metadata", "--format-version=1", "--no-deps"]))?;
+    let actual = edges(&metadata, Kind::Ours)?;
+    let mut problems = compare(&table(&text, "| crate | may use |")?, &actual);
+    let fences = table(&text, "| library | only in |")?;
+    problems.extend(over_fences(&fences, &edges(&metadata, Kind::Others)?));
     if !problems.is_empty() {
         bail!(
             "crate edges and ARCHITECTURE.md disagree:\n  {}",
@@ -49,16 +48,16 @@ pub(crate) fn check() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The rows of the table whose header begins with `| crate | may use |`.
-fn table(text: &str) -> anyhow::Result<Edges> {
+/// The rows of the table with this header.
+fn table(text: &str, header: &str) -> anyhow::Result<Edges> {
     let mut rows = text
         .lines()
-        .skip_while(|line| !line.starts_with("| crate | may use |"))
+        .skip_while(|line| !line.starts_with(header))
         .skip(2)
         .take_while(|line| line.starts_with('|'))
         .peekable();
     rows.peek()
-        .context("ARCHITECTURE.md has no table `| crate | may use |`")?;
+        .with_context(|| format!("ARCHITECTURE.md has no table `{header}`"))?;
     rows.map(|row| {
         let mut cells = row.trim_matches('|').split('|').map(str::trim);
         let name = cells
@@ -79,8 +78,15 @@ fn table(text: &str) -> anyhow::Result<Edges> {
     .collect()
 }
 
-/// Normal and build dependencies between our own crates; tests may use what they like.
-fn edges(metadata: &str) -> anyhow::Result<Edges> {
+/// Which dependencies are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Ours,
+    Others,
+}
+
+/// Normal and build dependencies by crate; tests may use what they like.
+fn edges(metadata: &str, kind: Kind) -> anyhow::Result<Edges> {
     let metadata: Metadata = serde_json::from_str(metadata)?;
     let short = |name: &str| name.strip_prefix("instar-").unwrap_or(name).to_owned();
     Ok(metadata
@@ -90,12 +96,30 @@ fn edges(metadata: &str) -> anyhow::Result<Edges> {
             let uses = package
                 .dependencies
                 .iter()
-                .filter(|one| one.path.is_some() && one.kind.as_deref() != Some("dev"))
+                .filter(|one| one.path.is_some() == (kind == Kind::Ours))
+                .filter(|one| one.kind.as_deref() != Some("dev"))
                 .map(|one| short(&one.name))
                 .collect();
             (short(&package.name), uses)
         })
         .collect())
+}
+
+/// Crates that link a library which is fenced into others.
+fn over_fences(fences: &Edges, actual: &Edges) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (name, uses) in actual {
+        for library in uses.iter().filter(|library| {
+            fences
+                .get(*library)
+                .is_some_and(|only| !only.contains(name))
+        }) {
+            problems.push(format!(
+                "{name} links {library}, which belongs into another crate"
+            ));
+        }
+    }
+    problems
 }
 
 fn compare(allowed: &Edges, actual: &Edges) -> Vec<String> {
@@ -131,19 +155,29 @@ mod tests {
 
     #[test]
     fn an_edge_outside_the_table_is_named() {
-        let allowed = table(TABLE).unwrap();
+        let allowed = table(TABLE, "| crate | may use |").unwrap();
         let fine = metadata(r#"{"name":"instar-a","kind":null,"path":"/a"}"#);
         assert_eq!(
-            compare(&allowed, &edges(&fine).unwrap()),
+            compare(&allowed, &edges(&fine, Kind::Ours).unwrap()),
             Vec::<String>::new()
         );
         let wrong = metadata(r#"{"name":"instar-c","kind":null,"path":"/c"}"#);
         assert_eq!(
-            compare(&allowed, &edges(&wrong).unwrap()),
+            compare(&allowed, &edges(&wrong, Kind::Ours).unwrap()),
             ["b uses c, which its row does not allow"]
         );
         let for_tests = metadata(r#"{"name":"instar-c","kind":"dev","path":"/c"}"#);
-        assert!(compare(&allowed, &edges(&for_tests).unwrap()).is_empty());
+        assert!(compare(&allowed, &edges(&for_tests, Kind::Ours).unwrap()).is_empty());
+    }
+
+    #[test]
+    fn a_fenced_library_stays_in_its_crate() {
+        let fences = Edges::from([("sql".to_owned(), BTreeSet::from(["a".to_owned()]))]);
+        let leaked = metadata(r#"{"name":"sql","kind":null}"#);
+        assert_eq!(
+            over_fences(&fences, &edges(&leaked, Kind::Others).unwrap()),
+            ["b links sql, which belongs into another crate"]
+        );
     }
 
     #[test]

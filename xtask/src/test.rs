@@ -93,8 +93,7 @@ fn tests(tools: &Tools) -> anyhow::Result<()> {
     }
     let ran = run.and_then(|()| features::check_ran(&results.passed));
     let failed = results.passed.values().filter(|passed| !**passed).count();
-    // A test that could not run here is counted as skipped, not as passed.
-    let passed = results.passed.len() - failed - results.skipped.len();
+    let passed = results.passed.len() - failed;
     say(&format!(
         "{passed} passed, {failed} failed, {} skipped",
         results.skipped.len()
@@ -104,8 +103,9 @@ fn tests(tools: &Tools) -> anyhow::Result<()> {
 
 /// What the runner's report says, by `binary test`.
 struct Results {
+    /// Tests that ran, and whether they passed.
     passed: BTreeMap<String, bool>,
-    /// Tests that printed `SKIPPED: why`.
+    /// Tests that printed `SKIPPED: why`: they showed nothing, so they count as not run.
     skipped: Vec<(String, String)>,
 }
 
@@ -125,11 +125,15 @@ impl Results {
             };
             let id = format!("{class} {name}");
             let failed = case.contains("<failure") || case.contains("<error");
-            if let Some((_, rest)) = case.split_once("SKIPPED: ") {
-                let why = rest.lines().next().unwrap_or_default();
-                results.skipped.push((id.clone(), why.to_owned()));
+            match case.split_once("SKIPPED: ") {
+                Some((_, rest)) if !failed => {
+                    let why = rest.lines().next().unwrap_or_default();
+                    results.skipped.push((id, why.to_owned()));
+                }
+                _ => {
+                    results.passed.insert(id, !failed);
+                }
             }
-            results.passed.insert(id, !failed);
         }
         results
     }

@@ -145,13 +145,13 @@ impl Writer {
     }
 
     fn link(&mut self, target: &str) {
-        if !is_safe_link(target) {
+        let Some(target) = safe_link(target) else {
             self.open.push(None);
             return;
-        }
+        };
         self.out
             .push_str("<a rel=\"noopener noreferrer nofollow\" target=\"_blank\" href=\"");
-        escape(&mut self.out, target);
+        escape(&mut self.out, &target);
         self.out.push_str("\">");
         self.open.push(Some("a"));
     }
@@ -204,18 +204,20 @@ fn heading(level: HeadingLevel) -> &'static str {
 }
 
 /// Only schemes that open a page or a letter; anything relative would point into our own origin.
-fn is_safe_link(target: &str) -> bool {
+///
+/// The address is written as it was understood: a browser takes `http:x` on our own page for a
+/// relative one.
+fn safe_link(target: &str) -> Option<String> {
     if target.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return false;
+        return None;
     }
-    let Ok(url) = url::Url::parse(target) else {
-        return false;
-    };
-    match url.scheme() {
+    let url = url::Url::parse(target).ok()?;
+    let safe = match url.scheme() {
         "http" | "https" => url.username().is_empty() && url.password().is_none(),
         "mailto" => true,
         _ => false,
-    }
+    };
+    safe.then(|| url.into())
 }
 
 #[cfg(test)]
@@ -253,6 +255,8 @@ mod tests {
             "[x](&#106;avascript:alert(1))",
             "[x](data:text/html;base64,PHNjcmlwdD4=)",
             "[x](vbscript:x)",
+            "[x](http:/sign-out)",
+            "[x](http:http://a/b)",
             "[x](/sign-out)",
             "[x](//evil.example)",
             "![x](http://evil.example/pixel.png)",
