@@ -34,7 +34,11 @@ impl LocalModel for Echo {
                 .join(" "),
             _ => String::new(),
         };
-        let pause = if said.contains("slowly") { 300 } else { 0 };
+        let pause = match said {
+            ref said if said.contains("slowly") => 300,
+            ref said if said.contains("endlessly") => 3_600_000,
+            _ => 0,
+        };
         vec![
             (
                 pause,

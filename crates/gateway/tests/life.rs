@@ -334,6 +334,39 @@ async fn shutdown_lets_the_running_turn_finish() {
     again.shutdown().await;
 }
 
+#[tokio::test]
+async fn a_turn_beyond_the_grace_period_is_cut_and_written_down() {
+    let house = House::with("{gateway: {shutdownGraceSeconds: 0}}").await;
+    let host = house.address();
+    let body = json!({"model": "instar", "messages": [{"role": "user", "content": "endlessly"}]})
+        .to_string();
+    let request = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{}{JSON}content-length: {}\r\n\r\n{body}",
+        bearer(TOKEN),
+        body.len()
+    );
+    let asking = tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = tokio::net::TcpStream::connect(host).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        let _maybe_reset = stream.read_to_string(&mut text).await;
+        text
+    });
+    while house.running.app().sessions.running() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let House { folder, running } = house;
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(30), running.shutdown());
+    assert!(ended.await.is_ok(), "the turn would go on for an hour");
+    assert!(!asking.await.unwrap().contains("echo"));
+    let running = start(&folder).await.unwrap();
+    let house = House { folder, running };
+    let events = house.owner("/api/v1/events?kind=turn").await;
+    assert!(events.body.contains("interrupted"), "{events:?}");
+    house.running.shutdown().await;
+}
+
 fn walk(folder: &Path, found: &mut Vec<(String, Vec<u8>, u32)>) {
     use std::os::unix::fs::PermissionsExt;
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -281,10 +281,10 @@ async fn handle(app: &AppState, router: Router, admitted: Admitted<'_>) -> Respo
     match tokio::time::timeout(timeout, handling).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(never))) => match never {},
-        Ok(Err(_panic)) => {
+        Ok(Err(panic)) => {
             let id = hex::encode(crate::random::ten());
             app.metrics.panics.add(1);
-            tracing::error!(id, "a handler panicked");
+            tracing::error!(id, why = log_field(said(&*panic)), "a handler panicked");
             ApiProblem::internal()
                 .next(format!("look for {id} in `instar logs`"))
                 .into_response()
@@ -296,6 +296,13 @@ async fn handle(app: &AppState, router: Router, admitted: Admitted<'_>) -> Respo
         )
         .into_response(),
     }
+}
+
+/// The words of a panic.
+fn said(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("without words")
 }
 
 /// Refusals of the router itself have no body yet.

@@ -8,6 +8,7 @@ mod guard;
 mod open;
 mod routes;
 mod serve;
+mod stall;
 
 mod body;
 mod headers;
@@ -56,3 +57,6 @@ pub(crate) fn router(app: AppState) -> Router {
         .layer(axum::extract::DefaultBodyLimit::disable())
         .with_state(app)
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,12 +10,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::guard::{Ends, answer};
+use super::stall::Stall;
 use crate::app::AppState;
 
 /// The request line and all headers.
@@ -128,9 +130,20 @@ async fn serve(
     finish: CancellationToken,
     cut: CancellationToken,
 ) {
-    let Some(ends) = ends(&stream, peer) else {
-        return;
-    };
+    if let Some(ends) = ends(&stream, peer) {
+        converse(app, router, stream, ends, finish, cut).await;
+    }
+}
+
+/// Answers the requests of one connection.
+pub(super) async fn converse(
+    app: AppState,
+    router: Router,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    ends: Ends,
+    finish: CancellationToken,
+    cut: CancellationToken,
+) {
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
         let (app, router) = (app.clone(), router.clone());
         async move {
@@ -143,7 +156,7 @@ async fn serve(
         .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Stall::new(stream)), service);
     let mut connection = std::pin::pin!(connection);
     let mut finishing = false;
     loop {
