@@ -468,3 +468,6 @@ fn slow(password: &Secret, salt: &[u8; 16]) -> Result<String, AuthProblem> {
         .map_err(|error| AuthProblem::Unavailable(error.to_string()))?;
     Ok(hex::encode(out))
 }
+
+#[cfg(test)]
+mod tests;
