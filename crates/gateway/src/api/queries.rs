@@ -42,7 +42,9 @@ impl QueryError {
     #[must_use]
     pub fn next_step(&self) -> Option<&'static str> {
         match self {
-            Self::NotFound { what: "release", .. } => Some("see them with `instar release list`"),
+            Self::NotFound {
+                what: "release", ..
+            } => Some("see them with `instar release list`"),
             Self::NotFound { .. } => Some("see them with `instar sessions list`"),
             Self::Invalid { .. } => Some("mend it and ask again"),
             Self::Store(_) | Self::Release(_) => None,
