@@ -16,3 +16,4 @@ mod life;
 mod logs;
 mod openai;
 mod openai_model;
+mod secrets;
