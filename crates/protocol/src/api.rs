@@ -9,6 +9,7 @@
 //! | GET `/sessions` | `agent search deleted limit before` | [`SessionList`] |
 //! | GET `/sessions/{key or id}` | `limit` | [`SessionDetail`] |
 //! | DELETE `/sessions/{key or id}`, POST `…/restore`, POST `…/stop` | | [`Done`] |
+//! | POST `/sessions/{key or id}/rewind` | [`Rewind`] | [`Done`] |
 //! | POST `/messages` | [`SendMessage`] | 202 [`MessageAccepted`]; with `Accept: text/event-stream` the live events up to the answer |
 //! | GET `/live?session=KEY` | | event stream of [`crate::live::LiveEvent`] |
 //! | GET `/events` | `after kind session limit` | list of [`crate::event::Event`]; event stream when asked for |
@@ -21,7 +22,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::FeedbackVerdict;
-use crate::id::{InboundId, ReleaseId, RunId, SessionId};
+use crate::id::{EntryId, InboundId, ReleaseId, RunId, SessionId};
 use crate::message::Entry;
 use crate::time::Timestamp;
 
@@ -179,6 +180,14 @@ pub struct MessageAccepted {
     pub session: SessionId,
     /// True if the idempotency key had been seen: nothing runs again.
     pub duplicate: bool,
+}
+
+/// Goes back to an entry of a conversation. What came after it stays stored on a branch of its own.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rewind {
+    /// The entry that is the last one then.
+    pub entry: EntryId,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -55,17 +55,28 @@ impl fmt::Display for Redacted {
     }
 }
 
-/// How much of what people and models say is kept in events.
+/// How much of what people and models say is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ContentMode {
-    /// Events carry no text.
+    /// Events carry no text. Keys and tokens are masked in transcripts.
     None,
-    /// Events carry redacted text.
+    /// Events carry redacted text. Keys and tokens are masked in transcripts.
     #[default]
     Redacted,
-    /// Transcripts keep everything; events carry redacted text all the same.
+    /// Transcripts keep every word, keys and tokens too. Events carry redacted text all the same.
     Full,
+}
+
+impl ContentMode {
+    /// The text of a message or of a tool's result as a transcript may keep it.
+    #[must_use]
+    pub fn transcript(self, text: &str) -> Cow<'_, str> {
+        match self {
+            Self::None | Self::Redacted => mask_secrets(text),
+            Self::Full => Cow::Borrowed(text),
+        }
+    }
 }
 
 /// Takes out keys, tokens, passwords, e-mail addresses, phone numbers, card-like numbers and long
@@ -121,6 +132,25 @@ pub fn find_secret(text: &str) -> Option<Found> {
         }),
         Kind::Secret { .. } | Kind::Email | Kind::Phone | Kind::Number | Kind::Opaque => None,
     })
+}
+
+/// Masks what is certainly a key: those whose beginning tells their vendor, private keys, signed
+/// tokens, bot tokens and bearer tokens. Everything else stays as it is, also addresses, numbers and
+/// passwords in prose. Doing it twice changes nothing.
+#[must_use]
+pub fn mask_secrets(text: &str) -> Cow<'_, str> {
+    let mut out = String::new();
+    let mut copied = 0;
+    for hit in Scanner::for_keys(text) {
+        out.push_str(&text[copied..hit.from]);
+        out.push_str(hit.kind.placeholder());
+        copied = hit.to;
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[copied..]);
+    Cow::Owned(out)
 }
 
 fn replaced(text: &str) -> String {

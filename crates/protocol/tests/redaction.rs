@@ -2,7 +2,7 @@
 
 use instar_protocol::redact::{
     CONTENT_CHARS_MAX, ContentMode, LOG_FIELD_CHARS_MAX, REDACT_BYTES_MAX, content, find_secret,
-    log_field, redact,
+    log_field, mask_secrets, redact,
 };
 use proptest::prelude::*;
 
@@ -270,5 +270,66 @@ proptest! {
         });
         let rest = end.map(|(at, _)| &inner[at + 1..]);
         prop_assert!(matches!(rest, Some(rest) if rest.is_empty() || rest.starts_with(" (+")));
+    }
+}
+
+#[test]
+fn keys_are_masked_in_transcripts_and_words_are_left_alone() {
+    let random = "Zk3nQ8vT1xR7mP4wL9yB2cD6";
+    let body = format!("{random}{random}");
+    let begin = concat!("-----BEGIN ", "PRIVATE KEY-----");
+    for (text, masked) in [
+        (
+            format!("use sk-{random}, ok"),
+            "use [secret], ok".to_owned(),
+        ),
+        (format!("K=ghp_{random}"), "K=[secret]".to_owned()),
+        (
+            format!("\"apiKey\": \"gsk_{random}\""),
+            "\"apiKey\": \"[secret]\"".to_owned(),
+        ),
+        (
+            format!("jwt eyJ{random}.{random}.{random}!"),
+            "jwt [secret]!".to_owned(),
+        ),
+        (
+            format!("Authorization: Bearer {random}"),
+            "Authorization: Bearer [secret]".to_owned(),
+        ),
+        (format!("bot 123456789:{body}"), "bot [secret]".to_owned()),
+        (
+            format!("a {begin}\n{body}\n-----END PRIVATE KEY----- b"),
+            "a [secret] b".to_owned(),
+        ),
+        (format!("a {begin}\n{body}"), "a [secret]".to_owned()),
+    ] {
+        assert_eq!(mask_secrets(&text), masked, "{text}");
+        assert!(find_secret(&text).is_some(), "{text}");
+        assert_eq!(ContentMode::Redacted.transcript(&text), masked);
+        assert_eq!(ContentMode::None.transcript(&text), masked);
+        assert_eq!(ContentMode::Full.transcript(&text), text);
+    }
+    for text in [
+        "my password=hunter2correct9 and ann@example.org, +49 170 1234567".to_owned(),
+        format!("what does {begin} mean? I see it in every file."),
+        "sk- is how such keys begin, Bearer is a scheme".to_owned(),
+        "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----".to_owned(),
+        body,
+    ] {
+        assert_eq!(mask_secrets(&text), text);
+    }
+}
+
+proptest! {
+    #[test]
+    fn masking_twice_changes_nothing(pieces in proptest::collection::vec(0_usize..24, 0..12), joints in "[ -=:.\na1]{12}") {
+        let canaries = canaries();
+        let mut text = String::new();
+        for (piece, joint) in pieces.iter().zip(joints.chars()) {
+            text.push_str(canaries.get(*piece).map_or("bearer ", String::as_str));
+            text.push(joint);
+        }
+        let once = mask_secrets(&text).into_owned();
+        prop_assert_eq!(mask_secrets(&once).into_owned(), once.clone(), "{}", text);
     }
 }

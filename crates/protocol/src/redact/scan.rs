@@ -46,6 +46,12 @@ pub(super) struct Hit {
     pub(super) kind: Kind,
 }
 
+impl Hit {
+    fn is_certain(&self) -> bool {
+        matches!(self.kind, Kind::Secret { certain: true, .. })
+    }
+}
+
 /// Yields hits from left to right; they never overlap.
 ///
 /// Time is linear: a shape is looked for only where a run of letters and digits begins, and looks
@@ -57,6 +63,8 @@ pub(super) struct Scanner<'a> {
     last_hit_end: usize,
     /// Runs up to here were found not to be random.
     plain_until: usize,
+    /// Looks for what is certainly a key, and for nothing else.
+    keys_only: bool,
 }
 
 impl<'a> Scanner<'a> {
@@ -66,12 +74,24 @@ impl<'a> Scanner<'a> {
             at: 0,
             last_hit_end: 0,
             plain_until: 0,
+            keys_only: false,
+        }
+    }
+
+    /// Yields only what is certainly a key or a token by its own shape, whatever stands around it.
+    pub(super) fn for_keys(text: &'a str) -> Self {
+        Self {
+            keys_only: true,
+            ..Self::over(text)
         }
     }
 
     fn hit_here(&mut self) -> Option<Hit> {
         let rest = &self.text[self.at..];
         let first = *rest.as_bytes().first()?;
+        if self.keys_only {
+            return self.key_here(first);
+        }
         match first {
             b':' => return shapes::url_credentials(self.text, self.at),
             b'-' => return shapes::pem(self.text, self.at),
@@ -85,6 +105,20 @@ impl<'a> Scanner<'a> {
             b'0'..=b'9' => shapes::number(self.text, self.at).or_else(|| self.word()),
             _ => self.word(),
         }
+    }
+
+    fn key_here(&self, first: u8) -> Option<Hit> {
+        let (text, at) = (self.text, self.at);
+        let hit = match first {
+            b'-' => shapes::private_key(text, at),
+            _ if !self.at_boundary() => None,
+            b'0'..=b'9' => shapes::bot_token(text, at),
+            _ => shapes::bearer(text, at)
+                .filter(Hit::is_certain)
+                .or_else(|| shapes::vendor_key(text, at))
+                .or_else(|| shapes::jwt(text, at)),
+        };
+        hit.filter(Hit::is_certain)
     }
 
     fn word(&mut self) -> Option<Hit> {

@@ -10,6 +10,8 @@ const USERINFO_BYTES_MAX: usize = 512;
 const RANDOM_WORD_BYTES_MIN: usize = 28;
 const RANDOM_RUN_BYTES_MIN: usize = 32;
 const HEX_BYTES_MIN: usize = 32;
+/// A private key whose end is missing has at least this much of its first line.
+const PEM_LINE_BYTES_MIN: usize = 32;
 
 /// Beginnings that vendors put before their keys, and the fewest characters behind them.
 const VENDOR_PREFIXES: [(&str, usize); 30] = [
@@ -99,6 +101,25 @@ pub(super) fn pem(text: &str, at: usize) -> Option<Hit> {
     };
     let head = &block[..block.floor_char_boundary(NAME_BYTES_MAX)];
     secret(at, to, "a private key", head.contains("PRIVATE KEY"))
+}
+
+/// As [`pem`] for private keys alone. One that is not closed counts if a body follows its first
+/// line: people write about that line, too.
+pub(super) fn private_key(text: &str, at: usize) -> Option<Hit> {
+    let block = text[at..].strip_prefix("-----BEGIN ")?;
+    let head_end = block[..block.floor_char_boundary(NAME_BYTES_MAX)].find("-----")?;
+    if !block[..head_end].ends_with("PRIVATE KEY") && !block[..head_end].contains("PRIVATE KEY ") {
+        return None;
+    }
+    let hit = pem(text, at)?;
+    if hit.to < text.len() || text.ends_with("-----") && block.contains("-----END ") {
+        return Some(hit);
+    }
+    let body = block[head_end + "-----".len()..].trim_start();
+    let word = run(body, 0, PEM_LINE_BYTES_MIN, |b| {
+        b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=')
+    });
+    (word == PEM_LINE_BYTES_MIN).then_some(hit)
 }
 
 /// The user name and password of `scheme://user:password@host`.
@@ -356,6 +377,20 @@ fn is_random(bytes: &[u8], bytes_min: usize) -> bool {
     bytes.len() >= bytes_min && digits >= 2 && changes * 4 >= bytes.len()
 }
 
+/// A number, a colon and a long key.
+pub(super) fn bot_token(text: &str, at: usize) -> Option<Hit> {
+    let digits_end = run(text, at, usize::MAX, |b| b.is_ascii_digit());
+    if digits_end - at < 6 || text.as_bytes().get(digits_end) != Some(&b':') {
+        return None;
+    }
+    let to = run(text, digits_end + 1, usize::MAX, is_key_byte);
+    if to - digits_end > 30 {
+        secret(at, to, "a bot token", true)
+    } else {
+        None
+    }
+}
+
 /// Phone numbers, card-like numbers, long runs of digits, and bot tokens that begin with digits.
 pub(super) fn number(text: &str, at: usize) -> Option<Hit> {
     let groups = Groups::read(text, at)?;
@@ -367,11 +402,10 @@ pub(super) fn number(text: &str, at: usize) -> Option<Hit> {
         })
     };
     let first = groups.groups.first()?;
-    if groups.lead.is_none() && text.as_bytes().get(first.end) == Some(&b':') {
-        let to = run(text, first.end + 1, usize::MAX, is_key_byte);
-        if first.digits >= 6 && to - first.end > 30 {
-            return secret(at, to, "a bot token", true);
-        }
+    if groups.lead.is_none()
+        && let Some(token) = bot_token(text, at)
+    {
+        return Some(token);
     }
     if first.digits >= 12 && first.closed {
         return hit(first.end, Kind::Number);
