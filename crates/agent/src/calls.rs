@@ -181,12 +181,14 @@ impl Turn {
     /// Makes entries and events of the results, in the order of the calls.
     fn take_results(&mut self, judged: Vec<Judged>) -> Input {
         let (mut looping, mut is_cut) = (false, false);
+        let mode = self.house.content_mode();
         for judged in judged {
-            let Some(output) = judged.output else {
+            let Some(mut output) = judged.output else {
                 is_cut = true;
                 self.note_call(&judged.call, judged.decision, judged.millis, None);
                 continue;
             };
+            crate::mask::text(mode, &mut output.text);
             looping |= matches!(
                 self.guard.note(&judged.call, &output.text),
                 Repetition::Loop { .. }

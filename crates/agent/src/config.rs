@@ -378,7 +378,12 @@ impl Default for CommandsConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct LearningConfig {
-    /// What the event log keeps of message contents. Transcripts keep everything in any case.
+    /// What is kept of message contents. With `none` and `redacted`, keys and tokens that are
+    /// certain by their shape (vendor keys, PEM private keys, signed, bearer and bot tokens) are
+    /// masked as `[secret]` in messages, in what an API caller sends along, and in tool results,
+    /// before they are stored and before a model sees them. `full` keeps them. Not covered:
+    /// passwords and other secrets without such a shape, images, the bytes of attached files, what
+    /// a model itself writes, arguments of tool calls, identity files, and what was stored before.
     pub content: ContentMode,
 }
 

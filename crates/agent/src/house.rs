@@ -2,6 +2,7 @@
 
 use instar_protocol::Timestamp;
 use instar_protocol::event::{Arm, Event, EventKind};
+use instar_protocol::redact::{self, ContentMode};
 use instar_protocol::{EventId, Label};
 use instar_store::Op;
 use jiff::tz::TimeZone;
@@ -99,7 +100,12 @@ impl House {
 
     /// The content of a message as the event log may keep it.
     pub(crate) fn content(&self, text: &str) -> Option<String> {
-        instar_protocol::redact::content(self.settings().config.learning.content, text)
+        redact::content(self.content_mode(), text)
+    }
+
+    /// How much is kept of what people, tools and models say.
+    pub(crate) fn content_mode(&self) -> ContentMode {
+        self.settings().config.learning.content
     }
 
     /// Writes down a fact that belongs to no session. It may be lost in a crash.

@@ -22,6 +22,7 @@ mod step;
 
 mod fence;
 mod import;
+mod mask;
 mod prompt;
 mod tokens;
 mod window;
@@ -40,8 +41,8 @@ pub mod route;
 pub mod workspace;
 
 mod house;
-mod tally;
 mod live;
+mod tally;
 
 // The fixture of the integration tests serves the tests of the driver, too.
 #[cfg(test)]

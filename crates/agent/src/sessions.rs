@@ -26,7 +26,7 @@ use crate::house::House;
 use crate::live::Live;
 use crate::owner::{Order, Owner};
 use crate::tally::Counts;
-use crate::{fence, owner};
+use crate::{fence, mask, owner};
 
 /// API callers that each wait on a connection are let in beyond the queue's cap, up to this many.
 const CALLERS_WAITING_MAX: usize = 64;
@@ -118,11 +118,12 @@ impl Sessions {
     }
 
     /// Stores the message and queues it. Durable when this returns.
-    pub async fn submit(&self, inbound: Inbound) -> Result<Submitted, SubmitError> {
+    pub async fn submit(&self, mut inbound: Inbound) -> Result<Submitted, SubmitError> {
         let house = &self.inner.house;
         if house.closing.is_cancelled() {
             return Err(SubmitError::ShuttingDown);
         }
+        mask::inbound(house.content_mode(), &mut inbound);
         let agent = self.agent_of(&inbound.session_key)?;
         let handle = self.inner.wake(&inbound.session_key, &agent)?;
         let is_command = owner::command(house, &inbound).is_some();

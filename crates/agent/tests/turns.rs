@@ -391,3 +391,74 @@ async fn unknown_agents_have_no_sessions() {
         Err(instar_agent::SubmitError::UnknownAgent(_))
     ));
 }
+
+/// Everything of a store that may hold words, one after the other.
+fn bytes_on_disk(folder: &std::path::Path) -> Vec<u8> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            all.extend(bytes_on_disk(&entry.path()));
+        } else {
+            all.extend(std::fs::read(entry.path()).unwrap());
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn keys_reach_neither_the_disk_nor_the_model_unless_the_owner_keeps_everything() {
+    let key = format!("sk-{}", "Zk3nQ8vT1xR7mP4wL9yB2cD6");
+    for (content, kept) in [("none", false), ("redacted", false), ("full", true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(json!({"learning": {"content": content}}));
+        let home = home_with(folder.path(), config).await;
+        let mut look = call("a", "look", 1);
+        look.arguments = json!({});
+        home.script.then(Reply::Calls(vec![look])).says("done");
+        let mut ask = home.message(&format!("use {key} and ann@example.org"));
+        ask.overrides.instructions = Some(format!("the key is {key}"));
+        ask.overrides.preamble = vec![instar_protocol::message::Preamble::Tool {
+            call_id: "x".to_owned(),
+            text: key.clone(),
+        }];
+        outcome(home.sessions.submit(ask).await.unwrap()).await;
+        assert_eq!(home.say("and now?").await.text, "echo and now?");
+        let lines = home.transcript().await;
+        assert_eq!(lines[0].contains(&key), kept, "{content}: {}", lines[0]);
+        assert!(lines[0].contains("ann@example.org"));
+        let requests = home.script.requests();
+        let said: Vec<String> = requests.iter().map(|asked| format!("{asked:?}")).collect();
+        assert!(
+            said.iter().all(|said| said.contains(&key) == kept),
+            "{content}"
+        );
+        let first = requests[0].messages.as_slice();
+        assert_eq!(
+            first,
+            &requests[2].messages[..first.len()],
+            "the prefix is stable"
+        );
+        home.store.close().await.unwrap();
+        let disk = bytes_on_disk(folder.path());
+        let found = disk
+            .windows(key.len())
+            .any(|window| window == key.as_bytes());
+        assert_eq!(found, kept, "{content}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_in_a_tool_s_result_is_masked_before_the_model_reads_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = home(folder.path()).await;
+    let key = format!("ghp_{}", "Zk3nQ8vT1xR7mP4wL9yB2cD6");
+    let mut look = call("a", "look", 1);
+    look.arguments = json!({ key: 1 });
+    home.script.then(Reply::Calls(vec![look])).says("done");
+    home.say("look").await;
+    let lines = home.transcript().await;
+    assert!(lines[2].contains(r#"no field "[secret]""#), "{}", lines[2]);
+    let last = home.script.requests().pop().unwrap();
+    assert!(format!("{:?}", last.messages.last()).contains("[secret]"));
+}
