@@ -242,7 +242,7 @@ async fn slow_reader(app: AppState) {
     );
     let pieces = made.load(Ordering::Relaxed);
     assert!((1..16).contains(&pieces), "{pieces} pieces wait in memory");
-    let mut some = [0; 64 << 10];
+    let mut some = vec![0; 64 << 10];
     let _taken = tokio::join!(
         client.read_exact(&mut some),
         tokio::time::timeout(WRITE_WAIT_MAX / 2, &mut serving)
