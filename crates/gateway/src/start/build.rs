@@ -47,6 +47,9 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         .map_err(StartError::Secrets)?
         .with_environment(options.env);
     let secrets: Arc<dyn SecretSource> = Arc::new(secrets);
+    // A port that is taken ends the start here: no token was made that nobody saw, and no turn of
+    // the last run was taken up. Nothing is accepted before all else is ready.
+    let bound = bind(&options, &current.value).await?;
     let door = open_door(&options, &current.value, &*secrets)?;
     let store =
         Store::open(options.state.root(), store_options(&options)?).map_err(StartError::Open)?;
@@ -118,7 +121,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
     });
     let recovered = app.sessions.recover().await?;
     log_recovery(recovered);
-    let running = open_listener(&options, app, &local, lock, made).await?;
+    let running = accept(&options, app, bound, &local, lock, made)?;
     ready(&running, began);
     Ok(running)
 }
@@ -319,27 +322,39 @@ fn address(options: &Options, config: &InstarConfig) -> SocketAddr {
     SocketAddr::new(ip, options.port.unwrap_or(gateway.port))
 }
 
-async fn open_listener(
-    options: &Options,
-    app: AppState,
-    local: &Secret,
-    lock: Option<StateLock>,
-    made: Option<Secret>,
-) -> Result<Running, StartError> {
-    let config = app.config.current();
-    let wanted = address(options, &config.value);
+/// A socket that listens and that nothing is accepted from yet.
+struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+async fn bind(options: &Options, config: &InstarConfig) -> Result<Bound, StartError> {
+    let wanted = address(options, config);
     let failed = |source| StartError::Listen {
         address: wanted,
         source,
     };
     let listener = TcpListener::bind(wanted).await.map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    let ip = if bound.ip().is_unspecified() {
+    let address = listener.local_addr().map_err(failed)?;
+    Ok(Bound { listener, address })
+}
+
+fn accept(
+    options: &Options,
+    app: AppState,
+    bound: Bound,
+    local: &Secret,
+    lock: Option<StateLock>,
+    made: Option<Secret>,
+) -> Result<Running, StartError> {
+    let Bound { listener, address } = bound;
+    let config = app.config.current();
+    let ip = if address.ip().is_unspecified() {
         IpAddr::V4(Ipv4Addr::LOCALHOST)
     } else {
-        bound.ip()
+        address.ip()
     };
-    let reached = format!("http://{}", SocketAddr::new(ip, bound.port()));
+    let reached = format!("http://{}", SocketAddr::new(ip, address.port()));
     let public = config.value.gateway.public_origin.clone();
     let _first = app.url.set(public.unwrap_or_else(|| reached.clone()));
     let router = http::router(app.clone());
@@ -348,7 +363,7 @@ async fn open_listener(
     let run_file = write_run_file(&options.state, reached, local)?;
     let reloader = Reloader::new(app.clone());
     let _task = app.tasks.spawn(crate::tend::tend(app.clone(), reloader));
-    Ok(Running::new(app, listening, bound, run_file, lock, made))
+    Ok(Running::new(app, listening, address, run_file, lock, made))
 }
 
 fn write_run_file(
