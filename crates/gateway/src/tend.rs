@@ -1,9 +1,10 @@
 //! What is done every now and then: reloading, retention, and watching the disk.
 
 use instar_protocol::Timestamp;
-use instar_store::Retention;
+use instar_store::{Retention, Store};
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::AppState;
 use crate::reload::Reloader;
@@ -11,11 +12,13 @@ use crate::reload::Reloader;
 const TICK: Duration = Duration::from_secs(1);
 /// Ticks between two attempts to write to a store that could not be written.
 const PROBE_TICKS: u64 = 5;
-/// Ticks before the first clean-up and between two.
-const FIRST_CLEANUP: u64 = 60;
-const CLEANUP_TICKS: u64 = 3_600;
+/// The time before the first clean-up and between two.
+const FIRST_CLEANUP: Duration = Duration::from_secs(60);
+const CLEANUP_PAUSE: Duration = Duration::from_secs(3_600);
+/// Between two steps of one clean-up: messages come before old rows.
+const STEP_PAUSE: Duration = Duration::from_millis(20);
 
-/// Runs until the gateway stops.
+/// Reloads and watches until the gateway stops.
 pub(crate) async fn tend(app: AppState, mut reloader: Reloader) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -29,9 +32,6 @@ pub(crate) async fn tend(app: AppState, mut reloader: Reloader) {
         count += 1;
         reloader.tick().await;
         broken_since = watch_disk(&app, broken_since, count).await;
-        if count == FIRST_CLEANUP || count.is_multiple_of(CLEANUP_TICKS) {
-            clean_up(&app).await;
-        }
     }
 }
 
@@ -59,21 +59,109 @@ async fn watch_disk(app: &AppState, since: Option<Timestamp>, count: u64) -> Opt
     }
 }
 
-async fn clean_up(app: &AppState) {
-    let days = app
-        .config
-        .current()
-        .value
-        .session
-        .maintenance
-        .prune_after_days;
-    let keep = Retention {
-        deleted_sessions_days: days,
-        events_days: days,
-    };
-    match app.store.maintain(app.clock.now(), keep).await {
-        Ok(0) => {}
-        Ok(removed) => tracing::info!(removed, "old rows were removed"),
-        Err(error) => tracing::warn!(%error, "old rows could not be removed"),
+/// Removes old rows now and then until the gateway stops.
+pub(crate) async fn keep_clean(app: AppState) {
+    let mut wait = FIRST_CLEANUP;
+    loop {
+        tokio::select! {
+            () = app.closing.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+        wait = CLEANUP_PAUSE;
+        let config = app.config.current();
+        let days = config.value.session.maintenance.prune_after_days;
+        let keep = Retention {
+            deleted_sessions_days: days,
+            events_days: days,
+        };
+        clean_up(&app.store, app.clock.now(), keep, &app.closing).await;
+    }
+}
+
+/// Removes all that is old, in the small steps that the store takes. The time stands still
+/// meanwhile, so there is an end.
+async fn clean_up(store: &Store, now: Timestamp, keep: Retention, closing: &CancellationToken) {
+    let mut all = 0_u64;
+    loop {
+        match store.maintain(now, keep).await {
+            Ok(0) => break,
+            Ok(removed) => all = all.saturating_add(removed),
+            Err(error) => {
+                tracing::warn!(%error, "old rows could not be removed");
+                break;
+            }
+        }
+        tokio::select! {
+            () = closing.cancelled() => break,
+            () = tokio::time::sleep(STEP_PAUSE) => {}
+        }
+    }
+    if all > 0 {
+        tracing::info!(removed = all, "old rows were removed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use instar_protocol::event::{Arm, Event, EventKind, GatewayFact};
+    use instar_protocol::{EventId, Label};
+    use instar_store::{EventFilter, Op, Options};
+
+    const DAY: u64 = 24 * 60 * 60 * 1_000;
+
+    fn event(number: u64, at: u64) -> Op {
+        Op::AppendEvent(Event {
+            id: EventId::from_stored(format!("evt_{number:08}")),
+            at: Timestamp::from_millis(at),
+            session: None,
+            run: None,
+            release: None,
+            arm: Arm::Stable,
+            label: Label::system(),
+            kind: EventKind::Gateway {
+                what: GatewayFact::Stopping,
+            },
+        })
+    }
+
+    fn keep() -> Retention {
+        Retention {
+            deleted_sessions_days: 7,
+            events_days: 7,
+        }
+    }
+
+    #[tokio::test]
+    async fn one_clean_up_removes_more_than_one_step_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Options::default()).unwrap();
+        let mut ops: Vec<Op> = (1..=1_700).map(|n| event(n, n)).collect();
+        ops.push(event(9_999, 9 * DAY));
+        store.commit(ops).await.unwrap();
+        let now = Timestamp::from_millis(10 * DAY);
+        clean_up(&store, now, keep(), &CancellationToken::new()).await;
+        let filter = EventFilter {
+            limit: 10,
+            ..EventFilter::default()
+        };
+        let left = store.events(filter).await.unwrap();
+        let left: Vec<&str> = left.iter().map(|event| event.id.as_str()).collect();
+        assert_eq!(left, ["evt_00009999"]);
+        store.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_gateway_that_ends_waits_for_one_step_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Options::default()).unwrap();
+        let ops: Vec<Op> = (1..=1_700).map(|n| event(n, n)).collect();
+        store.commit(ops).await.unwrap();
+        let closing = CancellationToken::new();
+        closing.cancel();
+        let now = Timestamp::from_millis(10 * DAY);
+        clean_up(&store, now, keep(), &closing).await;
+        assert_ne!(store.maintain(now, keep()).await.unwrap(), 0);
+        store.close().await.unwrap();
     }
 }

@@ -363,6 +363,7 @@ fn accept(
     let run_file = write_run_file(&options.state, reached, local)?;
     let reloader = Reloader::new(app.clone());
     let _task = app.tasks.spawn(crate::tend::tend(app.clone(), reloader));
+    let _task = app.tasks.spawn(crate::tend::keep_clean(app.clone()));
     Ok(Running::new(app, listening, address, run_file, lock, made))
 }
 
