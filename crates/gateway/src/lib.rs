@@ -27,6 +27,7 @@ mod random;
 
 mod behaviour;
 mod reload;
+mod reserved;
 mod seams;
 mod tend;
 

@@ -25,6 +25,7 @@ use super::sse::{self, Source};
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::problem::ApiProblem;
+use crate::reserved;
 
 /// The longest text of one message.
 const TEXT_BYTES_MAX: usize = 1024 * 1024;
@@ -59,11 +60,7 @@ async fn inbound(
     caller: &Caller,
     message: SendMessage,
 ) -> Result<Inbound, ApiProblem> {
-    let session_key = match message.session.as_deref() {
-        None | Some("main") => SessionKey::main(&app.default_agent()),
-        Some(text) => SessionKey::parse(text)
-            .map_err(|error| ApiProblem::invalid(format!("session: {error}")))?,
-    };
+    let session_key = session_key(app, message.session.as_deref())?;
     if message.text.len() > TEXT_BYTES_MAX {
         return Err(ApiProblem::invalid(format!(
             "text: at most {TEXT_BYTES_MAX} bytes are accepted"
@@ -105,6 +102,19 @@ async fn inbound(
             ..Overrides::default()
         },
     })
+}
+
+/// The conversation that a caller may talk to.
+fn session_key(app: &AppState, named: Option<&str>) -> Result<SessionKey, ApiProblem> {
+    let text = match named {
+        None | Some("main") => return Ok(SessionKey::main(&app.default_agent())),
+        Some(text) => text,
+    };
+    if let Some(kind) = reserved::kind(text) {
+        let refusal = reserved::refusal(kind);
+        return Err(ApiProblem::invalid(format!("session: {refusal}")));
+    }
+    SessionKey::parse(text).map_err(|error| ApiProblem::invalid(format!("session: {error}")))
 }
 
 /// Both read the answer from the store: for them stored is delivered.

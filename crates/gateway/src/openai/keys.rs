@@ -5,22 +5,11 @@ use instar_protocol::session::{AgentId, SessionKey};
 use sha2::{Digest as _, Sha256};
 
 use super::names::Known;
-use super::problem::{Problem, shorten};
+use super::problem::Problem;
+use crate::reserved;
 
 /// What a caller's key for one message may look like.
 const IDEMPOTENCY_KEY_BYTES_MAX: usize = 200;
-
-/// Kinds of conversations that belong to the gateway's own machinery.
-const RESERVED: [&str; 8] = [
-    "subagent",
-    "cron",
-    "acp",
-    "hook",
-    "boot",
-    "heartbeat",
-    "global",
-    "agent",
-];
 
 /// The conversation of one request.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -92,20 +81,8 @@ pub(crate) fn place(
 /// A key that the caller named: a full key of the chosen agent, `main`, or a plain name.
 fn named(known: &Known, agent: &AgentId, text: &str) -> Result<SessionKey, Problem> {
     let refuse = |message: String| Problem::invalid("x-instar-session-key", message);
-    let tail = match text.strip_prefix("agent:") {
-        Some(rest) => rest.split_once(':').map_or("", |(_, tail)| tail),
-        None => text,
-    };
-    let kind = tail
-        .split(':')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    if RESERVED.contains(&kind.as_str()) {
-        return Err(refuse(format!(
-            "session keys of the kind '{}:' are reserved for the gateway",
-            shorten(&kind)
-        )));
+    if let Some(kind) = reserved::kind(text) {
+        return Err(refuse(reserved::refusal(kind)));
     }
     if text == "main" {
         return Ok(SessionKey::main(agent));
