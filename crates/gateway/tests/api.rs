@@ -140,6 +140,13 @@ async fn wrong_requests_are_refused_with_the_field() {
     for body in [
         json!({"text": "  "}),
         json!({"text": "x", "session": "a b"}),
+        json!({"text": "x", "session": "global"}),
+        json!({"text": "x", "session": "cron:daily"}),
+        json!({"text": "x", "session": "hook:1"}),
+        json!({"text": "x", "session": "agent:main:cron:x"}),
+        json!({"text": "x", "session": "agent:main:Subagent:x"}),
+        json!({"text": "x", "session": "agent:main:ACP:x"}),
+        json!({"text": "x", "session": "agent:main:agent:main:main"}),
         json!({"text": "x", "idempotencyKey": "a b"}),
         json!({"text": "x", "model": "no/model"}),
         json!({"text": "x", "attachments": [{"name": "a", "mime": "image/png", "data": "eHg="}]}),
@@ -151,6 +158,7 @@ async fn wrong_requests_are_refused_with_the_field() {
             "{body}"
         );
     }
+    assert_eq!(house.mirror.seen.lock().unwrap().len(), 0);
     let form = "content-type: application/x-www-form-urlencoded\r\n";
     let answer = api
         .send("POST", "/api/v1/messages", form, Some("text=x".to_owned()))
@@ -195,6 +203,68 @@ async fn a_deleted_conversation_comes_back_whole() {
     assert_eq!(done["changed"], true);
     let detail = api.get("/api/v1/sessions/main").await.json();
     assert_eq!(detail["entries"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_conversation_goes_back_to_an_entry_and_on_from_there() {
+    let house = House::start().await;
+    let api = &house.endpoint;
+    for text in ["first", "second"] {
+        let _seen = answered(api, &json!({"text": text})).await;
+    }
+    let entries = async || {
+        let detail = api.get("/api/v1/sessions/main").await.json();
+        let entries = detail["entries"].as_array().unwrap().clone();
+        let ids: Vec<Value> = entries.iter().map(|entry| entry["id"].clone()).collect();
+        ids
+    };
+    let before = entries().await;
+    assert_eq!(before.len(), 4);
+    let path = "/api/v1/sessions/main/rewind";
+    let back = api.post(path, &json!({"entry": before[1]})).await;
+    assert_eq!(back.json(), json!({"ok": true, "changed": true}));
+    assert_eq!(entries().await, before[..2]);
+    let again = api.post(path, &json!({"entry": before[1]})).await;
+    assert_eq!(again.json(), json!({"ok": true, "changed": false}));
+
+    let _seen = answered(api, &json!({"text": "another second"})).await;
+    let after = entries().await;
+    assert_eq!(after.len(), 4);
+    assert_eq!(after[..2], before[..2]);
+    assert!(!before.contains(&after[2]));
+    // What was left is kept, and is a place to go back to.
+    let left = api.post(path, &json!({"entry": before[3]})).await;
+    assert_eq!(left.json()["changed"], true);
+    assert_eq!(entries().await, before);
+}
+
+#[tokio::test]
+async fn only_an_entry_of_the_conversation_is_gone_back_to() {
+    let house = House::start().await;
+    let api = &house.endpoint;
+    for session in ["main", "agent:main:other"] {
+        let _seen = answered(api, &json!({"text": "hello", "session": session})).await;
+    }
+    let other = api.get("/api/v1/sessions/agent:main:other").await.json();
+    let foreign = other["entries"][0]["id"].clone();
+    let path = "/api/v1/sessions/main/rewind";
+    for (path, body, status) in [
+        (path, json!({"entry": foreign}), 404),
+        (path, json!({"entry": "ent_nothing"}), 404),
+        (path, json!({"entry": ""}), 404),
+        (path, json!({}), 400),
+        (path, json!({"entry": foreign, "owner": true}), 400),
+        (
+            "/api/v1/sessions/agent:main:no/rewind",
+            json!({"entry": foreign}),
+            404,
+        ),
+    ] {
+        let answer = api.post(path, &body).await;
+        assert_eq!(answer.status, status, "{path} {body}: {}", answer.text());
+    }
+    let main = api.get("/api/v1/sessions/main").await.json();
+    assert_eq!(main["entries"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@ pub(crate) fn routes() -> Routes {
         .route("/sessions/{name}/export", get(sessions::export))
         .route("/sessions/{name}/restore", post(sessions::restore))
         .route("/sessions/{name}/stop", post(sessions::stop))
+        .route("/sessions/{name}/rewind", post(sessions::rewind))
         .route("/messages", post(messages::send))
         .route("/live", get(messages::live))
         .route("/events", get(events::list))

@@ -1,16 +1,16 @@
-//! Conversations: list, show, export, delete, restore, stop.
+//! Conversations: list, show, export, delete, restore, stop, rewind.
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use instar_protocol::api::{Done, SessionDetail, SessionInfo, SessionList};
+use instar_protocol::api::{Done, Rewind, SessionDetail, SessionInfo, SessionList};
 use instar_protocol::session::SessionKey;
 use instar_store::{Op, SessionRow};
 use serde::Deserialize;
 
-use super::input::Asked;
+use super::input::{Asked, Strict};
 use super::queries::{self, Export, QueryError, SessionsQuery};
 use crate::app::AppState;
 use crate::auth::Caller;
@@ -129,6 +129,22 @@ pub(super) async fn stop(
     } else {
         Ok(unchanged())
     }
+}
+
+/// Goes back to an entry: the next message follows it. What came after it stays stored.
+pub(super) async fn rewind(
+    State(app): State<AppState>,
+    _caller: Caller,
+    Path(name): Path<String>,
+    Strict(to): Strict<Rewind>,
+) -> Result<Json<Done>, ApiProblem> {
+    let row = queries::find_session(&app.store, &name).await?;
+    // With a turn under way the end is about to move: the conversation itself says if it may.
+    if row.leaf.as_ref() == Some(&to.entry) && !app.sessions.is_running(&row.key) {
+        return Ok(unchanged());
+    }
+    app.sessions.rewind(&row.id, &to.entry).await?;
+    Ok(changed())
 }
 
 /// A deleted conversation by id, or the one under a key that was deleted last.
