@@ -25,7 +25,7 @@ pub mod rules {
     pub const BAD_NAME: &str = "bad-name";
     /// Denies what the owner's list denies, whatever else allows it.
     pub const DENIED_BY_NAME: &str = "denied-by-name";
-    /// Denies a tool without an annotation: what it can do is unknown.
+    /// Denies a tool without an annotation: there is none of that name, or what it can do is unknown.
     pub const NOT_ANNOTATED: &str = "not-annotated";
     /// Denies what is not on the owner's list of tools.
     pub const NOT_ON_LIST: &str = "not-on-list";
@@ -121,7 +121,7 @@ fn admit<'a>(
     let Some(annotation) = authority.annotations.get(tool) else {
         return Err(deny(
             rules::NOT_ANNOTATED,
-            format!("{tool} has no annotation, so what it can do is unknown"),
+            format!("there is no tool named {tool} here"),
             "There is no such tool here. Call one of the tools you were given.",
         ));
     };
