@@ -335,6 +335,43 @@ async fn shutdown_lets_the_running_turn_finish() {
 }
 
 #[tokio::test]
+async fn a_reader_that_stops_holds_up_no_turn() {
+    use tokio::io::AsyncWriteExt as _;
+    let house = House::new().await;
+    let mut streams = Vec::new();
+    for _ in 0..8 {
+        let mut stream = tokio::net::TcpStream::connect(house.address())
+            .await
+            .unwrap();
+        let head = format!(
+            "GET /api/v1/live?session=main HTTP/1.1\r\nhost: {}\r\naccept: text/event-stream\r\n{}\r\n",
+            house.address(),
+            bearer(TOKEN)
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        streams.push(stream);
+    }
+    let headers = format!("{}{JSON}x-instar-session-key: main\r\n", bearer(TOKEN));
+    let text = "y".repeat(200_000);
+    for _ in 0..10 {
+        let body = json!({"model": "instar", "messages": [{"role": "user", "content": text}]});
+        let answer = house
+            .ask("POST", "/v1/chat/completions", &headers, &body.to_string())
+            .await;
+        assert_eq!(
+            answer.status,
+            200,
+            "{}",
+            &answer.body[..answer.body.len().min(300)]
+        );
+    }
+    let status = house.owner("/api/v1/status").await.json();
+    assert_eq!(status["runningTurns"], 0);
+    drop(streams);
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_turn_beyond_the_grace_period_is_cut_and_written_down() {
     let house = House::with("{gateway: {shutdownGraceSeconds: 0}}").await;
     let host = house.address();
