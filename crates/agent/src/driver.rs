@@ -10,7 +10,7 @@ use instar_protocol::event::{ErrorClass, EventKind};
 use instar_protocol::live::{LiveEvent, UserError};
 use instar_protocol::message::{EntryBody, Inbound, Part};
 use instar_protocol::model::{
-    ModelEvent, ModelRef, ModelReply, ModelRequest, StopReason, SystemSection, ToolChoice,
+    ModelEvent, ModelRef, ModelReply, ModelRequest, StopReason, SystemSection, ToolChoice, Usage,
 };
 use instar_protocol::tool::{ToolCall, ToolSpec};
 use instar_protocol::{Label, Principal, RunId, SessionKey};
@@ -341,7 +341,8 @@ impl Turn {
         }
     }
 
-    /// One call, cut by the turn's cancel or deadline. Notes the event either way.
+    /// One call, cut by the turn's cancel or deadline. Notes the event and what was used either way:
+    /// what had arrived of an answer is paid, too.
     pub(crate) async fn call(
         &mut self,
         plan: &Plan,
@@ -365,7 +366,8 @@ impl Turn {
             }),
             ModelEvent::ToolCall { .. } | ModelEvent::Finish { .. } => {}
         };
-        let call = Box::pin(self.house.parts.models.call(
+        // The call ends by itself with the token or the deadline, and then says what it used.
+        let result = self.house.parts.models.call(
             Call {
                 request,
                 chain: &plan.chain,
@@ -376,16 +378,8 @@ impl Turn {
                 cancel: &self.cancel,
             },
             &mut on_event,
-        ));
-        let result = tokio::select! {
-            biased;
-            () = self.cancel.cancelled() => Err((ErrorClass::Cancelled, Vec::new(), None)),
-            () = tokio::time::sleep_until(plan.deadline) => Err((ErrorClass::Timeout, Vec::new(), None)),
-            result = call => result.map_err(|error| {
-                tracing::warn!(class = ?error.class, operator = %error.operator, "a model call failed");
-                (error.class, error.attempts, Some(error.user))
-            }),
-        };
+        );
+        let result = Box::pin(result).await;
         let millis = millis_since(begun);
         let label = request.label.clone();
         match result {
@@ -393,7 +387,14 @@ impl Turn {
                 self.record.event(label, model_call_event(&reply, millis));
                 Ok(reply)
             }
-            Err((class, attempts, user)) => {
+            Err(error) => {
+                let class = error.class;
+                let over = class == ErrorClass::Cancelled
+                    || (class == ErrorClass::Timeout && Instant::now() >= plan.deadline);
+                if !over {
+                    tracing::warn!(?class, operator = %error.operator, "a model call failed");
+                }
+                let attempts = error.attempts;
                 let model = attempts
                     .last()
                     .map_or(&plan.chain[0], |attempt| &attempt.model)
@@ -402,17 +403,21 @@ impl Turn {
                     model: model.clone(),
                     stop: None,
                     millis,
-                    usage: Default::default(),
-                    cost_micros: 0,
+                    usage: error.usage,
+                    cost_micros: error.cost_micros,
                     attempts,
                     error: Some(class),
                 };
                 self.record.event(label, kind);
+                if error.usage != Usage::default() {
+                    self.record.spent(&model, error.usage, error.cost_micros);
+                }
                 self.found.model = Some(model);
-                self.found.error = user;
+                // The turn's own end is told in the turn's words.
+                self.found.error = (!over).then_some(error.user);
                 Err(match class {
                     ErrorClass::Cancelled => Input::Cancelled,
-                    ErrorClass::Timeout if Instant::now() >= plan.deadline => Input::DeadlinePassed,
+                    ErrorClass::Timeout if over => Input::DeadlinePassed,
                     class => Input::ModelFailed(class),
                 })
             }
@@ -420,7 +425,8 @@ impl Turn {
     }
 
     fn take_reply(&mut self, plan: &Plan, reply: ModelReply, label: Label) -> Input {
-        self.record.spent(&reply);
+        self.record
+            .spent(&reply.model, reply.usage, reply.cost_micros);
         self.window.calibrate(reply.usage, plan.extra_tokens);
         self.found.partial.clear();
         self.found.text.clone_from(&reply.text);

@@ -2,7 +2,7 @@
 
 use instar_protocol::event::{Arm, Event, EventKind};
 use instar_protocol::message::{Entry, EntryBody};
-use instar_protocol::model::{ModelReply, Usage};
+use instar_protocol::model::{ModelRef, Usage};
 use instar_protocol::{AgentId, EntryId, EventId, Label, ReleaseId, RunId, SessionId, Timestamp};
 use instar_store::{Op, SessionPatch, SessionRow, Spend};
 use std::sync::Arc;
@@ -108,19 +108,18 @@ impl Record {
     }
 
     /// Adds what a model call cost to the run, the session and the day.
-    pub(crate) fn spent(&mut self, reply: &ModelReply) {
-        let usage = reply.usage;
+    pub(crate) fn spent(&mut self, model: &ModelRef, usage: Usage, cost_micros: u64) {
         self.usage.add(usage);
-        self.cost_micros += reply.cost_micros;
+        self.cost_micros += cost_micros;
         self.patch.add_input_tokens += usage.input_tokens;
         self.patch.add_output_tokens += usage.output_tokens;
-        self.patch.add_cost_micros += reply.cost_micros;
-        let model = reply.model.as_str();
+        self.patch.add_cost_micros += cost_micros;
+        let model = model.as_str();
         if let Some(row) = self.spend.iter_mut().find(|row| row.model == model) {
             row.calls += 1;
             row.input_tokens += usage.input_tokens;
             row.output_tokens += usage.output_tokens;
-            row.cost_micros += reply.cost_micros;
+            row.cost_micros += cost_micros;
             return;
         }
         self.spend.push(Spend {
@@ -131,7 +130,7 @@ impl Record {
             calls: 1,
             input_tokens: usage.input_tokens,
             output_tokens: usage.output_tokens,
-            cost_micros: reply.cost_micros,
+            cost_micros,
         });
     }
 

@@ -132,6 +132,11 @@ impl Ledger for DayLedger {
         self.totals()
     }
 
+    fn day(&self) -> Option<String> {
+        let totals = self.lock();
+        Some(local_day(self.clock.now(), &totals.zone).to_string())
+    }
+
     fn add(&self, spend: SpendRecord) {
         // Turns the day over first, so that the sum lands on the right one.
         let _before = self.totals();

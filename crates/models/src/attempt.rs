@@ -4,7 +4,7 @@
 use crate::catalog::{Catalog, Provider};
 use crate::codec::{Decoder, Encoded, Images, encode};
 use crate::error::Failure;
-use crate::gather::Gathered;
+use crate::gather::{Gathered, tokens_of};
 use crate::models::{Call, Inner};
 use crate::retry;
 use base64::Engine as _;
@@ -23,6 +23,8 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// An answer that has not ended after so many bytes never will.
 const STREAM_BYTES_MAX: usize = 64 * 1024 * 1024;
 const ERROR_BYTES_MAX: usize = 64 * 1024;
+/// What a picture is taken to cost where no vendor has counted.
+const IMAGE_TOKENS: u64 = 1_000;
 const IMAGES_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How much of an answer's end is read so that the connection can be used again.
 const DRAIN_BYTES_MAX: usize = 64 * 1024;
@@ -103,6 +105,9 @@ pub(crate) async fn remote(
             format!("cannot write the request: {error}"),
         )
     })?;
+    let pictures: usize = images.values().map(String::len).sum();
+    let words = tokens_of(body.len().saturating_sub(pictures));
+    let sent_tokens = words.saturating_add(IMAGE_TOKENS.saturating_mul(images.len() as u64));
     let request = outgoing(
         provider,
         key.as_ref(),
@@ -110,9 +115,15 @@ pub(crate) async fn remote(
         provider.endpoint.clone(),
         body.into(),
     );
+    // Stopped while it waits, the request may have been read by then.
+    gathered.sent_tokens = Some(sent_tokens);
     let sent = guard(call, inner.egress.send(request)).await?;
-    let answer = sent.map_err(|error| Failure::egress(&error))?;
+    let answer = sent.map_err(|error| {
+        gathered.sent_tokens = None;
+        Failure::egress(&error)
+    })?;
     if !answer.status.is_success() {
+        gathered.sent_tokens = None;
         return Err(refused(inner, call, answer, &secrets).await);
     }
     stream(
@@ -192,6 +203,7 @@ async fn stream(
             }
             None => decoder.finish(&mut events),
         };
+        gathered.seen = decoder.usage();
         for event in events.drain(..) {
             gathered.add(&event);
             on_event(&event);

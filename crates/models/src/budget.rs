@@ -3,13 +3,37 @@
 use crate::config::{BudgetConfig, Dollars};
 use crate::models::Ledger;
 use instar_protocol::Timestamp;
-use std::collections::BTreeMap;
+use instar_protocol::model::ModelRef;
+use std::collections::{BTreeMap, BTreeSet};
 
 const DAY_MILLIS: u64 = 86_400_000;
+/// Unpriced models that are remembered as warned of.
+const UNPRICED_MAX: usize = 256;
 
-/// The day on which each scope was warned of last.
+/// What was warned of already.
 #[derive(Debug, Default)]
-pub(crate) struct Warnings(BTreeMap<&'static str, u64>);
+pub(crate) struct Warnings {
+    /// The day on which each scope was warned of last.
+    days: BTreeMap<&'static str, String>,
+    /// Models without a price, since the configuration came into force.
+    unpriced: BTreeSet<ModelRef>,
+}
+
+impl Warnings {
+    /// True the first time that a model is named under one configuration.
+    pub(crate) fn is_new(&mut self, model: &ModelRef) -> bool {
+        self.unpriced.len() < UNPRICED_MAX && self.unpriced.insert(model.clone())
+    }
+
+    pub(crate) fn reloaded(&mut self) {
+        self.unpriced.clear();
+    }
+}
+
+/// True if any limit is set.
+pub(crate) fn is_set(budget: &BudgetConfig) -> bool {
+    budget.per_turn_usd.is_some() || budget.per_day_usd.is_some() || budget.per_month_usd.is_some()
+}
 
 /// A limit and how much of it is used.
 struct Scope {
@@ -69,7 +93,9 @@ pub(crate) fn warn(
     now: Timestamp,
     warnings: &std::sync::Mutex<Warnings>,
 ) {
-    let today = now.millis() / DAY_MILLIS;
+    let today = ledger
+        .day()
+        .unwrap_or_else(|| (now.millis() / DAY_MILLIS).to_string());
     for scope in scopes(budget, ledger, turn_spent) {
         if !passed(scope.spent, scope.limit, budget.warn_at) {
             continue;
@@ -78,9 +104,9 @@ pub(crate) fn warn(
             let mut warnings = warnings
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
-            warnings.0.insert(scope.name, today)
+            warnings.days.insert(scope.name, today.clone())
         };
-        if last != Some(today) {
+        if last.as_ref() != Some(&today) {
             tracing::warn!(scope = scope.name, spent = %dollars(scope.spent), limit = %dollars(scope.limit), "spending is near its limit");
             ledger.warn(scope.name, scope.spent, scope.limit);
         }

@@ -1,5 +1,6 @@
 //! What the configuration and the table of vendors make together: providers ready to be called.
 
+use crate::budget;
 use crate::config::{
     Api, Auth, BudgetConfig, CacheConfig, Cost, ModelConfig, ModelsConfig, ProviderConfig,
     RetryConfig,
@@ -85,6 +86,13 @@ impl ModelFacts {
 }
 
 impl Catalog {
+    /// True if a limit is set that cannot hold this model: it may cost something, and no price is
+    /// known.
+    pub(crate) fn escapes_budget(&self, model: &ModelRef) -> bool {
+        let facts = self.facts(model);
+        budget::is_set(&self.budget) && facts.cost.is_none() && !facts.is_free()
+    }
+
     pub(crate) fn build(config: ModelsConfig, parts: &Parts) -> Result<Self, String> {
         check(&config)?;
         let mut providers = BTreeMap::new();

@@ -26,6 +26,10 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// Micro-dollars spent today and this month (local time), all agents.
     fn spent(&self) -> (u64, u64);
     fn add(&self, spend: SpendRecord);
+    /// The day that spending is booked on now. `None` if days are those of UTC.
+    fn day(&self) -> Option<String> {
+        None
+    }
     /// Spending passed the warning mark of a limit: `turn`, `day` or `month`. Called at most once
     /// a day for each.
     fn warn(&self, scope: &'static str, spent_micros: u64, limit_micros: u64) {
@@ -142,7 +146,20 @@ impl Models {
             .catalog
             .write()
             .unwrap_or_else(PoisonError::into_inner) = catalog;
+        self.inner
+            .warnings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .reloaded();
         Ok(())
+    }
+
+    /// True if a limit on spending is set that cannot stop calls of this model, because no price is
+    /// known for it: its calls count as free.
+    #[must_use]
+    pub fn escapes_budget(&self, model: &ModelRef) -> bool {
+        let is_local = self.inner.parts.local.contains_key(model.provider());
+        !is_local && self.catalog().escapes_budget(model)
     }
 
     /// The models that are known by name: those of local providers, the owner's, the table's.

@@ -32,6 +32,8 @@ impl Models {
             call,
             attempts: vec![],
             gathered: Gathered::default(),
+            under_way: None,
+            lost: Lost::default(),
         };
         // Boxed: the state of a call is large, and callers keep it across many awaits.
         Box::pin(run.chain(on_event)).await
@@ -45,6 +47,16 @@ struct Run<'a> {
     attempts: Vec<Attempt>,
     /// Of the attempt under way.
     gathered: Gathered,
+    /// The model that is asked now, until what it used is booked.
+    under_way: Option<ModelRef>,
+    /// What attempts used that gave no answer.
+    lost: Lost,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Lost {
+    usage: Usage,
+    cost_micros: u64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -92,10 +104,16 @@ impl Run<'_> {
             let begun = Instant::now();
             let done = self.attempt(model, &mut *on_event).await;
             let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let (cost_micros, estimated) = match &done {
+                Ok(()) => (0, false),
+                Err(_) => self.book_lost(),
+            };
             self.attempts.push(Attempt {
                 model: model.clone(),
                 millis,
                 failure: done.as_ref().err().map(reason),
+                cost_micros,
+                estimated,
             });
             let failure = match done {
                 Ok(()) => return self.reply(model, key),
@@ -140,12 +158,13 @@ impl Run<'_> {
         // What is free may be asked when the money is spent: a local model as the last of a chain.
         if !provider.facts(model.model()).is_free() {
             let ledger = self.inner.parts.ledger.as_ref();
-            budget::admit(&self.catalog.budget, ledger, self.call.turn_spent_micros).map_err(
-                |why| {
-                    let message = format!("No model was called: {why}.");
-                    Failure::new(ErrorClass::Budget, why).saying(message)
-                },
-            )?;
+            let turn = self.call.turn_spent_micros;
+            let turn = turn.saturating_add(self.lost.cost_micros);
+            budget::admit(&self.catalog.budget, ledger, turn).map_err(|why| {
+                let message = format!("No model was called: {why}.");
+                Failure::new(ErrorClass::Budget, why).saying(message)
+            })?;
+            self.warn_of_unpriced(model);
         }
         let clock = &self.inner.parts.clock;
         lock(&self.inner.breakers)
@@ -160,6 +179,7 @@ impl Run<'_> {
                 )
             })?;
         let trial = Trial::new(self.inner, model);
+        self.under_way = Some(model.clone());
         let done = attempt::remote(
             self.inner,
             self.catalog,
@@ -182,7 +202,9 @@ impl Run<'_> {
                 "an answer without an end",
             ));
         };
+        self.under_way = None;
         let cost_micros = self.book(model, usage);
+        let cost_micros = cost_micros.saturating_add(std::mem::take(&mut self.lost).cost_micros);
         let reply = ModelReply {
             model: model.clone(),
             reasoning: gathered.take_reasoning(),
@@ -200,6 +222,21 @@ impl Run<'_> {
             lock(&self.inner.cache).put(&self.catalog.cache, key, reply.clone(), now);
         }
         Ok(reply)
+    }
+
+    /// Books what the attempt under way used although it gave no answer: stopped, cut or broken
+    /// off, its input and what had arrived are paid. Returns the cost, and whether it is estimated.
+    fn book_lost(&mut self) -> (u64, bool) {
+        let Some(model) = self.under_way.take() else {
+            return (0, false);
+        };
+        let Some((usage, estimated)) = self.gathered.used() else {
+            return (0, false);
+        };
+        let cost_micros = self.book(&model, usage);
+        self.lost.usage.add(usage);
+        self.lost.cost_micros = self.lost.cost_micros.saturating_add(cost_micros);
+        (cost_micros, estimated)
     }
 
     /// Writes what a call used into the ledger; returns its cost.
@@ -221,7 +258,11 @@ impl Run<'_> {
             cost_micros,
         });
         if cost_micros > 0 {
-            let turn = self.call.turn_spent_micros.saturating_add(cost_micros);
+            let turn = self
+                .call
+                .turn_spent_micros
+                .saturating_add(self.lost.cost_micros)
+                .saturating_add(cost_micros);
             let now = parts.clock.now();
             budget::warn(
                 &self.catalog.budget,
@@ -232,6 +273,13 @@ impl Run<'_> {
             );
         }
         cost_micros
+    }
+
+    /// Says once that the limits do not hold a model whose price nobody knows.
+    fn warn_of_unpriced(&self, model: &ModelRef) {
+        if self.catalog.escapes_budget(model) && lock(&self.inner.warnings).is_new(model) {
+            tracing::warn!(%model, "there is a budget, but no price is known for this model: its calls count as free. Set models.providers.*.models[].cost");
+        }
     }
 
     fn cache_key(&self, model: &ModelRef) -> Option<CacheKey> {
@@ -261,9 +309,11 @@ impl Run<'_> {
             model: model.clone(),
             millis: 0,
             failure: None,
+            cost_micros: 0,
+            estimated: false,
         });
         reply.usage = Usage::default();
-        reply.cost_micros = 0;
+        reply.cost_micros = std::mem::take(&mut self.lost).cost_micros;
         reply.attempts = std::mem::take(&mut self.attempts);
         if let Some(reasoning) = &reply.reasoning {
             on_event(&ModelEvent::Reasoning {
@@ -293,7 +343,16 @@ impl Run<'_> {
             user,
             attempts: std::mem::take(&mut self.attempts),
             partial: std::mem::take(&mut self.gathered.text),
+            usage: self.lost.usage,
+            cost_micros: self.lost.cost_micros,
         }
+    }
+}
+
+impl Drop for Run<'_> {
+    /// A call whose future is dropped is paid for all the same.
+    fn drop(&mut self) {
+        let _ = self.book_lost();
     }
 }
 
@@ -355,5 +414,7 @@ fn no_model() -> ModelError {
         },
         attempts: vec![],
         partial: String::new(),
+        usage: Usage::default(),
+        cost_micros: 0,
     }
 }

@@ -253,6 +253,119 @@ async fn deadline_and_stop_end_a_call() {
 }
 
 #[tokio::test]
+async fn an_answer_that_breaks_off_is_paid_by_what_the_vendor_said_or_by_an_estimate() {
+    let half = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Half an answer\"}}]}\n\n";
+    let told = format!(
+        "{half}data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":1000,\"completion_tokens\":200}}}}\n\n"
+    );
+    for (body, end, estimated) in [
+        (told.as_str(), End::Cut, false),
+        (half, End::Cut, true),
+        (half, End::Whole, true),
+        (half, End::Hang, true),
+    ] {
+        let server = Server::start(vec![Reply::ok(body).end(end)]).await;
+        let house = two(&server, &server);
+        let error = ask(&house, &Caller::new(&["one/m"])).await.0.unwrap_err();
+        let booked = house.books.records.lock().unwrap().clone();
+        assert_eq!(booked.len(), 1, "{end:?}");
+        assert_eq!(booked[0].cost_micros, error.cost_micros);
+        assert_eq!(error.attempts[0].cost_micros, error.cost_micros);
+        assert_eq!(error.attempts[0].estimated, estimated, "{end:?}");
+        if estimated {
+            assert!(error.usage.input_tokens > 0, "{:?}", error.usage);
+            assert_eq!(error.usage.output_tokens, 4);
+        } else {
+            // 1000 tokens at 1 dollar and 200 at 10 dollars per million
+            assert_eq!(error.cost_micros, 3000);
+        }
+    }
+}
+
+#[tokio::test]
+async fn aborting_does_not_get_round_a_budget() {
+    let server = Server::start(vec![Reply::ok("").end(End::Hang), said("never")]).await;
+    let house = house(json!({
+        "providers": {"one": provider(&server)},
+        "budget": {"perDayUsd": 0.000_001},
+    }));
+    let caller = Caller::new(&["one/m"]);
+    let mut call = Box::pin(ask(&house, &caller));
+    while server.count() == 0 {
+        assert!(futures_util::poll!(call.as_mut()).is_pending());
+        tokio::task::yield_now().await;
+    }
+    drop(call);
+    assert_eq!(house.books.records.lock().unwrap().len(), 1);
+    let error = ask(&house, &caller).await.0.unwrap_err();
+    assert_eq!((error.class, server.count()), (ErrorClass::Budget, 1));
+}
+
+#[tokio::test]
+async fn what_was_never_answered_costs_nothing_and_what_broke_off_counts_to_the_answer() {
+    let server = Server::start(vec![
+        Reply::status(503, "busy"),
+        Reply::ok(
+            "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1000,\"completion_tokens\":0}}\n\n",
+        )
+        .end(End::Cut),
+        said("third time"),
+    ])
+    .await;
+    let house = one(&server);
+    let reply = ask(&house, &Caller::new(&["one/m"])).await.0.unwrap();
+    let costs: Vec<u64> = reply
+        .attempts
+        .iter()
+        .map(|tried| tried.cost_micros)
+        .collect();
+    assert_eq!(costs, [0, 1000, 0]);
+    assert_eq!(reply.cost_micros, 1000 + 2000);
+    assert_eq!(*house.books.spent.lock().unwrap(), reply.cost_micros);
+}
+
+#[tokio::test]
+async fn a_budget_does_not_hold_a_model_without_a_price_and_says_so() {
+    let server = Server::start(vec![]).await;
+    let mut unpriced = provider(&server);
+    unpriced["models"][0]
+        .as_object_mut()
+        .unwrap()
+        .remove("cost");
+    let providers = json!({"one": unpriced, "two": provider(&server)});
+    let house = house(json!({"providers": providers, "budget": {"perDayUsd": 1}}));
+    let escapes = |name: &str| house.models.escapes_budget(&model(name));
+    assert!(escapes("one/m") && escapes("two/unknown"));
+    assert!(!escapes("two/m") && !escapes("ollama/qwen3"));
+    house
+        .models
+        .reload(config(json!({"providers": {"one": provider(&server)}})))
+        .unwrap();
+    assert!(
+        !house.models.escapes_budget(&model("one/unknown")),
+        "no limit is set"
+    );
+}
+
+#[tokio::test]
+async fn the_warning_comes_again_with_the_ledger_s_day_and_not_with_that_of_utc() {
+    let server = Server::start(vec![said("a"), said("b"), said("c")]).await;
+    let house = house(json!({
+        "providers": {"one": provider(&server)},
+        "budget": {"perDayUsd": 1, "warnAt": 0.001},
+    }));
+    *house.books.day.lock().unwrap() = Some("2026-11-21".to_owned());
+    let caller = Caller::new(&["one/m"]);
+    ask(&house, &caller).await.0.unwrap();
+    house.clock.0.fetch_add(86_400_000, Ordering::SeqCst);
+    ask(&house, &caller).await.0.unwrap();
+    assert_eq!(house.books.warnings.lock().unwrap().len(), 1);
+    *house.books.day.lock().unwrap() = Some("2026-11-22".to_owned());
+    ask(&house, &caller).await.0.unwrap();
+    assert_eq!(house.books.warnings.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn the_budget_stops_calls_and_warns_once_a_day() {
     let server = Server::start(vec![said("a"), said("b"), said("c")]).await;
     let house = house(json!({

@@ -227,6 +227,7 @@ pub(crate) struct Books {
     pub(crate) spent: Mutex<u64>,
     pub(crate) records: Mutex<Vec<SpendRecord>>,
     pub(crate) warnings: Mutex<Vec<&'static str>>,
+    pub(crate) day: Mutex<Option<String>>,
 }
 impl Ledger for Books {
     fn spent(&self) -> (u64, u64) {
@@ -236,6 +237,9 @@ impl Ledger for Books {
     fn add(&self, spend: SpendRecord) {
         *self.spent.lock().unwrap() += spend.cost_micros;
         self.records.lock().unwrap().push(spend);
+    }
+    fn day(&self) -> Option<String> {
+        self.day.lock().unwrap().clone()
     }
     fn warn(&self, scope: &'static str, _: u64, _: u64) {
         self.warnings.lock().unwrap().push(scope);

@@ -193,7 +193,8 @@ pub struct ModelReply {
     pub tool_calls: Vec<ToolCall>,
     pub stop: StopReason,
     pub usage: Usage,
-    /// Micro-dollars, from the price table; zero for local and unpriced models.
+    /// Micro-dollars, from the price table, for the answer and for attempts before it that broke
+    /// off; zero for local and unpriced models.
     pub cost_micros: u64,
     /// Every attempt that was made, the last one being the one that answered.
     pub attempts: Vec<Attempt>,
@@ -206,6 +207,20 @@ pub struct Attempt {
     pub millis: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Micro-dollars that an attempt without an answer cost; its answer was begun.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cost_micros: u64,
+    /// True if what it used is our estimate: the vendor had not said it yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the shape that serde asks for"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A model that lives in this process: the scripted demo model. The answer comes as a list of

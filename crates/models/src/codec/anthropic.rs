@@ -136,6 +136,10 @@ struct WireUsage {
 }
 
 impl Messages {
+    pub(crate) fn usage(&self) -> Usage {
+        self.state.usage
+    }
+
     pub(crate) fn push(
         &mut self,
         bytes: &[u8],

@@ -18,7 +18,7 @@ pub use encode::{Encoded, Images, encode};
 
 use crate::config::Api;
 use bounds::Bounded;
-use instar_protocol::model::ModelEvent;
+use instar_protocol::model::{ModelEvent, Usage};
 
 /// Why a stream of an answer cannot be read on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +79,17 @@ impl Decoder {
             Format::Responses(format) => format.push(bytes, &mut self.bounded, out),
             Format::Messages(format) => format.push(bytes, &mut self.bounded, out),
             Format::Ollama(format) => format.push(bytes, &mut self.bounded, out),
+        }
+    }
+
+    /// What the vendor has said so far about usage; the end of the answer may say more.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        match &self.format {
+            Format::Chat(chat) => chat.usage(),
+            Format::Messages(format) => format.usage(),
+            // These tell it in their last event only.
+            Format::Responses(_) | Format::Ollama(_) => Usage::default(),
         }
     }
 

@@ -153,6 +153,10 @@ impl Chat {
         })
     }
 
+    pub(crate) fn usage(&self) -> Usage {
+        self.state.usage
+    }
+
     /// Some servers end without `[DONE]`; a finish reason is what makes an answer whole.
     pub(crate) fn finish(
         &mut self,
