@@ -144,7 +144,7 @@ impl StateDir {
     pub fn lock(&self) -> Result<StateLock, StateError> {
         let path = self.root.join("gateway.lock");
         let mut file = open_lock(&path)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match take(&file) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(self.held_by(&mut file)),
             Err(errno) => return Err(failed("locking", &path)(errno.into())),
@@ -156,6 +156,24 @@ impl StateDir {
             .and_then(|()| file.sync_all());
         written.map_err(failed("writing", &path))?;
         Ok(StateLock { _file: file })
+    }
+
+    /// True if the lock is held at this moment, by the process that wrote this pid when it took it.
+    pub fn is_held_by(&self, pid: u32) -> Result<bool, StateError> {
+        let path = self.root.join("gateway.lock");
+        if !path.exists() {
+            return Ok(false);
+        }
+        let mut file = open_lock(&path)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+            // Closing the file lets go of it again.
+            Ok(()) => Ok(false),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let holder = self.held_by(&mut file);
+                Ok(matches!(holder, StateError::Locked { pid: found, .. } if found == pid))
+            }
+            Err(errno) => Err(failed("looking at", &path)(errno.into())),
+        }
     }
 
     #[must_use]
@@ -226,6 +244,19 @@ impl StateDir {
             path: self.root.clone(),
         }
     }
+}
+
+/// Takes the lock. Somebody who only looks holds it for an instant: that is waited out.
+fn take(file: &File) -> rustix::io::Result<()> {
+    let mut taken = Err(rustix::io::Errno::WOULDBLOCK);
+    for _ in 0..3 {
+        taken = rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive);
+        if taken != Err(rustix::io::Errno::WOULDBLOCK) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    taken
 }
 
 fn is_profile(name: &str) -> bool {

@@ -211,3 +211,21 @@ fn a_failed_write_leaves_the_old_file_and_nothing_else() {
     assert!(write_atomically(&occupied, b"x").is_err());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
 }
+
+#[test]
+fn looking_at_the_lock_tells_its_holder_and_takes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = state_in(folder.path());
+    state.prepare().unwrap();
+    let own = std::process::id();
+    assert!(!state.is_held_by(own).unwrap());
+    assert!(!state.root().join("gateway.lock").exists());
+    let lock = state.lock().unwrap();
+    assert!(state.is_held_by(own).unwrap());
+    assert!(!state.is_held_by(own.wrapping_add(1)).unwrap());
+    assert!(state.is_held_by(own).unwrap());
+    drop(lock);
+    // The pid still stands in the file; nobody holds the lock.
+    assert!(!state.is_held_by(own).unwrap());
+    let _lock = state.lock().unwrap();
+}
