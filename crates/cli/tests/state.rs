@@ -89,6 +89,51 @@ fn a_second_gateway_on_the_same_state_is_refused_with_the_pid_of_the_first() {
     instar.chat("hello");
 }
 
+/// A port that somebody else listens on, for as long as the listener lives.
+fn taken_port() -> (std::net::TcpListener, String) {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    (listener, port)
+}
+
+#[test]
+fn a_taken_port_leaves_no_token_behind_that_nobody_saw() {
+    let mut instar = Instar::prepare(Setup::default().env("INSTAR_GATEWAY_TOKEN", ""));
+    let (_taken, port) = taken_port();
+    let refused = instar.run(["gateway", "run", "--port", &port]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains("--port"), "{refused:?}");
+    assert!(!instar.state.join("token.sha256").exists());
+    instar.launch();
+    let token = until("the token is shown", || {
+        let printed = instar.printed();
+        let (_, rest) = printed.split_once("API token, shown this once: ")?;
+        let (token, _) = rest.split_once('\n')?;
+        Some(token.trim().to_owned())
+    });
+    let as_owner = instar.http.with_token(&token);
+    as_owner.get("/api/v1/status").expect(200);
+}
+
+#[test]
+fn a_taken_port_takes_up_nothing_of_the_last_run() {
+    let slow = Said::of([Step::Pause(60_000), Step::Text("late".to_owned())]);
+    let mut instar = Instar::start(Setup::scripted(Script {
+        otherwise: slow,
+        ..Script::default()
+    }));
+    let body = json!({ "session": "main", "text": "hello" });
+    instar.http.post("/api/v1/messages", &body).expect(202);
+    until("the turn is under way", || {
+        (instar.model.requests().len() == 1).then_some(())
+    });
+    let _stopped = instar.kill9();
+    let (_taken, port) = taken_port();
+    let refused = instar.run(["gateway", "run", "--port", &port]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert_eq!(instar.model.requests().len(), 1);
+}
+
 #[test]
 fn a_state_folder_of_a_newer_version_is_left_as_it_is() {
     let mut instar = Instar::start(Setup::default());

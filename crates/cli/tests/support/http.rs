@@ -66,6 +66,14 @@ impl Http {
         }
     }
 
+    /// The same gateway, asked with another token.
+    pub(crate) fn with_token(&self, token: &str) -> Self {
+        Self {
+            token: token.to_owned(),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn port(&self, port: u16) {
         self.port.store(port, Ordering::Relaxed);
     }
