@@ -33,7 +33,25 @@ pub(crate) struct Client {
 
 impl Client {
     /// Finds the gateway that owns the state folder; `None` if none runs there.
+    ///
+    /// A gateway that was killed leaves its run file behind, and somebody else may listen on its
+    /// port by now: the file counts only while the folder's lock is held, so that its secret is
+    /// sent to the process that made it.
     pub(crate) fn find(state: &StateDir) -> anyhow::Result<Option<Self>> {
+        Ok(Self::last(state)?.filter(|client| client.runs(state)))
+    }
+
+    /// What the run file tells, of a gateway that may be gone. Nothing is sent to it.
+    pub(crate) fn last_run(state: &StateDir) -> anyhow::Result<Option<RunFile>> {
+        Ok(Self::last(state)?.map(|client| client.run))
+    }
+
+    /// True if the process that wrote the run file holds the folder's lock.
+    fn runs(&self, state: &StateDir) -> bool {
+        state.is_held_by(self.run.pid).unwrap_or(false)
+    }
+
+    fn last(state: &StateDir) -> anyhow::Result<Option<Self>> {
         let path = state.run_file();
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,

@@ -118,35 +118,30 @@ pub(crate) async fn health(run: &Context) -> anyhow::Result<()> {
 /// Shows the gateway's process and address. A run file without a gateway is said to be just that.
 pub(crate) async fn gateway(run: &Context) -> anyhow::Result<()> {
     let state = run.state()?;
-    let client = Client::find(&state)?;
-    let alive = match &client {
+    let last = Client::last_run(&state)?;
+    let alive = match Client::find(&state)? {
         Some(client) => client.alive().await,
         None => false,
     };
     if run.out.json() {
-        let row = client.as_ref().map(|client| {
-            serde_json::json!({
-                "pid": client.run.pid, "url": client.run.url, "version": client.run.version,
-            })
-        });
+        let row = last.as_ref().map(
+            |last| serde_json::json!({ "pid": last.pid, "url": last.url, "version": last.version }),
+        );
         return run
             .out
             .value(&serde_json::json!({ "running": alive, "gateway": row }));
     }
-    match client {
-        Some(client) if alive => {
-            let (pid, url) = (client.run.pid, &client.run.url);
+    match last {
+        Some(last) if alive => {
+            let (pid, url) = (last.pid, &last.url);
             run.out.line(&format!(
                 "running at {url} (pid {pid}, version {})",
-                client.run.version
+                last.version
             ));
             Ok(())
         }
-        Some(client) => {
-            let message = format!(
-                "the gateway (pid {}) is gone or does not answer",
-                client.run.pid
-            );
+        Some(last) => {
+            let message = format!("the gateway (pid {}) is gone or does not answer", last.pid);
             Err(Failure::new(Code::NoGateway, message)
                 .next("start it with `instar up`")
                 .into())
