@@ -224,6 +224,16 @@ pub(crate) enum Sessions {
     Show {
         /// Session key or id; `main` is the main one
         session: String,
+        /// Print the id of each entry, as `rewind` takes it
+        #[arg(long)]
+        ids: bool,
+    },
+    /// Go back to an entry; what came after it stays stored
+    Rewind {
+        /// Session key or id
+        session: String,
+        /// The entry that is the last one then; `show --ids` tells it
+        entry: String,
     },
     /// Write a conversation as JSON lines to standard output
     Export {

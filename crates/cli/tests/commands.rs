@@ -122,6 +122,7 @@ const EXAMPLES: &[(&str, &str, Form)] = &[
     ("agent --message hello", "", Form::Document),
     ("sessions list", "", Form::Document),
     ("sessions show main", "", Form::Document),
+    ("sessions show main --ids", "", Form::Document),
     ("sessions export main", "", Form::Lines),
     ("usage", "", Form::Document),
     ("release list", "", Form::Document),
@@ -136,7 +137,13 @@ const EXAMPLES: &[(&str, &str, Form)] = &[
 ];
 
 /// Tried by tests of their own: they run until they are stopped, or need what was deleted before.
-const ELSEWHERE: &[&str] = &["up", "gateway run", "sessions delete", "sessions restore"];
+const ELSEWHERE: &[&str] = &[
+    "up",
+    "gateway run",
+    "sessions rewind",
+    "sessions delete",
+    "sessions restore",
+];
 
 #[test]
 fn every_command_that_prints_data_prints_json_when_asked() {
@@ -275,6 +282,8 @@ fn what_is_not_there_ends_with_6() {
         "sessions show agent:main:nobody",
         "sessions export agent:main:nobody",
         "sessions delete agent:main:nobody",
+        "sessions rewind agent:main:nobody ent_1",
+        "sessions rewind main ent_nothing",
         "sessions restore ses_nobody",
         "release show ffffffffffff",
         "config get gateway.prot",
@@ -522,6 +531,84 @@ fn sessions_are_listed_shown_exported_deleted_and_restored() {
     assert_eq!(restored["changed"], true);
     assert!(instar.run(["sessions", "list"]).stdout.contains("Lisbon"));
     assert_eq!(instar.entries("agent:main:trip").len(), 2);
+}
+
+#[test]
+fn a_conversation_goes_back_to_an_entry_that_was_shown() {
+    let instar = Instar::start(Setup::default());
+    for text in ["first", "second"] {
+        let _outcome = instar.ask("main", text);
+    }
+    let plain = instar.run(["sessions", "show", "main"]).stdout;
+    assert!(!plain.contains("ent_"), "{plain}");
+    let shown = instar.run(["sessions", "show", "main", "--ids"]).stdout;
+    let ids: Vec<&str> = shown
+        .lines()
+        .filter(|line| line.starts_with("ent_"))
+        .collect();
+    assert_eq!(ids.len(), 4, "{shown}");
+    let back = instar.run(["sessions", "rewind", "main", ids[1]]);
+    assert_eq!(back.code, 0, "{back:?}");
+    let shown = instar.run(["sessions", "show", "main"]).stdout;
+    assert!(
+        shown.contains("you first") && !shown.contains("you second"),
+        "{shown}"
+    );
+    let again = instar
+        .run(["sessions", "rewind", "main", ids[1], "--json"])
+        .json();
+    assert_eq!(again, json!({ "ok": true, "changed": false }));
+    let forward = instar
+        .run(["sessions", "rewind", "main", ids[3], "--json"])
+        .json();
+    assert_eq!(forward["changed"], true);
+    assert_eq!(instar.entries("main").len(), 4);
+}
+
+/// Whoever listens on the port of a gateway that was killed is sent nothing, not even a greeting.
+#[test]
+fn a_run_file_that_was_left_behind_sends_its_secret_to_nobody() {
+    let mut instar = lived_in();
+    let _stopped = instar.kill9();
+    assert!(instar.state.join("gateway.run.json").exists());
+    let address = instar.url().replace("http://", "");
+    let stranger = std::net::TcpListener::bind(address.as_str()).unwrap();
+    stranger.set_nonblocking(true).unwrap();
+    for line in [
+        "status",
+        "health",
+        "gateway status",
+        "gateway status --json",
+        "doctor",
+        "models list",
+        "sessions list",
+        "sessions delete main",
+        "logs -n 5",
+        "logs --follow",
+        "usage",
+        "release log",
+        "events tail",
+        "agent --message hello",
+    ] {
+        let output = instar.run_with(&words(line), "");
+        let met = stranger.accept();
+        let met = met.map_err(|error| error.kind());
+        assert_eq!(
+            met.map(|_| ()),
+            Err(std::io::ErrorKind::WouldBlock),
+            "{line}: {output:?}"
+        );
+    }
+    assert_refused(&instar.run(["status"]), 4);
+    let gone = instar.run(["gateway", "status"]);
+    assert!(gone.stderr.contains("is gone"), "{gone:?}");
+    assert_eq!(
+        instar.run(["gateway", "status", "--json"]).json()["running"],
+        false
+    );
+    drop(stranger);
+    instar.launch();
+    assert_eq!(instar.run(["status"]).code, 0);
 }
 
 #[test]

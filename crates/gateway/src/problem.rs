@@ -154,7 +154,11 @@ impl From<RewindError> for ApiProblem {
     fn from(error: RewindError) -> Self {
         let text = error.to_string();
         match error {
-            RewindError::UnknownSession(_) | RewindError::UnknownEntry(_) => Self::not_found(text),
+            RewindError::UnknownSession(_) => {
+                Self::not_found(text).next("`instar sessions list` shows those that there are")
+            }
+            RewindError::UnknownEntry(_) => Self::not_found(text)
+                .next("`instar sessions show --ids` shows those that there are"),
             RewindError::Busy => Self::conflict(text),
             RewindError::Store(error) => error.into(),
         }

@@ -1,6 +1,7 @@
 //! `instar sessions`.
 
-use instar_protocol::api::{Done, SessionDetail, SessionList};
+use instar_protocol::EntryId;
+use instar_protocol::api::{Done, Rewind, SessionDetail, SessionList};
 use instar_protocol::message::{Entry, EntryBody, plain_text};
 use instar_protocol::tool::ToolDecision;
 
@@ -19,7 +20,13 @@ pub(crate) async fn run(command: &Sessions, run: &Context) -> anyhow::Result<()>
             deleted,
             limit,
         } => list(search.as_deref(), *deleted, *limit, run).await,
-        Sessions::Show { session } => show(session, run).await,
+        Sessions::Show { session, ids } => show(session, *ids, run).await,
+        Sessions::Rewind { session, entry } => {
+            let path = format!("/api/v1/sessions/{}/rewind", escape(session));
+            let entry = EntryId::from_stored(entry.as_str());
+            let done: Done = run.client()?.post(&path, &Rewind { entry }).await?;
+            changed(&done, "the conversation goes on from that entry", run)
+        }
         Sessions::Export { session } => export(session, run).await,
         Sessions::Delete { session } => {
             let path = format!("/api/v1/sessions/{}", escape(session));
@@ -106,7 +113,7 @@ async fn detail(session: &str, run: &Context) -> anyhow::Result<SessionDetail> {
     }
 }
 
-async fn show(session: &str, run: &Context) -> anyhow::Result<()> {
+async fn show(session: &str, ids: bool, run: &Context) -> anyhow::Result<()> {
     let detail = detail(session, run).await?;
     if run.out.json() {
         return run.out.value(&detail);
@@ -122,6 +129,10 @@ async fn show(session: &str, run: &Context) -> anyhow::Result<()> {
             .note("earlier entries are not shown; `instar sessions export` has them all");
     }
     for entry in &detail.entries {
+        if ids {
+            let id = run.out.paint(Style::Faint, &visible(entry.id.as_str()));
+            run.out.line(&id);
+        }
         show_entry(entry, run.out);
     }
     Ok(())
