@@ -240,6 +240,49 @@ async fn a2_b10_guessing_from_loopback_locks_out() {
 }
 
 #[tokio::test]
+async fn b10_guessing_tokens_does_not_lock_out_the_owner_s_own_commands() {
+    let house = House::new().await;
+    let local = house.run_file().local_secret;
+    let status = async |secret: &str| house.get("/api/v1/status", &bearer(secret)).await.status;
+    for n in 0..12 {
+        let _refused = status(&format!("guess-{n}")).await;
+    }
+    assert_eq!(status(TOKEN).await, 429, "the token's class is locked");
+    assert_eq!(status(&local).await, 200);
+    // Guesses of the local secret itself have their own limit, and lock nothing else.
+    let house = House::new().await;
+    let local = house.run_file().local_secret;
+    let status = async |secret: &str| house.get("/api/v1/status", &bearer(secret)).await.status;
+    let mut last = 0;
+    for n in 0..12 {
+        last = status(&format!("local_{n:064x}")).await;
+    }
+    assert_eq!((last, status(&local).await), (429, 429));
+    assert_eq!(status(TOKEN).await, 200);
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn b10_stale_cookies_lock_out_no_other_browser() {
+    let house = House::new().await;
+    let good = house.cookie().await;
+    let mut seen = Vec::new();
+    for n in 0..12 {
+        let stale = format!("cookie: instar_session={n:064x}\r\n");
+        seen.push(house.get("/api/v1/status", &stale).await.status);
+    }
+    assert!(seen[..9].iter().all(|status| *status == 401), "{seen:?}");
+    assert_eq!(seen[11], 429);
+    assert_eq!(house.get("/api/v1/status", &good).await.status, 200);
+    // Not from memory alone: a second sign-in makes the gateway look the first one up again.
+    let other = house.cookie().await;
+    for cookie in [&good, &other] {
+        assert_eq!(house.get("/api/v1/status", cookie).await.status, 200);
+    }
+    house.running.shutdown().await;
+}
+
+#[tokio::test]
 async fn b10_every_secret_has_its_limit() {
     let house = House::new().await;
     let mut last = 0;

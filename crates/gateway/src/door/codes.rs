@@ -40,6 +40,30 @@ impl Codes {
     }
 }
 
+/// What the secret of a run file begins with, so that it is known for one before it is compared.
+const LOCAL: &str = "local_";
+const LOCAL_BYTES: usize = 32;
+
+/// The secret of a run file.
+pub(crate) fn local_secret() -> Result<Secret, getrandom::Error> {
+    let random = random_text::<LOCAL_BYTES>()?;
+    Ok(Secret::new(format!("{LOCAL}{}", random.expose())))
+}
+
+/// True if the text has the form of a run file's secret.
+pub(super) fn is_local(text: &str) -> bool {
+    text.strip_prefix(LOCAL)
+        .is_some_and(is_random::<LOCAL_BYTES>)
+}
+
+/// True if the text may have come from [`random_text`].
+pub(super) fn is_random<const BYTES: usize>(text: &str) -> bool {
+    text.len() == 2 * BYTES
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// Random bytes as hex text.
 pub(crate) fn random_text<const BYTES: usize>() -> Result<Secret, getrandom::Error> {
     let mut bytes = [0; BYTES];
@@ -61,6 +85,16 @@ mod tests {
         assert!(!codes.spend(code.expose(), now));
         let (code, _) = codes.make(now).unwrap();
         assert!(!codes.spend(code.expose(), ends));
+    }
+
+    #[test]
+    fn the_run_file_s_secret_is_known_by_its_form() {
+        let local = local_secret().unwrap();
+        assert!(is_local(local.expose()));
+        assert!(!is_local(random_text::<32>().unwrap().expose()));
+        for text in ["", "local_", "local_abc", &local.expose().to_uppercase()] {
+            assert!(!is_local(text), "{text}");
+        }
     }
 
     #[test]

@@ -20,7 +20,10 @@ const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Class {
     Bearer,
+    /// The secret of the run file: guessing tokens does not lock out the owner's own commands.
+    Local,
     Password,
+    /// Cookies that nobody was given. One that is good is not asked for the counts.
     Cookie,
     Code,
     Proxy,

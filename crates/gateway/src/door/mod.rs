@@ -13,7 +13,7 @@ mod limiter;
 mod network;
 mod token;
 
-pub(crate) use codes::random_text;
+pub(crate) use codes::local_secret;
 pub use codes::{CODE_SECONDS, Codes};
 pub use cookie::{COOKIE, session_cookie};
 pub use digest::Digest;

@@ -10,13 +10,15 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::Caller;
-use super::codes::{Codes, random_text};
+use super::codes::{Codes, is_local, is_random, random_text};
 use super::cookie;
 use super::digest::Digest;
 use super::limiter::{Class, Limiter, Locked};
 use super::network::{Network, Peer};
 use crate::config::{AuthConfig, AuthMode, RateLimitConfig};
 
+/// Random bytes in a browser's cookie.
+const COOKIE_BYTES: usize = 32;
 /// How long a browser stays signed in.
 const SESSION_DAYS: u64 = 30;
 /// Browser sessions remembered in memory, so that not every request asks the store.
@@ -176,10 +178,14 @@ impl Auth {
         settings: &Settings,
     ) -> Result<Caller, AuthProblem> {
         let now = self.clock.now();
+        if is_local(secret) {
+            let fits = || self.local.matches(secret).then_some(Via::Local);
+            let via = self
+                .limiter
+                .verify(peer, Class::Local, now, settings.rules, fits)?;
+            return via.map(|via| owner(via, false)).ok_or(AuthProblem::Wrong);
+        }
         let compare = || {
-            if self.local.matches(secret) {
-                return Some(Via::Local);
-            }
             let token = settings
                 .token
                 .as_ref()
@@ -253,31 +259,37 @@ impl Auth {
         settings: &Settings,
     ) -> Result<Caller, AuthProblem> {
         let now = self.clock.now();
-        self.limiter.check(peer, Class::Cookie, now)?;
         let digest = Digest::of(value).to_hex();
+        // A cookie that is over is sent again with every reload, and many browsers may share an
+        // address: a good one is found before the counts are asked. Its 256 random bits are not
+        // found by trying, limit or not.
+        if let Some(expires) = self.session(value, &digest).await?
+            && expires > now
+        {
+            self.remember(digest, expires);
+            return Ok(owner(Via::Session, true));
+        }
+        let unknown = || None::<()>;
+        self.limiter
+            .verify(peer, Class::Cookie, now, settings.rules, unknown)?;
+        Err(AuthProblem::Wrong)
+    }
+
+    /// When the browser session of a cookie ends, if there is one.
+    async fn session(&self, value: &str, digest: &str) -> Result<Option<Timestamp>, AuthProblem> {
+        if !is_random::<COOKIE_BYTES>(value) {
+            return Ok(None);
+        }
         let known = {
             let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-            sessions.get(&digest).copied()
+            sessions.get(digest).copied()
         };
-        let expires = match known {
-            Some(expires) => Some(expires),
-            None => {
-                let stored = self.store.web_session(&digest).await;
-                let stored = stored.map_err(|error| AuthProblem::Unavailable(error.to_string()))?;
-                stored.map(|session| session.expires_at)
-            }
-        };
-        match expires.filter(|expires| *expires > now) {
-            Some(expires) => {
-                self.remember(digest, expires);
-                Ok(owner(Via::Session, true))
-            }
-            None => {
-                self.limiter
-                    .failed(peer, Class::Cookie, now, settings.rules);
-                Err(AuthProblem::Wrong)
-            }
+        if known.is_some() {
+            return Ok(known);
         }
+        let stored = self.store.web_session(digest).await;
+        let stored = stored.map_err(|error| AuthProblem::Unavailable(error.to_string()))?;
+        Ok(stored.map(|session| session.expires_at))
     }
 
     fn proxy(
@@ -360,8 +372,8 @@ impl Auth {
 
     async fn begin_session(&self, via: &str) -> Result<SignedIn, AuthProblem> {
         let unavailable = |error: StoreError| AuthProblem::Unavailable(error.to_string());
-        let cookie =
-            random_text::<32>().map_err(|error| AuthProblem::Unavailable(error.to_string()))?;
+        let cookie = random_text::<COOKIE_BYTES>()
+            .map_err(|error| AuthProblem::Unavailable(error.to_string()))?;
         let now = self.clock.now();
         let length = Duration::from_secs(SESSION_DAYS * 86_400);
         let session = WebSession {
@@ -407,7 +419,7 @@ impl Auth {
         let _old = sessions.insert(digest, expires);
     }
 
-    /// True if forwarded headers of this socket are to be read at all.
+    /// True if the configuration names this address as a proxy: it stands for many callers.
     #[must_use]
     pub fn is_proxy(&self, address: IpAddr) -> bool {
         self.settings()

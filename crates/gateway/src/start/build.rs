@@ -210,7 +210,7 @@ fn open_door(
         }
         _ => None,
     };
-    let local = crate::door::random_text::<32>().map_err(StartError::Random)?;
+    let local = crate::door::local_secret().map_err(StartError::Random)?;
     let proxies = &config.gateway.trusted_proxies;
     let settings = Settings::new(auth, proxies, token, password.map(Ok));
     Ok(Door {
