@@ -61,7 +61,7 @@ pub struct App {
     /// The model that answers where the configuration names none.
     pub discovered: Option<String>,
     /// Room for request bodies that are held at once, in KiB.
-    pub(crate) bodies: Semaphore,
+    pub(crate) bodies: Arc<Semaphore>,
     pub(crate) peers: PeerLimits,
     /// Reads variables: the process's, or a test's.
     pub env: fn(&str) -> Option<String>,

@@ -46,7 +46,7 @@ pub(crate) async fn answer(
     request: Request<Body>,
 ) -> Response {
     let mut response = match admit(app, ends, request).await {
-        Ok(admitted) => handle(app, router, admitted).await,
+        Ok(request) => handle(app, router, request).await,
         Err(refusal) => *refusal,
     };
     shape(&mut response);
@@ -58,23 +58,18 @@ pub(crate) async fn answer(
     response
 }
 
-/// A request that may be handled.
-struct Admitted<'a> {
-    request: Request<Body>,
-    _held: tokio::sync::SemaphorePermit<'a>,
-}
-
 type Refusal = Box<Response>;
 
 fn refuse(problem: ApiProblem) -> Refusal {
     Box::new(problem.into_response())
 }
 
+/// A request that may be handled, with its body read.
 async fn admit(
     app: &AppState,
     ends: Ends,
     request: Request<Body>,
-) -> Result<Admitted<'_>, Refusal> {
+) -> Result<Request<Body>, Refusal> {
     let config = app.config.current();
     let gateway = &config.value.gateway;
     let (mut parts, unread) = request.into_parts();
@@ -99,13 +94,10 @@ async fn admit(
         usize::try_from(gateway.limits.body_bytes).unwrap_or(usize::MAX)
     };
     let deadline = Duration::from_secs(gateway.limits.body_seconds.into());
-    let (bytes, held) = body::read(unread, &parts.headers, max, deadline, &app.bodies)
+    let bytes = body::read(unread, &parts.headers, max, deadline, &app.bodies)
         .await
         .map_err(refuse)?;
-    Ok(Admitted {
-        request: Request::from_parts(parts, Body::from(bytes)),
-        _held: held,
-    })
+    Ok(Request::from_parts(parts, Body::from(bytes)))
 }
 
 fn check_path(app: &AppState, request: &Parts) -> Result<(), Refusal> {
@@ -274,10 +266,10 @@ fn check_served(app: &AppState, path: &str) -> Result<(), Refusal> {
 }
 
 /// Runs the handler: a panic becomes an answer, and so does one that takes too long to begin.
-async fn handle(app: &AppState, router: Router, admitted: Admitted<'_>) -> Response {
+async fn handle(app: &AppState, router: Router, request: Request<Body>) -> Response {
     let timeout = app.config.current().value.agents.defaults.timeout_seconds;
     let timeout = Duration::from_secs(timeout.into()) + AROUND_A_TURN;
-    let handling = AssertUnwindSafe(router.oneshot(admitted.request)).catch_unwind();
+    let handling = AssertUnwindSafe(router.oneshot(request)).catch_unwind();
     match tokio::time::timeout(timeout, handling).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Ok(Err(never))) => match never {},

@@ -116,7 +116,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         url: OnceLock::new(),
         discovered,
         env: options.env,
-        bodies: Semaphore::new(http::HELD_KIB),
+        bodies: Arc::new(Semaphore::new(http::HELD_KIB)),
         peers: PeerLimits::default(),
     });
     let recovered = app.sessions.recover().await?;
