@@ -15,6 +15,7 @@ mod headers;
 mod host;
 mod path;
 mod peers;
+mod shares;
 mod sign_in;
 
 pub(crate) use body::HELD_KIB;

@@ -7,7 +7,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -17,8 +17,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::guard::{Ends, answer};
+use super::shares::Shares;
 use super::stall::Stall;
 use crate::app::AppState;
+use crate::door::Peer;
 
 /// The request line and all headers.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
@@ -38,19 +40,40 @@ pub(crate) struct Listening {
     cut: CancellationToken,
 }
 
+/// True for an address that is no single caller: local programs and tunnels, and configured proxies.
+/// These may have every place.
+pub(super) type Many = fn(&AppState, IpAddr) -> bool;
+
+fn is_many(app: &AppState, address: IpAddr) -> bool {
+    address.to_canonical().is_loopback() || app.auth.is_proxy(address)
+}
+
 /// Serves connections of a bound listener.
 pub(crate) fn listen(app: AppState, router: Router, listener: TcpListener, max: u32) -> Listening {
+    listen_sharing(app, router, listener, max, is_many)
+}
+
+pub(super) fn listen_sharing(
+    app: AppState,
+    router: Router,
+    listener: TcpListener,
+    max: u32,
+    many: Many,
+) -> Listening {
     let listening = Listening {
         connections: TaskTracker::new(),
         finish: CancellationToken::new(),
         cut: CancellationToken::new(),
     };
-    let room = Arc::new(Semaphore::new(usize::try_from(max).unwrap_or(usize::MAX)));
+    let max = usize::try_from(max).unwrap_or(usize::MAX);
+    let room = Arc::new(Semaphore::new(max));
     let accept = Accept {
         app,
         router,
         listener,
         room,
+        shares: Shares::of(max),
+        many,
         connections: listening.connections.clone(),
         finish: listening.finish.clone(),
         cut: listening.cut.clone(),
@@ -80,6 +103,8 @@ struct Accept {
     router: Router,
     listener: TcpListener,
     room: Arc<Semaphore>,
+    shares: Shares,
+    many: Many,
     connections: TaskTracker,
     finish: CancellationToken,
     cut: CancellationToken,
@@ -99,6 +124,11 @@ impl Accept {
             };
             match accepted {
                 Ok((stream, peer)) => {
+                    let share = self.shares.take(Peer::from(peer));
+                    if share.is_none() && !(self.many)(&self.app, peer.ip()) {
+                        tracing::debug!(%peer, "a peer has its share of connections");
+                        continue;
+                    }
                     self.app.metrics.connections.add(1);
                     let serving = serve(
                         self.app.clone(),
@@ -110,7 +140,7 @@ impl Accept {
                     );
                     let _task = self.connections.spawn(async move {
                         serving.await;
-                        drop(place);
+                        drop((place, share));
                     });
                 }
                 Err(error) => {

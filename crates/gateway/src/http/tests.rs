@@ -2,7 +2,7 @@
 //! end that comes too early.
 
 use super::guard::{Ends, answer};
-use super::serve::{converse, listen};
+use super::serve::{converse, listen, listen_sharing};
 use super::stall::WRITE_WAIT_MAX;
 use crate::api::sse;
 use crate::app::AppState;
@@ -175,6 +175,50 @@ async fn connections_beyond_the_limit_wait_for_a_place() {
     answered(&mut three).await;
     assert_eq!(app.metrics.connections.get(), 3);
     listening.stop(Duration::ZERO).await;
+    running.shutdown().await;
+}
+
+/// Sixteen slow connections of one peer; whether the next one is answered.
+async fn seventeenth(running: &Running, many: super::serve::Many) -> bool {
+    let app = running.app().clone();
+    let (listener, address) = listener().await;
+    let router = super::router(app.clone());
+    let listening = listen_sharing(app, router, listener, 32, many);
+    let mut held = Vec::new();
+    for _ in 0..16 {
+        let mut stream = open(address).await;
+        ask(&mut stream).await;
+        answered(&mut stream).await;
+        held.push(stream);
+    }
+    let next = async || {
+        let mut stream = open(address).await;
+        // A connection that was closed may refuse the words already.
+        let _sent = stream.write_all(b"GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n");
+        let _sent = _sent.await;
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.is_ok()
+    };
+    let is_answered = next().await;
+    if !is_answered {
+        drop(held.pop());
+        // Its place is free as soon as the listener has seen that it is gone.
+        while !next().await {
+            tokio::task::yield_now().await;
+        }
+    }
+    listening.stop(Duration::ZERO).await;
+    is_answered
+}
+
+#[tokio::test]
+async fn b9_one_peer_does_not_take_every_place() {
+    let (_folder, running) = gateway(false).await;
+    assert!(!seventeenth(&running, |_, _| false).await);
+    assert!(
+        seventeenth(&running, |_, _| true).await,
+        "what stands for many callers has no share"
+    );
     running.shutdown().await;
 }
 
