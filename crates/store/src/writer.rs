@@ -131,6 +131,26 @@ impl Shared {
     }
 }
 
+/// Says that writes fail, for good, when the writer's thread ends by a panic.
+struct Watch(Arc<Shared>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            tracing::error!("the thread that writes the store panicked");
+            let mut problem = self
+                .0
+                .problem
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *problem = Some(WriteProblem {
+                message: "the thread that writes has failed; restart the gateway".to_owned(),
+                since: SystemClock.now(),
+            });
+        }
+    }
+}
+
 struct Writer {
     connection: Connection,
     state: PathBuf,
@@ -152,10 +172,7 @@ pub(crate) fn start(
     shared: Arc<Shared>,
 ) -> Result<SyncSender<Job>, OpenError> {
     let mut connection = open::writer(state, options)?;
-    let failed = |source| OpenError::Open {
-        path: state.to_owned(),
-        source,
-    };
+    let failed = |source| OpenError::open(state, source);
     let pages = Arc::clone(&shared);
     connection
         .wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, count| {
@@ -192,7 +209,13 @@ pub(crate) fn start(
         length: 0,
     };
     // The writer ends by itself when the last handle is gone; `close` waits for it by its answer.
-    let _detached = spawn("store-writer", Box::new(move || writer.run(copier_thread)))?;
+    let _detached = spawn(
+        "store-writer",
+        Box::new(move || {
+            let _watch = Watch(Arc::clone(&writer.shared));
+            writer.run(copier_thread);
+        }),
+    )?;
     Ok(sender)
 }
 
@@ -502,5 +525,26 @@ fn take_close(group: &mut Vec<Job>) -> Option<Reply<()>> {
     match group.pop()?.work {
         Work::Close(reply) => Some(reply),
         Work::Accept(..) | Work::Commit(..) | Work::Lazy(_) | Work::Maintain(..) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_that_panics_is_a_problem_and_one_that_ends_is_none() {
+        let watched = |body: fn()| {
+            let shared = Arc::new(Shared::default());
+            let watch = Watch(Arc::clone(&shared));
+            let ended = thread::spawn(move || {
+                let _watch = watch;
+                body();
+            });
+            let panicked = ended.join().is_err();
+            (panicked, shared.problem().is_some())
+        };
+        assert_eq!(watched(|| ()), (false, false));
+        assert_eq!(watched(|| panic!("a fault of ours")), (true, true));
     }
 }
