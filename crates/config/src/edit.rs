@@ -15,7 +15,7 @@ use crate::check::accepts;
 use crate::document::{self, Source, options, split_mark};
 use crate::files::{digest, read_bounded};
 use crate::journal::{self, Author};
-use crate::load::finish;
+use crate::load::finish_with;
 use crate::path::KeyPath;
 use crate::problem::{ConfigError, Problem};
 use crate::resolve::{FILE_BYTES_MAX, resolve_bytes};
@@ -25,6 +25,9 @@ use crate::{Env, StateDir, backup, diff};
 
 /// How often an edit starts over because somebody else wrote the file meanwhile.
 const TRIES: usize = 3;
+
+/// What no single value shows, as paths and what is wrong there.
+pub type Rules<'a, T> = &'a dyn Fn(&T) -> Vec<(String, String)>;
 
 /// Sets one key, keeping comments and order; checks the result against the schema before it is written.
 ///
@@ -37,8 +40,21 @@ pub fn set<T: JsonSchema + DeserializeOwned>(
     author: &Author,
     env: Env<'_>,
 ) -> Result<Vec<String>, ConfigError> {
+    set_with::<T>(state, path, value, author, env, &|_| Vec::new())
+}
+
+/// As [`set`], with rules over several keys as [`crate::load_with`] takes them: an edit that breaks
+/// one that was kept before is refused. A rule that was broken already stops nothing.
+pub fn set_with<T: JsonSchema + DeserializeOwned>(
+    state: &StateDir,
+    path: &str,
+    value: &Value,
+    author: &Author,
+    env: Env<'_>,
+    rules: Rules<'_, T>,
+) -> Result<Vec<String>, ConfigError> {
     let path = KeyPath::parse(path)?;
-    write::<T>(state, &path, Some(value), author, env)
+    write::<T>(state, &path, Some(value), author, env, rules)
 }
 
 /// Sets one key to a value as people type it; see [`parse_value`] and [`set`].
@@ -49,8 +65,20 @@ pub fn set_text<T: JsonSchema + DeserializeOwned>(
     author: &Author,
     env: Env<'_>,
 ) -> Result<Vec<String>, ConfigError> {
+    set_text_with::<T>(state, path, text, author, env, &|_| Vec::new())
+}
+
+/// As [`set_text`], with the rules of [`set_with`].
+pub fn set_text_with<T: JsonSchema + DeserializeOwned>(
+    state: &StateDir,
+    path: &str,
+    text: &str,
+    author: &Author,
+    env: Env<'_>,
+    rules: Rules<'_, T>,
+) -> Result<Vec<String>, ConfigError> {
     let value = parse_value::<T>(path, text)?;
-    set::<T>(state, path, &value, author, env)
+    set_with::<T>(state, path, &value, author, env, rules)
 }
 
 /// Removes one key with the comments that belong to it; an absent key is an error.
@@ -60,8 +88,19 @@ pub fn unset<T: JsonSchema + DeserializeOwned>(
     author: &Author,
     env: Env<'_>,
 ) -> Result<Vec<String>, ConfigError> {
+    unset_with::<T>(state, path, author, env, &|_| Vec::new())
+}
+
+/// As [`unset`], with the rules of [`set_with`].
+pub fn unset_with<T: JsonSchema + DeserializeOwned>(
+    state: &StateDir,
+    path: &str,
+    author: &Author,
+    env: Env<'_>,
+    rules: Rules<'_, T>,
+) -> Result<Vec<String>, ConfigError> {
     let path = KeyPath::parse(path)?;
-    write::<T>(state, &path, None, author, env)
+    write::<T>(state, &path, None, author, env, rules)
 }
 
 /// The value at a path: what the files say, or else the default that the schema names.
@@ -130,6 +169,7 @@ fn write<T: JsonSchema + DeserializeOwned>(
     value: Option<&Value>,
     author: &Author,
     env: Env<'_>,
+    rules: Rules<'_, T>,
 ) -> Result<Vec<String>, ConfigError> {
     state.prepare()?;
     let _lock = journal::lock(state)?;
@@ -137,7 +177,7 @@ fn write<T: JsonSchema + DeserializeOwned>(
         let before = read(state)?;
         let text = text_of(state, &before)?;
         let edited = edit(state, text, path, value)?;
-        refuse_new_problems::<T>(state, &before, edited.text.as_bytes(), env)?;
+        refuse_new_problems::<T>(state, &before, edited.text.as_bytes(), env, rules)?;
         let changed = diff(&edited.old, &edited.new);
         if changed.is_empty() {
             return Ok(changed);
@@ -177,20 +217,32 @@ fn refuse_new_problems<T: JsonSchema + DeserializeOwned>(
     before: &[u8],
     after: &[u8],
     env: Env<'_>,
+    rules: Rules<'_, T>,
 ) -> Result<(), ConfigError> {
-    let problems_of = |bytes: &[u8]| {
+    let mut rules_asked = false;
+    let mut problems_of = |bytes: &[u8]| {
         let resolved = resolve_bytes(state.config_file(), bytes, env);
-        match finish::<T>(resolved) {
-            Err(ConfigError::Invalid(problems)) => Ok(problems),
-            other => other.map(|_| Vec::new()),
+        rules_asked = false;
+        let asked = |value: &T| {
+            rules_asked = true;
+            rules(value)
+        };
+        match finish_with::<T>(resolved, asked) {
+            Err(ConfigError::Invalid(problems)) => Ok((problems, rules_asked)),
+            other => other.map(|_| (Vec::new(), rules_asked)),
         }
     };
-    let mut fresh = problems_of(after)?;
+    let (mut fresh, by_rules) = problems_of(after)?;
     if fresh.is_empty() {
         return Ok(());
     }
     let told = |problem: &Problem| (problem.path.clone(), problem.message.clone());
-    let known: Vec<_> = problems_of(before)?.iter().map(told).collect();
+    let (known, had_rules) = problems_of(before)?;
+    if by_rules && !had_rules {
+        // Before, the rules could not be asked: nobody knows whether the edit broke them.
+        return Ok(());
+    }
+    let known: Vec<_> = known.iter().map(told).collect();
     fresh.retain(|problem| !known.contains(&told(problem)));
     for problem in &mut fresh {
         // The text that they were found in is not in the file.

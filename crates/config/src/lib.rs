@@ -27,7 +27,9 @@ mod files;
 mod secret;
 
 pub use backup::BACKUPS;
-pub use edit::{get, parse_value, set, set_text, unset};
+pub use edit::{
+    Rules, get, parse_value, set, set_text, set_text_with, set_with, unset, unset_with,
+};
 pub use files::write_atomically;
 pub use journal::Author;
 pub use keys::{KeyDoc, keys, schema};

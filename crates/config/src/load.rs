@@ -99,14 +99,12 @@ pub fn parse_str(text: &str) -> Result<Value, Vec<Problem>> {
     document::parse(&source, 0).map(|node| node.to_value())
 }
 
-/// Checks what was read against the schema, then against the type itself.
-pub(crate) fn finish<T: JsonSchema + DeserializeOwned>(
-    resolved: Resolved,
-) -> Result<Loaded<T>, ConfigError> {
+fn finish<T: JsonSchema + DeserializeOwned>(resolved: Resolved) -> Result<Loaded<T>, ConfigError> {
     finish_with(resolved, |_| Vec::new())
 }
 
-fn finish_with<T: JsonSchema + DeserializeOwned>(
+/// Checks what was read against the schema, then against the type itself, then asks the rules.
+pub(crate) fn finish_with<T: JsonSchema + DeserializeOwned>(
     mut resolved: Resolved,
     rules: impl FnOnce(&T) -> Vec<(String, String)>,
 ) -> Result<Loaded<T>, ConfigError> {

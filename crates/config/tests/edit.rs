@@ -1,7 +1,10 @@
 //! Changing keys, backups, the journal and the watch.
 
 use instar_config::journal::{self, Anomaly};
-use instar_config::{Author, ConfigError, Watch, diff, get, parse_value, set, set_text, unset};
+use instar_config::{
+    Author, ConfigError, Watch, diff, get, parse_value, set, set_text, set_text_with, set_with,
+    unset, unset_with,
+};
 use serde_json::{Value, json};
 
 use crate::support::{Sample, mode, no_env, state_with};
@@ -363,4 +366,85 @@ fn typed_text_is_set_in_one_go() {
             .unwrap()
             .contains("hunter2")
     );
+}
+
+/// Other machines may reach the gateway only with a name of its own.
+fn rules(sample: &Sample) -> Vec<(String, String)> {
+    let open = sample.gateway.bind != crate::support::Bind::Loopback;
+    if open && sample.gateway.public_origin.is_none() {
+        vec![(
+            "gateway.bind".to_owned(),
+            "needs gateway.publicOrigin".to_owned(),
+        )]
+    } else {
+        Vec::new()
+    }
+}
+
+#[test]
+fn an_edit_must_not_break_a_rule_over_several_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = state_with(folder.path(), "{}");
+    let set = |path, value: &Value| set_with(&state, path, value, &author(), &no_env, &rules);
+    let error = set("gateway.bind", &json!("lan")).unwrap_err().render();
+    assert!(error.contains("needs gateway.publicOrigin"), "{error}");
+    assert_eq!(std::fs::read_to_string(state.config_file()).unwrap(), "{}");
+    let typed = set_text_with(&state, "gateway.bind", "lan", &author(), &no_env, &rules);
+    assert!(typed.is_err());
+    set("gateway.publicOrigin", &json!("https://x.example")).unwrap();
+    set("gateway.bind", &json!("lan")).unwrap();
+    let unset = |path| unset_with(&state, path, &author(), &no_env, &rules);
+    assert!(unset("gateway.publicOrigin").is_err());
+    unset("gateway.bind").unwrap();
+    unset("gateway.publicOrigin").unwrap();
+}
+
+#[test]
+fn a_rule_that_was_broken_already_stops_no_edit() {
+    for text in [
+        "{gateway: {bind: 'lan'}}",
+        // Here the rules cannot even be asked before the edit.
+        "{gateway: {bind: 'lan', port: 'x'}}",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let state = state_with(folder.path(), text);
+        let port = json!(80);
+        set_with(&state, "gateway.port", &port, &author(), &no_env, &rules).unwrap();
+        unset_with(&state, "gateway.port", &author(), &no_env, &rules).unwrap();
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(192))]
+
+    #[test]
+    fn an_edit_of_any_text_holds_what_was_asked_or_leaves_the_file(
+        text in proptest::string::string_regex(
+            "(\\{|\\}|:|,| |\n|// c\n|/\\* c \\*/|'gateway'|gateway|\"bind\"|port|'lan'|80|\\[|\\]|null|\u{feff}|.){0,14}",
+        ).unwrap(),
+        wrap in proptest::bool::ANY,
+        path in "(gateway|agents)(\\.(port|bind|entries|defaults)){0,2}(\\.[a-z]{1,3}|\\[0\\]|\\[\"a.b\"\\]){0,2}",
+        value in proptest::sample::select(vec![json!(80), json!("lan"), json!({}), json!({"a": []}), json!(null)]),
+    ) {
+        let text = if wrap { format!("{{{text}}}") } else { text };
+        let folder = tempfile::tempdir().unwrap();
+        let state = state_with(folder.path(), &text);
+        let read = || std::fs::read_to_string(state.config_file()).unwrap();
+        let check = |done: Result<Vec<String>, ConfigError>, wanted: Option<&Value>| {
+            let after = read();
+            match done {
+                Ok(changed) if !changed.is_empty() => {
+                    let written = instar_config::parse_str(&after).unwrap();
+                    let place = instar_config::KeyPath::parse(&path).unwrap();
+                    assert_eq!(place.find(&written), wanted, "{text:?} became {after:?}");
+                }
+                Ok(_) | Err(_) => assert_eq!(after, text),
+            }
+        };
+        // Any value fits this type: it is the edit that is tried, not the schema.
+        check(set::<Value>(&state, &path, &value, &author(), &no_env), Some(&value));
+        if read() == text {
+            check(unset::<Value>(&state, &path, &author(), &no_env), None);
+        }
+    }
 }

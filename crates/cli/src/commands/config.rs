@@ -31,6 +31,9 @@ pub(crate) fn run(command: &Config, run: &Run) -> anyhow::Result<()> {
     }
 }
 
+/// What a start would refuse is refused when it is written.
+pub(super) const RULES: config::Rules<'_, InstarConfig> = &|config| config.problems();
+
 pub(crate) fn author() -> Author {
     Author {
         who: "instar config".to_owned(),
@@ -85,14 +88,14 @@ fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a 
 
 fn set(path: &str, text: &str, run: &Run) -> anyhow::Result<()> {
     let state = prepared(run)?;
-    let changed = config::set_text::<InstarConfig>(&state, path, text, &author(), &environment)
+    let changed = config::set_text_with(&state, path, text, &author(), &environment, RULES)
         .map_err(|error| explain(error, run))?;
     report(&changed, run)
 }
 
 fn unset(path: &str, run: &Run) -> anyhow::Result<()> {
     let state = prepared(run)?;
-    let changed = config::unset::<InstarConfig>(&state, path, &author(), &environment)
+    let changed = config::unset_with(&state, path, &author(), &environment, RULES)
         .map_err(|error| explain(error, run))?;
     report(&changed, run)
 }

@@ -1,12 +1,11 @@
 //! `instar models`.
 
 use instar_config as config;
-use instar_gateway::config::InstarConfig;
 use instar_protocol::api::{ProbeRequest, Status};
 use instar_protocol::model::ModelRef;
 use serde_json::{Value, json};
 
-use super::config::{author, explain};
+use super::config::{RULES, author, explain};
 use crate::args::Models;
 use crate::context::{Context, environment};
 use crate::failure::{Code, Failure};
@@ -91,7 +90,7 @@ fn set(model: &str, fallbacks: &[String], run: &Context) -> anyhow::Result<()> {
     state.prepare()?;
     let value = json!({ "primary": model, "fallbacks": fallbacks });
     let path = "agents.defaults.model";
-    let _changed = config::set::<InstarConfig>(&state, path, &value, &author(), &environment)
+    let _changed = config::set_with(&state, path, &value, &author(), &environment, RULES)
         .map_err(|error| explain(error, run))?;
     if run.out.json() {
         return run.out.value(&value);
