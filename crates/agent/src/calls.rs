@@ -67,6 +67,7 @@ impl Turn {
         Caller {
             agent: self.record.agent().clone(),
             session: self.record.session().clone(),
+            key: self.key.clone(),
             run: self.run.clone(),
             principal: self.principal(),
         }

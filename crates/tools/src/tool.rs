@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 use instar_policy::Annotation;
 use instar_protocol::tool::ToolSpec;
-use instar_protocol::{AgentId, Label, Principal, RunId, SessionId};
+use instar_protocol::{AgentId, Label, Principal, RunId, SessionId, SessionKey};
 use serde_json::Value;
 
 /// Who is calling, for the tool's own use. Says nothing about what is allowed.
@@ -11,6 +11,8 @@ use serde_json::Value;
 pub struct Caller {
     pub agent: AgentId,
     pub session: SessionId,
+    /// The key of that session. It may be stored nowhere yet: a turn is stored when it ends.
+    pub key: SessionKey,
     pub run: RunId,
     pub principal: Principal,
 }

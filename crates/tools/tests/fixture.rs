@@ -5,7 +5,7 @@ use instar_policy::{Annotation, Authority, Decision, Permit, Request, decide};
 use instar_protocol::principal::Via;
 use instar_protocol::tool::{Effect, ToolCall, ToolSpec};
 use instar_protocol::{
-    AgentId, Label, Origin, Origins, Principal, Readers, ReleaseId, RunId, SessionId,
+    AgentId, Label, Origin, Origins, Principal, Readers, ReleaseId, RunId, SessionId, SessionKey,
 };
 use instar_tools::{Caller, Output, SessionsPort, Tool, ToolError, Toolbox};
 use serde_json::{Value, json};
@@ -148,6 +148,7 @@ pub(crate) fn caller() -> Caller {
     Caller {
         agent: AgentId::main(),
         session: SessionId::from_stored("ses_1"),
+        key: SessionKey::main(&AgentId::main()),
         run: RunId::from_stored("run_1"),
         principal: Principal::Owner { via: Via::Token },
     }

@@ -1,9 +1,9 @@
 //! The session tools: what the model reads of them, what they ask, and whose text they bring.
 
-use crate::fixture::{built_in, call, caller, run};
+use crate::fixture::{built_in, call, caller, permit, run};
 use instar_policy::{Authority, Decision, Request, decide};
 use instar_protocol::tool::Effect;
-use instar_protocol::{Label, Origin, Principal, Readers, ReleaseId};
+use instar_protocol::{Label, Origin, Principal, Readers, ReleaseId, SessionKey};
 use serde_json::json;
 
 #[test]
@@ -182,5 +182,25 @@ fn they_are_for_the_owner() {
                 "{name}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn the_list_has_the_present_conversation_before_it_is_stored() {
+    let (toolbox, _sessions) = built_in();
+    let mut caller = caller();
+    caller.key = SessionKey::parse("agent:main:web:new").unwrap();
+    for (arguments, expected) in [
+        (json!({}), true),
+        (json!({"search": "web"}), true),
+        (json!({"search": "plans"}), false),
+        // The list is full: it may be one of those that are left out.
+        (json!({"limit": 1}), false),
+    ] {
+        let permit = permit(&toolbox, "sessions_list", arguments.clone());
+        let output = toolbox.run(permit, &caller).await;
+        let found = output.text.contains("agent:main:web:new");
+        assert_eq!(found, expected, "{arguments}: {}", output.text);
+        assert!(output.text.contains("agent:main:main"));
     }
 }

@@ -46,6 +46,24 @@ impl SessionsList {
     }
 }
 
+/// Puts the conversation that asks in front if it is not stored yet.
+fn add_present(list: &mut Value, caller: &Caller, limit: usize, search: Option<&str>) {
+    let key = caller.key.to_string();
+    let Value::Array(rows) = list else {
+        return;
+    };
+    // A full list may hold it further down.
+    let is_known = rows.len() >= limit || rows.iter().any(|row| row["key"] == key.as_str());
+    let is_meant = search.is_none_or(|search| key.contains(search));
+    if !is_known && is_meant {
+        let note = "this conversation; it is stored when its first turn is over";
+        rows.insert(
+            0,
+            json!({ "key": key, "title": null, "entries": 0, "note": note }),
+        );
+    }
+}
+
 impl Tool for SessionsList {
     fn spec(&self) -> &ToolSpec {
         &self.spec
@@ -64,7 +82,8 @@ impl Tool for SessionsList {
         Box::pin(async move {
             let limit = number(arguments, "limit", LIMIT_DEFAULT).min(LIMIT_MAX);
             let search = arguments.get("search").and_then(Value::as_str);
-            let list = self.sessions.list(&caller.agent, limit, search).await?;
+            let mut list = self.sessions.list(&caller.agent, limit, search).await?;
+            add_present(&mut list, caller, limit, search);
             Ok(Output {
                 text: list.to_string(),
                 label: self.annotation().output,
