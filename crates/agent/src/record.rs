@@ -26,6 +26,8 @@ pub(crate) struct Record {
     events: Vec<Event>,
     spend: Vec<Spend>,
     patch: SessionPatch,
+    /// Nothing is said in this run: the time of the last change stays.
+    is_quiet: bool,
     pub(crate) usage: Usage,
     pub(crate) cost_micros: u64,
 }
@@ -45,6 +47,7 @@ impl Record {
             events: Vec::new(),
             spend: Vec::new(),
             patch: SessionPatch::default(),
+            is_quiet: false,
             usage: Usage::default(),
             cost_micros: 0,
         }
@@ -55,9 +58,15 @@ impl Record {
         self.run = Some(run);
     }
 
+    /// Leaves the time of the session's last change as it is, for this run.
+    pub(crate) fn quiet(&mut self) {
+        self.is_quiet = true;
+    }
+
     /// Lets go of the entries of a run whose end is durable.
     pub(crate) fn end(&mut self) {
         self.run = None;
+        self.is_quiet = false;
         self.entries = Vec::new();
         self.committed = 0;
         self.usage = Usage::default();
@@ -155,7 +164,7 @@ impl Record {
             id: self.row.id.clone(),
             patch: SessionPatch {
                 leaf: self.row.leaf.clone(),
-                updated_at: Some(self.house.now()),
+                updated_at: (!self.is_quiet).then(|| self.house.now()),
                 ..self.patch.clone()
             },
         });
@@ -175,7 +184,9 @@ impl Record {
         self.row.input_tokens += patch.add_input_tokens;
         self.row.output_tokens += patch.add_output_tokens;
         self.row.cost_micros += patch.add_cost_micros;
-        self.row.updated_at = self.house.now();
+        if !self.is_quiet {
+            self.row.updated_at = self.house.now();
+        }
     }
 
     /// True if a part of this run is already in the store.

@@ -5,6 +5,7 @@ use instar_protocol::live::OutcomeStatus;
 use instar_protocol::message::InboxState;
 use instar_protocol::{Principal, SessionKey};
 use serde_json::json;
+use std::time::Duration;
 
 #[tokio::test]
 async fn commands_are_answered_without_a_model_and_recorded() {
@@ -133,4 +134,18 @@ async fn compact_shortens_all_but_the_newest_turns() {
     home.say("next").await;
     let request = home.script.requests().pop().unwrap();
     assert_eq!(request.messages.len(), 1 + 6 + 1);
+}
+
+#[tokio::test]
+async fn a_command_after_a_pause_neither_starts_over_nor_keeps_the_conversation_fresh() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = json!({"session": {"reset": {"mode": "idle", "idleMinutes": 10}}});
+    let home = home_with(folder.path(), config(rule)).await;
+    home.say("one").await;
+    home.clock.advance(Duration::from_secs(3600));
+    home.say("/status").await;
+    assert!(!home.transcript().await.contains(&"reset".to_owned()));
+    home.say("two").await;
+    assert!(home.transcript().await.contains(&"reset".to_owned()));
+    assert_eq!(home.script.requests()[1].messages.len(), 1);
 }

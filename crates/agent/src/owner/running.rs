@@ -62,7 +62,11 @@ impl Owner {
         let arrived = batch
             .first()
             .map_or_else(|| self.house.now(), |first| first.inbound.received_at);
-        if let Some(reason) = self.reset_due(&settings, &record, &window, arrived) {
+        let is_command = batch.iter().any(|waiting| waiting.command.is_some());
+        if is_command {
+            // It is no part of the conversation: neither does it start it over, nor keep it fresh.
+            record.quiet();
+        } else if let Some(reason) = self.reset_due(&settings, &record, &window, arrived) {
             window.push(record.entry(EntryBody::Reset { reason }, Label::system()));
         }
         let cancel = self.house.cut.child_token();
