@@ -314,11 +314,10 @@ impl Turn {
     }
 
     fn request(&mut self, plan: &Plan, tools: ToolUse) -> ModelRequest {
-        let overrides = self
-            .asked()
-            .map(|inbound| inbound.overrides.clone())
-            .unwrap_or_default();
-        let mut sampling = overrides.sampling;
+        let asked = self.asked().map(|inbound| &inbound.overrides);
+        let (mut sampling, choice) = asked.map_or_else(Default::default, |asked| {
+            (asked.sampling.clone(), asked.tool_choice.clone())
+        });
         let output_max = plan.behaviour(self).limits.output_tokens_max;
         if output_max > 0 {
             let asked = sampling.max_output_tokens.unwrap_or(output_max);
@@ -329,7 +328,7 @@ impl Turn {
             ToolUse::WordsOnly => ToolChoice::None,
             // A caller that forces a tool forces the first call, not an endless row of them.
             ToolUse::Free if self.found.stop.is_some() => ToolChoice::Auto,
-            ToolUse::Free => overrides.tool_choice,
+            ToolUse::Free => choice,
         };
         ModelRequest {
             system: plan.system.clone(),
