@@ -276,6 +276,18 @@ fn what_the_gateway_refuses_ends_with_5() {
 }
 
 #[test]
+fn guessing_tokens_does_not_lock_out_the_command_line() {
+    let instar = Instar::start(Setup::default());
+    let guess = instar.http.with_token("not-the-token-of-this-gateway");
+    let statuses: Vec<u16> = (0..12)
+        .map(|_| guess.get("/api/v1/status").status)
+        .collect();
+    assert_eq!((statuses[0], statuses[11]), (401, 429), "{statuses:?}");
+    assert_eq!(instar.http.get("/api/v1/status").status, 429);
+    assert_eq!(instar.run(["status"]).code, 0);
+}
+
+#[test]
 fn what_is_not_there_ends_with_6() {
     let instar = lived_in();
     for line in [

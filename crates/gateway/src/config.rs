@@ -262,7 +262,8 @@ impl Default for EndpointConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct LimitsConfig {
-    /// Connections at once.
+    /// Connections at once. One address may have an eighth of them, but at least 16; this machine
+    /// itself and trusted proxies may have them all.
     #[schemars(range(min = 8, max = 65_536))]
     pub connections: u32,
     /// Requests of one peer in a minute that prove no identity. Who has proved one is bounded by
