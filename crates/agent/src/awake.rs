@@ -5,7 +5,8 @@ use instar_store::SessionRow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{OnceCell, mpsc};
+use std::time::Duration;
+use tokio::sync::{Notify, OnceCell, mpsc};
 
 use crate::live::Live;
 use crate::owner::Order;
@@ -15,7 +16,9 @@ const ORDERS_MAX: usize = 64;
 /// Beyond this many the one that was used longest ago is asked to go to sleep.
 const AWAKE_WANTED: usize = 128;
 /// Beyond this many nobody is woken.
-const AWAKE_MAX: usize = 4_096;
+const AWAKE_MAX: usize = if cfg!(test) { 8 } else { 4_096 };
+/// How long somebody who waits for room waits before looking again.
+const ROOM_PAUSE: Duration = Duration::from_millis(100);
 /// Sessions that sleep and are watched.
 const WATCHED_MAX: usize = 4_096;
 
@@ -74,7 +77,11 @@ impl Handle {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Awake(Mutex<Map>);
+pub(crate) struct Awake {
+    map: Mutex<Map>,
+    /// Told when a session went to sleep.
+    room: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Map {
@@ -118,11 +125,11 @@ impl Awake {
             slot.used = used;
             return Some(slot.handle.clone());
         }
+        if map.slots.len() >= AWAKE_WANTED.min(AWAKE_MAX) {
+            map.send_one_to_sleep();
+        }
         if map.slots.len() >= AWAKE_MAX {
             return None;
-        }
-        if map.slots.len() >= AWAKE_WANTED {
-            map.send_one_to_sleep();
         }
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         let live = map.watched.remove(key).unwrap_or_else(Live::new);
@@ -169,7 +176,15 @@ impl Awake {
             return false;
         }
         map.take_out(key);
+        self.room.notify_one();
         true
+    }
+
+    /// Waits until a session went to sleep, or for a moment: one that is idle only now can then be
+    /// asked to.
+    pub(crate) async fn room(&self) {
+        // Either way the caller looks again.
+        drop(tokio::time::timeout(ROOM_PAUSE, self.room.notified()).await);
     }
 
     /// Takes a session out whose task has ended in whatever way.
@@ -178,11 +193,12 @@ impl Awake {
         let is_same = |slot: &Slot| Arc::ptr_eq(&slot.handle.state, &state.0);
         if map.slots.get(key).is_some_and(is_same) {
             map.take_out(key);
+            self.room.notify_one();
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Map> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.map.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -9,10 +9,11 @@ use instar_protocol::event::{EventKind, GatewayFact};
 use instar_protocol::message::{Inbound, InboxState, NoticeKind, OnRestart, OutboxState};
 use instar_protocol::{AgentId, SessionKey};
 use instar_store::{EffectOutcome, Op, OpenEffect, StoreError, StoredInbound};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
+use crate::awake::Handle;
 use crate::closing::INTERRUPTED;
 use crate::owner::{Leftover, Order, waiting};
 use crate::sessions::Inner;
@@ -67,9 +68,21 @@ pub(crate) async fn recover(inner: &Arc<Inner>) -> Result<(u64, u64, u64), Store
             interrupt(inner, stored, &openers).await?;
         }
     }
-    for stored in resumes {
-        resumed += 1;
-        resume(inner, stored, &openers).await;
+    resumed += u64::try_from(resumes.len()).unwrap_or(u64::MAX);
+    let rest = resume_all(inner, resumes, &openers).await;
+    if !rest.is_empty() {
+        let inner_too = Arc::clone(inner);
+        inner.tasks.spawn(async move {
+            for stored in rest {
+                if wake(&inner_too, &stored.inbound.session_key)
+                    .await
+                    .is_none()
+                {
+                    return;
+                }
+                resume(&inner_too, stored, &openers).await;
+            }
+        });
     }
     if resumed + interrupted + uncertain > 0 {
         inner.house.note(EventKind::Gateway {
@@ -131,7 +144,7 @@ async fn interrupt(
 ) -> Result<(), StoreError> {
     let key = stored.inbound.session_key.clone();
     let agent = agent_of(inner, &key);
-    if let Ok(handle) = inner.wake(&key, &agent) {
+    if let Some(handle) = wake(inner, &key).await {
         let opener = openers.get(&key).map_or(&stored.inbound, |opener| opener);
         handle.open(&inner.house, opener, &agent).await?;
     }
@@ -151,8 +164,8 @@ async fn hand_over(
     leftover: impl FnOnce(oneshot::Sender<Result<(), StoreError>>) -> Leftover,
 ) -> Result<(), StoreError> {
     let (done, result) = oneshot::channel();
-    let Ok(handle) = inner.wake(key, &agent_of(inner, key)) else {
-        return Err(StoreError::Busy);
+    let Some(handle) = wake(inner, key).await else {
+        return Err(StoreError::Closed);
     };
     let order = Order::Settle(Box::new(leftover(done)));
     handle
@@ -163,6 +176,44 @@ async fn hand_over(
     result.await.unwrap_or(Err(StoreError::Closed))
 }
 
+/// Hands over as many as find room, and gives back the others in their order. Once one of a session
+/// has to wait, so do those behind it.
+async fn resume_all(
+    inner: &Arc<Inner>,
+    waiting: Vec<StoredInbound>,
+    openers: &BTreeMap<SessionKey, Arc<Inbound>>,
+) -> Vec<StoredInbound> {
+    let mut rest: Vec<StoredInbound> = Vec::new();
+    let mut full: BTreeSet<SessionKey> = BTreeSet::new();
+    for stored in waiting {
+        let key = &stored.inbound.session_key;
+        if full.contains(key) || inner.wake(key, &agent_of(inner, key)).is_err() {
+            full.insert(key.clone());
+            rest.push(stored);
+        } else {
+            resume(inner, stored, openers).await;
+        }
+    }
+    rest
+}
+
+/// The owner task of a session, as soon as there is room for it. `None` if the process ends first:
+/// what is pending then stays so for the next start.
+async fn wake(inner: &Arc<Inner>, key: &SessionKey) -> Option<Handle> {
+    loop {
+        if inner.house.closing.is_cancelled() {
+            return None;
+        }
+        if let Ok(handle) = inner.wake(key, &agent_of(inner, key)) {
+            return Some(handle);
+        }
+        tokio::select! {
+            () = inner.house.closing.cancelled() => return None,
+            () = inner.awake.room() => {}
+        }
+    }
+}
+
 /// Its model call may be made a second time; nothing that leaves traces is.
 async fn resume(
     inner: &Arc<Inner>,
@@ -171,7 +222,7 @@ async fn resume(
 ) {
     let key = stored.inbound.session_key.clone();
     let agent = agent_of(inner, &key);
-    let Ok(handle) = inner.wake(&key, &agent) else {
+    let Some(handle) = wake(inner, &key).await else {
         return;
     };
     let opener = openers.get(&key).map_or(&stored.inbound, |opener| opener);
@@ -187,4 +238,46 @@ async fn resume(
 fn agent_of(inner: &Inner, key: &SessionKey) -> AgentId {
     key.agent()
         .unwrap_or_else(|| inner.house.settings().config.default_agent())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::support::{home, inbound};
+    use instar_protocol::event::{Arm, Event};
+    use instar_protocol::{EventId, Label};
+
+    #[tokio::test]
+    async fn more_sessions_than_may_be_awake_are_all_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = home(folder.path()).await;
+        let house = Arc::clone(&home.sessions.inner.house);
+        // In tests eight may be awake.
+        for number in 0..40 {
+            let key = SessionKey::parse(&format!("agent:main:web:{}", number % 20)).unwrap();
+            let message = inbound(&home.clock, &key, &format!("hello {number}"));
+            let event = Event {
+                id: EventId::new(house.now(), house.random()),
+                at: house.now(),
+                session: None,
+                run: None,
+                release: None,
+                arm: Arm::Stable,
+                label: Label::owner(),
+                kind: EventKind::MessageIn {
+                    inbound: message.id.clone(),
+                    surface: "web".to_owned(),
+                    bytes: 7,
+                    content: None,
+                },
+            };
+            home.store.accept(&message, event).await.unwrap();
+        }
+        assert_eq!(home.sessions.recover().await.unwrap(), (40, 0, 0));
+        while !home.store.unfinished().await.unwrap().inbox.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(home.script.calls(), 40);
+        assert_eq!(home.store.session_count().await.unwrap(), 20);
+    }
 }

@@ -55,7 +55,7 @@ pub struct Sessions {
 pub(crate) struct Inner {
     pub(crate) house: Arc<House>,
     pub(crate) awake: Awake,
-    tasks: TaskTracker,
+    pub(crate) tasks: TaskTracker,
 }
 
 #[derive(Debug)]
