@@ -48,6 +48,66 @@ const ALL: &[(&str, Api, &str)] = &[
         include_str!("transcripts/chat_gemini.sse"),
     ),
     (
+        "chat_groq",
+        Api::OpenaiCompletions,
+        include_str!("transcripts/chat_groq.sse"),
+    ),
+    (
+        "chat_xai",
+        Api::OpenaiCompletions,
+        include_str!("transcripts/chat_xai.sse"),
+    ),
+    (
+        "chat_moonshot",
+        Api::OpenaiCompletions,
+        include_str!("transcripts/chat_moonshot.sse"),
+    ),
+    (
+        "chat_minimax",
+        Api::OpenaiCompletions,
+        include_str!("transcripts/chat_minimax.sse"),
+    ),
+    (
+        "chat_zai",
+        Api::OpenaiCompletions,
+        include_str!("transcripts/chat_zai.sse"),
+    ),
+    (
+        "chat_together",
+        Api::OpenaiCompletions,
+        include_str!("transcripts/chat_together.sse"),
+    ),
+    (
+        "chat_fireworks",
+        Api::OpenaiCompletions,
+        include_str!("transcripts/chat_fireworks.sse"),
+    ),
+    (
+        "chat_vllm",
+        Api::OpenaiCompletions,
+        include_str!("transcripts/chat_vllm.sse"),
+    ),
+    (
+        "chat_llamacpp",
+        Api::OpenaiCompletions,
+        include_str!("transcripts/chat_llamacpp.sse"),
+    ),
+    (
+        "chat_lmstudio",
+        Api::OpenaiCompletions,
+        include_str!("transcripts/chat_lmstudio.sse"),
+    ),
+    (
+        "chat_docker",
+        Api::OpenaiCompletions,
+        include_str!("transcripts/chat_docker.sse"),
+    ),
+    (
+        "chat_openrouter",
+        Api::OpenaiCompletions,
+        include_str!("transcripts/chat_openrouter.sse"),
+    ),
+    (
         "anthropic_thinking_tools",
         Api::AnthropicMessages,
         include_str!("transcripts/anthropic_thinking_tools.sse"),
@@ -246,6 +306,53 @@ fn dialects_of_chat_completions() {
         [call("function-call-77", "weather", json!({"city": "Oslo"}))]
     );
     assert_eq!(gemini.stop, Some(StopReason::ToolUse));
+}
+
+#[test]
+fn vendors_that_speak_chat_completions_in_their_own_way() {
+    let text = |name: &str, reasoning: &str, text: &str, usage: [u64; 5]| {
+        let want = Seen {
+            text: text.into(),
+            reasoning: reasoning.into(),
+            stop: Some(StopReason::Stop),
+            usage,
+            ..Seen::default()
+        };
+        assert_eq!(seen(name), want, "{name}");
+    };
+    text("chat_groq", "One sum.", "Five.", [21, 9, 16, 0, 0]);
+    text("chat_moonshot", "", "你好。", [19, 4, 8, 0, 0]);
+    text("chat_minimax", "Short.", "Hello there.", [41, 9, 0, 0, 0]);
+    text("chat_together", "", "Hi you", [12, 3, 0, 0, 0]);
+    text("chat_fireworks", "", "Fine.", [33, 2, 32, 0, 0]);
+    text("chat_vllm", "Well.", "Yes.", [16, 6, 0, 0, 0]);
+    text("chat_lmstudio", "", "Sure!", [11, 2, 0, 0, 0]);
+    let usage = [900, 25, 640, 0, 11];
+    text("chat_openrouter", "Let me think.", "Done.", usage);
+
+    let calls = |name: &str, reasoning: &str, wanted, usage: [u64; 5]| {
+        let want = Seen {
+            reasoning: reasoning.into(),
+            calls: vec![wanted],
+            stop: Some(StopReason::ToolUse),
+            usage,
+            ..Seen::default()
+        };
+        assert_eq!(seen(name), want, "{name}");
+    };
+    let bern = call("call_7", "weather", json!({"city": "Bern"}));
+    // What the model thought is beside the completion there, and is paid as output.
+    calls("chat_xai", "Look it up.", bern, [30, 30, 24, 0, 12]);
+    let note = call("call_-72", "note", json!({"a": 1}));
+    calls("chat_zai", "A tool.", note, [170, 15, 43, 0, 0]);
+    let graz = call("Zk3nQ8vT", "weather", json!({"city": "Graz"}));
+    calls("chat_llamacpp", "", graz, [141, 22, 0, 0, 0]);
+
+    let docker = seen("chat_docker");
+    assert_eq!(
+        (docker.text.as_str(), docker.stop, docker.usage),
+        ("Aye.", Some(StopReason::Length), [36, 2, 0, 0, 0])
+    );
 }
 
 #[test]

@@ -35,8 +35,17 @@ struct Chunk {
     choices: Vec<Choice>,
     #[serde(default)]
     usage: Option<WireUsage>,
+    /// Groq's place for the usage.
+    #[serde(default)]
+    x_groq: Option<Groq>,
     #[serde(default)]
     error: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Groq {
+    #[serde(default)]
+    usage: Option<WireUsage>,
 }
 
 #[derive(Deserialize)]
@@ -98,6 +107,7 @@ pub(crate) struct WireUsage {
     prompt_tokens_details: Option<InputDetails>,
     #[serde(alias = "output_tokens_details")]
     completion_tokens_details: Option<OutputDetails>,
+    total_tokens: Option<u64>,
     /// DeepSeek's name for cached tokens.
     prompt_cache_hit_tokens: Option<u64>,
     /// Moonshot's name for cached tokens.
@@ -124,18 +134,28 @@ impl WireUsage {
             .and_then(|details| details.cached_tokens)
             .or(self.prompt_cache_hit_tokens)
             .or(self.cached_tokens);
+        let reasoning = self
+            .completion_tokens_details
+            .as_ref()
+            .and_then(|details| details.reasoning_tokens)
+            .unwrap_or(0);
+        let input_tokens = self.prompt_tokens.unwrap_or(0);
+        let mut output_tokens = self.completion_tokens.unwrap_or(0);
+        // Some count what was thought beside the completion (xAI): the total tells.
+        let beside = input_tokens
+            .checked_add(output_tokens)
+            .and_then(|sum| sum.checked_add(reasoning));
+        if reasoning > 0 && beside.is_some() && beside == self.total_tokens {
+            output_tokens = output_tokens.saturating_add(reasoning);
+        }
         Usage {
-            input_tokens: self.prompt_tokens.unwrap_or(0),
-            output_tokens: self.completion_tokens.unwrap_or(0),
+            input_tokens,
+            output_tokens,
             cache_read_tokens: cache_read.unwrap_or(0),
             cache_write_tokens: input
                 .and_then(|details| details.cache_write_tokens)
                 .unwrap_or(0),
-            reasoning_tokens: self
-                .completion_tokens_details
-                .as_ref()
-                .and_then(|details| details.reasoning_tokens)
-                .unwrap_or(0),
+            reasoning_tokens: reasoning,
         }
     }
 }
@@ -197,7 +217,8 @@ impl State {
                 &serde_json::from_slice(data).unwrap_or_default(),
             ));
         }
-        if let Some(usage) = &chunk.usage {
+        let groq = chunk.x_groq.as_ref().and_then(|groq| groq.usage.as_ref());
+        if let Some(usage) = chunk.usage.as_ref().or(groq) {
             self.usage = usage.usage();
         }
         // Only one answer is asked for; others would be mixed into it.
