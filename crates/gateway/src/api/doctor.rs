@@ -364,6 +364,21 @@ pub fn model(name: &str, configured: bool, probed: Option<Result<u64, UserError>
     }
 }
 
+/// What else is to be said of a model that answers: a limit on spending cannot hold it if nobody
+/// knows its price.
+#[must_use]
+pub fn held_by_budget(found: Finding, name: &str, escapes: bool) -> Finding {
+    if !escapes || found.severity == Severity::Error {
+        return found;
+    }
+    finding(
+        "model",
+        Severity::Warning,
+        format!("no price is known for {name}: the limits of models.budget do not hold it"),
+        Some("set models.providers.PROVIDER.models[].cost for it"),
+    )
+}
+
 fn from_health(check: &str, health: &Health, sound: &str, otherwise: &str) -> Finding {
     if health.ok {
         return fine(check, sound);
@@ -443,6 +458,16 @@ mod tests {
         assert_eq!(at("127.0.0.1:18789"), Severity::Fine);
         assert_eq!(at("[::1]:18789"), Severity::Fine);
         assert_eq!(at("0.0.0.0:18789"), Severity::Warning);
+    }
+
+    #[test]
+    fn a_model_that_a_budget_cannot_hold_is_a_warning() {
+        let sound = || model("openai/x", true, Some(Ok(3)));
+        assert_eq!(held_by_budget(sound(), "openai/x", false), sound());
+        let found = held_by_budget(sound(), "openai/x", true);
+        assert_eq!(found.severity, Severity::Warning);
+        let broken = held_by_budget(model("", false, None), "", true);
+        assert_eq!(broken.severity, Severity::Error);
     }
 
     #[test]

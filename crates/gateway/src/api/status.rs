@@ -129,7 +129,8 @@ async fn model(app: &AppState) -> Finding {
             .to_owned(),
     });
     // A model that was named in the configuration need not be in the catalogue to answer.
-    doctor::model(&name, configured || probed.is_ok(), Some(probed))
+    let found = doctor::model(&name, configured || probed.is_ok(), Some(probed));
+    doctor::held_by_budget(found, &name, app.models.escapes_budget(&model))
 }
 
 fn exposure(app: &AppState) -> Option<Exposure> {
