@@ -96,7 +96,7 @@ pub(crate) async fn run(turn: &mut Turn) -> End {
             .map(|inbound| inbound.id.clone())
             .collect(),
     });
-    let plan = match turn.plan() {
+    let mut plan = match turn.plan() {
         Ok(plan) => plan,
         Err(error) => {
             if !turn.compacts_only {
@@ -120,7 +120,7 @@ pub(crate) async fn run(turn: &mut Turn) -> End {
     let (mut state, mut effect) = step::step(State::new(bounds, client_tools), Input::Begin);
     loop {
         let input = match effect {
-            Effect::CallModel { tools } => turn.call_model(&plan, tools).await,
+            Effect::CallModel { tools } => turn.call_model(&mut plan, tools).await,
             Effect::RunTools(planned) => turn.run_tools(&plan, planned).await,
             Effect::Compact => turn.compact(&plan).await,
             Effect::Finish(end) => return end,
@@ -299,7 +299,7 @@ impl Turn {
         plan.label.join(self.window.label())
     }
 
-    async fn call_model(&mut self, plan: &Plan, tools: ToolUse) -> Input {
+    async fn call_model(&mut self, plan: &mut Plan, tools: ToolUse) -> Input {
         self.take_steered();
         if self.is_full(plan) {
             return Input::Full;
@@ -307,13 +307,15 @@ impl Turn {
         let request = self.request(plan, tools);
         let result = self.call(plan, &request).await;
         self.window.give_back(request.messages);
+        (plan.system, plan.tools) = (request.system, request.tools);
         match result {
             Ok(reply) => self.take_reply(plan, reply, request.label),
             Err(input) => input,
         }
     }
 
-    fn request(&mut self, plan: &Plan, tools: ToolUse) -> ModelRequest {
+    /// The request takes history, system text and tools along; they come back after the call.
+    fn request(&mut self, plan: &mut Plan, tools: ToolUse) -> ModelRequest {
         let asked = self.asked().map(|inbound| &inbound.overrides);
         let (mut sampling, choice) = asked.map_or_else(Default::default, |asked| {
             (asked.sampling.clone(), asked.tool_choice.clone())
@@ -331,10 +333,10 @@ impl Turn {
             ToolUse::Free => choice,
         };
         ModelRequest {
-            system: plan.system.clone(),
+            system: std::mem::take(&mut plan.system),
             label: self.context(plan),
             messages: self.window.lend(),
-            tools: plan.tools.clone(),
+            tools: std::mem::take(&mut plan.tools),
             tool_choice,
             sampling,
         }
