@@ -1,4 +1,4 @@
-//! The log: a rotating file of JSON lines, the terminal, and a bounded ring for those who watch.
+//! The log: a rotating file of JSON lines, which is also what those who watch read, and the terminal.
 //!
 //! Outside text reaches the log only as a quoted field; JSON escapes what is left. Secrets cannot
 //! be formatted at all.
@@ -7,13 +7,11 @@ mod mask;
 
 use mask::Mask;
 
-use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::broadcast;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -22,16 +20,12 @@ use tracing_subscriber::{Registry, reload};
 
 use crate::config::{ConsoleStyle, Level, LoggingConfig};
 
-/// Lines kept in memory.
-const LINES_KEPT: usize = 500;
-/// Lines that a slow watcher may be behind.
-const LINES_BEHIND: usize = 256;
 /// Old log files that are kept.
 const FILES_KEPT: usize = 5;
 /// A longer line is cut.
 const LINE_BYTES_MAX: usize = 16 << 10;
 
-/// The lines of this process, for `/api/v1/logs` and `instar logs --follow`.
+/// The log of this process: its level and what it masks can be changed while it runs.
 #[derive(Clone, Debug)]
 pub struct Logs {
     shared: Arc<Shared>,
@@ -42,16 +36,14 @@ type Handle = reload::Handle<Targets, Registry>;
 
 #[derive(Debug)]
 struct Shared {
-    lines: Mutex<VecDeque<String>>,
-    watchers: broadcast::Sender<String>,
     file: Mutex<Option<Rotating>>,
     mask: Mask,
 }
 
 impl Logs {
-    /// Logs to nowhere but the ring; for a gateway inside another program's process.
+    /// Logs to nowhere; for a gateway inside another program's process.
     #[must_use]
-    pub fn in_memory() -> Self {
+    pub fn nowhere() -> Self {
         Self {
             shared: Arc::new(Shared::new(None)),
             level: None,
@@ -105,27 +97,6 @@ impl Logs {
     pub fn set_patterns(&self, patterns: &[String]) {
         self.shared.mask.set(patterns);
     }
-
-    /// The newest lines, oldest first.
-    #[must_use]
-    pub fn recent(&self, count: usize) -> Vec<String> {
-        let lines = self
-            .shared
-            .lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        lines
-            .iter()
-            .skip(lines.len().saturating_sub(count))
-            .cloned()
-            .collect()
-    }
-
-    /// Lines as they come. A watcher that is too slow misses some and is told so.
-    #[must_use]
-    pub fn watch(&self) -> broadcast::Receiver<String> {
-        self.shared.watchers.subscribe()
-    }
 }
 
 fn targets(level: Level) -> Targets {
@@ -144,10 +115,7 @@ fn targets(level: Level) -> Targets {
 
 impl Shared {
     fn new(file: Option<Rotating>) -> Self {
-        let watchers = broadcast::Sender::new(LINES_BEHIND);
         Self {
-            lines: Mutex::default(),
-            watchers,
             file: Mutex::new(file),
             mask: Mask::default(),
         }
@@ -166,14 +134,6 @@ impl Shared {
         if let Some(file) = &mut *self.file.lock().unwrap_or_else(PoisonError::into_inner) {
             file.write_line(&text)?;
         }
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() >= LINES_KEPT {
-            let _oldest = lines.pop_front();
-        }
-        lines.push_back(text.clone());
-        drop(lines);
-        // Nobody watching is the usual case.
-        let _watchers = self.watchers.send(text);
         Ok(())
     }
 }

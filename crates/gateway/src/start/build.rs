@@ -146,7 +146,7 @@ fn read_config(options: &Options) -> Result<Current, StartError> {
 
 fn begin_logging(options: &Options, config: &InstarConfig) -> Result<Logs, StartError> {
     if !options.logging {
-        return Ok(Logs::in_memory());
+        return Ok(Logs::nowhere());
     }
     let path = options.state.log_file();
     Logs::begin(&config.logging, &path).map_err(|source| StartError::Io {
