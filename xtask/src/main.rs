@@ -1,6 +1,6 @@
 //! Repository chores: the test run, the feature table, benches and fuzzing.
 //!
-//! `cargo xtask test` is what CI runs and all that CI runs. Start reading at [`test`].
+//! `cargo xtask test` is what CI runs and all that CI runs. Start reading at [`mod@test`].
 
 mod test;
 

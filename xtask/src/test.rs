@@ -38,7 +38,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             .current_dir(root())
             .args(["--format", "brief"]),
     )?;
-    must(cargo().env("RUSTDOCFLAGS", "-D warnings").args([
+    // The pages are for people in the house: links into private modules are welcome.
+    let flags = "-D warnings -A rustdoc::private_intra_doc_links";
+    must(cargo().env("RUSTDOCFLAGS", flags).args([
         "doc",
         "--quiet",
         "--workspace",

@@ -1,7 +1,7 @@
 //! The state folder, `instar.json` and the secrets beside it.
 //!
 //! It knows how to find, read, check, edit and journal a configuration file of any schema; it does
-//! not know which keys there are. Start at [`load`], then [`StateDir`] and [`SecretStore`].
+//! not know which keys there are. Start at [`load()`], then [`StateDir`] and [`SecretStore`].
 
 mod state;
 

@@ -1,6 +1,6 @@
 //! One codec per wire format: a request to bytes, bytes to events. No I/O, bounded, total.
 //!
-//! [`encode`] builds a request body; [`Decoder`] is pushed the bytes of the answer as they come
+//! [`encode()`] builds a request body; [`Decoder`] is pushed the bytes of the answer as they come
 //! and yields the same events however the bytes were cut.
 
 mod encode;
