@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
         let tag = tag.split('>').next().unwrap_or(tag);
         let name = tag.trim_start_matches('/').split(' ').next().unwrap_or_default();
         assert!(TAGS.contains(&name), "<{tag}> from {text:?}");
-        if let Some((_, target)) = tag.split_once("href=\"") {
+        if let Some((_, target)) = tag.split_once(" href=\"") {
             let safe = ["http://", "https://", "mailto:"].iter().any(|scheme| target.starts_with(scheme));
             assert!(safe, "{target} from {text:?}");
         }

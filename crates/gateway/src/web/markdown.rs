@@ -323,7 +323,7 @@ mod tests {
                     "{attribute:?} in {html}"
                 );
             }
-            if let Some((_, target)) = tag.split_once("href=\"") {
+            if let Some((_, target)) = tag.split_once(" href=\"") {
                 let safe = ["http://", "https://", "mailto:"];
                 assert!(
                     safe.iter().any(|scheme| target.starts_with(scheme)),
