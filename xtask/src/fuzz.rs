@@ -47,7 +47,7 @@ pub(crate) fn each(tools: &Tools, seconds: u32, only: Option<&str>) -> anyhow::R
                 "-max_len=65536",
                 "-timeout=10",
                 "-rss_limit_mb=1024",
-                "-print_final_stats=1",
+                "-verbosity=0",
             ]);
         std::fs::create_dir_all(target().join("fuzz-corpus").join(name))?;
         must(&mut command)?;

@@ -5,7 +5,7 @@ use clap::Args;
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use crate::run::{cargo, must, output, root, say, target, works};
+use crate::run::{cargo, must, output, root, say, works};
 use crate::tools::Tools;
 use crate::{features, fuzz};
 
@@ -86,7 +86,8 @@ fn tests(tools: &Tools) -> anyhow::Result<()> {
         .args(["nextest", "run", "--workspace", "--profile", "ci"]);
     tools.lend(&mut command)?;
     let run = must(&mut command);
-    let report = target().join("nextest/ci/junit.xml");
+    // The runner keeps its reports beside the workspace, wherever cargo builds.
+    let report = root().join("target/nextest/ci/junit.xml");
     let text = std::fs::read_to_string(&report)
         .with_context(|| format!("the runner left no report at {}", report.display()))?;
     let results = Results::read(&text);
