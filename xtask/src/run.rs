@@ -4,9 +4,11 @@ use anyhow::{Context, bail};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// The repository's root: the folder above this crate.
+/// The repository's root: the folder above this crate. Cargo says where that is when it runs us;
+/// where we were built may be another checkout that shares the folder of build results.
 pub(crate) fn root() -> PathBuf {
-    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let here = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     here.parent().map_or_else(|| here.clone(), PathBuf::from)
 }
 
