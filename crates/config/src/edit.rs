@@ -163,6 +163,9 @@ fn unknown(schema: &Schema, path: &KeyPath) -> ConfigError {
     }
 }
 
+/// One change: a new value at a path, or none to remove what is there.
+pub(crate) type Change = (KeyPath, Option<Value>);
+
 fn write<T: JsonSchema + DeserializeOwned>(
     state: &StateDir,
     path: &KeyPath,
@@ -171,15 +174,29 @@ fn write<T: JsonSchema + DeserializeOwned>(
     env: Env<'_>,
     rules: Rules<'_, T>,
 ) -> Result<Vec<String>, ConfigError> {
+    let change = (path.clone(), value.cloned());
+    rewrite::<T>(state, author, env, rules, &|bytes| {
+        edit(state, text_of(state, bytes)?, std::slice::from_ref(&change))
+    })
+}
+
+/// Puts what `make` makes of the present bytes in their place, if it brings no new problem.
+pub(crate) fn rewrite<T: JsonSchema + DeserializeOwned>(
+    state: &StateDir,
+    author: &Author,
+    env: Env<'_>,
+    rules: Rules<'_, T>,
+    make: &dyn Fn(&[u8]) -> Result<Edited, ConfigError>,
+) -> Result<Vec<String>, ConfigError> {
     state.prepare()?;
     let _lock = journal::lock(state)?;
     for _ in 0..TRIES {
         let before = read(state)?;
-        let text = text_of(state, &before)?;
-        let edited = edit(state, text, path, value)?;
+        let edited = make(&before)?;
         refuse_new_problems::<T>(state, &before, edited.text.as_bytes(), env, rules)?;
         let changed = diff(&edited.old, &edited.new);
-        if changed.is_empty() {
+        // A file that differs in its comments alone is written all the same.
+        if edited.text.as_bytes() == before {
             return Ok(changed);
         }
         if digest(&read(state)?) != digest(&before) {
@@ -196,7 +213,7 @@ fn write<T: JsonSchema + DeserializeOwned>(
 }
 
 /// The bytes of the file; a missing one has none.
-fn read(state: &StateDir) -> Result<Vec<u8>, ConfigError> {
+pub(crate) fn read(state: &StateDir) -> Result<Vec<u8>, ConfigError> {
     let path = state.config_file();
     match read_bounded(path, FILE_BYTES_MAX) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -207,7 +224,7 @@ fn read(state: &StateDir) -> Result<Vec<u8>, ConfigError> {
     }
 }
 
-fn text_of<'a>(state: &StateDir, bytes: &'a [u8]) -> Result<&'a str, ConfigError> {
+pub(crate) fn text_of<'a>(state: &StateDir, bytes: &'a [u8]) -> Result<&'a str, ConfigError> {
     std::str::from_utf8(bytes).map_err(|_| uneditable(state, "it is not UTF-8 text"))
 }
 
@@ -256,18 +273,17 @@ fn refuse_new_problems<T: JsonSchema + DeserializeOwned>(
 }
 
 /// A text before and after, as values.
-struct Edited {
-    text: String,
-    old: Value,
-    new: Value,
+pub(crate) struct Edited {
+    pub(crate) text: String,
+    pub(crate) old: Value,
+    pub(crate) new: Value,
 }
 
-/// Changes the text, and makes sure that nothing but the change happened.
-fn edit(
+/// Changes the text, and makes sure that nothing but the changes happened.
+pub(crate) fn edit(
     state: &StateDir,
     whole: &str,
-    path: &KeyPath,
-    value: Option<&Value>,
+    changes: &[Change],
 ) -> Result<Edited, ConfigError> {
     let (mark, text) = split_mark(whole);
     let old = value_of(state, text)?;
@@ -280,20 +296,11 @@ fn edit(
         ));
     }
     let mut expected = old.clone();
-    match value {
-        Some(value) => {
-            put(&tree, path, value).map_err(|reason| uneditable(state, &reason))?;
-            put_value(&mut expected, &path.0, value);
-        }
-        None => {
-            take(&tree, path).map_err(|missing| match missing {
-                Missing::Key => ConfigError::UnknownKey {
-                    path: path.to_string(),
-                    hint: Some("it is not set in this file".to_owned()),
-                },
-                Missing::Shape(reason) => uneditable(state, &reason),
-            })?;
-            take_value(&mut expected, &path.0);
+    for (path, value) in changes {
+        change(state, &tree, path, value.as_ref())?;
+        match value {
+            Some(value) => put_value(&mut expected, &path.0, value),
+            None => take_value(&mut expected, &path.0),
         }
     }
     let edited = tree.to_string();
@@ -305,7 +312,8 @@ fn edit(
             "the edit would change more than was asked for",
         ));
     }
-    if value.is_some() && comments(&edited) < comments(text) {
+    let only_sets = changes.iter().all(|(_, value)| value.is_some());
+    if only_sets && comments(&edited) < comments(text) {
         return Err(uneditable(
             state,
             "a comment stands inside the value and would be lost: edit the file by hand",
@@ -318,7 +326,25 @@ fn edit(
     })
 }
 
-fn value_of(state: &StateDir, text: &str) -> Result<Value, ConfigError> {
+fn change(
+    state: &StateDir,
+    tree: &CstRootNode,
+    path: &KeyPath,
+    value: Option<&Value>,
+) -> Result<(), ConfigError> {
+    let Some(value) = value else {
+        return take(tree, path).map_err(|missing| match missing {
+            Missing::Key => ConfigError::UnknownKey {
+                path: path.to_string(),
+                hint: Some("it is not set in this file".to_owned()),
+            },
+            Missing::Shape(reason) => uneditable(state, &reason),
+        });
+    };
+    put(tree, path, value).map_err(|reason| uneditable(state, &reason))
+}
+
+pub(crate) fn value_of(state: &StateDir, text: &str) -> Result<Value, ConfigError> {
     let source = Source {
         path: state.config_file().to_owned(),
         text: text.to_owned(),
@@ -328,7 +354,7 @@ fn value_of(state: &StateDir, text: &str) -> Result<Value, ConfigError> {
         .map_err(ConfigError::Invalid)
 }
 
-fn uneditable(state: &StateDir, reason: &str) -> ConfigError {
+pub(crate) fn uneditable(state: &StateDir, reason: &str) -> ConfigError {
     ConfigError::Uneditable {
         path: state.config_file().to_owned(),
         reason: reason.to_owned(),

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde_json::Value;
 
-use crate::path::is_plain;
-use crate::schema::{Members, Schema, list};
+use crate::path::{KeyPath, is_plain};
+use crate::schema::{Members, Schema, list, types};
 
 /// One key of a schema, for documentation and `config get`.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +34,68 @@ pub fn keys<T: JsonSchema>() -> Vec<KeyDoc> {
 #[must_use]
 pub fn schema<T: JsonSchema>() -> Value {
     schemars::schema_for!(T).to_value()
+}
+
+/// One place of a schema, and what may stand below it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    pub path: KeyPath,
+    /// References are followed; definitions that it still needs come with it.
+    pub schema: Value,
+    pub children: Vec<Child>,
+}
+
+/// A key that may stand below a place; `*` for any name or position.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Child {
+    pub key: String,
+    pub types: Vec<String>,
+    pub required: bool,
+    pub has_children: bool,
+    pub docs: Option<String>,
+}
+
+/// The schema at a path; `None` if nothing may stand there.
+#[must_use]
+pub fn place<T: JsonSchema>(path: &KeyPath) -> Option<Place> {
+    let schema = Schema::of::<T>();
+    let found = schema.resolve(schema.at(path)?).schema;
+    let mut known = Members::default();
+    schema.gather(found, &mut known);
+    let mut children: Vec<Child> = known
+        .properties
+        .iter()
+        .map(|(key, below)| child(&schema, key, below, known.required.contains(key)))
+        .collect();
+    let others = known.rest.or_else(|| found.get("items"));
+    children.extend(others.map(|below| child(&schema, "*", below, false)));
+    let mut shown = found.clone();
+    if let (Value::Object(shown), Some(definitions)) = (&mut shown, schema.root().get("$defs")) {
+        shown.insert("$defs".to_owned(), definitions.clone());
+    }
+    Some(Place {
+        path: path.clone(),
+        schema: shown,
+        children,
+    })
+}
+
+fn child(schema: &Schema, key: &str, below: &Value, required: bool) -> Child {
+    let found = schema.resolve(below).schema;
+    let mut known = Members::default();
+    schema.gather(found, &mut known);
+    let docs = below
+        .get("description")
+        .or_else(|| found.get("description"));
+    Child {
+        key: key.to_owned(),
+        types: types(found).into_iter().map(str::to_owned).collect(),
+        required,
+        has_children: !known.properties.is_empty()
+            || known.rest.is_some()
+            || found.get("items").is_some(),
+        docs: docs.and_then(Value::as_str).map(str::to_owned),
+    }
 }
 
 struct Walk<'a> {

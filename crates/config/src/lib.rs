@@ -19,6 +19,7 @@ mod edit;
 pub mod journal;
 mod tree;
 mod watch;
+mod whole;
 
 mod keys;
 mod markdown;
@@ -32,7 +33,7 @@ pub use edit::{
 };
 pub use files::write_atomically;
 pub use journal::Author;
-pub use keys::{KeyDoc, keys, schema};
+pub use keys::{Child, KeyDoc, Place, keys, place, schema};
 pub use load::{Loaded, load, load_with, parse_str};
 pub use markdown::markdown;
 pub use path::{KeyPath, PathError, Step};
@@ -41,6 +42,7 @@ pub use render::render;
 pub use secret::{SECRET_BYTES_MAX, SecretError, SecretStore};
 pub use state::{STATE_FORMAT, StateDir, StateError, StateLock};
 pub use watch::{Watch, diff};
+pub use whole::{HIDDEN, Secrets, Sheet, Writing, patch, replace, sheet};
 
 /// Reads environment variables; an argument everywhere, so that tests need no real environment.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;

@@ -70,6 +70,18 @@ impl KeyPath {
             })
     }
 
+    /// The keys on the way, list positions left out.
+    #[must_use]
+    pub fn words(&self) -> Vec<&str> {
+        self.0
+            .iter()
+            .filter_map(|step| match step {
+                Step::Key(key) => Some(key.as_str()),
+                Step::Index(_) => None,
+            })
+            .collect()
+    }
+
     fn with(&self, step: Step) -> Self {
         let mut steps = self.0.clone();
         steps.push(step);

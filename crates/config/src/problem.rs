@@ -156,11 +156,7 @@ pub(crate) fn is_sensitive_key(key: &str) -> bool {
 
 /// What to do about a secret that was written into the file.
 pub(crate) fn secret_hint(path: &crate::path::KeyPath) -> String {
-    let words = path.0.iter().filter_map(|step| match step {
-        crate::path::Step::Key(key) => Some(key.as_str()),
-        crate::path::Step::Index(_) => None,
-    });
-    let name = words.collect::<Vec<_>>().join("-").to_lowercase();
+    let name = path.words().join("-").to_lowercase();
     let name: String = name
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })

@@ -8,3 +8,4 @@ mod masks;
 mod secrets;
 mod state;
 mod support;
+mod whole;
