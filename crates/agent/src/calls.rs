@@ -356,6 +356,7 @@ mod tests {
             found: Found::default(),
             guard: instar_tools::LoopGuard::new(3),
             unsettled: Vec::new(),
+            kept: None,
         };
         turn.take_in_batch();
         turn

@@ -24,6 +24,8 @@ pub(crate) enum Closing {
     /// Cut by the end of the process before anything of it was stored: the messages stay pending,
     /// and the next start answers them.
     Cut,
+    /// The store refused the message that the turn was about.
+    Unkept,
 }
 
 /// The end of a turn that waits for the store.

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fence;
 use crate::house::{House, Settings};
+use crate::kept::Kept;
 use crate::live::Live;
 use crate::prompt;
 use crate::queue::Steering;
@@ -55,6 +56,8 @@ pub(crate) struct Turn {
     pub(crate) guard: LoopGuard,
     /// Outcomes of calls that the store did not take yet.
     pub(crate) unsettled: Vec<Op>,
+    /// Set while the store may still be writing the message that the turn answers.
+    pub(crate) kept: Option<Kept>,
 }
 
 /// What the end of the turn is told from.
@@ -308,9 +311,21 @@ impl Turn {
         let result = self.call(plan, &request).await;
         self.window.give_back(request.messages);
         (plan.system, plan.tools) = (request.system, request.tools);
+        if !self.is_kept().await {
+            self.found.storage_failed = true;
+            return Input::ModelFailed(ErrorClass::Storage);
+        }
         match result {
             Ok(reply) => self.take_reply(plan, reply, request.label),
             Err(input) => input,
+        }
+    }
+
+    /// Waits until the message that the turn answers is durable; false if the store refused it.
+    pub(crate) async fn is_kept(&mut self) -> bool {
+        match &mut self.kept {
+            Some(kept) => kept.wait().await,
+            None => true,
         }
     }
 

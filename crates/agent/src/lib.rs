@@ -9,6 +9,7 @@
 //! The crate knows no HTTP, no SQL and no wire format, and runs no tool without a permit.
 
 mod sessions;
+mod submit;
 
 mod awake;
 mod owner;
@@ -41,6 +42,7 @@ pub mod route;
 pub mod workspace;
 
 mod house;
+mod kept;
 mod live;
 mod tally;
 
@@ -56,5 +58,6 @@ pub use config::{
     AgentSettings, AgentsConfig, CommandsConfig, Config, LearningConfig, MessagesConfig,
     SessionConfig,
 };
-pub use sessions::{Parts, RewindError, Sessions, SubmitError, Submitted};
+pub use sessions::{Parts, RewindError, Sessions};
+pub use submit::{SubmitError, Submitted};
 pub use tally::Counts;

@@ -115,6 +115,7 @@ pub(crate) fn waiting(
         inbound: Arc::new(inbound),
         answered: None,
         askers,
+        kept: None,
     }
 }
 

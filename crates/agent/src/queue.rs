@@ -14,8 +14,9 @@ use tokio::sync::oneshot;
 
 use crate::commands::Command;
 use crate::config::{DropPolicy, QueueConfig, QueueMode};
+use crate::kept::Kept;
 
-/// A message that is stored and not yet settled.
+/// A message that is stored, or being stored, and not yet settled.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) inbound: Arc<Inbound>,
@@ -24,6 +25,8 @@ pub(crate) struct Waiting {
     pub(crate) answered: Option<String>,
     /// Those who want to know the outcome: the sender, and senders of the same key again.
     pub(crate) askers: Vec<oneshot::Sender<Arc<Outcome>>>,
+    /// Set while the store may still be writing the message.
+    pub(crate) kept: Option<Kept>,
 }
 
 impl Waiting {

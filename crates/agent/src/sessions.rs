@@ -5,31 +5,27 @@
 
 use instar_models::Models;
 use instar_protocol::event::{Arm, Event, EventKind, FeedbackVerdict};
-use instar_protocol::live::{LiveEvent, Outcome};
-use instar_protocol::message::{Inbound, OutboxState, plain_text};
+use instar_protocol::live::LiveEvent;
+use instar_protocol::message::OutboxState;
 use instar_protocol::{
-    AgentId, Clock, EntryId, EventId, InboundId, Label, OutboxId, ReleaseId, RunId, SessionId,
-    SessionKey,
+    AgentId, Clock, EntryId, EventId, Label, OutboxId, ReleaseId, RunId, SessionId, SessionKey,
 };
-use instar_release::{Cohort, Releases};
-use instar_store::{Accepted, EventFilter, Op, SessionRow, Store, StoreError};
+use instar_release::Releases;
+use instar_store::{EventFilter, Op, Store, StoreError};
 use instar_tools::Toolbox;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, oneshot};
 use tokio_util::task::TaskTracker;
 
-use crate::awake::{Awake, Handle, Opening};
-use crate::config::{Config, DropPolicy};
+use crate::awake::{Awake, Handle};
+use crate::config::Config;
 use crate::house::House;
-use crate::live::Live;
 use crate::owner::{Order, Owner};
+use crate::submit::SubmitError;
 use crate::tally::Counts;
-use crate::{fence, mask, owner};
 
-/// API callers that each wait on a connection are let in beyond the queue's cap, up to this many.
-const CALLERS_WAITING_MAX: usize = 64;
 /// Turns of a conversation that are looked through for the one that got feedback.
 const TURNS_LOOKED_AT: usize = 1_000;
 /// After the grace period: how long tasks that were cut may take to write down where they were.
@@ -56,33 +52,6 @@ pub(crate) struct Inner {
     pub(crate) house: Arc<House>,
     pub(crate) awake: Awake,
     pub(crate) tasks: TaskTracker,
-}
-
-#[derive(Debug)]
-pub struct Submitted {
-    pub inbound: InboundId,
-    pub session: SessionId,
-    /// Resolves when the message has been answered (or dropped, or failed). It closes without a
-    /// value only when the process ends first; the message is then answered after the restart.
-    pub outcome: oneshot::Receiver<Arc<Outcome>>,
-    /// Live events of the session from before the message was queued.
-    pub live: broadcast::Receiver<Arc<LiveEvent>>,
-    /// Set if the idempotency key had been seen and that message's run is known.
-    pub duplicate: Option<RunId>,
-    /// True if the idempotency key had been seen: nothing runs again.
-    pub is_duplicate: bool,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum SubmitError {
-    #[error("the gateway is shutting down")]
-    ShuttingDown,
-    #[error("too many messages are waiting in this conversation")]
-    QueueFull,
-    #[error("there is no agent {0}")]
-    UnknownAgent(String),
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 /// Why a session could not be wound back.
@@ -115,46 +84,6 @@ impl Sessions {
     /// once changes with the next start.
     pub fn reload(&self, config: Config) {
         self.inner.house.reload(config);
-    }
-
-    /// Stores the message and queues it. Durable when this returns.
-    pub async fn submit(&self, mut inbound: Inbound) -> Result<Submitted, SubmitError> {
-        let house = &self.inner.house;
-        if house.closing.is_cancelled() {
-            return Err(SubmitError::ShuttingDown);
-        }
-        mask::inbound(house.content_mode(), &mut inbound);
-        let agent = self.agent_of(&inbound.session_key)?;
-        let handle = self.inner.wake(&inbound.session_key, &agent)?;
-        let is_command = owner::command(house, &inbound).is_some();
-        self.check_room(&handle, is_command)?;
-        let place = handle
-            .orders
-            .clone()
-            .try_reserve_owned()
-            .map_err(|_| SubmitError::QueueFull)?;
-        let live = handle.live.watch();
-        let opening = handle.open(house, &inbound, &agent).await?;
-        let event = message_in(house, &inbound, &opening.row);
-        let (asker, outcome) = oneshot::channel();
-        let mut submitted = Submitted {
-            inbound: inbound.id.clone(),
-            session: opening.row.id.clone(),
-            outcome,
-            live,
-            duplicate: None,
-            is_duplicate: false,
-        };
-        // Whoever submits may go away at any moment, but once the store has the message its owner
-        // must hear of it: the two go together on a task of their own.
-        let accepting = accept(Arc::clone(house), handle.live, place, inbound, event, asker);
-        let accepted = self.inner.tasks.spawn(accepting).await;
-        if let Accepted::Duplicate { id, run, .. } = accepted.map_err(|_| StoreError::Closed)?? {
-            submitted.inbound = id;
-            submitted.duplicate = run;
-            submitted.is_duplicate = true;
-        }
-        Ok(submitted)
     }
 
     /// Live events of a session, if it is awake now or wakes later.
@@ -346,7 +275,7 @@ impl Sessions {
         }
     }
 
-    fn agent_of(&self, key: &SessionKey) -> Result<AgentId, SubmitError> {
+    pub(crate) fn agent_of(&self, key: &SessionKey) -> Result<AgentId, SubmitError> {
         let settings = self.inner.house.settings();
         let agent = key
             .agent()
@@ -355,23 +284,6 @@ impl Sessions {
             Ok(agent)
         } else {
             Err(SubmitError::UnknownAgent(agent.to_string()))
-        }
-    }
-
-    /// A full queue must not keep `/stop` out.
-    fn check_room(&self, handle: &Handle, is_command: bool) -> Result<(), SubmitError> {
-        let queue = &self.inner.house.settings().config.messages.queue;
-        let cap = usize::try_from(queue.cap).unwrap_or(usize::MAX);
-        let room = match queue.drop {
-            DropPolicy::New if !is_command => cap,
-            DropPolicy::New | DropPolicy::Old | DropPolicy::Summarize => {
-                cap.saturating_add(CALLERS_WAITING_MAX)
-            }
-        };
-        if handle.waiting() < room {
-            Ok(())
-        } else {
-            Err(SubmitError::QueueFull)
         }
     }
 }
@@ -390,111 +302,5 @@ impl Inner {
                 self.tasks.spawn(owner.run());
             })
             .ok_or(SubmitError::QueueFull)
-    }
-}
-
-impl Handle {
-    /// The session that the key points at, or the one that this message opens. A new session takes
-    /// its id from the message, so that it has the same id if the message is answered after a
-    /// restart.
-    pub(crate) async fn open(
-        &self,
-        house: &House,
-        inbound: &Inbound,
-        agent: &AgentId,
-    ) -> Result<Opening, StoreError> {
-        let opening = self
-            .opening
-            .get_or_try_init(async || {
-                let found = house
-                    .parts
-                    .store
-                    .session_by_key(&inbound.session_key)
-                    .await?;
-                Ok::<_, StoreError>(match found.filter(|row| row.deleted_at.is_none()) {
-                    Some(row) => Opening {
-                        row,
-                        is_stored: true,
-                    },
-                    None => Opening {
-                        row: new_row(house, inbound, agent),
-                        is_stored: false,
-                    },
-                })
-            })
-            .await?;
-        Ok(opening.clone())
-    }
-}
-
-/// Makes a message durable and hands it to its owner.
-async fn accept(
-    house: Arc<House>,
-    live: Live,
-    place: mpsc::OwnedPermit<Order>,
-    inbound: Inbound,
-    event: Event,
-    asker: oneshot::Sender<Arc<Outcome>>,
-) -> Result<Accepted, StoreError> {
-    let accepted = house.parts.store.accept(&inbound, event).await?;
-    match &accepted {
-        Accepted::Fresh => {
-            live.send(|| LiveEvent::Accepted {
-                inbound: inbound.id.clone(),
-            });
-            let waiting = owner::waiting(&house, inbound, vec![asker]);
-            place.send(Order::Message(waiting));
-        }
-        Accepted::Duplicate { id, .. } => {
-            let id = id.clone();
-            place.send(Order::Attach { id, asker });
-        }
-    }
-    Ok(accepted)
-}
-
-fn new_row(house: &House, inbound: &Inbound, agent: &AgentId) -> SessionRow {
-    let id = inbound.id.as_str();
-    let tail = id.split_once('_').map_or(id, |(_, tail)| tail);
-    let title: String = fence::one_line(plain_text(&inbound.parts).trim());
-    let now = house.now();
-    SessionRow {
-        id: SessionId::from_stored(format!("ses_{tail}")),
-        key: inbound.session_key.clone(),
-        agent: agent.clone(),
-        title: (!title.is_empty()).then(|| title.chars().take(80).collect()),
-        created_at: now,
-        updated_at: now,
-        leaf: None,
-        model: None,
-        deleted_at: None,
-        entries: 0,
-        input_tokens: 0,
-        output_tokens: 0,
-        cost_micros: 0,
-    }
-}
-
-fn message_in(house: &House, inbound: &Inbound, row: &SessionRow) -> Event {
-    let text = plain_text(&inbound.parts);
-    let session = row.id.clone();
-    let served = house
-        .parts
-        .releases
-        .resolve(&row.agent, &Cohort { session });
-    Event {
-        id: EventId::new(inbound.received_at, house.random()),
-        at: inbound.received_at,
-        session: Some(row.id.clone()),
-        run: None,
-        arm: served.as_ref().map_or(Arm::Stable, |served| served.arm),
-        release: served.map(|served| served.release.id.clone()),
-        label: fence::label_of(&inbound.parts, &inbound.principal),
-        kind: EventKind::MessageIn {
-            inbound: inbound.id.clone(),
-            surface: inbound.surface.clone(),
-            bytes: u64::try_from(text.len()).unwrap_or(u64::MAX),
-            content: house.content(&text),
-        },
     }
 }

@@ -1,13 +1,13 @@
 //! Turns: what is stored, what is told, and how they end.
 
-use crate::support::{Reply, call, config, home, home_with, main_key, outcome};
+use crate::support::{Reply, call, config, home, home_with, inbound, main_key, outcome};
 use instar_agent::port::StoredSessions;
-use instar_protocol::SessionId;
 use instar_protocol::event::{ErrorClass, EventKind, FeedbackVerdict, TurnOutcome};
 use instar_protocol::live::{LiveEvent, OutcomeStatus};
 use instar_protocol::message::{InboxState, OnRestart, OutboxState};
 use instar_protocol::model::StopReason;
 use instar_protocol::tool::ToolSpec;
+use instar_protocol::{AgentId, SessionId, SessionKey};
 use instar_store::EventFilter;
 use instar_tools::SessionsPort as _;
 use serde_json::json;
@@ -461,4 +461,43 @@ async fn a_key_in_a_tool_s_result_is_masked_before_the_model_reads_it() {
     assert!(lines[2].contains(r#"no field "[secret]""#), "{}", lines[2]);
     let last = home.script.requests().pop().unwrap();
     assert!(format!("{:?}", last.messages.last()).contains("[secret]"));
+}
+
+#[tokio::test]
+async fn the_first_message_of_a_conversation_of_its_own_is_answered_and_stored_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = home(folder.path()).await;
+    let key = SessionKey::under(&AgentId::main(), &["openai", "one"]).unwrap();
+    let first = inbound(&home.clock, &key, "hello");
+    let id = first.id.clone();
+    let submitted = home.sessions.submit_first(first).await.unwrap();
+    let stored = home.store.inbound(&id).await.unwrap();
+    assert!(stored.is_some(), "durable when the sender hears of it");
+    assert_eq!(outcome(submitted).await.text, "echo hello");
+    let row = home.store.session_by_key(&key).await.unwrap().unwrap();
+    assert_eq!(row.entries, 2);
+    let again = inbound(&home.clock, &key, "more");
+    let more = home.sessions.submit(again).await.unwrap();
+    assert_eq!(outcome(more).await.text, "echo more");
+    let row = home.store.session_by_key(&key).await.unwrap().unwrap();
+    assert_eq!(row.entries, 4, "the conversation goes on");
+}
+
+#[tokio::test]
+async fn a_turn_that_began_early_runs_no_tool_when_the_store_refuses_its_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = home(folder.path()).await;
+    let key = SessionKey::under(&AgentId::main(), &["openai", "one"]).unwrap();
+    home.script.then(Reply::Calls(vec![call("a", "look", 1)]));
+    home.store.close().await.unwrap();
+    let first = inbound(&home.clock, &key, "look");
+    assert!(home.sessions.submit_first(first).await.is_err());
+    let end = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    while home.sessions.running() > 0 || home.script.calls() == 0 {
+        assert!(tokio::time::Instant::now() < end, "the turn ends");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(home.script.calls(), 1, "the model was asked meanwhile");
+    let began = tokio::time::timeout(std::time::Duration::ZERO, home.begun.notified()).await;
+    assert!(began.is_err(), "the tool did not run");
 }

@@ -91,6 +91,7 @@ impl Owner {
             found: Found::default(),
             guard: LoopGuard::new(SAME_RESULT_MAX),
             unsettled: Vec::new(),
+            kept: batch.first().and_then(|first| first.kept.clone()),
         });
         let running = Running {
             steering,
@@ -221,7 +222,9 @@ impl Owner {
             }
             Closing::Unsaved(unsaved) => self.hold(turn, unsaved, batch).await,
             // The channel closes: the answer comes after the restart.
-            Closing::Cut => drop(batch),
+            // So it does when the store refused the message: its sender hears of that elsewhere, and
+            // what the turn thought up is forgotten.
+            Closing::Cut | Closing::Unkept => drop(batch),
         }
     }
 
@@ -288,7 +291,11 @@ async fn perform(mut turn: Box<Turn>) -> (Box<Turn>, Closing) {
             end
         }
     };
-    let closing = turn.close(end).await;
+    let closing = if turn.is_kept().await {
+        turn.close(end).await
+    } else {
+        Closing::Unkept
+    };
     (turn, closing)
 }
 

@@ -114,7 +114,7 @@ impl Owner {
                 retry.unsaved = unsaved;
                 self.unsaved = Some(retry);
             }
-            Closing::Cut => {}
+            Closing::Cut | Closing::Unkept => {}
         }
     }
 

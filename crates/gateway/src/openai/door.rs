@@ -111,7 +111,11 @@ pub(crate) async fn begin(
         parts: turn.parts,
         overrides: turn.overrides,
     };
-    let submitted = app.sessions.submit(inbound).await?;
+    let submitted = if place.own && inbound.idempotency_key.is_none() {
+        app.sessions.submit_first(inbound).await?
+    } else {
+        app.sessions.submit(inbound).await?
+    };
     Ok(Begun {
         running: Running::new(&app.sessions, &app.tasks, place.key, stop, submitted),
         at,
