@@ -1,4 +1,4 @@
-//! Finding a model when the owner named none.
+//! Finding models when the owner named none.
 
 use crate::attempt::outgoing;
 use crate::catalog::Provider;
@@ -11,9 +11,22 @@ use instar_protocol::model::ModelRef;
 use serde_json::Value;
 use std::time::Duration;
 
+/// What a local server offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalServer {
+    /// The provider's id.
+    pub provider: String,
+    /// Its name for people.
+    pub name: String,
+    /// The ids of its chat models, as the server orders them; at least one.
+    pub models: Vec<String>,
+}
+
 /// For all local servers together: a start must not wait for them.
 const LOCAL_TIMEOUT: Duration = Duration::from_millis(250);
 const LIST_BYTES_MAX: usize = 1024 * 1024;
+/// The models of one server that are named.
+const LISTED_MAX: usize = 64;
 /// The servers that are asked, in the order in which they are preferred.
 const LOCAL: [&str; 4] = ["ollama", "llamacpp", "lmstudio", "docker-model-runner"];
 
@@ -21,7 +34,6 @@ impl Models {
     /// The model to use when the owner named none: environment keys in the order of the vendor
     /// table, then local servers, then nothing.
     pub async fn discover(&self) -> Option<ModelRef> {
-        let catalog = self.catalog();
         let env = self.inner.parts.env;
         for vendor in VENDORS.iter().filter(|vendor| !vendor.local) {
             let has_key = vendor
@@ -32,20 +44,32 @@ impl Models {
                 return ModelRef::parse(&format!("{}/{model}", vendor.id));
             }
         }
+        let found = self.local_servers().await.into_iter().next()?;
+        let model = found.models.first()?;
+        ModelRef::parse(&format!("{}/{model}", found.provider))
+    }
+
+    /// The servers on this machine that answer now and have a chat model, the preferred ones first.
+    pub async fn local_servers(&self) -> Vec<LocalServer> {
+        let catalog = self.catalog();
         let asked = LOCAL
             .iter()
             .filter_map(|id| catalog.providers.get(*id))
             .map(|provider| async move {
-                let model = tokio::time::timeout(LOCAL_TIMEOUT, self.first_model(provider))
+                let models = tokio::time::timeout(LOCAL_TIMEOUT, self.listed(provider))
                     .await
                     .ok()??;
-                ModelRef::parse(&format!("{}/{model}", provider.id))
+                (!models.is_empty()).then(|| LocalServer {
+                    provider: provider.id.clone(),
+                    name: provider.name.clone(),
+                    models,
+                })
             });
-        join_all(asked).await.into_iter().flatten().next()
+        join_all(asked).await.into_iter().flatten().collect()
     }
 
-    /// The first chat model that a local server lists.
-    async fn first_model(&self, provider: &Provider) -> Option<String> {
+    /// The chat models that a local server lists.
+    async fn listed(&self, provider: &Provider) -> Option<Vec<String>> {
         let ollama = provider.api == crate::config::Api::Ollama;
         let mut url = provider.endpoint.clone();
         let path = if ollama {
@@ -72,11 +96,14 @@ impl Models {
         } else {
             (list.get("data")?, "id")
         };
-        list.as_array()?
+        let models = list
+            .as_array()?
             .iter()
             .filter_map(|model| model.get(name)?.as_str())
             // Embedding models do not chat.
-            .find(|name| !name.to_lowercase().contains("embed"))
-            .map(str::to_owned)
+            .filter(|name| !name.to_lowercase().contains("embed"))
+            .take(LISTED_MAX)
+            .map(str::to_owned);
+        Some(models.collect())
     }
 }

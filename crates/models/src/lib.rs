@@ -30,5 +30,6 @@ mod scrub;
 pub mod vendor;
 
 pub use config::{Dollars, ModelsConfig, ProviderConfig};
+pub use discover::LocalServer;
 pub use error::ModelError;
 pub use models::{Call, Ledger, ModelInfo, Models, ObjectSource, Parts, Probe, SpendRecord};

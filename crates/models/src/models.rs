@@ -137,6 +137,20 @@ impl Models {
         })
     }
 
+    /// The same house with another configuration and other secrets, to try a model before it is
+    /// written anywhere. What it costs is booked as usual.
+    pub fn trial(
+        &self,
+        config: ModelsConfig,
+        secrets: Arc<dyn SecretSource>,
+    ) -> Result<Self, String> {
+        let parts = Parts {
+            secrets,
+            ..self.inner.parts.clone()
+        };
+        Self::new(config, self.inner.egress.clone(), parts)
+    }
+
     /// Puts a new configuration in force for calls that begin after it. On an error the old one
     /// stays.
     pub fn reload(&self, config: ModelsConfig) -> Result<(), String> {
