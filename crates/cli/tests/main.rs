@@ -14,4 +14,5 @@ mod crash;
 mod disk;
 mod flush;
 mod serve;
+mod setup;
 mod state;

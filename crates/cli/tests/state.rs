@@ -59,7 +59,7 @@ fn assert_private(folder: &Path) {
 }
 
 /// Every file and folder, the top one included.
-fn walk(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn walk(folder: &Path) -> Vec<PathBuf> {
     let mut all = vec![folder.to_owned()];
     let mut at = 0;
     while let Some(path) = all.get(at).cloned() {

@@ -24,6 +24,7 @@ use crate::http::PeerLimits;
 use crate::ledger::DayLedger;
 use crate::logging::Logs;
 use crate::metrics::Metrics;
+use crate::setup::Desk;
 
 /// The state of the router. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -63,6 +64,8 @@ pub struct App {
     /// Room for request bodies that are held at once, in KiB.
     pub(crate) bodies: Arc<Semaphore>,
     pub(crate) peers: PeerLimits,
+    /// Settings-up under way in a browser or over the control plane.
+    pub desk: Desk,
     /// Reads variables: the process's, or a test's.
     pub env: fn(&str) -> Option<String>,
 }

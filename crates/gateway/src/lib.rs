@@ -31,6 +31,9 @@ mod reserved;
 mod seams;
 mod tend;
 
+pub mod ports;
+pub mod setup;
+
 /// The name under which the rooms know the door.
 mod auth {
     pub(crate) use crate::door::Caller;

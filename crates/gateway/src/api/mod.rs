@@ -12,6 +12,7 @@ mod logs;
 mod models;
 mod refusal;
 mod reports;
+mod setup;
 mod status;
 
 pub mod doctor;
@@ -52,6 +53,8 @@ pub(crate) fn routes() -> Routes {
         .route("/releases/diff", get(reports::release_diff))
         .route("/releases/{name}", get(reports::release))
         .route("/feedback", post(reports::feedback))
+        .route("/setup", get(setup::standing).post(setup::start))
+        .route("/setup/{id}", post(setup::next).delete(setup::cancel))
         .route("/logs", get(logs::list))
         .route("/sign-in-codes", post(reports::sign_in_code));
     Routes::nest("/api/v1", v1)

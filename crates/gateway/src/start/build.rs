@@ -33,6 +33,7 @@ use crate::logging::Logs;
 use crate::metrics::Metrics;
 use crate::reload::Reloader;
 use crate::seams::Objects;
+use crate::setup::Desk;
 
 /// A shorter token could be guessed.
 const TOKEN_CHARS_MIN: usize = 16;
@@ -118,6 +119,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         env: options.env,
         bodies: Arc::new(Semaphore::new(http::HELD_KIB)),
         peers: PeerLimits::default(),
+        desk: Desk::default(),
     });
     let recovered = app.sessions.recover().await?;
     log_recovery(recovered);
