@@ -24,21 +24,54 @@ pub(crate) enum Command {
     BadModel(String),
 }
 
-const NAMES: [&str; 7] = ["new", "reset", "stop", "status", "model", "compact", "help"];
+/// What is known of a command to those who complete or list them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandHelp {
+    /// Without its slash.
+    pub name: &'static str,
+    /// The argument's name and what may stand there.
+    pub argument: Option<(&'static str, &'static str)>,
+    pub about: &'static str,
+}
 
-const HELP: &str = "\
-/new        start over: the model no longer sees what was said before
-/reset      the same
-/stop       stop the turn that is running
-/status     what is going on in this conversation
-/model      show the model; /model NAME changes it, /model default goes back
-/compact    replace the older part of the conversation by a summary
-/help       this list";
+const fn plain(name: &'static str, about: &'static str) -> CommandHelp {
+    CommandHelp {
+        name,
+        argument: None,
+        about,
+    }
+}
+
+/// Every command, in the order in which `/help` lists them.
+pub const COMMANDS: [CommandHelp; 7] = [
+    plain(
+        "new",
+        "start over: the model no longer sees what was said before",
+    ),
+    plain("reset", "the same as /new"),
+    plain("stop", "stop the turn that is running"),
+    plain("status", "what is going on in this conversation"),
+    CommandHelp {
+        name: "model",
+        argument: Some(("name", "provider/model, or default to go back")),
+        about: "show the model; /model NAME changes it, /model default goes back",
+    },
+    plain(
+        "compact",
+        "replace the older part of the conversation by a summary",
+    ),
+    plain("help", "this list"),
+];
+
+fn help() -> String {
+    let lines = COMMANDS.map(|command| format!("/{:<10} {}", command.name, command.about));
+    lines.join("\n")
+}
 
 /// The answer to a command that needs to know nothing of the conversation.
 pub(crate) fn fixed_answer(command: &Command) -> Option<String> {
     Some(match command {
-        Command::Help => HELP.to_owned(),
+        Command::Help => help(),
         Command::BadModel(name) => format!(
             "{name} is not the name of a model. Write provider/model, for example openai/gpt-5."
         ),
@@ -89,7 +122,7 @@ pub(crate) fn parse(inbound: &Inbound) -> Option<Command> {
         ("model", name) => return Some(set_model(name)),
         (_, "") => {}
         // A path or a sentence that begins with a slash is no command.
-        (other, _) if !NAMES.contains(&other) => return None,
+        (other, _) if !COMMANDS.iter().any(|one| one.name == other) => return None,
         _ => {}
     }
     Some(match word.as_str() {
@@ -117,9 +150,9 @@ fn set_model(name: &str) -> Command {
 }
 
 fn nearest(word: &str) -> Option<&'static str> {
-    NAMES
-        .into_iter()
-        .map(|name| (distance(word, name), name))
+    COMMANDS
+        .iter()
+        .map(|command| (distance(word, command.name), command.name))
         .min()
         .filter(|(distance, _)| *distance <= 2)
         .map(|(_, name)| name)

@@ -54,6 +54,7 @@ extern crate self as instar_agent;
 #[expect(dead_code, reason = "not every helper is used here")]
 mod support;
 
+pub use commands::{COMMANDS, CommandHelp};
 pub use config::{
     AgentSettings, AgentsConfig, CommandsConfig, Config, LearningConfig, MessagesConfig,
     SessionConfig,
