@@ -8,6 +8,7 @@ mod client;
 mod context;
 mod failure;
 mod manual;
+mod memory;
 mod out;
 mod typed;
 

@@ -11,6 +11,8 @@ use instar_demo::Script;
 const WATCHED: &str = "fsync,fdatasync,write,writev,pwrite64,pwritev,sendto,sendmsg";
 const QUESTION: &str = "question-7f3a91";
 const REPLY: &str = "reply-c20d58";
+/// Asked by a client whose turn begins while the store still writes the message.
+const STREAMED: &str = "question-91bd04";
 
 #[test]
 fn what_is_acknowledged_was_flushed_before() {
@@ -20,6 +22,9 @@ fn what_is_acknowledged_was_flushed_before() {
     // The answer to an API client is the acknowledgement of its turn.
     let answered = flushed_before(&calls, REPLY, "HTTP/1.1 200");
     assert!(answered.is_ok(), "{answered:?}");
+    // The head of a stream tells its reader that the message was taken.
+    let streamed = flushed_before(&calls, STREAMED, "HTTP/1.1 200");
+    assert!(streamed.is_ok(), "{streamed:?}");
 }
 
 #[test]
@@ -84,6 +89,15 @@ fn watch(env: &[(&str, &str)]) -> Option<Vec<Traced>> {
     let body = json!({ "model": "instar", "messages": [{ "role": "user", "content": "hello" }] });
     let answer = instar.http.post("/v1/chat/completions", &body).expect(200);
     assert_eq!(answer["choices"][0]["message"]["content"], REPLY);
+    let body = json!({
+        "model": "instar", "stream": true,
+        "messages": [{ "role": "user", "content": STREAMED }],
+    });
+    let opened = instar
+        .http
+        .stream("POST", "/v1/chat/completions", Some(&body));
+    let mut stream = opened.unwrap();
+    while stream.next().is_some() {}
     let stopped = instar.terminate();
     assert_eq!(stopped.code, Some(0), "{stopped:?}");
     Some(trace::read(&std::fs::read_to_string(&log).unwrap()))

@@ -49,6 +49,8 @@ pub struct Options {
     pub lock: bool,
     /// Begin logging for this process.
     pub logging: bool,
+    /// Gives memory that is free back to the system, if the allocator keeps it otherwise.
+    pub give_back: fn(),
     pub clock: Arc<dyn Clock>,
 }
 
@@ -70,6 +72,7 @@ impl Options {
             discover: true,
             lock: true,
             logging: true,
+            give_back: || (),
             clock: Arc::new(SystemClock),
         })
     }

@@ -12,6 +12,8 @@ use crate::reload::Reloader;
 const TICK: Duration = Duration::from_secs(1);
 /// Ticks between two attempts to write to a store that could not be written.
 const PROBE_TICKS: u64 = 5;
+/// Between two looks whether a burst of work is over.
+const QUIET: Duration = Duration::from_secs(5);
 /// The time before the first clean-up and between two.
 const FIRST_CLEANUP: Duration = Duration::from_secs(60);
 const CLEANUP_PAUSE: Duration = Duration::from_secs(3_600);
@@ -56,6 +58,46 @@ async fn watch_disk(app: &AppState, since: Option<Timestamp>, count: u64) -> Opt
             None
         }
         Err(_) => Some(since),
+    }
+}
+
+/// In quiet moments, gives back the memory that a burst of work needed, until the gateway stops.
+pub(crate) async fn rest(app: AppState, give_back: fn()) {
+    let mut pauses = tokio::time::interval(QUIET);
+    pauses.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut quiet = Quiet::default();
+    loop {
+        tokio::select! {
+            () = app.closing.cancelled() => return,
+            _ = pauses.tick() => {}
+        }
+        let now = (app.store.stats().commits, app.sessions.awake());
+        if quiet.is_time(now) {
+            app.store.rest().await;
+            if tokio::task::spawn_blocking(give_back).await.is_err() {
+                tracing::warn!("the allocator could not be asked for memory");
+            }
+        }
+    }
+}
+
+/// Tells when a burst is over: what was seen stood still for one look, and differs from what it was
+/// when memory was last given back.
+#[derive(Debug, Default)]
+struct Quiet {
+    seen: (u64, usize),
+    rested: (u64, usize),
+}
+
+impl Quiet {
+    /// Takes the number of commits and of sessions that are awake.
+    fn is_time(&mut self, now: (u64, usize)) -> bool {
+        let stood_still = std::mem::replace(&mut self.seen, now) == now;
+        let is_time = stood_still && self.rested != now;
+        if is_time {
+            self.rested = now;
+        }
+        is_time
     }
 }
 
@@ -130,6 +172,15 @@ mod tests {
             deleted_sessions_days: 7,
             events_days: 7,
         }
+    }
+
+    #[test]
+    fn memory_is_given_back_once_after_each_burst_and_again_when_sessions_sleep() {
+        let mut quiet = Quiet::default();
+        let looks = [(9, 3), (12, 3), (12, 3), (12, 3), (12, 0), (12, 0), (12, 0)];
+        let given: Vec<bool> = looks.map(|look| quiet.is_time(look)).to_vec();
+        assert_eq!(given, [false, false, true, false, false, true, false]);
+        assert!(!Quiet::default().is_time((0, 0)), "nothing has happened");
     }
 
     #[tokio::test]

@@ -20,6 +20,8 @@ const WAL_BYTES_KEPT: u32 = 16 * 1024 * 1024;
 
 /// Prepared statements kept per connection; more than there are.
 const STATEMENTS_MAX: usize = 96;
+/// Pages that a connection keeps, negative as SQLite wants it for KiB. The system caches the file, too.
+const CACHE_KIB: i64 = -1_024;
 
 /// How a store is opened.
 #[derive(Debug, Clone, Copy)]
@@ -98,6 +100,7 @@ fn connect(state: &Path) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.pragma_update(None, "temp_store", "memory")?;
+    connection.pragma_update(None, "cache_size", CACHE_KIB)?;
     Ok(connection)
 }
 

@@ -63,6 +63,12 @@ impl Pool {
         self.lock().clear();
     }
 
+    /// Lets go of the idle connections and what they keep in memory; the next read opens one again.
+    pub(crate) fn rest(&self) {
+        let idle = std::mem::take(&mut *self.lock());
+        drop(idle);
+    }
+
     fn take(&self) -> Result<Connection, StoreError> {
         if let Some(connection) = self.lock().pop() {
             return Ok(connection);

@@ -54,6 +54,7 @@ async fn start(state: &StateDir, port: Option<u16>, run: &Context) -> anyhow::Re
     let mut options =
         Options::new(state.clone(), environment).map_err(|error| refused(error, run))?;
     options.port = port.or(options.port);
+    options.give_back = crate::memory::give_back;
     options.local_models = BTreeMap::from([("demo".to_owned(), instar_demo::guide())]);
     Gateway::start(options)
         .await

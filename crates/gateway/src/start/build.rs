@@ -366,6 +366,9 @@ fn accept(
     let reloader = Reloader::new(app.clone());
     let _task = app.tasks.spawn(crate::tend::tend(app.clone(), reloader));
     let _task = app.tasks.spawn(crate::tend::keep_clean(app.clone()));
+    let _task = app
+        .tasks
+        .spawn(crate::tend::rest(app.clone(), options.give_back));
     Ok(Running::new(app, listening, address, run_file, lock, made))
 }
 
