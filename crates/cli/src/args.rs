@@ -58,7 +58,7 @@ pub(crate) enum Command {
     /// Ask whether the gateway lives and is ready (for scripts)
     Health,
     /// Check the installation and say what to do about each finding
-    Doctor,
+    Doctor(Doctor),
     /// Show the gateway's log
     Logs(Logs),
     /// Read, change and check the configuration
@@ -118,6 +118,33 @@ pub(crate) enum Gateway {
     },
     /// Show the running gateway's process and address
     Status,
+    /// Hand the gateway to systemd (launchd on macOS): it starts now and at every log-in
+    Install {
+        /// Print what would be written, and write nothing
+        #[arg(long)]
+        print: bool,
+        /// Take the place of a service that was written by hand
+        #[arg(long)]
+        force: bool,
+    },
+    /// Stop the service and remove it; conversations and settings stay
+    Uninstall,
+    /// Start the service; where there is none, start in the background
+    Start,
+    /// Stop the running gateway, however it was started; turns under way finish first
+    Stop,
+    /// Stop the running gateway and start it again
+    Restart,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    /// Mend what can be mended: modes, left-over files, the service, a taken port, clock, linger
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// Mend without asking
+    #[arg(long, requires = "fix")]
+    pub(crate) yes: bool,
 }
 
 #[derive(Args, Debug)]

@@ -25,6 +25,11 @@ impl Context {
         Ok(StateDir::locate(self.profile.as_deref(), &environment)?)
     }
 
+    /// The profile that was asked for.
+    pub(crate) fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
+    }
+
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
         Client::require(&self.state()?)
     }

@@ -10,6 +10,7 @@ mod failure;
 mod manual;
 mod memory;
 mod out;
+mod service;
 mod typed;
 
 use clap::{CommandFactory, Parser};
@@ -102,8 +103,9 @@ async fn ask(command: &Command, run: &Context) -> anyhow::Result<()> {
     match command {
         Command::Status => commands::status::status(run).await,
         Command::Health => commands::status::health(run).await,
-        Command::Doctor => commands::status::doctor(run).await,
+        Command::Doctor(command) => commands::doctor::run(command, run).await,
         Command::Gateway(Gateway::Status) => commands::status::gateway(run).await,
+        Command::Gateway(command) => commands::service::run(command, run).await,
         Command::Logs(command) => commands::logs::run(command, run).await,
         Command::Models(command) => commands::models::run(command, run).await,
         Command::Sessions(command) => commands::sessions::run(command, run).await,

@@ -92,6 +92,16 @@ impl Out {
         eprintln!("{text}");
     }
 
+    /// Asks for something, on the line that the answer is typed on.
+    pub(crate) fn ask(self, text: &str) {
+        eprint!("{text}");
+    }
+
+    /// Says how far something is, in the place of what was said so before; nothing takes it away.
+    pub(crate) fn progress(self, text: &str) {
+        eprint!("\r\u{1b}[K{text}");
+    }
+
     pub(crate) fn paint(self, style: Style, text: &str) -> String {
         let code = match style {
             Style::Plain => return text.to_owned(),

@@ -14,5 +14,6 @@ mod crash;
 mod disk;
 mod flush;
 mod serve;
+mod service;
 mod setup;
 mod state;

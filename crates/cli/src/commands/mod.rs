@@ -2,12 +2,16 @@
 
 pub(crate) mod agent;
 pub(crate) mod config;
+pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod logs;
+mod mend;
 pub(crate) mod models;
 pub(crate) mod offline;
+pub(crate) mod process;
 pub(crate) mod release;
 pub(crate) mod secrets;
+pub(crate) mod service;
 pub(crate) mod sessions;
 pub(crate) mod status;
 pub(crate) mod up;

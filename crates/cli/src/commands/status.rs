@@ -1,7 +1,7 @@
-//! `instar status`, `health`, `doctor` and `gateway status`.
+//! `instar status`, `health` and `gateway status`.
 
 use instar_protocol::Timestamp;
-use instar_protocol::api::{Finding, Health, Severity, Status};
+use instar_protocol::api::{Health, Status};
 
 use crate::client::Client;
 use crate::context::Context;
@@ -147,45 +147,6 @@ pub(crate) async fn gateway(run: &Context) -> anyhow::Result<()> {
                 .into())
         }
         None => Client::require(&state).map(drop),
-    }
-}
-
-pub(crate) async fn doctor(run: &Context) -> anyhow::Result<()> {
-    let findings: Vec<Finding> = match Client::find(&run.state()?)? {
-        Some(client) if client.alive().await => client.get("/api/v1/doctor").await?,
-        _ => super::offline::doctor(run).await?,
-    };
-    let worst = findings
-        .iter()
-        .map(|one| one.severity)
-        .max()
-        .unwrap_or(Severity::Fine);
-    if run.out.json() {
-        run.out.value(&findings)?;
-    } else {
-        for finding in &findings {
-            report(run.out, finding);
-        }
-    }
-    if worst == Severity::Error {
-        return Err(Failure::new(Code::Failed, "something is broken")
-            .next("see the lines marked error")
-            .into());
-    }
-    Ok(())
-}
-
-fn report(out: Out, finding: &Finding) {
-    let (style, word) = match finding.severity {
-        Severity::Fine => (Style::Good, "fine"),
-        Severity::Notice => (Style::Plain, "note"),
-        Severity::Warning => (Style::Warn, "warning"),
-        Severity::Error => (Style::Bad, "error"),
-    };
-    let word = out.paint(style, &format!("{word:<8}"));
-    out.line(&format!("{word} {:<16} {}", finding.check, finding.message));
-    if let Some(step) = &finding.next_step {
-        out.line(&format!("{:<8} {:<16} next: {step}", "", ""));
     }
 }
 

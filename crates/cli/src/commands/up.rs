@@ -6,6 +6,7 @@ use instar_gateway::{Gateway, Options, Running, StartError};
 use instar_protocol::Secret;
 use instar_protocol::api::SignInCode;
 use std::collections::BTreeMap;
+use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 
@@ -47,6 +48,7 @@ pub(crate) async fn run(port: Option<u16>, run: &Context) -> anyhow::Result<()> 
         run.out
             .note(&format!("API token, shown this once: {}", token.expose()));
     }
+    tell_manager("READY=1");
     finish(running, run).await
 }
 
@@ -178,9 +180,29 @@ async fn finish(running: Running, run: &Context) -> anyhow::Result<()> {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
         _ = terminate.recv() => {}
     }
+    tell_manager("STOPPING=1");
     if !run.out.json() {
         run.out.note("stopping: letting turns finish");
     }
     running.shutdown().await;
     Ok(())
+}
+
+/// Tells a service manager that waits for it how far the process is, by systemd's protocol: one
+/// datagram to the socket that the environment names.
+fn tell_manager(word: &str) {
+    let Some(name) = environment("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else {
+        return;
+    };
+    let sent = UnixDatagram::unbound().and_then(|socket| {
+        #[cfg(target_os = "linux")]
+        if let Some(name) = name.strip_prefix('@') {
+            use std::os::linux::net::SocketAddrExt as _;
+            let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
+            return socket.send_to_addr(word.as_bytes(), &address);
+        }
+        socket.send_to(word.as_bytes(), &name)
+    });
+    // A manager that hears nothing says so itself when its patience ends.
+    drop(sent);
 }

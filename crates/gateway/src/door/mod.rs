@@ -19,7 +19,7 @@ pub use cookie::{COOKIE, session_cookie};
 pub use digest::Digest;
 pub use limiter::{Class, Limiter, Locked};
 pub use network::{Network, Peer};
-pub use token::{TokenError, rotate_token};
+pub use token::{TokenError, rotate_token, token_if_first};
 pub(crate) use token::{first_token, stored_token, token_file};
 pub use verify::{Auth, AuthProblem, Settings, SignedIn};
 

@@ -59,6 +59,12 @@ pub(crate) fn stored_token(state: &StateDir) -> Result<Option<Digest>, TokenErro
     }
 }
 
+/// Makes the token if there is none yet, for whoever has somebody to show it to before the first
+/// start.
+pub fn token_if_first(state: &StateDir) -> Result<Option<Secret>, TokenError> {
+    first_token(state).map(|(_, made)| made)
+}
+
 /// The digest, and the token itself if it was made just now.
 pub(crate) fn first_token(state: &StateDir) -> Result<(Digest, Option<Secret>), TokenError> {
     if let Some(digest) = stored_token(state)? {
