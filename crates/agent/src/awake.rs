@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, OnceCell, mpsc};
 
-use crate::live::Live;
+use crate::live::{Live, Tap};
 use crate::owner::Order;
 
 /// Orders that may wait for an owner task.
@@ -81,6 +81,8 @@ pub(crate) struct Awake {
     map: Mutex<Map>,
     /// Told when a session went to sleep.
     room: Notify,
+    /// Hears what happens in every session.
+    pub(crate) tap: Tap,
 }
 
 #[derive(Debug, Default)]
@@ -132,7 +134,8 @@ impl Awake {
             return None;
         }
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
-        let live = map.watched.remove(key).unwrap_or_else(Live::new);
+        let watched = map.watched.remove(key);
+        let live = watched.unwrap_or_else(|| Live::new(key, &self.tap));
         let handle = Handle {
             orders,
             live,
@@ -163,7 +166,7 @@ impl Awake {
         Some(
             map.watched
                 .entry(key.clone())
-                .or_insert_with(Live::new)
+                .or_insert_with(|| Live::new(key, &self.tap))
                 .clone(),
         )
     }

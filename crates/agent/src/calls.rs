@@ -350,7 +350,7 @@ mod tests {
             compacts_only: false,
             steering: Arc::default(),
             cancel: CancellationToken::new(),
-            live: Live::new(),
+            live: Live::unwatched(),
             run,
             begun: Instant::now(),
             found: Found::default(),

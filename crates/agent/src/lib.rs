@@ -59,6 +59,7 @@ pub use config::{
     AgentSettings, AgentsConfig, CommandsConfig, Config, LearningConfig, MessagesConfig,
     SessionConfig,
 };
+pub use live::Seen;
 pub use sessions::{Parts, RewindError, Sessions};
 pub use submit::{SubmitError, Submitted};
 pub use tally::Counts;

@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::awake::{Awake, Handle};
 use crate::config::Config;
 use crate::house::House;
+use crate::live::Seen;
 use crate::owner::{Order, Owner};
 use crate::submit::SubmitError;
 use crate::tally::Counts;
@@ -94,6 +95,12 @@ impl Sessions {
         self.agent_of(key)?;
         let live = self.inner.awake.live(key).ok_or(SubmitError::QueueFull)?;
         Ok(live.watch())
+    }
+
+    /// Live events of all sessions, from now on.
+    #[must_use]
+    pub fn watch_all(&self) -> broadcast::Receiver<Seen> {
+        self.inner.awake.tap.watch()
     }
 
     /// Stops the running turn; true if there was one. What had arrived is kept.
