@@ -14,7 +14,9 @@ use instar_protocol::tool::ToolCall;
 use instar_protocol::{AgentId, ObjectHash, ReleaseId};
 use instar_store::{Op, SessionPatch, Spend, WebSession};
 
-use given::{at, entry, entry_id, event, inbound, outbox, run, session, session_id};
+use given::{
+    at, device, device_token, entry, entry_id, event, inbound, outbox, run, session, session_id,
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -79,5 +81,7 @@ fn rows() -> Vec<Op> {
             expires_at: at(2),
             via: "code".to_owned(),
         }),
+        Op::PutDevice(device(1)),
+        Op::PutDeviceToken(device_token(1)),
     ]
 }

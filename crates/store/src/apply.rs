@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Params, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::devices;
 use crate::error::StoreError;
 use crate::op::{Accepted, EffectOutcome, Op, SessionPatch, SessionRow, Spend, WebSession};
 
@@ -109,6 +110,12 @@ pub(crate) fn apply(connection: &Connection, op: &Op) -> Result<(), StoreError> 
             "DELETE FROM web_sessions WHERE digest = ?1",
             params![digest],
         ),
+        Op::PutDevice(row) => devices::put(connection, row),
+        Op::RenameDevice { id, name } => devices::rename(connection, id, name),
+        Op::SeenDevice { id, at } => devices::seen(connection, id, *at),
+        Op::ForgetDevice { id } => devices::forget(connection, id),
+        Op::PutDeviceToken(token) => devices::put_token(connection, token),
+        Op::DropDeviceToken { device } => devices::drop_token(connection, device),
     }
 }
 
@@ -322,7 +329,11 @@ fn add_spend(connection: &Connection, spend: &Spend) -> Result<(), StoreError> {
     )
 }
 
-fn run_sql(connection: &Connection, sql: &str, values: impl Params) -> Result<(), StoreError> {
+pub(crate) fn run_sql(
+    connection: &Connection,
+    sql: &str,
+    values: impl Params,
+) -> Result<(), StoreError> {
     count(connection, sql, values).map(drop)
 }
 

@@ -5,6 +5,7 @@
 
 mod apply;
 mod check;
+mod devices;
 mod error;
 mod maintain;
 mod migrate;
@@ -17,6 +18,7 @@ mod store;
 mod writer;
 
 pub use apply::WEB_SESSIONS_MAX;
+pub use devices::{DEVICES_MAX, DeviceRow, DeviceToken};
 pub use error::{OpenError, StoreError};
 pub use migrate::SCHEMA_VERSION;
 pub use op::{

@@ -11,7 +11,10 @@ use rusqlite::{Connection, OpenFlags};
 use crate::error::OpenError;
 
 /// One file per version, in order; a shipped file is never edited.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_spine.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_spine.sql"),
+    include_str!("../migrations/0002_devices.sql"),
+];
 
 /// The schema version that this build reads and writes.
 #[expect(clippy::cast_possible_truncation, reason = "a list in this file")]

@@ -8,6 +8,8 @@ use instar_protocol::{
     SessionKey, Timestamp,
 };
 
+use crate::devices::{DeviceRow, DeviceToken};
+
 /// One change. A batch of them is applied whole or not at all.
 #[derive(Debug, Clone)]
 pub enum Op {
@@ -73,6 +75,25 @@ pub enum Op {
     PutWebSession(WebSession),
     DropWebSession {
         digest: String,
+    },
+    /// Approves a device, or approves it anew: its token is gone then.
+    PutDevice(DeviceRow),
+    RenameDevice {
+        id: String,
+        name: String,
+    },
+    SeenDevice {
+        id: String,
+        at: Timestamp,
+    },
+    /// Forgets a device and its token.
+    ForgetDevice {
+        id: String,
+    },
+    /// Gives a device its token in the place of the one it had; nothing if the device is gone.
+    PutDeviceToken(DeviceToken),
+    DropDeviceToken {
+        device: String,
     },
 }
 

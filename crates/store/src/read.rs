@@ -427,7 +427,7 @@ fn move_row(row: &Row<'_>) -> Answer<AliasMove> {
 }
 
 /// Runs a question and reads every row.
-fn all<T>(
+pub(crate) fn all<T>(
     connection: &Connection,
     sql: &str,
     values: impl Params,
@@ -447,19 +447,19 @@ fn rows(limit: usize) -> i64 {
     i64::try_from(limit.min(ROWS_MAX)).unwrap_or(0)
 }
 
-fn column(source: rusqlite::Error) -> StoreError {
+pub(crate) fn column(source: rusqlite::Error) -> StoreError {
     StoreError::sql("reading", source)
 }
 
-fn text(row: &Row<'_>, index: usize) -> Answer<String> {
+pub(crate) fn text(row: &Row<'_>, index: usize) -> Answer<String> {
     row.get(index).map_err(column)
 }
 
-fn maybe(row: &Row<'_>, index: usize) -> Answer<Option<String>> {
+pub(crate) fn maybe(row: &Row<'_>, index: usize) -> Answer<Option<String>> {
     row.get(index).map_err(column)
 }
 
-fn time(row: &Row<'_>, index: usize) -> Answer<Timestamp> {
+pub(crate) fn time(row: &Row<'_>, index: usize) -> Answer<Timestamp> {
     Ok(Timestamp::from_millis(counter(row, index)?))
 }
 
@@ -467,7 +467,7 @@ fn counter(row: &Row<'_>, index: usize) -> Answer<u64> {
     Ok(unsigned(row.get(index).map_err(column)?))
 }
 
-fn unsigned(value: i64) -> u64 {
+pub(crate) fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 

@@ -14,6 +14,7 @@ use instar_protocol::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
 use crate::check;
+use crate::devices::{self, DeviceRow, DeviceToken};
 use crate::error::{OpenError, StoreError};
 use crate::objects::Objects;
 use crate::op::{
@@ -292,6 +293,26 @@ impl Store {
     pub async fn web_session(&self, digest: &str) -> Result<Option<WebSession>, StoreError> {
         let digest = digest.to_owned();
         self.read(move |sql| read::web_session(sql, &digest)).await
+    }
+
+    pub async fn device(&self, id: &str) -> Result<Option<DeviceRow>, StoreError> {
+        let id = id.to_owned();
+        self.read(move |sql| devices::device(sql, &id)).await
+    }
+
+    /// All devices, the one that was approved last first.
+    pub async fn devices(&self) -> Result<Vec<DeviceRow>, StoreError> {
+        self.read(devices::devices).await
+    }
+
+    pub async fn device_tokens(&self) -> Result<Vec<DeviceToken>, StoreError> {
+        self.read(devices::tokens).await
+    }
+
+    /// The token with this digest.
+    pub async fn device_token(&self, digest: &str) -> Result<Option<DeviceToken>, StoreError> {
+        let digest = digest.to_owned();
+        self.read(move |sql| devices::token(sql, &digest)).await
     }
 
     /// Removes what retention says: deleted sessions, old events and settled rows, spent web

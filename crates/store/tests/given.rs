@@ -9,7 +9,7 @@ use instar_protocol::principal::{Principal, Via};
 use instar_protocol::{
     AgentId, EntryId, EventId, InboundId, OutboxId, RunId, SessionId, SessionKey, Timestamp,
 };
-use instar_store::{Options, SessionRow, Store};
+use instar_store::{DeviceRow, DeviceToken, Options, SessionRow, Store};
 use tempfile::TempDir;
 
 pub(crate) fn at(millis: u64) -> Timestamp {
@@ -130,5 +130,29 @@ pub(crate) fn outbox(number: u64) -> Outbox {
         text: format!("reply {number}"),
         state: OutboxState::Pending,
         at: at(number),
+    }
+}
+
+pub(crate) fn device(n: u64) -> DeviceRow {
+    DeviceRow {
+        id: format!("device{n}"),
+        public_key: format!("key{n}"),
+        role: "operator".to_owned(),
+        scopes: vec!["operator.read".to_owned()],
+        name: None,
+        about: serde_json::json!({ "platform": "linux" }),
+        approved_by: "owner".to_owned(),
+        created_at: at(n),
+        approved_at: at(n),
+        last_seen_at: None,
+    }
+}
+
+pub(crate) fn device_token(n: u64) -> DeviceToken {
+    DeviceToken {
+        device: format!("device{n}"),
+        digest: format!("digest{n}"),
+        scopes: vec!["operator.read".to_owned()],
+        created_at: at(n),
     }
 }

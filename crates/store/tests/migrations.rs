@@ -5,10 +5,13 @@ use std::path::Path;
 use instar_store::{EventFilter, OpenError, Options, SCHEMA_VERSION, Store};
 use rusqlite::Connection;
 
-use crate::given::{at, entry, inbound, key, session_id};
+use crate::given::{at, device, device_token, entry, inbound, key, session_id};
 
 /// One store per schema version, each holding what `examples/fixture.rs` wrote.
-const FIXTURES: &[&[u8]] = &[include_bytes!("fixtures/v1.sqlite")];
+const FIXTURES: &[&[u8]] = &[
+    include_bytes!("fixtures/v1.sqlite"),
+    include_bytes!("fixtures/v2.sqlite"),
+];
 
 #[tokio::test]
 async fn a_store_of_every_version_opens_and_keeps_what_it_holds() {
@@ -39,6 +42,13 @@ async fn a_store_of_every_version_opens_and_keeps_what_it_holds() {
             1
         );
         assert!(store.web_session("digest").await.unwrap().is_some());
+        let devices = store.devices().await.unwrap();
+        let tokens = store.device_tokens().await.unwrap();
+        if version == 1 {
+            assert!(devices.is_empty() && tokens.is_empty());
+        } else {
+            assert_eq!((devices, tokens), (vec![device(1)], vec![device_token(1)]));
+        }
         store.close().await.unwrap();
         assert_eq!(user_version(&file), SCHEMA_VERSION);
     }

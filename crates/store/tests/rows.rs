@@ -13,7 +13,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::given::{
-    at, entry, entry_id, event, inbound, key, open, outbox, reset, run, session, session_id, store,
+    at, device, device_token, entry, entry_id, event, inbound, key, open, outbox, reset, run,
+    session, session_id, store,
 };
 
 fn beside(store: &Store) -> Connection {
@@ -628,4 +629,55 @@ async fn a_turn_reads_and_writes_through_indexes() {
             assert!(!step.contains("TEMP B-TREE"), "{question}: {step}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_device_has_one_token_that_goes_with_it_and_with_every_new_approval() {
+    let (_folder, store) = store();
+    let gone = vec![Op::PutDeviceToken(device_token(1))];
+    store.commit(gone).await.unwrap();
+    assert!(store.device_tokens().await.unwrap().is_empty(), "no device");
+    let first = vec![
+        Op::PutDevice(device(1)),
+        Op::PutDeviceToken(device_token(1)),
+    ];
+    store.commit(first).await.unwrap();
+    let mut second = device_token(1);
+    second.digest = "another".to_owned();
+    store
+        .commit(vec![
+            Op::PutDeviceToken(second.clone()),
+            Op::RenameDevice {
+                id: "device1".to_owned(),
+                name: "the desk".to_owned(),
+            },
+            Op::SeenDevice {
+                id: "device1".to_owned(),
+                at: at(9),
+            },
+        ])
+        .await
+        .unwrap();
+    assert_eq!(store.device_token("digest1").await.unwrap(), None);
+    assert_eq!(store.device_token("another").await.unwrap(), Some(second));
+    let found = store.device("device1").await.unwrap().unwrap();
+    assert_eq!(found.name.as_deref(), Some("the desk"));
+    assert_eq!(found.last_seen_at, Some(at(9)));
+    let mut wider = device(1);
+    wider.scopes.push("operator.write".to_owned());
+    store.commit(vec![Op::PutDevice(wider)]).await.unwrap();
+    assert!(
+        store.device_tokens().await.unwrap().is_empty(),
+        "it was for less"
+    );
+    let found = store.device("device1").await.unwrap().unwrap();
+    assert_eq!(
+        (found.scopes.len(), found.name.as_deref()),
+        (2, Some("the desk"))
+    );
+    let forget = |id: &str| Op::ForgetDevice { id: id.to_owned() };
+    let token = Op::PutDeviceToken(device_token(1));
+    store.commit(vec![token, forget("device1")]).await.unwrap();
+    assert!(store.devices().await.unwrap().is_empty());
+    assert!(store.device_tokens().await.unwrap().is_empty());
 }
