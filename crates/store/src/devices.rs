@@ -3,9 +3,9 @@
 use instar_protocol::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use crate::apply::run_sql;
+use crate::apply::{millis, run_sql};
 use crate::error::StoreError;
-use crate::read::{all, column, maybe, millis, text, time, unsigned};
+use crate::read::{all, column, maybe, text, time, unsigned};
 
 /// Devices that are kept. Each was approved by hand.
 pub const DEVICES_MAX: u32 = 256;
