@@ -14,6 +14,7 @@ mod op;
 mod open;
 mod pool;
 mod read;
+mod search;
 mod store;
 mod writer;
 
@@ -27,5 +28,6 @@ pub use op::{
 };
 pub use open::{Options, Synchronous};
 pub use read::ROWS_MAX;
+pub use search::{TextFound, TextSearch};
 pub use store::{Stats, Store};
 pub use writer::{FLUSH_BOUNDS_MICROS, WriteProblem};

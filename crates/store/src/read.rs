@@ -369,7 +369,7 @@ fn session_row(row: &Row<'_>) -> Answer<SessionRow> {
     })
 }
 
-fn entry_row(row: &Row<'_>) -> Answer<Entry> {
+pub(crate) fn entry_row(row: &Row<'_>) -> Answer<Entry> {
     let id = text(row, 0)?;
     Ok(Entry {
         session: SessionId::from_stored(text(row, 1)?),
@@ -443,7 +443,7 @@ pub(crate) fn all<T>(
 }
 
 /// A limit as SQLite takes it.
-fn rows(limit: usize) -> i64 {
+pub(crate) fn rows(limit: usize) -> i64 {
     i64::try_from(limit.min(ROWS_MAX)).unwrap_or(0)
 }
 

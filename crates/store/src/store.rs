@@ -24,6 +24,7 @@ use crate::op::{
 use crate::open::{Options, Synchronous};
 use crate::pool::Pool;
 use crate::read;
+use crate::search::{self, TextFound, TextSearch};
 use crate::writer::{self, FLUSH_BOUNDS_MICROS, Job, QUEUE_MAX, Shared, Work, WriteProblem};
 
 /// How long a write waits for a place in the queue before it is refused.
@@ -219,6 +220,11 @@ impl Store {
         let session = session.clone();
         self.read(move |sql| read::entries(sql, &session, after.as_ref(), limit))
             .await
+    }
+
+    /// Looks for words in what was said, newest first.
+    pub async fn search(&self, wanted: TextSearch) -> Result<TextFound, StoreError> {
+        self.read(move |sql| search::search(sql, &wanted)).await
     }
 
     /// Pending messages, effects without outcome, replies not known to be delivered.

@@ -10,3 +10,4 @@ mod migrations;
 mod model;
 mod objects;
 mod rows;
+mod search;
