@@ -10,8 +10,8 @@ mod settling;
 use futures_util::FutureExt;
 use instar_protocol::event::{ErrorClass, EventKind};
 use instar_protocol::live::Outcome;
-use instar_protocol::message::{Inbound, NoticeKind};
-use instar_protocol::{AgentId, EntryId, InboundId, SessionId, SessionKey};
+use instar_protocol::message::{EntryBody, Inbound, NoticeKind};
+use instar_protocol::{AgentId, EntryId, InboundId, Label, SessionId, SessionKey};
 use instar_store::{Op, StoreError};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -50,6 +50,12 @@ pub(crate) enum Order {
         session: SessionId,
         entry: EntryId,
         asker: oneshot::Sender<Result<(), RewindError>>,
+    },
+    /// An entry that no turn made.
+    Append {
+        body: Box<EntryBody>,
+        label: Label,
+        asker: oneshot::Sender<Result<EntryId, RewindError>>,
     },
     /// The session's row was changed in the store.
     Forget,
@@ -255,6 +261,9 @@ impl Owner {
                 entry,
                 asker,
             } => drop(asker.send(self.rewind(&session, entry).await)),
+            Order::Append { body, label, asker } => {
+                drop(asker.send(self.append(*body, label).await));
+            }
             Order::Forget => self.is_stale = true,
             Order::Sleep => {}
         }

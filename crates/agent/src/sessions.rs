@@ -6,7 +6,8 @@
 use instar_models::Models;
 use instar_protocol::event::{Arm, Event, EventKind, FeedbackVerdict};
 use instar_protocol::live::LiveEvent;
-use instar_protocol::message::OutboxState;
+use instar_protocol::message::{EntryBody, OutboxState};
+use instar_protocol::model::{ModelRef, StopReason, Usage};
 use instar_protocol::{
     AgentId, Clock, EntryId, EventId, Label, OutboxId, ReleaseId, RunId, SessionId, SessionKey,
 };
@@ -27,6 +28,8 @@ use crate::owner::{Order, Owner};
 use crate::submit::SubmitError;
 use crate::tally::Counts;
 
+/// Stands where the model of words would be named that no model said.
+const INJECTED: &str = "instar/injected";
 /// Turns of a conversation that are looked through for the one that got feedback.
 const TURNS_LOOKED_AT: usize = 1_000;
 /// After the grace period: how long tasks that were cut may take to write down where they were.
@@ -148,6 +151,64 @@ impl Sessions {
             entry: entry.clone(),
             asker,
         };
+        handle
+            .orders
+            .send(order)
+            .await
+            .map_err(|_| RewindError::Busy)?;
+        answer.await.unwrap_or(Err(RewindError::Busy))
+    }
+
+    /// Begins a new history window: the model no longer sees what was said before.
+    pub async fn start_over(&self, key: &SessionKey, reason: &str) -> Result<EntryId, RewindError> {
+        let reason = reason.to_owned();
+        self.append(key, EntryBody::Reset { reason }, Label::system())
+            .await
+    }
+
+    /// Changes the model of a conversation; `None` goes back to the agent's own.
+    pub async fn choose_model(
+        &self,
+        key: &SessionKey,
+        model: Option<ModelRef>,
+    ) -> Result<EntryId, RewindError> {
+        self.append(key, EntryBody::ModelChange { model }, Label::owner())
+            .await
+    }
+
+    /// Puts words of the owner's into the agent's mouth, without asking a model.
+    pub async fn inject(&self, key: &SessionKey, text: &str) -> Result<EntryId, RewindError> {
+        let Some(model) = ModelRef::parse(INJECTED) else {
+            return Err(RewindError::Busy);
+        };
+        let body = EntryBody::Assistant {
+            text: text.to_owned(),
+            tool_calls: Vec::new(),
+            reasoning: None,
+            model,
+            usage: Usage::default(),
+            cost_micros: 0,
+            stop: StopReason::Stop,
+        };
+        self.append(key, body, Label::owner()).await
+    }
+
+    async fn append(
+        &self,
+        key: &SessionKey,
+        body: EntryBody,
+        label: Label,
+    ) -> Result<EntryId, RewindError> {
+        let agent = self
+            .agent_of(key)
+            .map_err(|error| RewindError::UnknownSession(error.to_string()))?;
+        let handle = self
+            .inner
+            .wake(key, &agent)
+            .map_err(|_| RewindError::Busy)?;
+        let (asker, answer) = oneshot::channel();
+        let body = Box::new(body);
+        let order = Order::Append { body, label, asker };
         handle
             .orders
             .send(order)

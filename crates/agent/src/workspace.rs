@@ -95,13 +95,9 @@ pub fn read(
     let each = usize::try_from(chars_max).unwrap_or(usize::MAX);
     let mut files = BTreeMap::new();
     for name in FILES {
-        let path = folder.join(name);
-        let text = read_regular(&path).map_err(|source| WorkspaceError {
-            doing: "cannot read",
-            path: path.clone(),
-            source,
-        })?;
-        let Some(text) = text else { continue };
+        let Some(text) = file(folder, name)? else {
+            continue;
+        };
         let chars = text.chars().count();
         let kept = chars.min(each).min(room);
         room -= kept;
@@ -112,6 +108,16 @@ pub fn read(
         files.insert(name.to_owned(), file);
     }
     Ok(files)
+}
+
+/// One identity file as it is on disk, up to the bytes that could be used.
+pub fn file(folder: &Path, name: &str) -> Result<Option<String>, WorkspaceError> {
+    let path = folder.join(name);
+    read_regular(&path).map_err(|source| WorkspaceError {
+        doing: "cannot read",
+        path,
+        source,
+    })
 }
 
 /// The text of a regular file; `None` if there is none of that name, or something else, such as

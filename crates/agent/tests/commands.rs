@@ -73,6 +73,33 @@ async fn the_model_of_a_conversation_can_be_changed() {
 }
 
 #[tokio::test]
+async fn what_is_put_into_a_conversation_outside_of_turns_counts_from_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = home(folder.path()).await;
+    let sessions = &home.sessions;
+    sessions.inject(&main_key(), "I said this").await.unwrap();
+    home.say("one").await;
+    assert_eq!(home.script.requests()[0].messages.len(), 2);
+    let other = instar_protocol::model::ModelRef::parse("test/two");
+    sessions.choose_model(&main_key(), other).await.unwrap();
+    let answer = home.say("two").await;
+    assert_eq!(answer.model.as_ref().unwrap().as_str(), "test/two");
+    sessions.start_over(&main_key(), "asked").await.unwrap();
+    home.say("three").await;
+    assert_eq!(home.script.requests()[2].messages.len(), 1);
+    assert_eq!(home.row().await.entries, 9);
+
+    let running = home.stall("go", "I was").await;
+    let busy = sessions.start_over(&main_key(), "asked").await;
+    assert!(
+        matches!(busy, Err(instar_agent::RewindError::Busy)),
+        "{busy:?}"
+    );
+    assert!(sessions.stop(&main_key()).await);
+    outcome(running).await;
+}
+
+#[tokio::test]
 async fn stop_works_while_a_turn_runs() {
     let folder = tempfile::tempdir().unwrap();
     let home = home(folder.path()).await;

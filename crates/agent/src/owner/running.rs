@@ -186,6 +186,7 @@ impl Owner {
                 let _ = asker.send(true);
             }
             Order::Rewind { asker, .. } => drop(asker.send(Err(RewindError::Busy))),
+            Order::Append { asker, .. } => drop(asker.send(Err(RewindError::Busy))),
             Order::Forget => self.is_stale = true,
             Order::Settle(leftover) => self.leftovers.push(*leftover),
             Order::Sleep => {}

@@ -221,6 +221,27 @@ impl Owner {
         // The window is read anew from the new leaf.
         Ok(())
     }
+
+    /// Writes down what the owner said should stand here, outside of any turn.
+    pub(super) async fn append(
+        &mut self,
+        body: EntryBody,
+        label: Label,
+    ) -> Result<EntryId, RewindError> {
+        if self.unsaved.is_some() {
+            return Err(RewindError::Busy);
+        }
+        let Loaded { mut record, .. } = self.load().await?;
+        if let EntryBody::ModelChange { model } = &body {
+            record.choose_model(model.as_ref().map(ToString::to_string));
+        }
+        let entry = record.entry(body, label).id.clone();
+        self.house.parts.store.commit(record.ops(&[])).await?;
+        let stored = entry.clone();
+        self.live.send(|| LiveEvent::Stored { entry: stored });
+        // The window is read anew with the entry in it.
+        Ok(entry)
+    }
 }
 
 /// True if the same write may be taken later, by this process or the next.
