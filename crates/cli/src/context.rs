@@ -5,18 +5,22 @@ use instar_protocol::{Clock, Timestamp};
 
 use crate::args::Global;
 use crate::client::Client;
+use crate::hide::Exposure;
 use crate::out::Out;
 
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) out: Out,
+    /// What the process list showed of keys among the arguments.
+    pub(crate) exposure: Exposure,
     profile: Option<String>,
 }
 
 impl Context {
-    pub(crate) fn new(global: &Global) -> Self {
+    pub(crate) fn new(global: &Global, exposure: Exposure) -> Self {
         Self {
             out: Out::new(global),
+            exposure,
             profile: global.profile.clone(),
         }
     }

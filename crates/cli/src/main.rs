@@ -7,6 +7,7 @@ mod commands;
 mod client;
 mod context;
 mod failure;
+mod hide;
 mod manual;
 mod memory;
 mod out;
@@ -14,6 +15,7 @@ mod service;
 mod typed;
 
 use clap::{CommandFactory, Parser};
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use args::{Cli, Command, Gateway};
@@ -22,11 +24,13 @@ use failure::{Code, Failure};
 use out::Out;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let exposure = hide::keys(&arguments);
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => return misread(&error),
     };
-    let run = Context::new(&cli.global);
+    let run = Context::new(&cli.global, exposure);
     match dispatch(&cli.command, &run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(run.out, &error),
@@ -106,6 +110,7 @@ async fn ask(command: &Command, run: &Context) -> anyhow::Result<()> {
         Command::Doctor(command) => commands::doctor::run(command, run).await,
         Command::Gateway(Gateway::Status) => commands::status::gateway(run).await,
         Command::Gateway(command) => commands::service::run(command, run).await,
+        Command::Onboard(command) => commands::onboard::run(command, run).await,
         Command::Logs(command) => commands::logs::run(command, run).await,
         Command::Models(command) => commands::models::run(command, run).await,
         Command::Sessions(command) => commands::sessions::run(command, run).await,

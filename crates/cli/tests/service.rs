@@ -161,6 +161,9 @@ echo "second $(property MainPID) $(property ActiveState)"
 echo "stopped $(property MainPID) $(property ActiveState) $(property Result)"
 "$INSTAR" gateway start
 "$INSTAR" gateway uninstall
+"$INSTAR" onboard --non-interactive --accept-risk --install-daemon
+echo "set-up $(property MainPID) $(property ActiveState)"
+"$INSTAR" gateway uninstall
 "$INSTAR" gateway status || echo "status $?"
 "#;
     let path = format!("{}:/lib/systemd", std::env::var("PATH").unwrap());
@@ -201,6 +204,7 @@ echo "stopped $(property MainPID) $(property ActiveState) $(property Result)"
     assert_eq!((first.1.as_str(), second.1.as_str()), ("active", "active"));
     assert_eq!(stopped, (0, "inactive success".to_owned()));
     assert!(said.contains("live and ready"), "{said}");
+    assert_eq!(pid("set-up").1, "active", "{said}");
     assert!(said.contains("status 4"), "{said}{errors}");
     assert!(!unit_file(&instar).exists());
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod http;
 mod process;
+pub(crate) mod terminal;
 pub(crate) mod trace;
 
 use std::path::{Path, PathBuf};

@@ -8,6 +8,7 @@ pub(crate) mod logs;
 mod mend;
 pub(crate) mod models;
 pub(crate) mod offline;
+pub(crate) mod onboard;
 pub(crate) mod process;
 pub(crate) mod release;
 pub(crate) mod secrets;

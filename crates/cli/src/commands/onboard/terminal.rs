@@ -1,0 +1,336 @@
+//! The questions on a terminal: numbered options and typed lines, which every terminal and every
+//! screen reader can do.
+
+use instar_gateway::setup::{Answer, Now, Offer, Refused, Report, Step, StepKind, Task, Wizard};
+use instar_protocol::Secret;
+use instar_protocol::api::SignInCode;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use serde_json::Value;
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Bench, declined, next_step};
+use crate::args::Onboard;
+use crate::client::Client;
+use crate::commands::process::{Running, waiting};
+use crate::context::Context;
+use crate::failure::{Code, Failure};
+use crate::out::{Out, Style, visible};
+
+/// The longest line that is read.
+const LINE_BYTES_MAX: u64 = 64 << 10;
+const BACK: &str = "<";
+
+pub(super) async fn run(command: &Onboard, bench: &Bench<'_>, offer: Offer) -> anyhow::Result<()> {
+    let out = bench.run.out;
+    if out.json() || !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        return Err(Failure::new(Code::Usage, "questions need a terminal")
+            .next("say --non-interactive; `instar onboard --help` shows what it takes")
+            .into());
+    }
+    if command.custom_base_url.is_some() || command.auth_choice.is_some() {
+        return Err(Failure::new(
+            Code::Usage,
+            "this answers questions that are asked here anyway",
+        )
+        .next("add --non-interactive, or leave these arguments out")
+        .into());
+    }
+    out.line(&out.paint(Style::Strong, "Setting up Instar"));
+    out.line(&out.paint(
+        Style::Faint,
+        "Enter takes what stands in [ ]; < goes back; Ctrl-C stops and keeps what was answered.",
+    ));
+    let found = offer.clone();
+    let mut keyboard = Keyboard::open()?;
+    let mut wizard = Wizard::new(offer);
+    loop {
+        match wizard.now() {
+            Now::Ask(step) => ask(&mut wizard, &step, &mut keyboard, out).await?,
+            Now::Work(task) => {
+                let task = task.clone();
+                let report = work(&task, bench).await?;
+                wizard.report(report);
+            }
+            Now::Declined => return Err(declined()),
+            Now::Done(_) => break,
+        }
+    }
+    if let Now::Done(summary) = wizard.now() {
+        out.line("");
+        out.line(&out.paint(Style::Good, "Everything is set up."));
+        let row = |name: &str, value: &str| {
+            let name = out.paint(Style::Faint, &format!("{name:<10}"));
+            out.line(&format!("  {name} {}", visible(value)));
+        };
+        row("workspace", &summary.workspace.display().to_string());
+        let later = "decided later; what is found at the start answers";
+        row("model", summary.model.as_deref().unwrap_or(later));
+        if let Some(port) = summary.port {
+            row("port", &port.to_string());
+        }
+        let running = Running::find(&bench.state)?.is_some();
+        if let Some(link) = link(bench).await {
+            row("open", &link);
+            row("", "the link works once, within a minute");
+        }
+        row(
+            "next",
+            &next_step(
+                &found,
+                summary.service && running,
+                &summary.changed,
+                running,
+            ),
+        );
+    }
+    Ok(())
+}
+
+/// A link into the gateway that runs, if one does.
+async fn link(bench: &Bench<'_>) -> Option<String> {
+    let client = Client::find(&bench.state).ok()??;
+    let nothing = serde_json::json!({});
+    let made = client.post::<SignInCode>("/api/v1/sign-in-codes", &nothing);
+    // Setting up has succeeded with or without it.
+    made.await.ok().map(|code| code.url)
+}
+
+/// Shows a question until an answer to it is taken.
+async fn ask(
+    wizard: &mut Wizard,
+    step: &Step,
+    keyboard: &mut Keyboard,
+    out: Out,
+) -> anyhow::Result<()> {
+    show(step, out);
+    loop {
+        out.ask(&prompt(step));
+        let line = keyboard.line(step.sensitive).await?;
+        let taken = if line.trim() == BACK {
+            wizard.back()
+        } else {
+            read(step, line).and_then(|answer| wizard.answer(answer))
+        };
+        match taken {
+            Ok(()) => return Ok(()),
+            Err(refused) => complain(&refused.to_string(), out),
+        }
+    }
+}
+
+fn show(step: &Step, out: Out) {
+    out.line("");
+    out.line(&out.paint(Style::Strong, &visible(&step.title)));
+    if let Some(message) = &step.message {
+        for line in visible(message).lines() {
+            let indent = if line.starts_with("- ") { "  " } else { "" };
+            for (index, part) in wrapped(line, 88).iter().enumerate() {
+                let indent = if index == 0 { "" } else { indent };
+                out.line(format!("  {indent}{part}").trim_end());
+            }
+        }
+    }
+    if let Some(problem) = &step.problem {
+        complain(problem, out);
+    }
+    let width = step
+        .options
+        .iter()
+        .map(|one| one.label.chars().count())
+        .max();
+    for (index, option) in step.options.iter().enumerate() {
+        let label = visible(&option.label);
+        let pad = width.unwrap_or(0).saturating_sub(label.chars().count());
+        let hint = option.hint.as_deref().map(visible);
+        let hint = hint.map_or(String::new(), |hint| out.paint(Style::Faint, &hint));
+        let line = format!("  {:>2}  {label}{:pad$}  {hint}", index + 1, "");
+        out.line(line.trim_end());
+    }
+}
+
+fn complain(why: &str, out: Out) {
+    for part in wrapped(&visible(why), 88) {
+        out.line(&format!("  {}", out.paint(Style::Bad, &part)));
+    }
+}
+
+/// What stands before the answer.
+fn prompt(step: &Step) -> String {
+    let initial = match (&step.kind, &step.initial_value) {
+        (StepKind::Confirm, Some(Value::Bool(true))) => "Y/n".to_owned(),
+        (StepKind::Confirm, _) => "y/N".to_owned(),
+        (StepKind::Select, Some(Value::String(value))) => {
+            let at = step.options.iter().position(|one| one.value == *value);
+            at.map_or(String::new(), |at| (at + 1).to_string())
+        }
+        (StepKind::Text, Some(Value::String(text))) => visible(text),
+        _ => String::new(),
+    };
+    match (&step.placeholder, initial.is_empty()) {
+        (_, false) => format!("  [{initial}] > "),
+        (Some(like), true) => format!("  (like {like}) > "),
+        (None, true) => "  > ".to_owned(),
+    }
+}
+
+fn read(step: &Step, line: String) -> Result<Answer, Refused> {
+    let typed = line.trim();
+    if typed.is_empty() && !step.sensitive {
+        return step.answer(None);
+    }
+    match step.kind {
+        StepKind::Confirm => match typed.to_lowercase().as_str() {
+            "y" | "yes" => Ok(Answer::Yes(true)),
+            "n" | "no" => Ok(Answer::Yes(false)),
+            _ => Err(Refused("answer y or n".to_owned())),
+        },
+        StepKind::Select => {
+            let at = typed.parse::<usize>().ok().and_then(|at| at.checked_sub(1));
+            let named = || {
+                step.options
+                    .iter()
+                    .find(|one| one.label == typed || one.value == typed)
+            };
+            let option = at.and_then(|at| step.options.get(at)).or_else(named);
+            let count = step.options.len();
+            let wrong = || Refused(format!("type a number from 1 to {count}"));
+            step.typed(option.ok_or_else(wrong)?.value.clone())
+        }
+        StepKind::Text if step.sensitive => Ok(Answer::Secret(Secret::new(line))),
+        StepKind::Text => step.typed(line),
+    }
+}
+
+/// Does a task, and says what came of the ones that take long.
+async fn work(task: &Task, bench: &Bench<'_>) -> anyhow::Result<Report> {
+    let out = bench.run.out;
+    let what = match task {
+        Task::Probe(candidate) => format!("asking {} for one word", visible(&candidate.name())),
+        _ => "working".to_owned(),
+    };
+    if let Task::Probe(_) = task {
+        out.line("");
+        out.line(&out.paint(Style::Faint, &format!("  {what}, within 20 s")));
+    }
+    let doing = async { Ok(bench.perform(task).await) };
+    let report = interruptible(waiting(&what, bench.run, doing), bench.run).await?;
+    if let (Task::Probe(candidate), Report::Probed(verdict)) = (task, &report)
+        && verdict.ok
+    {
+        let good = out.paint(Style::Good, "it answers");
+        let name = visible(&candidate.name());
+        out.line(&format!("  {name}: {good}, after {} ms", verdict.millis));
+    }
+    Ok(report)
+}
+
+async fn interruptible<T>(
+    work: impl Future<Output = anyhow::Result<T>>,
+    run: &Context,
+) -> anyhow::Result<T> {
+    tokio::select! {
+        result = work => result,
+        _ = tokio::signal::ctrl_c() => {
+            run.out.line("");
+            Err(stopped())
+        }
+    }
+}
+
+fn stopped() -> anyhow::Error {
+    Failure::new(
+        Code::Failed,
+        "setting up was stopped; what was answered is kept",
+    )
+    .next("`instar onboard` goes on with it")
+    .into()
+}
+
+/// The terminal's lines. Whatever ends the reading, the terminal is left as it was found.
+struct Keyboard {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Keyboard {
+    fn open() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// The next line, not shown while it is typed if it is a secret.
+    async fn line(&mut self, hidden: bool) -> anyhow::Result<String> {
+        let dark = hidden.then(Dark::begin).transpose()?;
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        // A thread of its own: a read from a terminal cannot be taken back, and must not hold up
+        // the end of the program.
+        let _reader = std::thread::spawn(move || {
+            let mut line = String::new();
+            let read = std::io::stdin()
+                .lock()
+                .take(LINE_BYTES_MAX)
+                .read_line(&mut line);
+            // Nobody waits any more after an interruption.
+            drop(sender.send(read.map(|bytes| (bytes > 0).then_some(line))));
+        });
+        let line = tokio::select! {
+            line = receiver => line?,
+            _ = self.interrupt.recv() => Ok(None),
+            _ = self.terminate.recv() => Ok(None),
+        };
+        drop(dark);
+        let out = Out::before_arguments();
+        match line? {
+            Some(line) => {
+                if hidden {
+                    out.line("");
+                }
+                Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+            }
+            None => {
+                out.line("");
+                Err(stopped())
+            }
+        }
+    }
+}
+
+/// A terminal that shows nothing of what is typed, until this is dropped.
+struct Dark(Termios);
+
+impl Dark {
+    fn begin() -> std::io::Result<Self> {
+        let before = tcgetattr(std::io::stdin())?;
+        let mut dark = before.clone();
+        dark.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(std::io::stdin(), OptionalActions::Now, &dark)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Dark {
+    fn drop(&mut self) {
+        // A terminal that is gone needs no light.
+        let _gone = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0);
+    }
+}
+
+/// A text in lines of at most so many characters, broken between words.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let last = lines.last_mut();
+        match last {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
