@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::InstarConfig;
+use crate::control::Hub;
 use crate::door::Auth;
 use crate::facts::Facts;
 use crate::health::{self, Conditions};
@@ -51,6 +52,8 @@ pub struct App {
     pub logs: Logs,
     pub auth: Auth,
     pub conditions: Conditions,
+    /// The clients of the control plane.
+    pub(crate) control: Hub,
     /// Work that outlives its request; waited for at shutdown.
     pub tasks: TaskTracker,
     /// Cancelled when shutdown begins: streams end themselves on it.

@@ -14,6 +14,7 @@ mod http;
 mod problem;
 
 pub mod api;
+mod control;
 mod openai;
 pub mod web;
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use crate::app::{AppState, Current};
 use crate::behaviour;
 use crate::config::{InstarConfig, ReloadMode, needs_restart};
-use crate::door::{Settings, stored_token, token_file};
+use crate::door::{Digest, Settings, stored_token, token_file};
 use crate::ledger::zone_named;
 use crate::problem::chain;
 
@@ -133,10 +133,15 @@ impl Reloader {
         };
         let password = before.password.clone();
         let proxies = &config.gateway.trusted_proxies;
+        let known = |token: Option<Digest>| token.map(Digest::to_hex);
+        let rotated = known(before.token) != known(token);
         self.app
             .auth
             .reload(Settings::new(&auth, proxies, token, password))
             .await;
+        if rotated {
+            self.app.control.close_holders();
+        }
     }
 
     async fn adopt(&self, config: &InstarConfig, reason: &str) -> Result<(), String> {

@@ -40,6 +40,14 @@ impl Codes {
     }
 }
 
+/// Random bytes in a device's token.
+const DEVICE_BYTES: usize = 32;
+
+/// A fresh token for a device.
+pub(crate) fn device_token() -> Result<Secret, getrandom::Error> {
+    random_text::<DEVICE_BYTES>()
+}
+
 /// What the secret of a run file begins with, so that it is known for one before it is compared.
 const LOCAL: &str = "local_";
 const LOCAL_BYTES: usize = 32;

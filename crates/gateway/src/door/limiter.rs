@@ -27,6 +27,8 @@ pub enum Class {
     Cookie,
     Code,
     Proxy,
+    /// Tokens of approved devices.
+    Device,
 }
 
 /// Too many failures: nothing is compared until the time is over.

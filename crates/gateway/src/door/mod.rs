@@ -13,15 +13,15 @@ mod limiter;
 mod network;
 mod token;
 
-pub(crate) use codes::local_secret;
 pub use codes::{CODE_SECONDS, Codes};
+pub(crate) use codes::{device_token, local_secret};
 pub use cookie::{COOKIE, session_cookie};
 pub use digest::Digest;
 pub use limiter::{Class, Limiter, Locked};
 pub use network::{Network, Peer};
 pub use token::{TokenError, rotate_token, token_if_first};
 pub(crate) use token::{first_token, stored_token, token_file};
-pub use verify::{Auth, AuthProblem, Settings, SignedIn};
+pub use verify::{Auth, AuthProblem, Settings, SharedSecret, SignedIn};
 
 use instar_protocol::Principal;
 

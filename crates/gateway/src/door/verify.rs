@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, header};
 use instar_protocol::principal::Via;
 use instar_protocol::{Clock, Principal, Secret, Timestamp};
-use instar_store::{Op, Store, StoreError, WebSession};
+use instar_store::{DeviceToken, Op, Store, StoreError, WebSession};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -87,6 +87,25 @@ impl Settings {
 pub struct SignedIn {
     pub cookie: Secret,
     pub seconds: u64,
+}
+
+/// An owner's credential that was verified: by which one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SharedSecret {
+    pub via: Via,
+}
+
+impl From<&Caller> for SharedSecret {
+    fn from(caller: &Caller) -> Self {
+        let via = match caller.principal {
+            Principal::Owner { via } => via,
+            // Nobody else is let through the door; if that changes, they get the least.
+            Principal::Contact { .. }
+            | Principal::Stranger { .. }
+            | Principal::Automation { .. } => Via::Token,
+        };
+        Self { via }
+    }
 }
 
 /// Verifies every credential.
@@ -210,6 +229,40 @@ impl Auth {
         }
         self.password(secret, peer, settings).await?;
         Ok(owner(Via::Token, false))
+    }
+
+    /// Verifies the gateway's token or password as the handshake of the control plane shows it. No
+    /// other field of that handshake comes near this: what is shown beside it changes nothing.
+    pub async fn shared(
+        &self,
+        secret: &Secret,
+        socket: SocketAddr,
+    ) -> Result<SharedSecret, AuthProblem> {
+        let settings = self.settings();
+        let caller = self
+            .bearer(secret.expose(), Peer::from(socket), &settings)
+            .await?;
+        Ok(SharedSecret::from(&caller))
+    }
+
+    /// Verifies the token of a device; it is good for the device that it was made for only.
+    pub async fn device(
+        &self,
+        secret: &Secret,
+        device: &str,
+        socket: SocketAddr,
+    ) -> Result<DeviceToken, AuthProblem> {
+        let (peer, now) = (Peer::from(socket), self.clock.now());
+        let rules = self.settings().rules;
+        self.limiter.check(peer, Class::Device, now)?;
+        let digest = Digest::of(secret.expose()).to_hex();
+        let found = self.store.device_token(&digest).await;
+        let found = found.map_err(|error| AuthProblem::Unavailable(error.to_string()))?;
+        self.limiter
+            .verify(peer, Class::Device, now, rules, || {
+                found.filter(|token| token.device == device)
+            })?
+            .ok_or(AuthProblem::Wrong)
     }
 
     /// Verifies the password: the limiter first, then one slow hash at a time.

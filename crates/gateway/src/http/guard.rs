@@ -75,14 +75,21 @@ async fn admit(
     let (mut parts, unread) = request.into_parts();
     check_path(app, &parts)?;
     check_host_and_origin(app, ends, &parts)?;
-    let open = is_open(parts.uri.path());
-    let caller = if open {
+    let control = parts.uri.path() == "/" && crate::control::is_upgrade(&parts.headers);
+    let open = control || is_open(parts.uri.path());
+    let caller = if control {
+        // Its handshake proves who it is; a browser's session comes with the request.
+        take_turn(app, ends)?;
+        session(app, ends, &parts).await?
+    } else if open {
         take_turn(app, ends)?;
         None
     } else {
         Some(call(app, ends, &parts).await?)
     };
-    check_served(app, parts.uri.path())?;
+    if !control {
+        check_served(app, parts.uri.path())?;
+    }
     if let Some(caller) = caller {
         check_intent(&caller, &parts)?;
         let _old = parts.extensions.insert(caller);
@@ -175,6 +182,15 @@ fn take_turn(app: &AppState, ends: Ends) -> Result<(), Refusal> {
         app.metrics.rate_limited.add(1);
         refuse(ApiProblem::rate_limited(wait.as_secs()))
     })
+}
+
+/// The browser session that comes with an upgrade, if one does. A wrong one is refused here.
+async fn session(app: &AppState, ends: Ends, request: &Parts) -> Result<Option<Caller>, Refusal> {
+    match app.auth.caller(&request.headers, ends.peer).await {
+        Ok(caller) => Ok(Some(caller)),
+        Err(AuthProblem::Missing) => Ok(None),
+        Err(problem) => Err(Box::new(refusal_of(app, problem).into_response())),
+    }
 }
 
 async fn call(app: &AppState, ends: Ends, request: &Parts) -> Result<Caller, Refusal> {

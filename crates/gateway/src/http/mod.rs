@@ -19,6 +19,7 @@ mod shares;
 mod sign_in;
 
 pub(crate) use body::HELD_KIB;
+pub(crate) use guard::Ends;
 pub(crate) use peers::PeerLimits;
 pub(crate) use routes::Routes;
 pub(crate) use serve::{Listening, listen};

@@ -169,7 +169,7 @@ async fn serve(
 pub(super) async fn converse(
     app: AppState,
     router: Router,
-    stream: impl AsyncRead + AsyncWrite + Unpin,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     ends: Ends,
     finish: CancellationToken,
     cut: CancellationToken,
@@ -186,7 +186,8 @@ pub(super) async fn converse(
         .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(Stall::new(stream)), service);
+        .serve_connection(TokioIo::new(Stall::new(stream)), service)
+        .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let mut finishing = false;
     loop {

@@ -24,6 +24,7 @@ use super::{Options, StartError};
 use crate::app::{App, AppState, ConfigHandle, Current};
 use crate::behaviour;
 use crate::config::{AuthMode, Bind, InstarConfig};
+use crate::control::Hub;
 use crate::door::{Auth, Digest, Settings, first_token};
 use crate::facts::Facts;
 use crate::health::{Conditions, Phase};
@@ -110,6 +111,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         logs,
         auth,
         conditions: Conditions::default(),
+        control: Hub::default(),
         tasks: TaskTracker::new(),
         closing: CancellationToken::new(),
         started_at,
@@ -366,6 +368,8 @@ fn accept(
     let reloader = Reloader::new(app.clone());
     let _task = app.tasks.spawn(crate::tend::tend(app.clone(), reloader));
     let _task = app.tasks.spawn(crate::tend::keep_clean(app.clone()));
+    let _task = app.tasks.spawn(crate::control::pump(app.clone()));
+    let _task = app.tasks.spawn(crate::control::tick(app.clone()));
     let _task = app
         .tasks
         .spawn(crate::tend::rest(app.clone(), options.give_back));

@@ -1,6 +1,6 @@
 //! The routes of the pages.
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
@@ -15,6 +15,7 @@ use super::chat::{self, Chat};
 use super::page::page;
 use crate::api::queries::{self, QueryError, SessionsQuery};
 use crate::app::AppState;
+use crate::control;
 use crate::door::Caller;
 use crate::http::Routes;
 use crate::problem::ApiProblem;
@@ -33,8 +34,12 @@ pub(crate) fn routes() -> Routes {
         .route("/assets/{name}", get(asset))
 }
 
-async fn home() -> Redirect {
-    Redirect::to("/chat")
+/// The one address that both browsers and clients of the control plane are given.
+async fn home(state: State<AppState>, request: Request) -> Response {
+    if control::is_upgrade(request.headers()) {
+        return control::upgrade(state, request).await;
+    }
+    Redirect::to("/chat").into_response()
 }
 
 async fn asset(Path(name): Path<String>) -> Response {

@@ -1,0 +1,340 @@
+//! Devices: the ones that wait for the owner, the ones that were approved, and their tokens.
+//!
+//! No operation gives away more than its caller has.
+
+use instar_protocol::Secret;
+use instar_store::{DeviceRow, DeviceToken, Op};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::app::AppState;
+use crate::control::link::Operator;
+use crate::control::method::{Call, Method, Need, Refusal, Scope};
+use crate::control::pairing::Asked;
+use crate::control::scope::Scopes;
+use crate::door::{Digest, device_token};
+
+const NAME_CHARS_MAX: usize = 80;
+
+macro_rules! pairing_methods {
+    ($($name:literal => $run:ident),* $(,)?) => {
+        pub(super) const METHODS: &[Method] = &[$(Method {
+            name: $name,
+            need: Need::Scope(Scope::Pairing),
+            advertised: true,
+            run: |call| Box::pin($run(call)),
+        }),*];
+    };
+}
+
+pairing_methods! {
+    "device.pair.list" => list,
+    "device.pair.approve" => approve,
+    "device.pair.reject" => reject,
+    "device.pair.remove" => remove,
+    "device.pair.rename" => rename,
+    "device.token.rotate" => rotate,
+    "device.token.revoke" => revoke,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct OfRequest {
+    request_id: String,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct OfDevice {
+    device_id: String,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct OfToken {
+    device_id: String,
+    role: String,
+    #[serde(default)]
+    scopes: Option<Vec<String>>,
+}
+
+#[derive(Deserialize, Debug)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Named {
+    device_id: String,
+    label: String,
+}
+
+/// The requests that wait and the devices that were approved.
+pub(crate) async fn listed(app: &AppState) -> Result<Value, Refusal> {
+    let pending: Vec<Value> = app
+        .control
+        .pairing
+        .list(app.clock.now())
+        .iter()
+        .map(Asked::shown)
+        .collect();
+    let tokens = app.store.device_tokens().await?;
+    let rows = app.store.devices().await?;
+    let paired: Vec<Value> = rows
+        .iter()
+        .map(|row| shown(app, row, tokens.iter().find(|token| token.device == row.id)))
+        .collect();
+    Ok(json!({ "pending": pending, "paired": paired }))
+}
+
+fn shown(app: &AppState, row: &DeviceRow, token: Option<&DeviceToken>) -> Value {
+    let links = app.control.all();
+    let connected = links
+        .iter()
+        .any(|link| link.who.device.as_deref() == Some(row.id.as_str()));
+    let mut shown = json!({
+        "deviceId": row.id,
+        "publicKey": row.public_key,
+        "role": row.role,
+        "roles": [row.role],
+        "scopes": row.scopes,
+        "approvedVia": row.approved_by,
+        "createdAtMs": row.created_at.millis(),
+        "approvedAtMs": row.approved_at.millis(),
+        "connected": connected,
+        "tokens": token.map(|token| json!({
+            "role": row.role, "scopes": token.scopes, "createdAtMs": token.created_at.millis(),
+        })).into_iter().collect::<Vec<_>>(),
+    });
+    if let Some(name) = &row.name {
+        shown["operatorLabel"] = name.as_str().into();
+    }
+    if let Some(at) = row.last_seen_at {
+        shown["lastSeenAtMs"] = at.millis().into();
+    }
+    for name in [
+        "displayName",
+        "platform",
+        "deviceFamily",
+        "clientId",
+        "clientMode",
+    ] {
+        if let Some(text) = row.about[name].as_str() {
+            shown[name] = text.into();
+        }
+    }
+    shown
+}
+
+async fn list(call: Call) -> Result<Value, Refusal> {
+    #[derive(Deserialize, Debug)]
+    #[serde(deny_unknown_fields)]
+    struct Params {}
+    let _params: Params = call.params()?;
+    listed(&call.app).await
+}
+
+async fn approve(call: Call) -> Result<Value, Refusal> {
+    let params: OfRequest = call.params()?;
+    let by = call.who.device.clone();
+    let by = by.unwrap_or_else(|| call.who.client.id.clone());
+    approved(&call.app, &params.request_id, call.who.scopes, &by).await
+}
+
+/// Approves a request. `held` is what the approver may do: nobody gives away more.
+pub(crate) async fn approved(
+    app: &AppState,
+    request: &str,
+    held: Scopes,
+    by: &str,
+) -> Result<Value, Refusal> {
+    let now = app.clock.now();
+    let asked = app
+        .control
+        .pairing
+        .find(request, now)
+        .ok_or_else(unknown_request)?;
+    attenuated(held, asked.scopes)?;
+    if asked.role != "operator" && !held.may(Scope::Admin) {
+        return Err(lacks(Scope::Admin));
+    }
+    // Two who answer at the same time: one of them does.
+    let asked = app
+        .control
+        .pairing
+        .take(request, now)
+        .ok_or_else(unknown_request)?;
+    let row = DeviceRow {
+        id: asked.device.clone(),
+        public_key: asked.public_key.clone(),
+        role: asked.role.clone(),
+        scopes: names(asked.scopes),
+        name: None,
+        about: asked.about.clone(),
+        approved_by: by.to_owned(),
+        created_at: now,
+        approved_at: now,
+        last_seen_at: None,
+    };
+    app.store.commit(vec![Op::PutDevice(row)]).await?;
+    // What it may do has changed: it connects anew.
+    app.control.close_device(&asked.device);
+    tracing::info!(device = asked.device, "a device was approved");
+    resolved(app, &asked, "approved");
+    let row = app.store.device(&asked.device).await?;
+    let device = row.map(|row| shown(app, &row, None));
+    Ok(json!({ "requestId": asked.request, "device": device }))
+}
+
+async fn reject(call: Call) -> Result<Value, Refusal> {
+    let params: OfRequest = call.params()?;
+    rejected(&call.app, &params.request_id)
+}
+
+pub(crate) fn rejected(app: &AppState, request: &str) -> Result<Value, Refusal> {
+    let taken = app.control.pairing.take(request, app.clock.now());
+    let asked = taken.ok_or_else(unknown_request)?;
+    resolved(app, &asked, "rejected");
+    Ok(json!({ "requestId": asked.request, "deviceId": asked.device }))
+}
+
+fn resolved(app: &AppState, asked: &Asked, decision: &str) {
+    let payload = json!({
+        "requestId": asked.request, "deviceId": asked.device, "decision": decision,
+        "ts": app.clock.now().millis(),
+    });
+    app.control
+        .tell_holders(Scope::Pairing, "device.pair.resolved", &payload);
+}
+
+async fn remove(call: Call) -> Result<Value, Refusal> {
+    let params: OfDevice = call.params()?;
+    removed(&call.app, &params.device_id, call.who.scopes).await
+}
+
+/// Forgets a device; its token and its open connections end.
+pub(crate) async fn removed(app: &AppState, id: &str, held: Scopes) -> Result<Value, Refusal> {
+    let row = device(app, id).await?;
+    if row.role != "operator" && !held.may(Scope::Admin) {
+        return Err(lacks(Scope::Admin));
+    }
+    app.store
+        .commit(vec![Op::ForgetDevice { id: row.id.clone() }])
+        .await?;
+    app.control.close_device(&row.id);
+    tracing::info!(device = row.id, "a device was removed");
+    Ok(json!({ "deviceId": row.id }))
+}
+
+async fn rename(call: Call) -> Result<Value, Refusal> {
+    let params: Named = call.params()?;
+    renamed(&call.app, &params.device_id, &params.label).await
+}
+
+pub(crate) async fn renamed(app: &AppState, id: &str, label: &str) -> Result<Value, Refusal> {
+    let label = label.trim();
+    if label.is_empty() || label.chars().count() > NAME_CHARS_MAX {
+        let why = format!("label: 1 to {NAME_CHARS_MAX} characters");
+        return Err(Refusal::invalid(why));
+    }
+    let row = device(app, id).await?;
+    let rename = Op::RenameDevice {
+        id: row.id.clone(),
+        name: label.to_owned(),
+    };
+    app.store.commit(vec![rename]).await?;
+    Ok(json!({ "deviceId": row.id, "label": label }))
+}
+
+async fn rotate(call: Call) -> Result<Value, Refusal> {
+    let params: OfToken = call.params()?;
+    let asked = params.scopes.as_deref();
+    let (token, scopes) =
+        rotated(&call.app, &params.device_id, &params.role, asked, &call.who).await?;
+    Ok(json!({
+        "deviceId": params.device_id, "role": params.role, "token": token.expose(),
+        "scopes": scopes.names(), "rotatedAtMs": call.app.clock.now().millis(),
+    }))
+}
+
+async fn rotated(
+    app: &AppState,
+    id: &str,
+    role: &str,
+    asked: Option<&[String]>,
+    who: &Operator,
+) -> Result<(Secret, Scopes), Refusal> {
+    let row = device(app, id).await?;
+    if row.role != role {
+        return Err(Refusal::invalid(
+            "the device was not approved for that role",
+        ));
+    }
+    if role != "operator" && !who.may(Scope::Admin) {
+        return Err(lacks(Scope::Admin));
+    }
+    let approved = Scopes::read(row.scopes.iter().map(String::as_str));
+    let scopes = asked.map_or(approved, |asked| {
+        Scopes::read(asked.iter().map(String::as_str))
+    });
+    attenuated(approved, scopes)?;
+    attenuated(who.scopes, scopes)?;
+    let token = device_token().map_err(|error| Refusal::unavailable(error.to_string()))?;
+    let given = DeviceToken {
+        device: row.id.clone(),
+        digest: Digest::of(token.expose()).to_hex(),
+        scopes: names(scopes),
+        created_at: app.clock.now(),
+    };
+    app.store.commit(vec![Op::PutDeviceToken(given)]).await?;
+    // Whoever held the old one is out; a device that rotates its own gets to read the answer.
+    app.control.close((1008, "device token rotated"), |link| {
+        link.who.device.as_deref() == Some(row.id.as_str()) && link.who.conn != who.conn
+    });
+    Ok((token, scopes))
+}
+
+async fn revoke(call: Call) -> Result<Value, Refusal> {
+    let params: OfToken = call.params()?;
+    let row = device(&call.app, &params.device_id).await?;
+    if row.role != params.role {
+        return Err(Refusal::invalid(
+            "the device was not approved for that role",
+        ));
+    }
+    if params.role != "operator" && !call.who.may(Scope::Admin) {
+        return Err(lacks(Scope::Admin));
+    }
+    let drop_token = Op::DropDeviceToken {
+        device: row.id.clone(),
+    };
+    call.app.store.commit(vec![drop_token]).await?;
+    call.app.control.close_device(&row.id);
+    Ok(json!({
+        "deviceId": row.id, "role": row.role, "revokedAtMs": call.app.clock.now().millis(),
+    }))
+}
+
+async fn device(app: &AppState, id: &str) -> Result<DeviceRow, Refusal> {
+    let found = app.store.device(id).await?;
+    found.ok_or_else(|| Refusal::invalid("unknown deviceId"))
+}
+
+fn unknown_request() -> Refusal {
+    Refusal::invalid("unknown requestId: it was answered, or five minutes are over")
+}
+
+/// Refuses what would give away more than is held.
+fn attenuated(held: Scopes, wanted: Scopes) -> Result<(), Refusal> {
+    let missing = Scope::ALL
+        .into_iter()
+        .find(|scope| wanted.may(*scope) && !held.may(*scope));
+    missing.map_or(Ok(()), |scope| Err(lacks(scope)))
+}
+
+fn lacks(scope: Scope) -> Refusal {
+    let scope = scope.as_str();
+    Refusal::forbidden(format!("missing scope: {scope}")).details(json!({
+        "code": "MISSING_SCOPE", "missingScope": scope, "requiredScopes": [scope],
+    }))
+}
+
+fn names(scopes: Scopes) -> Vec<String> {
+    scopes.names().into_iter().map(str::to_owned).collect()
+}

@@ -1,0 +1,59 @@
+//! The table of methods: one slice per file.
+
+pub(crate) mod devices;
+pub(crate) mod health;
+mod refuse;
+
+use super::method::Method;
+
+/// Every method there is.
+const TABLE: &[&[Method]] = &[devices::METHODS, health::METHODS];
+
+/// The events that are sent.
+pub(crate) const EVENTS: &[&str] = &[
+    "agent",
+    "chat",
+    "connect.challenge",
+    "device.pair.requested",
+    "device.pair.resolved",
+    "health",
+    "presence",
+    "session.message",
+    "sessions.changed",
+    "tick",
+];
+
+/// Abilities of the protocol that exist here.
+pub(crate) const CAPABILITIES: &[&str] = &[];
+
+pub(crate) fn find(name: &str) -> Option<&'static Method> {
+    all().find(|method| method.name == name)
+}
+
+/// The names that clients are told.
+pub(crate) fn advertised() -> Vec<&'static str> {
+    let mut names: Vec<&str> = all()
+        .filter(|method| method.advertised)
+        .map(|method| method.name)
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+fn all() -> impl Iterator<Item = &'static Method> {
+    TABLE.iter().copied().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_method_has_one_row() {
+        let mut names: Vec<&str> = all().map(|method| method.name).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}
