@@ -43,6 +43,9 @@ pub(crate) struct Feature {
     breaks: Break,
 }
 
+/// How long the test of a feature may take on a broken copy.
+const BREAK_SECONDS_MAX: u32 = 180;
+
 /// One replacement in one file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -192,7 +195,10 @@ fn break_one(feature: &Feature) -> anyhow::Result<()> {
             feature.name
         );
     }
-    let status = cargo()
+    // A break may make a test wait for ever for what does not come: it has noticed, then.
+    let status = Command::new("timeout")
+        .arg(BREAK_SECONDS_MAX.to_string())
+        .arg(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(&copy)
         .env("CARGO_TARGET_DIR", &target)
         .args([
