@@ -23,6 +23,7 @@ pub mod sse;
 
 pub use logs::last_lines;
 pub use models::{ModelRow, ProbeRow};
+pub(crate) use sessions::delete_session;
 
 use axum::routing::{get, post};
 

@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use instar_protocol::api::{Done, Rewind, SessionDetail, SessionInfo, SessionList};
 use instar_protocol::session::SessionKey;
-use instar_store::{Op, SessionRow};
+use instar_store::{Op, SessionRow, StoreError};
 use serde::Deserialize;
 
 use super::input::{Asked, Strict};
@@ -88,6 +88,12 @@ pub(super) async fn delete(
     if row.deleted_at.is_some() {
         return Ok(unchanged());
     }
+    delete_session(&app, row).await?;
+    Ok(changed())
+}
+
+/// Ends what runs in a conversation and takes it out of sight.
+pub(crate) async fn delete_session(app: &AppState, row: SessionRow) -> Result<(), StoreError> {
     // A running turn would write into a conversation that is gone.
     let _was_running = app.sessions.stop(&row.key).await;
     let op = Op::DeleteSession {
@@ -96,7 +102,7 @@ pub(super) async fn delete(
     };
     app.store.commit(vec![op]).await?;
     app.sessions.refresh(&row.key).await;
-    Ok(changed())
+    Ok(())
 }
 
 pub(super) async fn restore(

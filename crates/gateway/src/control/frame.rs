@@ -45,7 +45,8 @@ pub(crate) fn read(text: &str) -> Read {
 pub(crate) struct Refusal {
     pub(crate) code: &'static str,
     pub(crate) message: String,
-    pub(crate) details: Option<Value>,
+    /// Boxed: refusals are rare, and results are moved about a lot.
+    pub(crate) details: Option<Box<Value>>,
     pub(crate) retryable: bool,
     pub(crate) retry_after_ms: Option<u64>,
 }
@@ -80,7 +81,7 @@ impl Refusal {
     }
 
     pub(crate) fn details(mut self, details: Value) -> Self {
-        self.details = Some(details);
+        self.details = Some(Box::new(details));
         self
     }
 
@@ -89,10 +90,11 @@ impl Refusal {
         self
     }
 
-    fn to_json(&self) -> Value {
+    /// The error object of a response.
+    pub(crate) fn to_json(&self) -> Value {
         let mut error = json!({ "code": self.code, "message": self.message });
         if let Some(details) = &self.details {
-            error["details"] = details.clone();
+            error["details"] = (**details).clone();
         }
         if self.retryable {
             error["retryable"] = true.into();

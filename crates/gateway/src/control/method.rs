@@ -27,17 +27,14 @@ pub(crate) enum Need {
     Scope(Scope),
     /// Decided from the parameters.
     Dynamic(fn(&Value) -> Scope),
-    /// Nothing beyond the handshake.
-    Anyone,
 }
 
 impl Need {
     /// The scope that this call needs.
-    pub(crate) fn of(self, params: &Value) -> Option<Scope> {
+    pub(crate) fn of(self, params: &Value) -> Scope {
         match self {
-            Self::Scope(scope) => Some(scope),
-            Self::Dynamic(decide) => Some(decide(params)),
-            Self::Anyone => None,
+            Self::Scope(scope) => scope,
+            Self::Dynamic(decide) => decide(params),
         }
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod pairing;
 mod pump;
 pub(crate) mod runs;
 pub(crate) mod scope;
+mod show;
 mod socket;
 mod talk;
 

@@ -6,15 +6,15 @@
 
 use instar_agent::Seen;
 use instar_protocol::live::{LiveEvent, Outcome, OutcomeStatus};
-use instar_protocol::model::StopReason;
 use instar_protocol::{RunId, SessionKey};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
 
 use super::frame::Event;
+use super::show::message::{stop_word, usage_of};
 use crate::app::AppState;
 use instar_protocol::event::ErrorClass;
 
@@ -72,7 +72,7 @@ pub(crate) async fn tick(app: AppState) {
 /// The runs under way, as far as they were told of.
 #[derive(Debug, Default)]
 struct Told {
-    runs: HashMap<RunId, Run>,
+    runs: BTreeMap<RunId, Run>,
 }
 
 #[derive(Debug, Default)]
@@ -186,10 +186,7 @@ impl Told {
 
     fn done(&mut self, app: &AppState, key: &SessionKey, run: &RunId, outcome: &Outcome) {
         let now = app.clock.now().millis();
-        let usage = json!({
-            "input": outcome.usage.input_tokens, "output": outcome.usage.output_tokens,
-            "costMicros": outcome.cost_micros,
-        });
+        let usage = usage_of(outcome.usage, outcome.cost_micros);
         let mut payload = match outcome.status {
             OutcomeStatus::Ok => json!({ "state": "final", "usage": usage }),
             OutcomeStatus::Aborted => json!({ "state": "aborted" }),
@@ -201,7 +198,7 @@ impl Told {
                 json!({ "state": "error", "errorMessage": told, "errorKind": kind, "usage": usage })
             }
         };
-        payload["stopReason"] = stop_of(outcome.stop).into();
+        payload["stopReason"] = stop_word(outcome.stop).into();
         if !outcome.text.is_empty() {
             payload["message"] = message(&outcome.text, now);
         }
@@ -209,7 +206,7 @@ impl Told {
         let begun_at = self.runs.get(run).map_or(now, |told| told.begun_at);
         let data = json!({
             "phase": "end", "startedAt": begun_at, "endedAt": now,
-            "stopReason": stop_of(outcome.stop),
+            "stopReason": stop_word(outcome.stop),
             "aborted": outcome.status == OutcomeStatus::Aborted,
         });
         self.agent(app, key, run, "lifecycle", data, None);
@@ -242,10 +239,11 @@ impl Told {
             return;
         };
         told.agent += 1;
-        let payload = json!({
+        let mut payload = json!({
             "runId": told.name, "seq": told.agent, "stream": stream,
-            "ts": app.clock.now().millis(), "data": data,
+            "ts": app.clock.now().millis(),
         });
+        payload["data"] = data;
         say(app, key, "agent", &payload, cap);
     }
 }
@@ -280,16 +278,6 @@ fn message(text: &str, at: u64) -> Value {
     json!({
         "role": "assistant", "content": [{ "type": "text", "text": text }], "timestamp": at,
     })
-}
-
-fn stop_of(stop: StopReason) -> &'static str {
-    match stop {
-        StopReason::Stop => "stop",
-        StopReason::ToolUse => "toolUse",
-        StopReason::Length => "length",
-        StopReason::Refusal => "refusal",
-        StopReason::Aborted => "aborted",
-    }
 }
 
 fn kind_of(class: ErrorClass) -> &'static str {

@@ -124,19 +124,18 @@ fn allowed(link: &Link, request: &Request) -> Result<&'static Method, Refusal> {
     let name = &request.method;
     let method =
         methods::find(name).ok_or_else(|| Refusal::invalid(format!("unknown method: {name}")))?;
-    match method.need.of(&request.params) {
-        Some(scope) if !link.who.may(scope) => {
-            let scope = scope.as_str();
-            Err(
-                Refusal::forbidden(format!("missing scope: {scope}")).details(json!({
-                    "code": "MISSING_SCOPE",
-                    "missingScope": scope,
-                    "requiredScopes": [scope],
-                })),
-            )
-        }
-        Some(_) | None => Ok(method),
+    let scope = method.need.of(&request.params);
+    if link.who.may(scope) {
+        return Ok(method);
     }
+    let scope = scope.as_str();
+    Err(
+        Refusal::forbidden(format!("missing scope: {scope}")).details(json!({
+            "code": "MISSING_SCOPE",
+            "missingScope": scope,
+            "requiredScopes": [scope],
+        })),
+    )
 }
 
 type Sink = SplitSink<Socket, Message>;

@@ -2,12 +2,49 @@
 
 pub(crate) mod devices;
 pub(crate) mod health;
+
+mod agent;
+mod chat;
+mod history;
+mod say;
+
+mod edit;
+mod key;
+mod sessions;
+
+mod absent;
+mod agents;
+mod catalog;
+mod commands;
+mod config;
+mod logs;
+mod ours;
+mod tools;
+mod usage;
+
 mod refuse;
 
 use super::method::Method;
 
 /// Every method there is.
-const TABLE: &[&[Method]] = &[devices::METHODS, health::METHODS];
+const TABLE: &[&[Method]] = &[
+    absent::METHODS,
+    agent::METHODS,
+    agents::METHODS,
+    catalog::METHODS,
+    chat::METHODS,
+    commands::METHODS,
+    config::METHODS,
+    devices::METHODS,
+    edit::METHODS,
+    health::METHODS,
+    history::METHODS,
+    logs::METHODS,
+    ours::METHODS,
+    sessions::METHODS,
+    tools::METHODS,
+    usage::METHODS,
+];
 
 /// The events that are sent.
 pub(crate) const EVENTS: &[&str] = &[
@@ -24,7 +61,7 @@ pub(crate) const EVENTS: &[&str] = &[
 ];
 
 /// Abilities of the protocol that exist here.
-pub(crate) const CAPABILITIES: &[&str] = &[];
+pub(crate) const CAPABILITIES: &[&str] = &["published-model-catalog"];
 
 pub(crate) fn find(name: &str) -> Option<&'static Method> {
     all().find(|method| method.name == name)

@@ -1,0 +1,175 @@
+//! Entries of a transcript as messages.
+
+use instar_protocol::message::{Entry, EntryBody, NoticeKind, Part, plain_text};
+use instar_protocol::model::{StopReason, Usage};
+use instar_protocol::tool::ToolDecision;
+use serde_json::{Map, Value, json};
+
+use super::{cut, dollars};
+use crate::control::runs::Runs;
+
+/// The most characters of one message when nobody says how many.
+pub(crate) const CHARS: usize = 100_000;
+/// The provider that stands beside what the gateway itself has to say.
+const GATEWAY: &str = "instar";
+
+/// An entry as a message; `None` for marks that nobody said. `seq` is its place on the branch.
+pub(crate) fn message(runs: &Runs, entry: &Entry, seq: usize, chars_max: usize) -> Option<Value> {
+    let mut message = body(&entry.body, chars_max)?;
+    message.insert("timestamp".to_owned(), json!(entry.at.millis()));
+    let mut about = json!({
+        "id": entry.id,
+        "seq": seq,
+        "recordTimestampMs": entry.at.millis(),
+    });
+    if let Some(run) = &entry.run {
+        about["runId"] = json!(runs.name_of(run));
+    }
+    if let EntryBody::User {
+        principal, surface, ..
+    } = &entry.body
+    {
+        about["senderIsOwner"] = json!(principal.is_owner());
+        about["transport"] = json!(surface);
+    }
+    message.insert("__openclaw".to_owned(), about);
+    Some(Value::Object(message))
+}
+
+fn body(body: &EntryBody, chars_max: usize) -> Option<Map<String, Value>> {
+    let value = match body {
+        EntryBody::User { parts, .. } => json!({
+            "role": "user",
+            "content": parts.iter().map(|part| piece(part, chars_max)).collect::<Vec<_>>(),
+        }),
+        EntryBody::Assistant {
+            text,
+            tool_calls,
+            reasoning,
+            model,
+            usage,
+            cost_micros,
+            stop,
+        } => {
+            let mut content = Vec::new();
+            if let Some(reasoning) = reasoning.as_ref().filter(|found| !found.text.is_empty()) {
+                let thinking = cut(&reasoning.text, chars_max);
+                content.push(json!({ "type": "thinking", "thinking": thinking }));
+            }
+            if !text.is_empty() {
+                content.push(json!({ "type": "text", "text": cut(text, chars_max) }));
+            }
+            content.extend(tool_calls.iter().map(|call| {
+                json!({
+                    "type": "toolCall", "id": call.id, "name": call.name,
+                    "arguments": call.arguments,
+                })
+            }));
+            json!({
+                "role": "assistant",
+                "content": content,
+                "provider": model.provider(),
+                "model": model.model(),
+                "usage": usage_of(*usage, *cost_micros),
+                "stopReason": stop_word(*stop),
+            })
+        }
+        EntryBody::ToolResult {
+            call_id,
+            tool,
+            text,
+            is_error,
+            decision,
+        } => json!({
+            "role": "toolResult",
+            "toolCallId": call_id,
+            "toolName": tool,
+            "content": [{ "type": "text", "text": cut(text, chars_max) }],
+            "isError": is_error,
+            "details": { "decision": decision_word(decision) },
+        }),
+        EntryBody::Compaction { summary, .. } => json!({
+            "role": "compactionSummary",
+            "summary": cut(summary, chars_max),
+            "content": [{ "type": "text", "text": cut(summary, chars_max) }],
+        }),
+        EntryBody::Notice { kind, text } => json!({
+            "role": "assistant",
+            "content": [{ "type": "text", "text": cut(text, chars_max) }],
+            "provider": GATEWAY,
+            "model": notice_word(*kind),
+            "stopReason": "stop",
+        }),
+        EntryBody::Reset { .. } | EntryBody::ModelChange { .. } => return None,
+    };
+    match value {
+        Value::Object(map) => Some(map),
+        _ => None,
+    }
+}
+
+fn piece(part: &Part, chars_max: usize) -> Value {
+    match part {
+        Part::Text { text } => json!({ "type": "text", "text": cut(text, chars_max) }),
+        Part::Image { mime, .. } => json!({ "type": "image", "mimeType": mime, "omitted": true }),
+        Part::File { name, mime, .. } => {
+            json!({ "type": "file", "fileName": name, "mimeType": mime, "omitted": true })
+        }
+    }
+}
+
+/// Tokens and cost as clients add them up.
+pub(crate) fn usage_of(usage: Usage, cost_micros: u64) -> Value {
+    json!({
+        "input": usage.input_tokens,
+        "output": usage.output_tokens,
+        "cacheRead": usage.cache_read_tokens,
+        "cacheWrite": usage.cache_write_tokens,
+        "totalTokens": context_tokens(usage),
+        "cost": { "total": dollars(cost_micros) },
+    })
+}
+
+/// What a call left in the model's window.
+pub(crate) fn context_tokens(usage: Usage) -> u64 {
+    usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens + usage.output_tokens
+}
+
+/// Why an answer ended, in the words of the protocol.
+pub(crate) fn stop_word(stop: StopReason) -> &'static str {
+    match stop {
+        StopReason::Stop => "stop",
+        StopReason::ToolUse => "toolUse",
+        StopReason::Length => "length",
+        StopReason::Refusal => "refusal",
+        StopReason::Aborted => "aborted",
+    }
+}
+
+fn notice_word(kind: NoticeKind) -> &'static str {
+    match kind {
+        NoticeKind::Command => "command",
+        NoticeKind::Error => "error",
+        NoticeKind::Interrupted => "interrupted",
+        NoticeKind::Uncertain => "uncertain",
+        NoticeKind::Aborted => "aborted",
+    }
+}
+
+fn decision_word(decision: &ToolDecision) -> Value {
+    serde_json::to_value(decision).unwrap_or(Value::Null)
+}
+
+/// What was said in an entry, and by whom, for previews; `None` for everything but words.
+pub(crate) fn words(entry: &Entry) -> Option<(&'static str, String)> {
+    match &entry.body {
+        EntryBody::User { parts, .. } => Some(("user", plain_text(parts))),
+        EntryBody::Assistant { text, .. } if !text.is_empty() => Some(("assistant", text.clone())),
+        EntryBody::Compaction { summary, .. } => Some(("system", summary.clone())),
+        EntryBody::Assistant { .. }
+        | EntryBody::ToolResult { .. }
+        | EntryBody::Reset { .. }
+        | EntryBody::ModelChange { .. }
+        | EntryBody::Notice { .. } => None,
+    }
+}
