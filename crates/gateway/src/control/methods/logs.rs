@@ -137,7 +137,7 @@ mod tests {
             (more.lines, more.reset),
             (vec!["three".to_owned(), "four".to_owned()], false)
         );
-        let cut = Piece::read(&path, Some(0), 10, 12);
+        let cut = Piece::read(&path, Some(0), 10, 9);
         assert_eq!((cut.lines, cut.truncated), (vec!["four".to_owned()], true));
         std::fs::write(&path, "new\n").unwrap();
         let anew = Piece::read(&path, Some(more.cursor), 10, 100);
