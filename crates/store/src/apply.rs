@@ -115,7 +115,7 @@ pub(crate) fn apply(connection: &Connection, op: &Op) -> Result<(), StoreError> 
         Op::SeenDevice { id, at } => devices::seen(connection, id, *at),
         Op::ForgetDevice { id } => devices::forget(connection, id),
         Op::PutDeviceToken(token) => devices::put_token(connection, token),
-        Op::DropDeviceToken { device } => devices::drop_token(connection, device),
+        Op::RevokeDeviceToken { device, at } => devices::revoke_token(connection, device, *at),
     }
 }
 

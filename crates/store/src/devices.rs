@@ -36,6 +36,33 @@ pub struct DeviceToken {
     pub created_at: Timestamp,
 }
 
+/// What stands in the place of a digest once a token is revoked. No digest looks like it.
+const REVOKED: &str = "revoked:";
+
+impl DeviceToken {
+    /// True if the owner took the token back. The row stays, so that this is not forgotten before
+    /// the device is approved anew.
+    #[must_use]
+    pub fn is_revoked(&self) -> bool {
+        self.digest.starts_with(REVOKED)
+    }
+}
+
+/// Takes a device's token back. A device that never had one cannot get one after this.
+pub(crate) fn revoke_token(
+    connection: &Connection,
+    device: &str,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let gone = DeviceToken {
+        device: device.to_owned(),
+        digest: format!("{REVOKED}{device}"),
+        scopes: Vec::new(),
+        created_at: at,
+    };
+    put_token(connection, &gone)
+}
+
 /// Puts a device in place; a token that it had is gone, for it may say more than was approved now.
 pub(crate) fn put(connection: &Connection, row: &DeviceRow) -> Result<(), StoreError> {
     drop_token(connection, &row.id)?;
@@ -100,7 +127,7 @@ pub(crate) fn put_token(connection: &Connection, token: &DeviceToken) -> Result<
     )
 }
 
-pub(crate) fn drop_token(connection: &Connection, device: &str) -> Result<(), StoreError> {
+fn drop_token(connection: &Connection, device: &str) -> Result<(), StoreError> {
     run_sql(
         connection,
         "DELETE FROM device_tokens WHERE device = ?1",

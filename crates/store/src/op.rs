@@ -92,8 +92,10 @@ pub enum Op {
     },
     /// Gives a device its token in the place of the one it had; nothing if the device is gone.
     PutDeviceToken(DeviceToken),
-    DropDeviceToken {
+    /// Takes the token of a device back, until the device is approved anew or given another.
+    RevokeDeviceToken {
         device: String,
+        at: Timestamp,
     },
 }
 

@@ -166,6 +166,8 @@ pub(super) struct Knock {
     pub(super) peer: SocketAddr,
     /// The browser session that came with the upgrade.
     pub(super) caller: Option<Caller>,
+    /// The digest of its cookie.
+    pub(super) session: Option<String>,
     pub(super) challenge: Challenge,
     pub(super) conn: String,
 }
@@ -303,6 +305,18 @@ async fn prove(app: &AppState, knock: &Knock, connect: &Connect) -> Result<Prove
     if connect.auth.bootstrap_token.is_some() {
         return Err(auth_refusal("AUTH_BOOTSTRAP_TOKEN_INVALID", NO_SETUP_CODES));
     }
+    if let (Some(shown), Some(secret)) = (&connect.device, connect.auth.of_device()) {
+        let instead = connect.auth.shared().is_some();
+        match app.auth.device(secret, &shown.id, knock.peer).await {
+            Ok(token) => return by_device(app, knock, connect, shown, &token).await,
+            // The gateway's own secret was shown besides: it is judged by itself.
+            Err(AuthProblem::Wrong | AuthProblem::Missing | AuthProblem::Locked(_)) if instead => {}
+            Err(AuthProblem::Wrong | AuthProblem::Missing) => {
+                return Err(auth_refusal("AUTH_DEVICE_TOKEN_MISMATCH", TOKEN_OVER));
+            }
+            Err(problem) => return Err(shared_refusal(app, problem)),
+        }
+    }
     let owner = match (&connect.auth.shared(), &knock.caller) {
         (Some(secret), _) => Some(
             app.auth
@@ -315,15 +329,17 @@ async fn prove(app: &AppState, knock: &Knock, connect: &Connect) -> Result<Prove
     };
     match (&connect.device, owner) {
         (Some(shown), Some(owner)) => by_owner(app, knock, connect, shown, owner).await,
-        (Some(shown), None) => by_device(app, knock, connect, shown).await,
         (None, Some(owner)) => Ok((holder(owner), None)),
         (None, None) if connect.auth.of_device().is_some() => Err(auth_refusal(
             "DEVICE_IDENTITY_REQUIRED",
             "a device's token is good together with the device's signature only",
         )),
-        (None, None) => Err(missing()),
+        (Some(_) | None, None) => Err(missing()),
     }
 }
+
+const TOKEN_OVER: &str =
+    "the device's token is not good any more; connect with the gateway's token";
 
 const NO_SETUP_CODES: &str = "setup codes are not given out here: approve the device instead";
 
@@ -383,7 +399,31 @@ async fn by_owner(
     let Some(row) = approved.filter(|row| scopes_of(&row.scopes).covers(asked)) else {
         return Err(pairing(app, knock, connect, shown, row.is_some()));
     };
-    let scopes = granted(row, asked);
+    let tokens = app.store.device_tokens().await.map_err(unavailable)?;
+    let has = tokens.iter().find(|token| token.device == row.id);
+    if has.is_some_and(DeviceToken::is_revoked) {
+        // The owner took its authority back: the shared secret does not restore it.
+        return Err(pairing(app, knock, connect, shown, true));
+    }
+    // One that it was given before stays good: programs that share a key share the token, too.
+    let issued = if has.is_some() {
+        seen(app, row)?;
+        None
+    } else {
+        Some(issue(app, row).await?)
+    };
+    let proof = Proof {
+        principal: Principal::Owner { via: owner.via },
+        role: role(connect),
+        scopes: granted(scopes_of(&row.scopes), asked),
+        device: Some(row.id.clone()),
+        by_secret: owner.via == Via::Token,
+    };
+    Ok((proof, issued))
+}
+
+/// Makes the first token of a device.
+async fn issue(app: &AppState, row: &DeviceRow) -> Result<(Secret, u64), Refusal> {
     let token = device_token().map_err(|error| Refusal::unavailable(error.to_string()))?;
     let now = app.clock.now();
     let given = DeviceToken {
@@ -392,22 +432,17 @@ async fn by_owner(
         scopes: row.scopes.clone(),
         created_at: now,
     };
-    let seen = Op::SeenDevice {
-        id: row.id.clone(),
-        at: now,
-    };
-    app.store
-        .commit(vec![Op::PutDeviceToken(given), seen])
-        .await
-        .map_err(unavailable)?;
-    let proof = Proof {
-        principal: Principal::Owner { via: owner.via },
-        role: role(connect),
-        scopes,
-        device: Some(row.id.clone()),
-        by_secret: owner.via == Via::Token,
-    };
-    Ok((proof, Some((token, now.millis()))))
+    let (id, at) = (row.id.clone(), now);
+    let ops = vec![Op::PutDeviceToken(given), Op::SeenDevice { id, at }];
+    app.store.commit(ops).await.map_err(unavailable)?;
+    Ok((token, now.millis()))
+}
+
+/// Notes that a device was here.
+fn seen(app: &AppState, row: &DeviceRow) -> Result<(), Refusal> {
+    let (id, at) = (row.id.clone(), app.clock.now());
+    let op = Op::SeenDevice { id, at };
+    app.store.enqueue(vec![op]).map_err(unavailable)
 }
 
 /// A device that proved its key and shows the token that it was given.
@@ -416,21 +451,8 @@ async fn by_device(
     knock: &Knock,
     connect: &Connect,
     shown: &Shown,
+    token: &DeviceToken,
 ) -> Result<Proved, Refusal> {
-    let Some(secret) = connect.auth.of_device() else {
-        return Err(missing());
-    };
-    let token = app
-        .auth
-        .device(secret, &shown.id, knock.peer)
-        .await
-        .map_err(|problem| match problem {
-            AuthProblem::Wrong | AuthProblem::Missing => auth_refusal(
-                "AUTH_DEVICE_TOKEN_MISMATCH",
-                "the device's token is not good any more; connect with the gateway's token",
-            ),
-            problem => shared_refusal(app, problem),
-        })?;
     let row = app.store.device(&shown.id).await.map_err(unavailable)?;
     let Some(row) = row.filter(|row| row.role == role(connect)) else {
         return Err(pairing(app, knock, connect, shown, true));
@@ -440,19 +462,11 @@ async fn by_device(
     if !held.covers(asked) {
         return Err(pairing(app, knock, connect, shown, true));
     }
-    let seen = Op::SeenDevice {
-        id: row.id.clone(),
-        at: app.clock.now(),
-    };
-    app.store.enqueue(vec![seen]).map_err(unavailable)?;
+    seen(app, &row)?;
     let proof = Proof {
         principal: Principal::Owner { via: Via::Device },
         role: role(connect),
-        scopes: if asked.is_empty() {
-            held
-        } else {
-            held.meet(asked)
-        },
+        scopes: granted(held, asked),
         device: Some(row.id),
         by_secret: false,
     };
@@ -470,13 +484,10 @@ pub(crate) fn scopes_of(names: &[String]) -> Scopes {
     Scopes::read(names.iter().map(String::as_str))
 }
 
-fn granted(row: &DeviceRow, asked: Scopes) -> Scopes {
-    let approved = scopes_of(&row.scopes);
-    if asked.is_empty() {
-        approved
-    } else {
-        approved.meet(asked)
-    }
+/// What a connection gets of what it holds: the part that it asks for, which the callers have found
+/// to be a part of it; all of it if it does not say.
+fn granted(held: Scopes, asked: Scopes) -> Scopes {
+    if asked.is_empty() { held } else { asked }
 }
 
 /// Notes that a device wants to be approved, and says so to whoever may do that.
@@ -584,8 +595,10 @@ fn unavailable(error: instar_store::StoreError) -> Refusal {
 
 fn operator(knock: &Knock, connect: Connect, proof: Proof) -> Operator {
     let Connect { client, caps, .. } = connect;
+    let by_session = matches!(proof.principal, Principal::Owner { via: Via::Session });
     Operator {
         conn: knock.conn.clone(),
+        session: knock.session.clone().filter(|_| by_session),
         principal: proof.principal,
         role: proof.role,
         scopes: proof.scopes,

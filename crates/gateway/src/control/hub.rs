@@ -23,6 +23,8 @@ pub(crate) struct Hub {
     count: watch::Sender<usize>,
     presence: AtomicU64,
     health: AtomicU64,
+    /// How often connections were ended by [`Hub::close`].
+    endings: AtomicU64,
     pub(super) unproven: Arc<Semaphore>,
     pub(crate) pairing: Pairing,
     pub(crate) runs: Runs,
@@ -35,6 +37,7 @@ impl Default for Hub {
             count: watch::Sender::new(0),
             presence: AtomicU64::new(1),
             health: AtomicU64::new(1),
+            endings: AtomicU64::new(0),
             unproven: Arc::new(Semaphore::new(UNPROVEN_MAX)),
             pairing: Pairing::default(),
             runs: Runs::default(),
@@ -86,11 +89,26 @@ impl Hub {
         self.tell(&Event::new(name, payload), |link| link.who.may(scope));
     }
 
-    /// Ends connections; their callers' requests end with them.
+    /// Ends connections; their callers' requests end with them. What they were let in by is gone
+    /// from the store by then.
     pub(crate) fn close(&self, why: Why, which: impl Fn(&Link) -> bool) {
+        self.endings.fetch_add(1, Ordering::SeqCst);
         for link in self.links().iter().filter(|link| which(link)) {
             link.close(why);
         }
+    }
+
+    /// Changes whenever an authority ends. A handshake that was judged before may have been judged
+    /// by what is gone: it reads this first, and again once it has joined.
+    pub(super) fn endings(&self) -> u64 {
+        self.endings.load(Ordering::SeqCst)
+    }
+
+    /// Ends what a browser opened before it signed out.
+    pub(crate) fn close_session(&self, session: &str) {
+        self.close((1008, "signed out"), |link| {
+            link.who.session.as_deref() == Some(session)
+        });
     }
 
     /// Ends what a device opened.

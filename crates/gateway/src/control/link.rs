@@ -33,6 +33,8 @@ pub(crate) struct Operator {
     pub(crate) device: Option<String>,
     /// True if the gateway's token or password was shown: it ends with that.
     pub(crate) by_secret: bool,
+    /// The digest of the browser's cookie, if that let it in: it ends with the session.
+    pub(crate) session: Option<String>,
     /// What the client says of itself. Nothing is decided by it.
     pub(crate) client: Client,
     pub(crate) caps: Vec<String>,

@@ -88,13 +88,18 @@ fn accept(app: &AppState, request: &mut Request<Body>) -> Result<Response, ApiPr
             ApiProblem::unavailable("too many connections are in their handshake")
                 .next("try again in a moment")
         })?;
-    let upgraded = hyper::upgrade::on(request);
+    let session = caller
+        .as_ref()
+        .and_then(|_| app.auth.session_digest(headers));
     let knocked = Arrival {
         app: app.clone(),
         ends,
         caller,
+        session,
+        endings: app.control.endings(),
         place,
     };
+    let upgraded = hyper::upgrade::on(request);
     let _task = app.tasks.spawn(async move {
         match tokio::time::timeout(HANDSHAKE_MAX, upgraded).await {
             Ok(Ok(upgraded)) => knocked.meet(upgraded).await,
@@ -116,6 +121,12 @@ struct Arrival {
     app: AppState,
     ends: Ends,
     caller: Option<Caller>,
+    /// The digest of the browser's cookie.
+    session: Option<String>,
+    /// What [`Hub::endings`] said when it arrived.
+    ///
+    /// [`Hub::endings`]: super::hub::Hub::endings
+    endings: u64,
     /// Its place among those that have proved nothing.
     place: OwnedSemaphorePermit,
 }
@@ -143,7 +154,7 @@ impl Arrival {
         };
         proved.store(true, Ordering::Release);
         drop(self.place);
-        welcome(self.app, socket, greeted).await;
+        welcome(self.app, socket, greeted, self.endings).await;
     }
 
     /// Sends the challenge and reads the answer to it. `None` if the other side is gone.
@@ -151,6 +162,7 @@ impl Arrival {
         let knock = Knock {
             peer: self.ends.peer,
             caller: self.caller.clone(),
+            session: self.session.clone(),
             challenge: Challenge {
                 nonce: nonce(),
                 at: self.app.clock.now().millis(),
@@ -194,7 +206,7 @@ fn nonce() -> String {
     .join("-")
 }
 
-async fn welcome(app: AppState, mut socket: Socket, greeted: Greeted) {
+async fn welcome(app: AppState, mut socket: Socket, greeted: Greeted, endings: u64) {
     let Greeted { id, who, issued } = greeted;
     let who = Arc::new(who);
     let (link, outbox) = Link::new(Arc::clone(&who), app.clock.now());
@@ -205,6 +217,19 @@ async fn welcome(app: AppState, mut socket: Socket, greeted: Greeted) {
             Turned {
                 answer: Some(frame::response(&id, &Err(refusal))),
                 close: (1013, "too many clients"),
+            },
+        )
+        .await;
+    }
+    if app.control.endings() != endings {
+        // What it was let in by may have ended meanwhile: it is judged again, from the beginning.
+        app.control.leave(&link);
+        let refusal = Refusal::unavailable("an authority has ended just now").after(100);
+        return turn_away(
+            &mut socket,
+            Turned {
+                answer: Some(frame::response(&id, &Err(refusal))),
+                close: (1012, "try again"),
             },
         )
         .await;

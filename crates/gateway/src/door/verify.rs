@@ -450,12 +450,17 @@ impl Auth {
         })
     }
 
+    /// What the browser session of a request is known by, good or not.
+    #[must_use]
+    pub fn session_digest(&self, headers: &HeaderMap) -> Option<String> {
+        cookie::read(headers).map(|value| Digest::of(value).to_hex())
+    }
+
     /// Ends the browser session of a request, if it has one.
     pub async fn sign_out(&self, headers: &HeaderMap) -> Result<(), StoreError> {
-        let Some(value) = cookie::read(headers) else {
+        let Some(digest) = self.session_digest(headers) else {
             return Ok(());
         };
-        let digest = Digest::of(value).to_hex();
         let _expires = self
             .sessions
             .lock()

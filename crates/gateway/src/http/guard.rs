@@ -149,7 +149,8 @@ fn check_host_and_origin(app: &AppState, ends: Ends, request: &Parts) -> Result<
         ));
     };
     let foreign = host::source(headers, named, gateway) == Source::Foreign;
-    if foreign && (headers.contains_key(header::ORIGIN) || !body::is_safe(&request.method)) {
+    let changes = !body::is_safe(&request.method) || crate::control::is_upgrade(headers);
+    if foreign && (headers.contains_key(header::ORIGIN) || changes) {
         app.metrics.refused_origin.add(1);
         let said = headers
             .get(header::ORIGIN)

@@ -66,6 +66,9 @@ pub(super) async fn sign_out(State(app): State<AppState>, headers: HeaderMap) ->
     if let Err(error) = app.auth.sign_out(&headers).await {
         return ApiProblem::from(error).into_response();
     }
+    if let Some(session) = app.auth.session_digest(&headers) {
+        app.control.close_session(&session);
+    }
     moved("/sign-in", &session_cookie(None, 0, https(&app)))
 }
 

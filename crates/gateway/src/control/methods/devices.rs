@@ -78,7 +78,15 @@ pub(crate) async fn listed(app: &AppState) -> Result<Value, Refusal> {
     let rows = app.store.devices().await?;
     let paired: Vec<Value> = rows
         .iter()
-        .map(|row| shown(app, row, tokens.iter().find(|token| token.device == row.id)))
+        .map(|row| {
+            shown(
+                app,
+                row,
+                tokens
+                    .iter()
+                    .find(|token| token.device == row.id && !token.is_revoked()),
+            )
+        })
         .collect();
     Ok(json!({ "pending": pending, "paired": paired }))
 }
@@ -130,11 +138,26 @@ async fn list(call: Call) -> Result<Value, Refusal> {
     listed(&call.app).await
 }
 
+/// Runs a change to its end, even if whoever asked for it goes: what is stored and who is cut off
+/// belong together.
+async fn whole<T: Send + 'static>(
+    app: &AppState,
+    change: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<T, Refusal> {
+    let ended = app.tasks.spawn(change).await;
+    ended.unwrap_or_else(|error| {
+        tracing::error!(%error, "a change of devices failed");
+        Err(Refusal::unavailable("the change failed: see `instar logs`"))
+    })
+}
+
 async fn approve(call: Call) -> Result<Value, Refusal> {
     let params: OfRequest = call.params()?;
     let by = call.who.device.clone();
     let by = by.unwrap_or_else(|| call.who.client.id.clone());
-    approved(&call.app, &params.request_id, call.who.scopes, &by).await
+    let app = call.app.clone();
+    let change = async move { approved(&call.app, &params.request_id, call.who.scopes, &by).await };
+    whole(&app, change).await
 }
 
 /// Approves a request. `held` is what the approver may do: nobody gives away more.
@@ -205,7 +228,9 @@ fn resolved(app: &AppState, asked: &Asked, decision: &str) {
 
 async fn remove(call: Call) -> Result<Value, Refusal> {
     let params: OfDevice = call.params()?;
-    removed(&call.app, &params.device_id, call.who.scopes).await
+    let app = call.app.clone();
+    let change = async move { removed(&call.app, &params.device_id, call.who.scopes).await };
+    whole(&app, change).await
 }
 
 /// Forgets a device; its token and its open connections end.
@@ -244,13 +269,22 @@ pub(crate) async fn renamed(app: &AppState, id: &str, label: &str) -> Result<Val
 
 async fn rotate(call: Call) -> Result<Value, Refusal> {
     let params: OfToken = call.params()?;
-    let asked = params.scopes.as_deref();
-    let (token, scopes) =
-        rotated(&call.app, &params.device_id, &params.role, asked, &call.who).await?;
-    Ok(json!({
-        "deviceId": params.device_id, "role": params.role, "token": token.expose(),
-        "scopes": scopes.names(), "rotatedAtMs": call.app.clock.now().millis(),
-    }))
+    let app = call.app.clone();
+    let change = async move {
+        let OfToken {
+            device_id,
+            role,
+            scopes,
+        } = params;
+        let (token, scopes) =
+            rotated(&call.app, &device_id, &role, scopes.as_deref(), &call.who).await?;
+        Ok(json!({
+            "deviceId": device_id, "role": role, "token": token.expose(),
+            "scopes": scopes.names(), "rotatedAtMs": call.app.clock.now().millis(),
+            "tokenDelivery": "in-band",
+        }))
+    };
+    whole(&app, change).await
 }
 
 async fn rotated(
@@ -292,23 +326,29 @@ async fn rotated(
 
 async fn revoke(call: Call) -> Result<Value, Refusal> {
     let params: OfToken = call.params()?;
-    let row = device(&call.app, &params.device_id).await?;
-    if row.role != params.role {
+    let app = call.app.clone();
+    let change =
+        async move { revoked(&call.app, &params.device_id, &params.role, call.who.scopes).await };
+    whole(&app, change).await
+}
+
+/// Takes a device's token back. Not even the shared secret lets the device in again before it is
+/// approved anew, or given another token.
+async fn revoked(app: &AppState, id: &str, role: &str, held: Scopes) -> Result<Value, Refusal> {
+    let row = device(app, id).await?;
+    if row.role != role {
         return Err(Refusal::invalid(
             "the device was not approved for that role",
         ));
     }
-    if params.role != "operator" && !call.who.may(Scope::Admin) {
+    if role != "operator" && !held.may(Scope::Admin) {
         return Err(lacks(Scope::Admin));
     }
-    let drop_token = Op::DropDeviceToken {
-        device: row.id.clone(),
-    };
-    call.app.store.commit(vec![drop_token]).await?;
-    call.app.control.close_device(&row.id);
-    Ok(json!({
-        "deviceId": row.id, "role": row.role, "revokedAtMs": call.app.clock.now().millis(),
-    }))
+    let (device, at) = (row.id.clone(), app.clock.now());
+    let revoke = Op::RevokeDeviceToken { device, at };
+    app.store.commit(vec![revoke]).await?;
+    app.control.close_device(&row.id);
+    Ok(json!({ "deviceId": row.id, "role": row.role, "revokedAtMs": at.millis() }))
 }
 
 async fn device(app: &AppState, id: &str) -> Result<DeviceRow, Refusal> {

@@ -90,7 +90,7 @@ pub(super) const METHODS: &[Method] = &[
 /// What of `sessions.list` changes the answer. The other filters of the protocol are about several
 /// owners, boards and sub-agents: with one owner and none of these they hold for every row or none.
 #[derive(Deserialize, Debug, Default)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub(crate) struct ListParams {
     limit: Option<usize>,
     offset: usize,
