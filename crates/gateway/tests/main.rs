@@ -10,6 +10,7 @@ mod api;
 mod api_house;
 mod api_http;
 mod bounds;
+mod control;
 mod door;
 mod house;
 mod life;

@@ -1,0 +1,109 @@
+//! Who hears what of which conversation.
+
+use serde_json::{Value, json};
+
+use super::client::{Device, Socket, connect, hello_with, holder, owner};
+use crate::house::{House, TOKEN};
+
+/// Sends a message and waits until its answer is there.
+async fn say(socket: &mut Socket, session: &str, words: &str, run: &str) -> Value {
+    let params = json!({ "sessionKey": session, "message": words, "idempotencyKey": run });
+    let started = socket.ask("chat.send", params).await.ok();
+    assert_eq!(started["runId"], run, "{started}");
+    loop {
+        let event = socket.event("chat").await;
+        if event["runId"] == run && event["state"] == "final" {
+            return event;
+        }
+    }
+}
+
+fn spoken(frames: &[Value], secret: &str) -> bool {
+    frames
+        .iter()
+        .any(|frame| frame.to_string().contains(secret))
+}
+
+#[tokio::test]
+async fn a_conversation_is_told_to_those_who_follow_it_and_to_nobody_else() {
+    let house = House::new().await;
+    let mut speaker = holder(&house).await;
+    let mut stranger = holder(&house).await;
+    let mut listener = holder(&house).await;
+    let follow = json!({ "key": "plans" });
+    listener
+        .ask("sessions.messages.subscribe", follow.clone())
+        .await
+        .ok();
+    let last = say(&mut speaker, "plans", "canary-one", "run-1").await;
+    assert_eq!(last["message"]["role"], "assistant", "{last}");
+    assert!(last["message"].to_string().contains("canary-one"), "{last}");
+    let heard = listener.event("chat").await;
+    assert_eq!(heard["runId"], "run-1", "{heard}");
+    assert!(!spoken(&stranger.so_far().await, "canary-one"));
+    // Another conversation of the same agent is not what was followed.
+    drop(listener.so_far().await);
+    let _last = say(&mut speaker, "secrets", "canary-two", "run-2").await;
+    assert!(!spoken(&listener.so_far().await, "canary-two"));
+    assert!(!spoken(&stranger.so_far().await, "canary-two"));
+    listener
+        .ask("sessions.messages.unsubscribe", follow)
+        .await
+        .ok();
+    let _last = say(&mut speaker, "plans", "canary-three", "run-3").await;
+    assert!(!spoken(&listener.so_far().await, "canary-three"));
+}
+
+#[tokio::test]
+async fn numbers_of_events_have_no_gap_and_health_comes_first() {
+    let house = House::new().await;
+    let mut socket = holder(&house).await;
+    let params = json!({ "sessionKey": "main", "message": "hello", "idempotencyKey": "run-1" });
+    socket.ask("chat.send", params).await.ok();
+    let mut next = 1;
+    loop {
+        let super::client::Came::Frame(frame) = socket.read().await else {
+            panic!("the connection ended");
+        };
+        if frame["type"] != "event" {
+            continue;
+        }
+        assert_eq!(frame["seq"], json!(next), "{frame}");
+        next += 1;
+        let payload = &frame["payload"];
+        if frame["event"] == "chat" && payload["state"] == "final" {
+            break;
+        }
+    }
+    assert!(next > 2);
+}
+
+#[tokio::test]
+async fn news_of_devices_reach_those_who_may_pair_alone() {
+    let house = House::new().await;
+    let mut owner = owner(&house).await;
+    let mut holder = holder(&house).await;
+    let (_, answered) = Device::new(5).connect(&house, hello_with(TOKEN)).await;
+    assert_eq!(answered.code(), "PAIRING_REQUIRED");
+    let asked = owner.event("device.pair.requested").await;
+    let heard = holder.so_far().await;
+    assert!(
+        !spoken(&heard, asked["deviceId"].as_str().unwrap()),
+        "{heard:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_client_without_the_ability_gets_no_frames_of_tools() {
+    let house = House::new().await;
+    let (mut socket, answered) = connect(&house, hello_with(TOKEN)).await;
+    answered.ok();
+    let _last = say(&mut socket, "main", "hello", "run-1").await;
+    let heard = socket.so_far().await;
+    assert!(
+        heard
+            .iter()
+            .all(|frame| frame["payload"]["stream"] != "tool"),
+        "{heard:?}"
+    );
+}

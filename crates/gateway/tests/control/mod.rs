@@ -1,0 +1,7 @@
+//! The control plane over real sockets: who gets in and what that allows, and what nobody can do.
+
+mod bounds;
+mod client;
+mod events;
+mod handshake;
+mod pairing;
