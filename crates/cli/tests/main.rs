@@ -13,6 +13,7 @@ mod commands;
 mod crash;
 mod disk;
 mod flush;
+mod peers;
 mod serve;
 mod service;
 mod setup;
