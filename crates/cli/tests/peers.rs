@@ -110,3 +110,243 @@ fn the_published_client_pairs_talks_and_comes_back() {
     assert_eq!(found["back"], json!({ "auth": "operator", "sessions": 2 }));
     assert!(found["removed"].is_object(), "{found:#}");
 }
+
+/// Calls methods one after the other as the owner; gives every answer and what the witness saw.
+#[track_caller]
+fn call_all(instar: &Instar, calls: &Value) -> Option<(Vec<Value>, Value)> {
+    let all = run(instar, "calls.mjs", json!({ "calls": calls }))?;
+    assert_sound(&all);
+    let answers = all["found"]["answers"].as_array().unwrap().clone();
+    Some((answers, all))
+}
+
+#[test]
+fn what_is_said_can_be_found_read_and_changed_over_the_socket() {
+    let instar = Instar::start(Setup::default());
+    let calls = json!([
+        ["sessions.create", { "key": "trip", "label": "The trip", "message": "pack the blue bag",
+            "idempotencyKey": "one" }],
+        ["agent.wait", { "runId": "one" }],
+        ["sessions.describe", { "key": "trip", "includeDerivedTitles": true, "includeLastMessage": true }],
+        ["chat.history", { "sessionKey": "trip", "limit": 10 }],
+        ["chat.message.get", { "sessionKey": "trip", "messageId": "$3.messages.0.__openclaw.id" }],
+        ["sessions.search", { "query": "BLUE bag" }],
+        ["sessions.preview", { "keys": ["trip", "nowhere"] }],
+        ["sessions.resolve", { "label": "The trip" }],
+        ["sessions.patch", { "key": "trip", "label": "Another", "model": "scripted/x" }],
+        ["sessions.send", { "key": "trip", "message": "second", "idempotencyKey": "two" }],
+        ["agent.wait", { "runId": "two" }],
+        ["chat.history", { "sessionKey": "trip", "limit": 2 }],
+        ["sessions.rewind", { "sessionKey": "trip", "entryId": "$11.messages.0.__openclaw.id" }],
+        ["chat.inject", { "sessionKey": "trip", "message": "noted", "label": "desk" }],
+        ["chat.history", { "sessionKey": "trip" }],
+        ["sessions.compact", { "key": "trip" }],
+        ["sessions.compaction.list", { "key": "trip" }],
+        ["sessions.reset", { "key": "trip", "reason": "new" }],
+        ["chat.history", { "sessionKey": "trip" }],
+        ["sessions.usage", { "key": "trip" }],
+        ["usage.cost", { "days": 1 }],
+        ["usage.status", {}],
+        ["sessions.list", { "search": "another", "limit": 1 }],
+        ["sessions.get", { "key": "trip" }],
+        ["sessions.delete", { "key": "trip" }],
+        ["sessions.list", {}],
+        ["chat.abort", { "sessionKey": "main" }],
+        ["sessions.abort", { "key": "main" }],
+        ["chat.startup", { "sessionKey": "main" }],
+        ["chat.metadata", {}],
+        ["sessions.messages.subscribe", { "key": "main" }],
+        ["sessions.messages.unsubscribe", { "key": "main" }],
+    ]);
+    let Some((answers, _)) = call_all(&instar, &calls) else {
+        return;
+    };
+    let refused: Vec<_> = answers
+        .iter()
+        .enumerate()
+        .filter(|(_, answer)| answer.get("refused").is_some())
+        .collect();
+    assert!(refused.is_empty(), "{refused:#?}");
+    let text = |answer: &Value| {
+        answer["content"][0]["text"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert_eq!(answers[0]["runStarted"], true, "{:#}", answers[0]);
+    assert_eq!(answers[1]["status"], "ok");
+    let row = &answers[2]["session"];
+    assert_eq!(row["derivedTitle"], "The trip", "{row:#}");
+    assert!(
+        row["lastMessagePreview"]
+            .as_str()
+            .unwrap()
+            .contains("blue bag"),
+        "{row:#}"
+    );
+    assert_eq!(
+        text(&answers[4]["message"]),
+        "pack the blue bag",
+        "{:#}",
+        answers[4]
+    );
+    assert_eq!(
+        answers[5]["results"].as_array().unwrap().len(),
+        2,
+        "{:#}",
+        answers[5]
+    );
+    assert_eq!(
+        answers[6]["previews"][0]["items"][0]["text"],
+        "pack the blue bag"
+    );
+    assert_eq!(answers[6]["previews"][1]["status"], "missing");
+    assert_eq!(answers[7]["key"], "agent:main:trip");
+    assert_eq!(answers[8]["entry"]["label"], "Another", "{:#}", answers[8]);
+    assert_eq!(answers[8]["entry"]["modelOverrideSource"], "user");
+    assert_eq!(answers[12]["editorText"], "second", "{:#}", answers[12]);
+    let last = answers[14]["messages"].as_array().unwrap().last().unwrap();
+    assert_eq!(text(last), "[desk]\n\nnoted", "{:#}", answers[14]);
+    assert_eq!(answers[18]["messages"], json!([]), "{:#}", answers[18]);
+    assert!(
+        answers[20]["totals"]["input"].as_u64() > Some(0),
+        "{:#}",
+        answers[20]
+    );
+    assert_eq!(answers[22]["totalCount"], 1, "{:#}", answers[22]);
+    assert_eq!(answers[24]["deleted"], true);
+    assert_eq!(answers[25]["sessions"], json!([]));
+    assert_eq!(answers[26]["aborted"], false);
+    assert_eq!(answers[27]["status"], "no-active-run");
+}
+
+#[test]
+fn the_house_is_run_over_the_socket() {
+    let headers = json!({ "models": { "providers": { "scripted": { "headers": { "X-Key": "hush-hush" } } } } });
+    let instar = Instar::start(Setup::default().config(headers));
+    let calls = json!([
+        ["config.get", {}],
+        ["config.patch", { "raw": "{ agents: { defaults: { maxToolCalls: 7 } } }", "baseHash": "$0.hash" }],
+        ["config.patch", { "raw": "{ agents: { defaults: { maxToolCalls: 8 } } }", "baseHash": "$0.hash" }],
+        ["config.patch", { "raw": "{ agents: { defaults: { maxToolCalls: 'many' } } }", "baseHash": "$1.hash" }],
+        ["config.get", {}],
+        ["config.set", { "raw": "$4.raw", "baseHash": "$4.hash" }],
+        ["config.set", { "raw": "{}" }],
+        ["config.schema", {}],
+        ["config.schema.lookup", { "path": "agents.defaults" }],
+        ["config.schema.lookup", { "path": "agents.nothing" }],
+        ["agents.create", { "name": "Night Owl", "emoji": "🦉" }],
+        ["agents.update", { "agentId": "night-owl", "name": "Owl" }],
+        ["agents.list", {}],
+        ["agents.files.list", { "agentId": "night-owl" }],
+        ["agents.files.get", { "agentId": "night-owl", "name": "SOUL.md" }],
+        ["agent.identity.get", { "agentId": "night-owl" }],
+        ["agents.delete", { "agentId": "night-owl" }],
+        ["agents.delete", { "agentId": "main" }],
+        ["models.list", {}],
+        ["models.list", { "view": "all" }],
+        ["models.authStatus", {}],
+        ["models.probe", { "provider": "scripted" }],
+        ["commands.list", {}],
+        ["tools.catalog", {}],
+        ["tools.effective", { "sessionKey": "main" }],
+        ["logs.tail", { "limit": 5 }],
+        ["logs.tail", { "cursor": "$25.cursor" }],
+        ["release.list", {}],
+        ["release.show", { "name": "stable" }],
+        ["release.diff", { "from": "stable~1", "to": "stable" }],
+        ["release.log", { "limit": 1 }],
+        ["event.list", { "kind": "config", "limit": 1 }],
+        ["event.tail", {}],
+        ["event.tail", { "after": "$32.cursor", "waitMs": 1 }],
+        ["health", {}],
+        ["status", {}],
+        ["system-presence", {}],
+        ["system.info", {}],
+        ["last-heartbeat", {}],
+        ["cron.list", {}],
+        ["cron.status", {}],
+        ["channels.status", {}],
+        ["question.list", {}],
+        ["exec.approval.list", {}],
+        ["plugin.approval.list", {}],
+        ["device.pair.list", {}],
+    ]);
+    let Some((answers, all)) = call_all(&instar, &calls) else {
+        return;
+    };
+    let whole = all.to_string();
+    assert!(!whole.contains("hush-hush"), "a secret was told");
+    let refused: Vec<usize> = (0..answers.len())
+        .filter(|at| answers[*at].get("refused").is_some())
+        .collect();
+    assert_eq!(refused, [2, 3, 6, 9, 17], "{answers:#?}");
+    assert!(
+        answers[2]["refused"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("config.get")
+    );
+    assert_eq!(
+        answers[1]["changedPaths"],
+        json!(["agents.defaults.maxToolCalls"])
+    );
+    assert_eq!(
+        answers[4]["config"]["agents"]["defaults"]["maxToolCalls"],
+        7
+    );
+    let file = std::fs::read_to_string(instar.state.join("instar.json")).unwrap();
+    assert!(
+        file.contains("hush-hush"),
+        "writing back keeps what was hidden: {file}"
+    );
+    assert_eq!(
+        answers[12]["agents"].as_array().unwrap().len(),
+        2,
+        "{:#}",
+        answers[12]
+    );
+    assert_eq!(answers[15]["name"], "Owl", "{:#}", answers[15]);
+    assert!(
+        answers[14]["file"]["content"]
+            .as_str()
+            .is_some_and(|text| !text.is_empty())
+    );
+    assert_eq!(answers[21]["status"], "ok", "{:#}", answers[21]);
+    assert!(
+        answers[25]["lines"]
+            .as_array()
+            .is_some_and(|lines| !lines.is_empty())
+    );
+    assert!(answers[32]["cursor"].is_string(), "{:#}", answers[32]);
+    let named = all["found"]["hello"]["features"]["methods"]
+        .as_array()
+        .unwrap();
+    let called = |name: &Value| {
+        calls
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|call| call[0] == *name)
+    };
+    let others = [
+        "agent",
+        "agent.wait",
+        "chat.",
+        "sessions.",
+        "usage.",
+        "device.",
+        "config.apply",
+        "setup.",
+    ];
+    let missed: Vec<_> = named
+        .iter()
+        .filter(|name| !called(name))
+        .filter(|name| {
+            !others
+                .iter()
+                .any(|one| name.as_str().unwrap().starts_with(one))
+        })
+        .collect();
+    assert!(missed.is_empty(), "methods that no test calls: {missed:?}");
+}

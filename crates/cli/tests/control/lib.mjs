@@ -31,7 +31,9 @@ export async function run(work) {
   const seen = await witness(input.modules, input.url.replace("http", "ws"));
   try {
     const found = await work(seen);
-    process.stdout.write(`${JSON.stringify({ found, witness: seen.report() })}\n`);
+    const line = `${JSON.stringify({ found, witness: seen.report() })}\n`;
+    // A pipe takes its time: the process ends when the line is through.
+    await new Promise((resolve) => process.stdout.write(line, resolve));
   } catch (error) {
     fail(`${error?.stack ?? error}\n${JSON.stringify(seen.report())}`);
   }

@@ -158,7 +158,6 @@ async fn info(call: Call) -> Result<Value, Refusal> {
     let port = url::Url::parse(app.url())
         .ok()
         .and_then(|url| url.port_or_known_default());
-    let memory = memory_total();
     Ok(json!({
         "machineName": text(uname.nodename()),
         "hostname": text(uname.nodename()),
@@ -171,9 +170,9 @@ async fn info(call: Call) -> Result<Value, Refusal> {
         "processInstanceId": app.started_at.millis().to_string(),
         "uptimeMs": u64::try_from(uptime).unwrap_or(u64::MAX),
         "cpuCount": std::thread::available_parallelism().map_or(1, usize::from),
-        "cpuModel": "",
         "loadAverage": load_average(),
-        "memoryTotalBytes": memory,
+        "memoryTotalBytes": memory("MemTotal:"),
+        "memoryFreeBytes": memory("MemAvailable:"),
         "nodeVersion": "none",
     }))
 }
@@ -187,9 +186,10 @@ fn load_average() -> Vec<f64> {
     numbers
 }
 
-fn memory_total() -> u64 {
+/// Zero where the system does not tell.
+fn memory(name: &str) -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     kib.unwrap_or(0).saturating_mul(1_024)
 }
