@@ -5,6 +5,7 @@
 mod test;
 
 mod bench;
+mod dist;
 mod features;
 mod fuzz;
 mod layering;
@@ -30,6 +31,8 @@ enum Chore {
     Layering,
     /// Builds what a bench needs with the `dist` profile and runs it
     Bench(bench::Options),
+    /// Makes what is given away: binary, archive, Debian package, bill of materials, sums
+    Dist(dist::Options),
     /// Runs every fuzz target for a while
     Fuzz(fuzz::Options),
     /// Rewrites the generated documentation
@@ -42,6 +45,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Features(options) => features::run(&options),
         Chore::Layering => layering::check(),
         Chore::Bench(options) => bench::run(&options),
+        Chore::Dist(options) => dist::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Docs => {
             features::write_readme()?;
