@@ -155,7 +155,7 @@ fn on_path(program: &str) -> bool {
 }
 
 /// A virtual environment of its own, so that nothing of the machine's Python is touched.
-fn environment(folder: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn environment(folder: &Path) -> anyhow::Result<PathBuf> {
     let python = folder.join("bin/python");
     if !works(Command::new(&python).args(["-m", "pip", "--version"])) {
         if !works(Command::new("python3").args(["-c", "import ensurepip"])) {

@@ -43,9 +43,15 @@ fn without_a_service_manager_the_unit_is_printed_with_what_to_do() {
 #[test]
 fn a_service_is_written_enabled_started_and_removed() {
     let (programs, setup) = with_program("systemctl", r#"echo "$*" >> "$0.log"; exit 0"#);
+    let demo = json!({ "agents": { "defaults": { "model": { "primary": "groq/any" } } } });
+    let setup = setup
+        .config(demo)
+        .env("GROQ_API_KEY", "gsk-only-in-this-terminal");
     let instar = Instar::prepare(setup);
     let installed = instar.run(["gateway", "install"]);
     assert_eq!(installed.code, 0, "{installed:?}");
+    let hint = "GROQ_API_KEY is set in this terminal and the service does not see it";
+    assert!(installed.stderr.contains(hint), "{installed:?}");
     let asked = std::fs::read_to_string(programs.path().join("systemctl.log")).unwrap();
     let verbs = [
         "daemon-reload",
@@ -80,6 +86,7 @@ fn a_service_is_written_enabled_started_and_removed() {
     ] {
         assert!(!unit.contains(forbidden), "{forbidden}: {unit}");
     }
+    assert!(!unit.contains("gsk-only"), "{unit}");
     verify(&unit_file(&instar));
     // What its owner wrote is not overwritten.
     write_private(&unit_file(&instar), "[Service]\nExecStart=/mine\n");

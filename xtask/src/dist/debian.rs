@@ -6,9 +6,13 @@ use std::process::Command;
 
 use super::archive::copy;
 use super::{Release, build};
-use crate::run::{must, output, root};
+use crate::run::{must, output, root, say, works};
 
 const DOC: &str = "usr/share/doc/instar";
+/// Of the packing, for versions of the program that are packed more than once.
+const REVISION: u32 = 1;
+/// Nobody is written to under a name that can never exist.
+const MAINTAINER: &str = "The Instar authors <maintainers@instar.invalid>";
 
 pub(super) fn pack(release: &Release) -> anyhow::Result<PathBuf> {
     let tree = release.work.join("deb");
@@ -24,7 +28,7 @@ pub(super) fn pack(release: &Release) -> anyhow::Result<PathBuf> {
     settle(release, &tree)?;
     let package = release
         .out
-        .join(format!("instar_{}_{arch}.deb", release.version));
+        .join(format!("instar_{}-{REVISION}_{arch}.deb", release.version));
     must(
         release
             .command("dpkg-deb")
@@ -52,13 +56,65 @@ fn fill(release: &Release, tree: &Path) -> anyhow::Result<()> {
         ("docs/install.md", "install.md"),
         ("docs/guide.md", "guide.md"),
     ] {
-        let file = tree.join(DOC).join(name);
-        copy(&root().join(from), &file, "0644")?;
-        if name == "changelog" {
-            must(release.command("gzip").args(["-9", "--no-name"]).arg(&file))?;
-        }
+        copy(&root().join(from), &tree.join(DOC).join(name), "0644")?;
+    }
+    let changes = changes(release)?;
+    write(&tree.join(DOC).join("changelog.Debian"), &changes)?;
+    for name in ["changelog", "changelog.Debian"] {
+        pack_text(release, &tree.join(DOC).join(name))?;
+    }
+    manual(release, tree)
+}
+
+/// The manual pages, of a program that can write them.
+fn manual(release: &Release, tree: &Path) -> anyhow::Result<()> {
+    let folder = release.work.join("man");
+    std::fs::create_dir_all(&folder)?;
+    if !works(
+        Command::new(&release.binary)
+            .args(["man", "--dir"])
+            .arg(&folder),
+    ) {
+        say("manual pages: this program writes none");
+        return Ok(());
+    }
+    let mut pages = Vec::new();
+    walk(&folder, &mut pages)?;
+    for page in pages
+        .iter()
+        .filter(|page| page.extension().is_some_and(|end| end == "1"))
+    {
+        let Some(name) = page.file_name() else {
+            continue;
+        };
+        let packed = tree.join("usr/share/man/man1").join(name);
+        copy(page, &packed, "0644")?;
+        pack_text(release, &packed)?;
     }
     Ok(())
+}
+
+/// Without name and time of what is packed.
+fn pack_text(release: &Release, file: &Path) -> anyhow::Result<()> {
+    output(release.command("gzip").args(["-9", "--no-name"]).arg(file)).map(drop)
+}
+
+/// What the archive of Debian wants to know of this packing.
+fn changes(release: &Release) -> anyhow::Result<String> {
+    let time = format!("@{}", release.epoch);
+    let date = output(
+        release
+            .command("date")
+            .args(["--utc", "--rfc-email", "--date", &time]),
+    )?;
+    Ok(format!(
+        "instar ({version}-{REVISION}) unstable; urgency=medium
+
+  * What is new is in changelog.gz.
+
+ -- {MAINTAINER}  {date}",
+        version = release.version,
+    ))
 }
 
 fn copyright() -> anyhow::Result<String> {
@@ -99,13 +155,16 @@ fn fields(release: &Release, arch: &str, size: u64) -> anyhow::Result<String> {
     let needs = if build::linkage(&release.binary)?.contains("static") {
         ""
     } else {
-        "Depends: libc6, libgcc-s1\n"
+        &format!(
+            "Depends: libc6 (>= {}), libgcc-s1\n",
+            oldest_libc(&release.binary)?
+        )
     };
     Ok(format!(
         "Package: instar
-Version: {version}
+Version: {version}-{REVISION}
 Architecture: {arch}
-Maintainer: The Instar authors <instar@localhost>
+Maintainer: {MAINTAINER}
 Installed-Size: {size}
 {needs}Recommends: ca-certificates, tzdata
 Suggests: systemd
@@ -121,6 +180,25 @@ Description: self-hosted gateway for a personal AI agent
 ",
         version = release.version
     ))
+}
+
+/// The oldest C library that has every symbol version that the binary names.
+fn oldest_libc(binary: &Path) -> anyhow::Result<String> {
+    const NAME: &[u8] = b"GLIBC_2.";
+    let bytes = std::fs::read(binary)?;
+    let minor = bytes
+        .windows(NAME.len() + 2)
+        .filter_map(|part| part.strip_prefix(NAME))
+        .filter_map(|rest| {
+            let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            std::str::from_utf8(&rest[..digits])
+                .ok()?
+                .parse::<u32>()
+                .ok()
+        })
+        .max();
+    let minor = minor.context("the binary names no version of the C library")?;
+    Ok(format!("2.{minor}"))
 }
 
 fn md5(release: &Release, tree: &Path) -> anyhow::Result<String> {

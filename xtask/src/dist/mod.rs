@@ -107,6 +107,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let package = debian::pack(&release)?;
     image::check()?;
     if !options.no_smoke {
+        smoke::bill(&bill)?;
         smoke::binary(&release)?;
         smoke::archive(&release, &archive)?;
         smoke::package(&release, &package)?;

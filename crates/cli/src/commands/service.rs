@@ -2,7 +2,9 @@
 
 use instar_config::StateDir;
 use instar_gateway::config::{AuthMode, InstarConfig};
+use instar_gateway::setup::{KeyPlace, Setup};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 use super::config::explain;
 use super::process::{self, Running};
@@ -83,6 +85,7 @@ async fn install_and_say(force: bool, run: &Context) -> anyhow::Result<()> {
     ));
     run.out.note(&format!("written: {}", file.display()));
     hint_at_linger(run);
+    hint_at_key(&state, run).await;
     if let Ok(Some(client)) = Client::find(&state) {
         run.out.line(&format!("it listens on {}", client.run.url));
     }
@@ -95,6 +98,37 @@ pub(crate) fn hint_at_linger(run: &Context) {
         run.out.note(
             "it stops when you log out; `loginctl enable-linger` keeps it running from boot on",
         );
+    }
+}
+
+/// A key that is only in this terminal's environment is none for the service.
+async fn hint_at_key(state: &StateDir, run: &Context) {
+    let Ok(setup) = Setup::open(
+        state.clone(),
+        environment,
+        "instar gateway",
+        BTreeMap::new(),
+    ) else {
+        return;
+    };
+    let Ok(offer) = setup.look().await else {
+        return;
+    };
+    let (model, vendors) = (offer.model.unwrap_or_default(), offer.vendors);
+    let needed = vendors.iter().find_map(|vendor| match &vendor.key {
+        KeyPlace::Environment(variable)
+            if model.is_empty() || model.starts_with(&format!("{}/", vendor.id)) =>
+        {
+            Some((vendor, variable))
+        }
+        _ => None,
+    });
+    if let Some((vendor, variable)) = needed {
+        let id = &vendor.id;
+        run.out.note(&format!(
+            "{variable} is set in this terminal and the service does not see it; keep a copy: \
+             `instar onboard`, or `printenv {variable} | instar secrets set {id}`"
+        ));
     }
 }
 
