@@ -9,6 +9,7 @@ mod dist;
 mod features;
 mod fuzz;
 mod layering;
+mod peers;
 mod run;
 mod tools;
 

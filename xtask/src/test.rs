@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::run::{cargo, must, output, root, say, works};
 use crate::tools::Tools;
-use crate::{features, fuzz};
+use crate::{features, fuzz, peers};
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -17,11 +17,17 @@ pub(crate) struct Options {
     /// Only the checks that need no test run: format, lints, licences, tables, documentation
     #[arg(long)]
     checks_only: bool,
+    /// Only the big client of others (650 MB) against the built gateway; writes docs/peers.md
+    #[arg(long)]
+    peers: bool,
 }
 
 /// Checks first, because they fail fastest; the tests last, so that their summary ends the run.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let tools = Tools::install()?;
+    if options.peers {
+        return peers::run(&tools);
+    }
     must(cargo().args(["fmt", "--all", "--check"]))?;
     must(cargo().args([
         "clippy",

@@ -39,6 +39,10 @@ const DEBIAN: &[Package] = &[
         package: "strace",
     },
     Package {
+        program: "tmux",
+        package: "tmux",
+    },
+    Package {
         program: "chromium",
         package: "chromium",
     },
@@ -102,6 +106,11 @@ impl Tools {
         let first = node.exists().then_some(node);
         command.env("PATH", std::env::join_paths(first.into_iter().chain(all))?);
         Ok(())
+    }
+
+    /// The folder of the npm packages.
+    pub(crate) fn node_modules(&self) -> &Path {
+        &self.node_modules
     }
 
     /// The path of an installed cargo subcommand or helper program.
