@@ -71,6 +71,10 @@ const NODE: &[&str] = &[
     // The published schema and client library of the gateway protocol that we serve.
     "@openclaw/gateway-protocol@2026.9.1",
     "@openclaw/gateway-client@2026.9.1",
+    // Official clients of the protocols for editors and for other agents.
+    "@agentclientprotocol/sdk@2.4.0",
+    "@modelcontextprotocol/sdk@1.32.2",
+    "@modelcontextprotocol/conformance@0.1.16",
 ];
 
 /// Where the tests find what was installed.

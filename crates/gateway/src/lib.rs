@@ -2,7 +2,7 @@
 //!
 //! Begin with [`Gateway::start`], which builds the subsystems in order. A request then passes `http`
 //! (limits, path, host and origin, peer limits), `door` (who is asking: a [`Caller`], computed once)
-//! and one of the three rooms, `api`, `openai` and `web`, each of which gives its `routes()`. They
+//! and one of the rooms, `api`, `openai`, `mcp` and `web`, each of which gives its `routes()`. They
 //! all see the same [`AppState`].
 
 pub mod config;
@@ -15,6 +15,7 @@ mod problem;
 
 pub mod api;
 mod control;
+mod mcp;
 mod openai;
 pub mod web;
 
@@ -43,5 +44,6 @@ mod auth {
 pub use app::{App, AppState, ConfigHandle, Current};
 pub use door::Caller;
 pub use http::paths;
+pub use instar_agent::{COMMANDS, CommandHelp};
 pub use problem::ApiProblem;
 pub use start::{Gateway, Options, Running, StartError};

@@ -37,6 +37,9 @@ pub struct Status {
     pub start_ms: u64,
     pub state_dir: String,
     pub config_file: String,
+    /// The agent that gets what is addressed to none.
+    #[serde(default)]
+    pub agent: String,
     /// The model that a plain message is answered by.
     pub model: String,
     pub release: Option<ReleaseId>,

@@ -84,7 +84,8 @@ pub(super) async fn list(
     Ok(Json(app.store.events(filter).await?).into_response())
 }
 
-fn event_id(text: &str) -> Result<EventId, ApiProblem> {
+/// The id of an event, as a caller handed it back.
+pub(crate) fn event_id(text: &str) -> Result<EventId, ApiProblem> {
     let fine = text.len() <= 64
         && text.starts_with("evt_")
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');

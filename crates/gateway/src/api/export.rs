@@ -186,7 +186,7 @@ fn stop_reason(stop: StopReason) -> &'static str {
 }
 
 /// A time as ISO 8601 in UTC.
-fn iso(at: Timestamp) -> String {
+pub(crate) fn iso(at: Timestamp) -> String {
     i64::try_from(at.millis())
         .ok()
         .and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok())

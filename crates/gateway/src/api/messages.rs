@@ -15,6 +15,7 @@ use instar_protocol::api::{Attachment, MessageAccepted, SendMessage};
 use instar_protocol::live::{LiveEvent, Outcome};
 use instar_protocol::message::{Inbound, NoticeKind, OnRestart, Overrides, Part};
 use instar_protocol::model::ModelRef;
+use instar_protocol::principal::{Principal, Via};
 use instar_protocol::session::SessionKey;
 use serde::Deserialize;
 use tokio::sync::{broadcast, oneshot};
@@ -42,7 +43,7 @@ pub(super) async fn send(
     WantsStream(stream): WantsStream,
     Strict(message): Strict<SendMessage>,
 ) -> Result<Response, ApiProblem> {
-    let inbound = inbound(&app, &caller, message).await?;
+    let inbound = inbound(&app, &caller, Keys::of(&caller), message).await?;
     let submitted = app.sessions.submit(inbound).await?;
     let accepted = MessageAccepted {
         inbound: submitted.inbound.clone(),
@@ -55,12 +56,33 @@ pub(super) async fn send(
     Ok((StatusCode::ACCEPTED, Json(accepted)).into_response())
 }
 
-async fn inbound(
+/// Which of the reserved session keys a caller may name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Keys {
+    /// None of them.
+    Plain,
+    /// Those of editors, `acp:`. The command line proved the secret of the run file: `instar acp`
+    /// opens them for the editor that started it.
+    Editor,
+}
+
+impl Keys {
+    fn of(caller: &Caller) -> Self {
+        match caller.principal {
+            Principal::Owner { via: Via::Local } => Self::Editor,
+            _ => Self::Plain,
+        }
+    }
+}
+
+/// A message as it may be stored, from what a caller sent.
+pub(crate) async fn inbound(
     app: &AppState,
     caller: &Caller,
+    keys: Keys,
     message: SendMessage,
 ) -> Result<Inbound, ApiProblem> {
-    let session_key = session_key(app, message.session.as_deref())?;
+    let session_key = session_key(app, keys, message.session.as_deref())?;
     if message.text.len() > TEXT_BYTES_MAX {
         return Err(ApiProblem::invalid(format!(
             "text: at most {TEXT_BYTES_MAX} bytes are accepted"
@@ -105,12 +127,14 @@ async fn inbound(
 }
 
 /// The conversation that a caller may talk to.
-fn session_key(app: &AppState, named: Option<&str>) -> Result<SessionKey, ApiProblem> {
+fn session_key(app: &AppState, keys: Keys, named: Option<&str>) -> Result<SessionKey, ApiProblem> {
     let text = match named {
         None | Some("main") => return Ok(SessionKey::main(&app.default_agent())),
         Some(text) => text,
     };
-    if let Some(kind) = reserved::kind(text) {
+    if let Some(kind) = reserved::kind(text)
+        && !(kind == "acp" && keys == Keys::Editor)
+    {
         let refusal = reserved::refusal(kind);
         return Err(ApiProblem::invalid(format!("session: {refusal}")));
     }

@@ -21,9 +21,13 @@ pub mod media;
 pub mod queries;
 pub mod sse;
 
+pub(crate) use events::event_id;
 pub use logs::last_lines;
+pub(crate) use messages::{Keys, inbound};
+pub(crate) use models::models;
 pub use models::{ModelRow, ProbeRow};
-pub(crate) use sessions::delete_session;
+pub(crate) use sessions::{delete_session, mark_running};
+pub(crate) use status::now as status;
 
 use axum::routing::{get, post};
 

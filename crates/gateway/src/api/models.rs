@@ -85,14 +85,17 @@ impl From<Probe> for ProbeRow {
 }
 
 pub(super) async fn list(State(app): State<AppState>, _caller: Caller) -> Json<Vec<ModelRow>> {
+    Json(models(&app))
+}
+
+/// Every model that can be named.
+pub(crate) fn models(app: &AppState) -> Vec<ModelRow> {
     let default = app.default_model();
-    Json(
-        app.models
-            .list()
-            .into_iter()
-            .map(|model| ModelRow::new(model, &default))
-            .collect(),
-    )
+    app.models
+        .list()
+        .into_iter()
+        .map(|model| ModelRow::new(model, &default))
+        .collect()
 }
 
 /// Asks one model, or the ones that answer for the agents, for a word each.

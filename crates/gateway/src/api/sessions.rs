@@ -175,7 +175,7 @@ async fn find_deleted(app: &AppState, name: &str) -> Result<SessionRow, ApiProbl
     }
 }
 
-fn mark_running(app: &AppState, session: &mut SessionInfo) {
+pub(crate) fn mark_running(app: &AppState, session: &mut SessionInfo) {
     session.running =
         SessionKey::parse(&session.key).is_ok_and(|key| app.sessions.is_running(&key));
 }

@@ -25,10 +25,15 @@ pub(super) async fn status(
     State(app): State<AppState>,
     _caller: Caller,
 ) -> Result<Json<Status>, ApiProblem> {
+    Ok(Json(now(&app).await?))
+}
+
+/// How the gateway is at this moment.
+pub(crate) async fn now(app: &AppState) -> Result<Status, ApiProblem> {
     let now = app.clock.now();
     let uptime = now.since(app.started_at).as_millis();
     let current = app.config.current();
-    Ok(Json(Status {
+    Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         url: app.url().to_owned(),
@@ -37,6 +42,7 @@ pub(super) async fn status(
         start_ms: app.start_ms.load(Ordering::Relaxed),
         state_dir: app.state_dir.root().display().to_string(),
         config_file: app.state_dir.config_file().display().to_string(),
+        agent: app.default_agent().to_string(),
         model: app.default_model(),
         release: app.releases.stable().map(|release| release.id.clone()),
         sessions: app.store.session_count().await?,
@@ -50,7 +56,7 @@ pub(super) async fn status(
         uncertain: u64::try_from(app.store.uncertain(UNCERTAIN_MAX).await?.len())
             .unwrap_or(u64::MAX),
         memory_bytes: crate::process::resident_bytes(),
-    }))
+    })
 }
 
 /// All checks, the ones that take long side by side.

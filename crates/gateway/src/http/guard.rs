@@ -266,7 +266,7 @@ fn check_served(app: &AppState, path: &str) -> Result<(), Refusal> {
         && !path.starts_with("/v1/")
         && !matches!(
             path,
-            "/health" | "/healthz" | "/ready" | "/readyz" | "/metrics"
+            "/health" | "/healthz" | "/ready" | "/readyz" | "/metrics" | "/mcp"
         );
     let off = match path {
         "/v1/chat/completions" => !endpoints.chat_completions.enabled,

@@ -28,12 +28,13 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use crate::app::AppState;
-use crate::{api, openai, web};
+use crate::{api, mcp, openai, web};
 
 fn routes() -> Routes {
     Routes::default()
         .merge(api::routes())
         .merge(openai::routes())
+        .merge(mcp::routes())
         .merge(web::routes())
         .route("/health", get(open::health))
         .route("/healthz", get(open::health))
