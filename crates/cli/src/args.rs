@@ -80,6 +80,11 @@ pub(crate) enum Command {
     Sessions(Sessions),
     /// Send one message to the agent and print its answer
     Agent(Agent),
+    /// Be the agent of an editor, over the Agent Client Protocol on standard input and output
+    Acp(Acp),
+    /// Offer conversations to other programs over the Model Context Protocol
+    #[command(subcommand)]
+    Mcp(Mcp),
     /// Show tokens and cost
     Usage(Usage),
     /// Look at behaviour releases
@@ -175,6 +180,19 @@ pub(crate) enum BindTo {
     Loopback,
     /// Every address of this machine
     Lan,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Acp {
+    /// The agent that new sessions talk to; the default agent when absent
+    #[arg(long, value_name = "ID")]
+    pub(crate) agent: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Mcp {
+    /// Serve on standard input and output, for the program that starts this
+    Serve,
 }
 
 #[derive(Subcommand, Debug)]

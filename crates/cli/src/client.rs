@@ -5,7 +5,7 @@
 
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -119,11 +119,7 @@ impl Client {
         let response = self
             .send(method, path, body, Some("text/event-stream"))
             .await?;
-        Ok(Stream {
-            body: response.into_body(),
-            buffer: String::new(),
-            bytes: Vec::new(),
-        })
+        Ok(Stream::new(response))
     }
 
     async fn json<T: DeserializeOwned>(
@@ -137,6 +133,34 @@ impl Client {
             .with_context(|| format!("the gateway's answer to {path} has another shape"))
     }
 
+    /// Posts JSON with headers of the caller's own and takes whatever comes back, refusals too.
+    pub(crate) async fn exchange(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        body: Vec<u8>,
+    ) -> anyhow::Result<Exchange> {
+        let accept = Some("application/json, text/event-stream");
+        let mut request = self.request(Method::POST, path, Some(body), accept)?;
+        request.headers_mut().extend(headers.clone());
+        let response = self.open(request).await?;
+        let kind = response.headers().get(header::CONTENT_TYPE);
+        let streams = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        if streams {
+            return Ok(Exchange::Stream(Stream::new(response)));
+        }
+        let status = response.status();
+        let body = read(response).await?;
+        if !status.is_success() && body.first() != Some(&b'{') {
+            return Err(
+                Failure::new(Code::Failed, format!("the gateway answered {status}"))
+                    .next("look at `instar logs`")
+                    .into(),
+            );
+        }
+        Ok(Exchange::Whole(body))
+    }
+
     async fn send(
         &self,
         method: Method,
@@ -144,6 +168,21 @@ impl Client {
         body: Option<Vec<u8>>,
         accept: Option<&str>,
     ) -> anyhow::Result<Response<Incoming>> {
+        let request = self.request(method, path, body, accept)?;
+        let response = self.open(request).await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(refusal(response).await)
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        accept: Option<&str>,
+    ) -> anyhow::Result<Request<Full<Bytes>>> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -156,7 +195,10 @@ impl Client {
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        let request = request.body(Full::new(Bytes::from(body.unwrap_or_default())))?;
+        Ok(request.body(Full::new(Bytes::from(body.unwrap_or_default())))?)
+    }
+
+    async fn open(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Response<Incoming>> {
         let connect = tokio::net::TcpStream::connect(&self.authority);
         let socket = tokio::time::timeout(CONNECT_TIMEOUT, connect)
             .await
@@ -167,14 +209,10 @@ impl Client {
             hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
         // The connection ends with the response body; its error shows there.
         drop(tokio::spawn(connection));
-        let response = sender
+        sender
             .send_request(request)
             .await
-            .map_err(|error| self.unreachable(&error.into()))?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        Err(refusal(response).await)
+            .map_err(|error| self.unreachable(&error.into()))
     }
 
     fn unreachable(&self, cause: &anyhow::Error) -> anyhow::Error {
@@ -231,7 +269,22 @@ pub(crate) struct Stream {
     bytes: Vec<u8>,
 }
 
+/// An answer in either of its forms.
+#[derive(Debug)]
+pub(crate) enum Exchange {
+    Whole(Bytes),
+    Stream(Stream),
+}
+
 impl Stream {
+    fn new(response: Response<Incoming>) -> Self {
+        Self {
+            body: response.into_body(),
+            buffer: String::new(),
+            bytes: Vec::new(),
+        }
+    }
+
     /// The next event's data; `None` when the gateway closed the stream.
     pub(crate) async fn next(&mut self) -> anyhow::Result<Option<String>> {
         loop {

@@ -8,6 +8,7 @@ mod client;
 mod context;
 mod failure;
 mod hide;
+mod lines;
 mod manual;
 mod memory;
 mod out;
@@ -18,7 +19,7 @@ use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use args::{Cli, Command, Gateway};
+use args::{Cli, Command, Gateway, Mcp};
 use context::Context;
 use failure::{Code, Failure};
 use out::Out;
@@ -118,6 +119,8 @@ async fn ask(command: &Command, run: &Context) -> anyhow::Result<()> {
         Command::Usage(command) => commands::usage::run(command, run).await,
         Command::Release(command) => commands::release::run(command, run).await,
         Command::Events(command) => commands::events::run(command, run).await,
+        Command::Acp(command) => commands::acp::run(command, run).await,
+        Command::Mcp(Mcp::Serve) => commands::mcp::serve(run).await,
         other => unreachable_here(other),
     }
 }

@@ -7,12 +7,15 @@
 
 mod support;
 
+mod acp;
 mod browser;
 mod canary;
+mod clients;
 mod commands;
 mod crash;
 mod disk;
 mod flush;
+mod mcp;
 mod peers;
 mod serve;
 mod service;

@@ -1,10 +1,12 @@
 //! The commands, one module each.
 
+pub(crate) mod acp;
 pub(crate) mod agent;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod logs;
+pub(crate) mod mcp;
 mod mend;
 pub(crate) mod models;
 pub(crate) mod offline;
