@@ -9,6 +9,7 @@
 //! | GET `/sessions` | `agent search deleted limit before` | [`SessionList`] |
 //! | GET `/sessions/{key or id}` | `limit` | [`SessionDetail`] |
 //! | DELETE `/sessions/{key or id}`, POST `…/restore`, POST `…/stop` | | [`Done`] |
+//! | PATCH `/sessions/{key or id}` | [`RenameSession`] | [`Done`] |
 //! | POST `/sessions/{key or id}/rewind` | [`Rewind`] | [`Done`] |
 //! | POST `/messages` | [`SendMessage`] | 202 [`MessageAccepted`]; with `Accept: text/event-stream` the live events up to the answer |
 //! | GET `/live?session=KEY` | | event stream of [`crate::live::LiveEvent`] |
@@ -183,6 +184,14 @@ pub struct MessageAccepted {
     pub session: SessionId,
     /// True if the idempotency key had been seen: nothing runs again.
     pub duplicate: bool,
+}
+
+/// Gives a conversation another title.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RenameSession {
+    /// 1 to 80 characters on one line.
+    pub title: String,
 }
 
 /// Goes back to an entry of a conversation. What came after it stays stored on a branch of its own.

@@ -22,6 +22,7 @@ await browse(async (browser) => {
   await plain.click("button.primary");
   await plain.waitForURL((url) => url.pathname === "/chat");
   found.pressed = await plain.locator(".entry.user").allInnerTexts();
+  await plain.locator(".more > summary").click();
   await plain.locator("form[action='/sign-out'] button").click();
   found.signedOut = new URL(plain.url()).pathname;
   found.cookies = (await plain.context().cookies()).filter((cookie) => cookie.value !== "").length;

@@ -27,7 +27,7 @@ pub(crate) use messages::{Keys, inbound};
 pub(crate) use models::models;
 pub use models::{ModelRow, ProbeRow};
 pub(crate) use sessions::{delete_session, mark_running};
-pub(crate) use status::now as status;
+pub(crate) use status::{doctor_findings, now as status};
 
 use axum::routing::{get, post};
 
@@ -43,7 +43,9 @@ pub(crate) fn routes() -> Routes {
         .route("/sessions", get(sessions::list))
         .route(
             "/sessions/{name}",
-            get(sessions::show).delete(sessions::delete),
+            get(sessions::show)
+                .patch(sessions::rename)
+                .delete(sessions::delete),
         )
         .route("/sessions/{name}/export", get(sessions::export))
         .route("/sessions/{name}/restore", post(sessions::restore))

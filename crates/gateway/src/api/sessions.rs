@@ -5,9 +5,9 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use instar_protocol::api::{Done, Rewind, SessionDetail, SessionInfo, SessionList};
+use instar_protocol::api::{Done, RenameSession, Rewind, SessionDetail, SessionInfo, SessionList};
 use instar_protocol::session::SessionKey;
-use instar_store::{Op, SessionRow, StoreError};
+use instar_store::{Op, SessionPatch, SessionRow, StoreError};
 use serde::Deserialize;
 
 use super::input::{Asked, Strict};
@@ -15,6 +15,9 @@ use super::queries::{self, Export, QueryError, SessionsQuery};
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::problem::ApiProblem;
+
+/// The longest title.
+const TITLE_CHARS_MAX: usize = 80;
 
 pub(super) async fn list(
     State(app): State<AppState>,
@@ -103,6 +106,34 @@ pub(crate) async fn delete_session(app: &AppState, row: SessionRow) -> Result<()
     app.store.commit(vec![op]).await?;
     app.sessions.refresh(&row.key).await;
     Ok(())
+}
+
+/// Gives the conversation another title.
+pub(super) async fn rename(
+    State(app): State<AppState>,
+    _caller: Caller,
+    Path(name): Path<String>,
+    Strict(to): Strict<RenameSession>,
+) -> Result<Json<Done>, ApiProblem> {
+    let title = to.title.trim();
+    let plain = !title.chars().any(char::is_control);
+    if title.is_empty() || title.chars().count() > TITLE_CHARS_MAX || !plain {
+        return Err(ApiProblem::invalid(format!(
+            "title: 1 to {TITLE_CHARS_MAX} characters on one line"
+        )));
+    }
+    let row = queries::find_session(&app.store, &name).await?;
+    if row.title.as_deref() == Some(title) {
+        return Ok(unchanged());
+    }
+    let patch = SessionPatch {
+        title: Some(title.to_owned()),
+        ..SessionPatch::default()
+    };
+    let op = Op::PatchSession { id: row.id, patch };
+    app.store.commit(vec![op]).await?;
+    app.sessions.refresh(&row.key).await;
+    Ok(changed())
 }
 
 pub(super) async fn restore(

@@ -59,11 +59,15 @@ pub(crate) async fn now(app: &AppState) -> Result<Status, ApiProblem> {
     })
 }
 
-/// All checks, the ones that take long side by side.
 pub(super) async fn doctor(
     State(app): State<AppState>,
     _caller: Caller,
 ) -> Result<Json<Vec<Finding>>, ApiProblem> {
+    Ok(Json(doctor_findings(&app).await?))
+}
+
+/// All checks, the ones that take long side by side.
+pub(crate) async fn doctor_findings(app: &AppState) -> Result<Vec<Finding>, ApiProblem> {
     let on_disk = {
         let app = app.clone();
         tokio::task::spawn_blocking(move || disk_checks(&app))
@@ -73,7 +77,7 @@ pub(super) async fn doctor(
         doctor::store(&app.store),
         doctor::uncertain(&app.store),
         doctor::clock(&app.store, app.clock.now()),
-        model(&app),
+        model(app),
     );
     let mut found = vec![doctor::config(
         &app.config_health(),
@@ -87,11 +91,11 @@ pub(super) async fn doctor(
     found.push(uncertain);
     found.push(clock);
     found.extend(doctor::workspace(app.releases.stable().as_deref()));
-    if let Some(exposure) = exposure(&app) {
+    if let Some(exposure) = exposure(app) {
         found.push(doctor::exposure(&exposure));
     }
     found.push(model);
-    Ok(Json(found))
+    Ok(found)
 }
 
 fn disk_checks(app: &AppState) -> Vec<Finding> {

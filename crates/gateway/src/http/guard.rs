@@ -202,9 +202,11 @@ async fn call(app: &AppState, ends: Ends, request: &Parts) -> Result<Caller, Ref
     take_turn(app, ends)?;
     let page = request.method == Method::GET && wants_page(request);
     Err(match problem {
-        AuthProblem::Missing | AuthProblem::Wrong if page => {
-            Box::new(sign_in::needed(app, matches!(problem, AuthProblem::Wrong)))
-        }
+        AuthProblem::Missing | AuthProblem::Wrong if page => Box::new(sign_in::needed(
+            app,
+            &request.headers,
+            matches!(problem, AuthProblem::Wrong),
+        )),
         problem => Box::new(refusal_of(app, problem).into_response()),
     })
 }

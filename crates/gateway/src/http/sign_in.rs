@@ -12,7 +12,7 @@ use crate::app::AppState;
 use crate::config::AuthMode;
 use crate::door::{AuthProblem, session_cookie};
 use crate::problem::ApiProblem;
-use crate::web::sign_in::{Ask, form, with_code};
+use crate::web::sign_in::{Ask, form, not_any_more, with_code};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,22 +29,27 @@ pub(super) struct SignIn {
 }
 
 /// The form. Opening a link spends nothing: sending the form does.
-pub(super) async fn page(State(app): State<AppState>, Query(link): Query<Link>) -> Response {
+pub(super) async fn page(
+    State(app): State<AppState>,
+    headers: HeaderMap,
+    Query(link): Query<Link>,
+) -> Response {
     match link.code {
-        Some(code) => html(StatusCode::OK, &with_code(&code)),
-        None => html(StatusCode::OK, &form(ask(&app), None)),
+        Some(code) => html(StatusCode::OK, &with_code(&headers, &code)),
+        None => html(StatusCode::OK, &form(&headers, ask(&app), None)),
     }
 }
 
 /// The form, for somebody who asked for a page without being signed in.
-pub(super) fn needed(app: &AppState, wrong: bool) -> Response {
-    let why = wrong.then_some("You are not signed in any more.");
-    html(StatusCode::UNAUTHORIZED, &form(ask(app), why))
+pub(super) fn needed(app: &AppState, headers: &HeaderMap, wrong: bool) -> Response {
+    let why = wrong.then(|| not_any_more(headers));
+    html(StatusCode::UNAUTHORIZED, &form(headers, ask(app), why))
 }
 
 pub(super) async fn sign_in(
     State(app): State<AppState>,
     Extension(ends): Extension<Ends>,
+    headers: HeaderMap,
     Form(given): Form<SignIn>,
 ) -> Response {
     let signed_in = match (given.code.as_deref(), given.secret.as_deref()) {
@@ -58,7 +63,7 @@ pub(super) async fn sign_in(
                 session_cookie(Some(session.cookie.expose()), session.seconds, https(&app));
             moved("/", &cookie)
         }
-        Err(problem) => failed(&app, &problem, given.code.is_some()),
+        Err(problem) => failed(&app, &headers, &problem, given.code.is_some()),
     }
 }
 
@@ -72,7 +77,7 @@ pub(super) async fn sign_out(State(app): State<AppState>, headers: HeaderMap) ->
     moved("/sign-in", &session_cookie(None, 0, https(&app)))
 }
 
-fn failed(app: &AppState, problem: &AuthProblem, code: bool) -> Response {
+fn failed(app: &AppState, headers: &HeaderMap, problem: &AuthProblem, code: bool) -> Response {
     let wrong = if code {
         "This link was used or is over. `instar up` prints a new one, for a running gateway too."
     } else {
@@ -86,7 +91,7 @@ fn failed(app: &AppState, problem: &AuthProblem, code: bool) -> Response {
         }
         AuthProblem::Unavailable(_) => "Nobody can be let in at present; see the log.".to_owned(),
     };
-    let mut response = html(refusal.status, &form(ask(app), Some(&text)));
+    let mut response = html(refusal.status, &form(headers, ask(app), Some(&text)));
     if let Some(seconds) = refusal.retry_after {
         let value = HeaderValue::from(seconds);
         let _old = response.headers_mut().insert(header::RETRY_AFTER, value);

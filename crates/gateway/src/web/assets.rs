@@ -16,6 +16,11 @@ pub(super) fn find(name: &str) -> Option<Response> {
             "text/javascript; charset=utf-8",
             include_str!("assets/sign-in.js"),
         ),
+        "pages.css" => ("text/css; charset=utf-8", include_str!("assets/pages.css")),
+        "ui.js" => (
+            "text/javascript; charset=utf-8",
+            include_str!("assets/ui.js"),
+        ),
         "icon.svg" => ("image/svg+xml", include_str!("assets/icon.svg")),
         _ => return None,
     };

@@ -4,10 +4,11 @@ use instar_protocol::api::{SessionInfo, SessionList};
 use instar_protocol::message::{Entry, EntryBody, NoticeKind, Part};
 use instar_protocol::model::StopReason;
 use instar_protocol::tool::ToolDecision;
-use maud::{Markup, html};
+use maud::{DOCTYPE, Markup, html};
 
+use super::frame::{Tab, bar, coded, head, shortcuts};
 use super::markdown;
-use super::page::{WORDS, page};
+use super::words::Words;
 
 /// Tool output and arguments are shown up to this many characters; the transcript has them whole.
 const TOOL_CHARS_SHOWN: usize = 4_000;
@@ -15,6 +16,7 @@ const TOOL_CHARS_SHOWN: usize = 4_000;
 /// What the chat page shows.
 #[derive(Debug)]
 pub(super) struct Chat<'a> {
+    pub(super) words: &'static Words,
     pub(super) key: &'a str,
     pub(super) title: &'a str,
     pub(super) model: &'a str,
@@ -30,10 +32,26 @@ pub(super) struct Chat<'a> {
 /// The whole page.
 #[must_use]
 pub(super) fn chat(chat: &Chat<'_>) -> Markup {
-    let body = html! {
-        a class="skip" href="#say" { "Skip to the message box" }
-        div class="shell" {
-            (side(chat))
+    let words = chat.words;
+    html! {
+        (DOCTYPE)
+        html lang=(words.tag) {
+            (head(chat.title, &["/assets/ui.js", "/assets/chat.js"]))
+            body class="framed" data-agent=(words.agent_says) data-working=(words.working)
+                data-asks=(words.asks_for) data-refused=(words.refused_call)
+                data-lost=(words.lost) data-unreachable=(words.unreachable) {
+                a class="skip" href="#say" { (words.skip_to_say) }
+                (bar(words, Tab::Chat))
+                div class="shell" { (side(chat)) (conversation_of(chat)) }
+                (shortcuts(words))
+            }
+        }
+    }
+}
+
+fn conversation_of(chat: &Chat<'_>) -> Markup {
+    let words = chat.words;
+    html! {
             main {
                 header class="head" {
                     h1 { (chat.title) }
@@ -44,38 +62,36 @@ pub(super) fn chat(chat: &Chat<'_>) -> Markup {
                         p class="banner" role="alert" { (banner) }
                     }
                 }
-                section class="log" role="log" aria-live="polite" aria-label="Conversation" tabindex="0" {
+                section class="log" role="log" aria-live="polite" aria-label=(words.conversation) tabindex="0" {
                     div class="inner" {
                         @if chat.truncated {
-                            p class="entry notice" { "Earlier messages are not shown here; `instar sessions export` has them all." }
+                            p class="entry notice" { (coded(words.earlier)) }
                         }
-                        @if chat.entries.is_empty() { (empty(chat.model)) }
-                        (entries(chat.entries))
+                        @if chat.entries.is_empty() { (empty(words, chat.model)) }
+                        (entries(words, chat.entries))
                     }
                 }
                 div class="say" {
                     form data-session=(chat.key) data-running=(chat.running) {
-                        label class="skip" for="say" { "Message" }
-                        textarea id="say" rows="1" maxlength="200000" placeholder="Write a message" {}
-                        button type="button" class="hidden" data-stop="" { "Stop" }
-                        button class="primary" data-send="" disabled { "Send" }
+                        label class="skip" for="say" { (words.message) }
+                        textarea id="say" rows="1" maxlength="200000" placeholder=(words.write) {}
+                        button type="button" class="hidden" data-stop="" { (words.stop) }
+                        button class="primary" data-send="" disabled { (words.send) }
                     }
                     p class="hint" {
                         span data-status="" role="status" {}
-                        noscript { "Reading works without JavaScript; writing needs it, or " code { "instar agent --message" } "." }
+                        noscript { (coded(words.chat_needs_script)) }
                     }
                 }
             }
-        }
-    };
-    page(chat.title, Some("/assets/chat.js"), &body)
+    }
 }
 
 fn side(chat: &Chat<'_>) -> Markup {
+    let words = chat.words;
     html! {
-        nav class="side" aria-label="Conversations" {
-            p class="brand" { "Instar" }
-            h2 { "Conversations" }
+        nav class="side" aria-label=(words.conversations) {
+            h2 { (words.conversations) }
             ul {
                 @if !chat.sessions.sessions.iter().any(|row| row.key == chat.key) {
                     li { a href={ "/chat?session=" (chat.key) } aria-current="page" { (chat.title) } }
@@ -85,8 +101,7 @@ fn side(chat: &Chat<'_>) -> Markup {
                 }
             }
             div class="foot" {
-                p { "Type " code { "/help" } " for commands, " code { "/new" } " for a fresh start." }
-                form method="post" action="/sign-out" { button { "Sign out" } }
+                p { (coded(words.commands_hint)) }
             }
         }
     }
@@ -99,7 +114,7 @@ fn conversation(row: &SessionInfo, open: &str) -> Markup {
     }
 }
 
-fn empty(model: &str) -> Markup {
+fn empty(words: &Words, model: &str) -> Markup {
     let tries = [
         "hello",
         "what can you do?",
@@ -108,11 +123,11 @@ fn empty(model: &str) -> Markup {
     ];
     html! {
         div class="empty" {
-            h2 { "Nothing said yet" }
+            h2 { (words.nothing_said) }
             @if model.starts_with("demo/") {
-                p { "You are talking to a small scripted model that runs offline. It is not a language model; it shows you around until you connect one." }
+                p { (words.demo_says) }
             } @else {
-                p { "Write below, or begin with one of these." }
+                p { (words.begin_below) }
             }
             div class="tries" {
                 @for text in tries { button type="button" data-try=(text) { (text) } }
@@ -123,17 +138,17 @@ fn empty(model: &str) -> Markup {
 
 /// Stored entries as fragments, oldest first.
 #[must_use]
-pub(super) fn entries(entries: &[Entry]) -> Markup {
-    html! { @for entry in entries { (one(entry)) } }
+pub(super) fn entries(words: &Words, entries: &[Entry]) -> Markup {
+    html! { @for entry in entries { (one(words, entry)) } }
 }
 
-fn one(entry: &Entry) -> Markup {
+fn one(words: &Words, entry: &Entry) -> Markup {
     let id = entry.id.as_str();
     match &entry.body {
         EntryBody::User { parts, .. } => html! {
             article class="entry user" data-entry=(id) {
-                div class="who" { "You" }
-                @for part in parts { (user_part(part)) }
+                div class="who" { (words.you) }
+                @for part in parts { (user_part(words, part)) }
             }
         },
         EntryBody::Assistant {
@@ -145,17 +160,17 @@ fn one(entry: &Entry) -> Markup {
         } => html! {
             article class="entry assistant" data-entry=(id) {
                 @if !text.is_empty() {
-                    div class="who" { (WORDS.agent) }
+                    div class="who" { (words.agent_says) }
                     div class="text" { (markdown::render(text)) }
                 }
                 @if tool_calls.is_empty() {
                     p class="meta" {
                         (model.as_str())
                         @match stop {
-                            StopReason::Aborted => " · stopped",
-                            StopReason::Length => " · cut at the length limit",
-                            StopReason::Refusal => " · refused by the model",
-                            StopReason::Stop | StopReason::ToolUse => "",
+                            StopReason::Aborted => { " · " (words.stopped) },
+                            StopReason::Length => { " · " (words.cut_at_length) },
+                            StopReason::Refusal => { " · " (words.refused_by_model) },
+                            StopReason::Stop | StopReason::ToolUse => {},
                         }
                     }
                 }
@@ -167,10 +182,10 @@ fn one(entry: &Entry) -> Markup {
             is_error,
             decision,
             ..
-        } => tool_result(id, tool, text, *is_error, decision),
+        } => tool_result(words, id, tool, text, *is_error, decision),
         EntryBody::Compaction { summary, .. } => html! {
             details class="entry tool" data-entry=(id) {
-                summary { "Earlier messages were summarised for the model" }
+                summary { (words.summarised) }
                 (markdown::render(summary))
             }
         },
@@ -180,8 +195,8 @@ fn one(entry: &Entry) -> Markup {
         EntryBody::ModelChange { model } => html! {
             p class="entry notice" data-entry=(id) {
                 @match model {
-                    Some(model) => { "From here on " (model.as_str()) " answers." },
-                    None => "From here on the agent's usual model answers.",
+                    Some(model) => { (words.now_answers) " " code { (model.as_str()) } },
+                    None => (words.usual_answers),
                 }
             }
         },
@@ -198,15 +213,16 @@ fn one(entry: &Entry) -> Markup {
     }
 }
 
-fn user_part(part: &Part) -> Markup {
+fn user_part(words: &Words, part: &Part) -> Markup {
     match part {
         Part::Text { text } => markdown::render(text),
-        Part::Image { mime, .. } => html! { p class="meta" { "An image (" (mime) ")" } },
-        Part::File { name, .. } => html! { p class="meta" { "The file " (name) } },
+        Part::Image { mime, .. } => html! { p class="meta" { (words.an_image) " (" (mime) ")" } },
+        Part::File { name, .. } => html! { p class="meta" { (words.the_file) " " (name) } },
     }
 }
 
 fn tool_result(
+    words: &Words,
     id: &str,
     tool: &str,
     text: &str,
@@ -216,31 +232,36 @@ fn tool_result(
     match decision {
         ToolDecision::Denied { rule, reason } => html! {
             details class="entry tool denied" data-entry=(id) open {
-                summary { "Refused: " (tool) }
+                summary { (words.refused_call) " " (tool) }
                 p { (reason) }
-                p class="meta" { "Rule: " (rule) }
+                p class="meta" { (words.rule) " " (rule) }
             }
         },
         ToolDecision::Allowed { rule } => html! {
             details class="entry tool" data-entry=(id) {
-                summary { @if is_error { "Failed: " } @else { "Used " } (tool) }
-                pre { code { (shown(text)) } }
-                p class="meta" { "Allowed by rule " (rule) }
+                summary { @if is_error { (words.failed_call) } @else { (words.used_call) } " " (tool) }
+                pre { code { (shown(words, text)) } }
+                p class="meta" { (words.allowed_by) " " (rule) }
             }
         },
         ToolDecision::Handed => html! {
             details class="entry tool" data-entry=(id) {
-                summary { "Handed to the calling program: " (tool) }
-                pre { code { (shown(text)) } }
+                summary { (words.handed_call) " " (tool) }
+                pre { code { (shown(words, text)) } }
             }
         },
     }
 }
 
 /// A bounded piece of tool output; what is left out is said.
-fn shown(text: &str) -> String {
+fn shown(words: &Words, text: &str) -> String {
     match text.char_indices().nth(TOOL_CHARS_SHOWN) {
         None => text.to_owned(),
-        Some((at, _)) => format!("{}\n… {} more bytes", &text[..at], text.len() - at),
+        Some((at, _)) => format!(
+            "{}\n… {} {}",
+            &text[..at],
+            text.len() - at,
+            words.more_bytes
+        ),
     }
 }

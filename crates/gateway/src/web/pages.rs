@@ -1,7 +1,7 @@
 //! The routes of the pages.
 
 use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use instar_protocol::api::SessionList;
@@ -12,7 +12,10 @@ use serde::Deserialize;
 
 use super::assets;
 use super::chat::{self, Chat};
+use super::frame::banner;
 use super::page::page;
+use super::rooms;
+use super::words::{Reader, Words};
 use crate::api::queries::{self, QueryError, SessionsQuery};
 use crate::app::AppState;
 use crate::control;
@@ -32,6 +35,7 @@ pub(crate) fn routes() -> Routes {
         .route("/chat", get(show))
         .route("/chat/entries", get(fragment))
         .route("/assets/{name}", get(asset))
+        .merge(rooms::routes())
 }
 
 /// The one address that both browsers and clients of the control plane are given.
@@ -64,10 +68,11 @@ impl Open {
 async fn show(
     State(app): State<AppState>,
     _caller: Caller,
+    Reader(words): Reader,
     query: axum::extract::Query<Open>,
 ) -> Result<Markup, Refused> {
     let key = query.key()?;
-    let opened = entries(&app, &key, None).await?;
+    let opened = entries(&app, words, &key, None).await?;
     let query = SessionsQuery {
         limit: Some(LISTED),
         ..SessionsQuery::default()
@@ -75,16 +80,19 @@ async fn show(
     let sessions = queries::sessions(&app.store, &query)
         .await
         .map_err(ApiProblem::from)?;
-    Ok(view(&app, &key, &opened, &sessions))
+    Ok(view(&app, words, &key, &opened, &sessions))
 }
 
-fn view(app: &AppState, key: &SessionKey, opened: &Opened, sessions: &SessionList) -> Markup {
-    let health = app.config_health();
-    let banner = health.problem.map(|problem| match health.next_step {
-        Some(step) => format!("{problem}: {step}"),
-        None => problem,
-    });
+fn view(
+    app: &AppState,
+    words: &'static Words,
+    key: &SessionKey,
+    opened: &Opened,
+    sessions: &SessionList,
+) -> Markup {
+    let banner = banner(app);
     chat::chat(&Chat {
+        words,
         key: key.as_str(),
         title: &opened.title,
         model: opened.model.as_deref().unwrap_or(&app.default_model()),
@@ -106,6 +114,7 @@ struct Opened {
 
 async fn entries(
     app: &AppState,
+    words: &Words,
     key: &SessionKey,
     limit: Option<usize>,
 ) -> Result<Opened, ApiProblem> {
@@ -118,7 +127,7 @@ async fn entries(
         }),
         Err(QueryError::NotFound { .. }) => Ok(Opened {
             title: if key.is_main() {
-                "Main conversation".to_owned()
+                words.main_conversation.to_owned()
             } else {
                 key.to_string()
             },
@@ -134,9 +143,10 @@ async fn entries(
 async fn fragment(
     State(app): State<AppState>,
     _caller: Caller,
+    Reader(words): Reader,
     query: axum::extract::Query<Open>,
 ) -> Result<Markup, ApiProblem> {
-    let opened = entries(&app, &query.key()?, Some(FRAGMENT)).await?;
+    let opened = entries(&app, words, &query.key()?, Some(FRAGMENT)).await?;
     let after = query.after.as_deref().and_then(|after| {
         opened
             .entries
@@ -144,11 +154,11 @@ async fn fragment(
             .position(|entry| entry.id.as_str() == after)
     });
     let new = after.map_or(opened.entries.as_slice(), |at| &opened.entries[at + 1..]);
-    Ok(chat::entries(new))
+    Ok(chat::entries(words, new))
 }
 
 /// A refusal that is read as a page.
-struct Refused(ApiProblem);
+pub(super) struct Refused(ApiProblem);
 
 impl From<ApiProblem> for Refused {
     fn from(problem: ApiProblem) -> Self {
@@ -162,14 +172,16 @@ impl IntoResponse for Refused {
     }
 }
 
+/// In English, as the refusal itself is.
 fn refusal(problem: &ApiProblem) -> Markup {
+    let words = Words::of(&HeaderMap::new());
     let body = maud::html! {
         main class="door" id="main" {
             h1 { "Instar" }
             p class="wrong" role="alert" { (problem.message) }
             @if let Some(step) = &problem.next_step { p { (step) } }
-            p { a href="/chat" { "Back to the conversation" } }
+            p { a href="/chat" { (words.back_to_chat) } }
         }
     };
-    page("Refused", None, &body)
+    page(words, words.refused_title, "/assets/ui.js", &body)
 }

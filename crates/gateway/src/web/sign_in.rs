@@ -2,7 +2,10 @@
 
 use maud::{Markup, html};
 
+use super::frame::coded;
 use super::page::page;
+use super::words::Words;
+use axum::http::HeaderMap;
 
 /// What the page asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,9 +16,16 @@ pub(crate) enum Ask {
     Proxy,
 }
 
+/// What a page says to somebody whose session is over.
+#[must_use]
+pub(crate) fn not_any_more(headers: &HeaderMap) -> &'static str {
+    Words::of(headers).not_any_more
+}
+
 /// The form for a token or a password.
 #[must_use]
-pub(crate) fn form(ask: Ask, problem: Option<&str>) -> Markup {
+pub(crate) fn form(headers: &HeaderMap, ask: Ask, problem: Option<&str>) -> Markup {
+    let words = Words::of(headers);
     let body = html! {
         main class="door" id="main" {
             h1 { "Instar" }
@@ -23,42 +33,43 @@ pub(crate) fn form(ask: Ask, problem: Option<&str>) -> Markup {
                 p class="wrong" role="alert" { (problem) }
             }
             @match ask {
-                Ask::Proxy => p { "This gateway lets a proxy in front of it sign people in. Open it through that proxy." },
+                Ask::Proxy => p { (words.proxy_signs_in) },
                 Ask::Token | Ask::Password => {
                     form method="post" action="/sign-in" {
                         @if ask == Ask::Password {
-                            label for="secret" { "Password" }
+                            label for="secret" { (words.password) }
                             input id="secret" name="secret" type="password" autocomplete="current-password" required autofocus;
                         } @else {
-                            label for="secret" { "API token" }
+                            label for="secret" { (words.token) }
                             input id="secret" name="secret" type="password" autocomplete="off" spellcheck="false" required autofocus;
                         }
-                        button class="primary" { "Sign in" }
+                        button class="primary" { (words.sign_in) }
                     }
-                    p { "Or run " code { "instar up" } " and open the link it prints; it prints one for a running gateway too." }
+                    p { (coded(words.or_link)) }
                     @if ask == Ask::Token {
-                        p { "The token was shown once at the first start. Lost it? " code { "instar token rotate" } " makes a new one." }
+                        p { (coded(words.token_lost)) }
                     }
                 },
             }
         }
     };
-    page("Sign in", None, &body)
+    page(words, words.sign_in, "/assets/ui.js", &body)
 }
 
 /// The page that a sign-in link opens. Opening it spends nothing, so that link previews do no
 /// harm; sending the form does, and the script does that at once.
 #[must_use]
-pub(crate) fn with_code(code: &str) -> Markup {
+pub(crate) fn with_code(headers: &HeaderMap, code: &str) -> Markup {
+    let words = Words::of(headers);
     let body = html! {
         main class="door" id="main" {
             h1 { "Instar" }
-            p { "Signing in to your gateway." }
+            p { (words.signing_in) }
             form method="post" action="/sign-in" data-code="" {
                 input type="hidden" name="code" value=(code);
-                button class="primary" autofocus { "Continue" }
+                button class="primary" autofocus { (words.go_on) }
             }
         }
     };
-    page("Sign in", Some("/assets/sign-in.js"), &body)
+    page(words, words.sign_in, "/assets/sign-in.js", &body)
 }

@@ -1,0 +1,232 @@
+// What pages share: shortcuts, changes sent as JSON, rows that come by themselves. Every page can be
+// read without it.
+
+const words = document.body.dataset;
+const GO_MS = 1500;
+/** Rows that a live table keeps. */
+const ROWS_MAX = 400;
+
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+function element(name, className, text) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+/* Shortcuts. */
+const dialog = document.querySelector("dialog.shortcuts");
+let goUntil = 0;
+
+function typing(target) {
+  return target.closest?.("input, textarea, select, [contenteditable]");
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+  if (goUntil > Date.now()) {
+    const to = document.querySelector(`[data-go="${CSS.escape(event.key)}"]`);
+    goUntil = 0;
+    if (to) {
+      event.preventDefault();
+      location.assign(to.href);
+      return;
+    }
+  }
+  if (event.key === "?") {
+    event.preventDefault();
+    dialog?.showModal();
+  } else if (event.key === "g") {
+    goUntil = Date.now() + GO_MS;
+  } else if (event.key === "/") {
+    const field = document.querySelector("[data-search]");
+    if (field) {
+      event.preventDefault();
+      field.focus();
+    }
+  }
+});
+
+document.addEventListener("click", (event) => {
+  if (event.target.closest?.("[data-shortcuts]")) dialog?.showModal();
+  const open = document.querySelector("details.more[open]");
+  if (open && !open.contains(event.target)) open.open = false;
+});
+
+document.addEventListener("keydown", (event) => {
+  const open = document.querySelector("details.more[open]");
+  if (event.key === "Escape" && open) {
+    open.open = false;
+    open.querySelector("summary").focus();
+  }
+});
+
+/* Changes. */
+async function call(method, path, body) {
+  const answer = await fetch(path, {
+    method,
+    headers: { "Content-Type": "application/json", "Accept": "application/json" },
+    body: JSON.stringify(body ?? {}),
+  }).catch(() => null);
+  const read = await answer?.json().catch(() => null);
+  if (answer?.ok) return { ok: true, read };
+  const error = read?.error;
+  return { ok: false, told: error ? [error.message, error.nextStep].filter(Boolean).join(" · ") : words.unreachable };
+}
+
+function complain(form, text) {
+  form.querySelector(".wrong-note")?.remove();
+  const note = element("p", "wrong-note", text);
+  note.setAttribute("role", "alert");
+  form.append(note);
+}
+
+function offerUndo(form) {
+  const notice = document.querySelector("[data-undo]");
+  const row = form.closest("tr");
+  row.hidden = true;
+  notice.classList.remove("hidden");
+  const button = notice.querySelector("button");
+  button.onclick = async () => {
+    const done = await call("POST", form.dataset.back);
+    if (!done.ok) return complain(notice, done.told);
+    row.hidden = false;
+    notice.classList.add("hidden");
+    row.querySelector("a")?.focus();
+  };
+  button.focus();
+}
+
+function showProbe(form, answer) {
+  const [row] = answer.read ?? [];
+  const place = form.querySelector("[data-result]");
+  const { wordsGood, wordsBad } = form.dataset;
+  place.className = row?.ok ? "mark" : "mark wrong";
+  place.textContent = row?.ok ? `${wordsGood} ${row.millis} ms` : `${wordsBad} ${row?.message ?? ""}`;
+}
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  const { send, path, then, wordsBusy } = form.dataset;
+  if (!send) return;
+  event.preventDefault();
+  const button = form.querySelector("button:not([type=button])");
+  button.disabled = true;
+  const place = form.querySelector("[data-result]");
+  if (place && wordsBusy) {
+    place.className = "soft";
+    place.textContent = wordsBusy;
+  }
+  const done = await call(send, path, Object.fromEntries(new FormData(form)));
+  button.disabled = false;
+  if (!done.ok) {
+    if (place) place.textContent = "";
+    return complain(form, done.told);
+  }
+  if (then === "undo") offerUndo(form);
+  else if (then === "probe") showProbe(form, done);
+  else location.reload();
+});
+
+/* Parts that are fetched when they are asked for. */
+for (const link of all("[data-into]")) {
+  link.addEventListener("click", async (event) => {
+    event.preventDefault();
+    const place = document.querySelector("[data-place]");
+    place.replaceChildren(element("p", "soft", link.dataset.wordsBusy));
+    const answer = await fetch(link.dataset.into).catch(() => null);
+    if (!answer?.ok) return place.replaceChildren(element("p", "wrong-note", words.unreachable));
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    place.replaceChildren(...[...page.body.children].map((one) => document.importNode(one, true)));
+  });
+}
+
+/* Rows that come by themselves. */
+const HIDDEN = new Set(["id", "at", "session", "run", "release", "arm", "label", "kind"]);
+const NAMES = ["log", "message_in", "message_out", "turn", "model_call", "tool_call", "feedback",
+  "compaction", "release", "config", "gateway"];
+const LEVELS = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
+const two = (number) => String(number).padStart(2, "0");
+
+function clock(millis) {
+  const at = new Date(millis);
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}`;
+}
+
+const plain = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+
+const shapes = {
+  event(text) {
+    const event = JSON.parse(text);
+    const told = Object.entries(event).filter(([name]) => !HIDDEN.has(name))
+      .map(([name, value]) => `${name} ${plain(value).slice(0, 80)}`).join(" · ");
+    const details = element("details");
+    details.append(element("summary", "", told), element("pre", "", JSON.stringify(event, null, 2)));
+    return [clock(event.at), element("code", "", event.kind), details];
+  },
+  log(text, table) {
+    const worst = LEVELS.indexOf(table.dataset.level);
+    let line;
+    try {
+      line = JSON.parse(text);
+    } catch {
+      return ["", "", text];
+    }
+    const { timestamp = "", level = "", message = "", ...rest } = line;
+    const rank = LEVELS.indexOf(String(level).toUpperCase());
+    if (worst >= 0 && rank > worst) return null;
+    const fields = Object.entries(rest).map(([name, value]) => `${name}=${plain(value)}`).join(" ");
+    const mark = element("span", `mark ${String(level).toLowerCase()}`, String(level).toUpperCase());
+    return [String(timestamp).slice(0, 19).replace("T", " "), mark, `${message} ${fields}`.trim()];
+  },
+};
+
+function grow(table) {
+  const body = table.tBodies[0];
+  const held = [];
+  const button = document.querySelector("[data-pause]");
+  const state = document.querySelector("[data-live-state]");
+  let paused = false;
+  const put = (text) => {
+    const cells = shapes[table.dataset.shape](text, table);
+    if (!cells) return;
+    document.querySelector(".nothing")?.remove();
+    const row = element("tr", "new");
+    cells.forEach((cell, at) => {
+      const made = element("td", at === 2 ? "main" : "");
+      made.append(cell);
+      row.append(made);
+    });
+    body.prepend(row);
+    setTimeout(() => row.classList.remove("new"), 1200);
+    while (body.rows.length > ROWS_MAX) body.lastElementChild.remove();
+  };
+  const told = () => {
+    const { wordsPaused, wordsFollowing } = state.dataset;
+    state.textContent = paused ? `${wordsPaused} (${held.length})` : wordsFollowing;
+  };
+  const source = new EventSource(table.dataset.live);
+  const take = (message) => {
+    if (!paused) return put(message.data);
+    held.push(message.data);
+    if (held.length > ROWS_MAX) held.shift();
+    told();
+  };
+  for (const name of NAMES) source.addEventListener(name, take);
+  // An event of the kind `error` comes under the same name as a failure of the connection.
+  source.onerror = (event) => {
+    if (event.data === undefined) state.textContent = words.unreachable;
+    else take(event);
+  };
+  source.onopen = told;
+  button.addEventListener("click", () => {
+    paused = !paused;
+    button.setAttribute("aria-pressed", String(paused));
+    button.textContent = paused ? button.dataset.wordsResume : button.dataset.wordsPause;
+    if (!paused) held.splice(0).forEach(put);
+    told();
+  });
+}
+
+for (const table of all("table[data-live]")) grow(table);

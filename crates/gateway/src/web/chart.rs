@@ -1,0 +1,102 @@
+//! Charts as SVG, drawn here: they need no script, and a table beside each says the same.
+
+use maud::{Markup, html};
+
+const WIDTH: usize = 720;
+const HEIGHT: usize = 180;
+const BOTTOM: usize = 22;
+const TOP: usize = 10;
+
+/// One bar: what it is called, how high it is, and the words of its value.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Bar {
+    pub(super) name: String,
+    pub(super) value: u64,
+    pub(super) told: String,
+}
+
+/// A line across the bars.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Line {
+    pub(super) value: u64,
+    pub(super) told: String,
+}
+
+/// Bars side by side, with a line for a limit.
+pub(super) fn bars(title: &str, bars: &[Bar], line: Option<&Line>) -> Markup {
+    let highest = bars.iter().map(|bar| bar.value).max().unwrap_or(0);
+    let highest = highest.max(line.map_or(0, |line| line.value)).max(1);
+    let height = |value: u64| scaled(value, highest);
+    let step = (WIDTH * 100).checked_div(bars.len()).unwrap_or(0);
+    let width = (step * 7 / 10).max(100);
+    // As many names as have room.
+    let every = (bars.len() * 56).div_ceil(WIDTH).max(1);
+    html! {
+        figure class="chart" {
+            figcaption { (title) }
+            svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(title) {
+                line class="axis" x1="0" x2=(WIDTH) y1=(HEIGHT - BOTTOM) y2=(HEIGHT - BOTTOM) {}
+                @for (at, bar) in bars.iter().enumerate() {
+                    @let x = at * step + (step - width.min(step)) / 2;
+                    rect class="value" x=(hundredths(x)) width=(hundredths(width.min(step)))
+                        y=(HEIGHT - BOTTOM - height(bar.value)) height=(height(bar.value)) {
+                        title { (bar.name) ": " (bar.told) }
+                    }
+                    @if at % every == 0 {
+                        text class="name" x=(hundredths(at * step + step / 2)) y=(HEIGHT - 6) { (bar.name) }
+                    }
+                }
+                @if let Some(line) = line {
+                    @let y = HEIGHT - BOTTOM - height(line.value);
+                    line class="limit" x1="0" x2=(WIDTH) y1=(y) y2=(y) {}
+                    text class="limit" x=(WIDTH - 4) y=(y.max(TOP + 4) - 4) { (line.told) }
+                }
+            }
+        }
+    }
+}
+
+/// The height of a value; one that is not nothing can be seen.
+fn scaled(value: u64, highest: u64) -> usize {
+    let room = (HEIGHT - BOTTOM - TOP) as u128;
+    let height = u128::from(value) * room / u128::from(highest.max(1));
+    let height = usize::try_from(height).unwrap_or(0);
+    if value > 0 { height.max(2) } else { 0 }
+}
+
+fn hundredths(value: usize) -> String {
+    format!("{}.{:02}", value / 100, value % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bar(name: &str, value: u64) -> Bar {
+        Bar {
+            name: name.to_owned(),
+            value,
+            told: format!("{value} <b>"),
+        }
+    }
+
+    #[test]
+    fn bars_keep_their_order_of_height_and_stay_inside() {
+        assert_eq!(scaled(0, 10), 0);
+        assert_eq!(scaled(10, 10), HEIGHT - BOTTOM - TOP);
+        assert!(scaled(1, u64::MAX) == 2 && scaled(u64::MAX, u64::MAX) <= HEIGHT);
+        assert!(scaled(3, 10) < scaled(7, 10));
+    }
+
+    #[test]
+    fn a_chart_of_nothing_and_a_chart_with_a_limit_are_drawn() {
+        assert!(bars("empty", &[], None).into_string().contains("<svg"));
+        let limit = Line {
+            value: 20,
+            told: "limit".to_owned(),
+        };
+        let drawn = bars("t", &[bar("a", 1), bar("b", 10)], Some(&limit)).into_string();
+        assert_eq!(drawn.matches("<rect").count(), 2);
+        assert!(drawn.contains("limit") && drawn.contains("10 &lt;b&gt;"));
+    }
+}

@@ -1,0 +1,132 @@
+//! The event log: filtered, and live.
+
+use axum::extract::{Query, State};
+use instar_protocol::event::Event;
+use instar_store::EventFilter;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use crate::api::queries::find_session;
+use crate::app::AppState;
+use crate::door::Caller;
+use crate::problem::ApiProblem;
+use crate::web::frame::{Frame, Tab, empty, moment};
+use crate::web::pages::Refused;
+use crate::web::words::{Reader, Words};
+
+const ROWS: usize = 100;
+/// Kinds that can be asked for.
+const KINDS: [&str; 11] = [
+    "message_in",
+    "message_out",
+    "turn",
+    "model_call",
+    "tool_call",
+    "error",
+    "feedback",
+    "compaction",
+    "release",
+    "config",
+    "gateway",
+];
+
+#[derive(Deserialize, Debug, Default)]
+#[serde(default)]
+pub(super) struct Asked {
+    kind: String,
+    session: String,
+}
+
+pub(super) async fn page(
+    State(app): State<AppState>,
+    _caller: Caller,
+    Reader(words): Reader,
+    Query(asked): Query<Asked>,
+) -> Result<Markup, Refused> {
+    let kind = KINDS.into_iter().find(|kind| *kind == asked.kind);
+    let session = match asked.session.trim() {
+        "" => None,
+        name => Some(
+            find_session(&app.store, name)
+                .await
+                .map_err(ApiProblem::from)?
+                .id,
+        ),
+    };
+    let filter = EventFilter {
+        kind: kind.map(str::to_owned),
+        session: session.clone(),
+        limit: ROWS,
+        ..EventFilter::default()
+    };
+    let events = app.store.events(filter).await.map_err(ApiProblem::from)?;
+    let mut stream = "/api/v1/events?limit=0".to_owned();
+    if let Some(kind) = kind {
+        stream.push_str("&kind=");
+        stream.push_str(kind);
+    }
+    if let Some(session) = &session {
+        stream.push_str("&session=");
+        stream.push_str(session.as_str());
+    }
+    let body = html! {
+        form class="tools" method="get" {
+            label { (words.kind) " " select name="kind" {
+                option value="" { (words.all) }
+                @for one in KINDS { option value=(one) selected[Some(one) == kind] { (one) } }
+            } }
+            label { (words.session) " " input name="session" value=(asked.session) placeholder="main" maxlength="200" data-search=""; }
+            button { (words.show) }
+            (live(words))
+        }
+        @if events.is_empty() { (empty(words.no_events, words.no_events_do)) }
+        div class="wide" { table class="rows live" data-live=(stream) data-shape="event" {
+            thead { tr { th scope="col" { (words.when) } th scope="col" { (words.kind) } th scope="col" { (words.what) } } }
+            tbody { @for event in &events { (line(event)) } }
+        } }
+    };
+    Ok(Frame::new(&app, words, Tab::Events).around(&body))
+}
+
+/// The switch of a page that grows by itself.
+pub(super) fn live(words: &Words) -> Markup {
+    html! {
+        span class="live-switch" {
+            button type="button" data-pause="" data-words-pause=(words.pause) data-words-resume=(words.resume) aria-pressed="false" { (words.pause) }
+            span class="soft" role="status" data-live-state="" data-words-paused=(words.paused) data-words-following=(words.following) { (words.following) }
+        }
+    }
+}
+
+fn line(event: &Event) -> Markup {
+    let mut body = serde_json::to_value(event).unwrap_or_default();
+    let told = summary(&mut body);
+    html! {
+        tr {
+            td { (moment(event.at)) }
+            td { code { (event.kind.name()) } }
+            td class="main" {
+                details { summary { (told) } pre { (serde_json::to_string_pretty(event).unwrap_or_default()) } }
+            }
+        }
+    }
+}
+
+/// The event's own fields on one line, as the live rows of the page's script show them.
+fn summary(body: &mut serde_json::Value) -> String {
+    const HIDDEN: [&str; 8] = [
+        "id", "at", "session", "run", "release", "arm", "label", "kind",
+    ];
+    let Some(fields) = body.as_object_mut() else {
+        return String::new();
+    };
+    fields.retain(|name, _| !HIDDEN.contains(&name.as_str()));
+    let told = fields.iter().map(|(name, value)| {
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        let value: String = value.chars().take(80).collect();
+        format!("{name} {value}")
+    });
+    told.collect::<Vec<_>>().join(" · ")
+}

@@ -1,0 +1,82 @@
+//! The pages beside the chat, one file each: each reads what its API reads, and draws it.
+
+mod agents;
+mod devices;
+mod events;
+mod health;
+mod logs;
+mod models;
+mod releases;
+mod sessions;
+mod usage;
+
+use axum::extract::{Query, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::Deserialize;
+
+use super::words::{COOKIE, Words};
+use crate::app::AppState;
+use crate::door::Caller;
+use crate::http::Routes;
+
+/// How long a choice of language is remembered.
+const YEAR_SECONDS: u64 = 365 * 24 * 60 * 60;
+
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .route("/sessions", get(sessions::page))
+        .route("/usage", get(usage::page))
+        .route("/releases", get(releases::list))
+        .route("/releases/{name}", get(releases::one))
+        .route("/events", get(events::page))
+        .route("/agents", get(agents::page))
+        .route("/models", get(models::page))
+        .route("/devices", get(devices::page))
+        .route("/status", get(health::page))
+        .route("/status/checks", get(health::checks))
+        .route("/logs", get(logs::page))
+        .route("/language", get(language))
+}
+
+#[derive(Deserialize, Debug)]
+struct Choice {
+    to: String,
+    #[serde(default)]
+    back: String,
+}
+
+/// Remembers a language in the browser and goes back to the page. It changes nothing else.
+async fn language(
+    State(_app): State<AppState>,
+    _caller: Caller,
+    Query(choice): Query<Choice>,
+) -> Response {
+    let known = Words::ALL.iter().find(|(name, ..)| *name == choice.to);
+    let plain = |text: &str| {
+        text.starts_with('/')
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b == b'/' || b == b'-')
+            && !text.starts_with("//")
+    };
+    let back = if plain(&choice.back) {
+        choice.back.as_str()
+    } else {
+        "/chat"
+    };
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    let headers = response.headers_mut();
+    if let Ok(back) = HeaderValue::from_str(back) {
+        headers.insert(header::LOCATION, back);
+    }
+    if let Some((name, ..)) = known {
+        let cookie =
+            format!("{COOKIE}={name}; Path=/; Max-Age={YEAR_SECONDS}; SameSite=Strict; HttpOnly");
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            headers.insert(header::SET_COOKIE, cookie);
+        }
+    }
+    response
+}

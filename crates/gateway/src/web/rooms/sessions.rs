@@ -1,0 +1,134 @@
+//! Conversations: found, opened, renamed, exported, deleted and taken back.
+
+use axum::extract::{Query, State};
+use instar_protocol::SessionKey;
+use instar_protocol::api::SessionInfo;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use crate::api::queries::{self, SessionsQuery};
+use crate::app::AppState;
+use crate::door::Caller;
+use crate::problem::ApiProblem;
+use crate::web::frame::{Frame, Tab, dollars, empty, moment, number};
+use crate::web::pages::Refused;
+use crate::web::words::{Reader, Words};
+
+/// Rows of one page.
+const ROWS: usize = 50;
+
+#[derive(Deserialize, Debug, Default)]
+#[serde(default)]
+pub(super) struct Asked {
+    search: String,
+    deleted: Option<String>,
+    before: Option<u64>,
+}
+
+impl Asked {
+    fn deleted(&self) -> bool {
+        self.deleted.as_deref() == Some("1")
+    }
+}
+
+pub(super) async fn page(
+    State(app): State<AppState>,
+    _caller: Caller,
+    Reader(words): Reader,
+    Query(asked): Query<Asked>,
+) -> Result<Markup, Refused> {
+    let query = SessionsQuery {
+        search: Some(asked.search.clone()).filter(|text| !text.is_empty()),
+        deleted: asked.deleted(),
+        limit: Some(ROWS),
+        before: asked.before,
+        ..SessionsQuery::default()
+    };
+    let list = queries::sessions(&app.store, &query)
+        .await
+        .map_err(ApiProblem::from)?;
+    let body = html! {
+        (tools(words, &asked))
+        @if list.sessions.is_empty() {
+            @if asked.search.is_empty() && !asked.deleted() {
+                (empty(words.no_sessions, words.no_sessions_do))
+            } @else {
+                (empty(words.none_found, words.none_found_do))
+            }
+        } @else {
+            div class="wide" { table class="rows" {
+                thead { tr {
+                    th scope="col" { (words.session) } th scope="col" { (words.agent) }
+                    th scope="col" class="num" { (words.messages) } th scope="col" class="num" { (words.cost) }
+                    th scope="col" { (words.last_used) } th scope="col" { span class="sr" { (words.what) } }
+                } }
+                tbody { @for row in &list.sessions { (line(&app, words, row)) } }
+            } }
+            @if let Some(next) = list.next {
+                p { a href={ "/sessions?before=" (next.millis()) "&deleted=" (if asked.deleted() { "1" } else { "" }) "&search=" (encoded(&asked.search)) } { (words.older) } }
+            }
+        }
+    };
+    Ok(Frame::new(&app, words, Tab::Sessions).around(&body))
+}
+
+fn tools(words: &Words, asked: &Asked) -> Markup {
+    html! {
+        form class="tools" method="get" role="search" {
+            label { (words.search) " "
+                input type="search" name="search" value=(asked.search) placeholder=(words.sessions_hint) maxlength="200" data-search="";
+            }
+            label { (words.show) " "
+                select name="deleted" {
+                    option value="" selected[!asked.deleted()] { (words.present) }
+                    option value="1" selected[asked.deleted()] { (words.deleted) }
+                }
+            }
+            button { (words.search) }
+        }
+        p class="undo hidden" role="status" data-undo="" {
+            (words.session_deleted) " " button type="button" { (words.undo) }
+        }
+    }
+}
+
+fn line(app: &AppState, words: &Words, row: &SessionInfo) -> Markup {
+    let running = SessionKey::parse(&row.key).is_ok_and(|key| app.sessions.is_running(&key));
+    let path = format!("/api/v1/sessions/{}", row.id);
+    html! {
+        tr data-row=(row.id) {
+            td class="main" {
+                @if row.deleted { span { (row.title) } }
+                @else { a href={ "/chat?session=" (encoded(&row.key)) } { (row.title) } }
+                @if running { " " span class="mark" { (words.running) } }
+                div class="soft key" { (row.key) }
+            }
+            td { (row.agent) }
+            td class="num" { (number(row.entries)) }
+            td class="num" { (dollars(row.cost_micros)) }
+            td { (moment(row.updated_at)) }
+            td class="acts" {
+                @if row.deleted {
+                    form data-send="POST" data-path={ (path) "/restore" } data-then="reload" { button { (words.restore) } }
+                } @else {
+                    details class="act" {
+                        summary { (words.rename) }
+                        form data-send="PATCH" data-path=(path) data-then="reload" {
+                            label { (words.name) " " input name="title" value=(row.title) maxlength="80" required; }
+                            button class="primary" { (words.save) }
+                        }
+                    }
+                    a class="button" href={ (path) "/export" } download="" { (words.export) }
+                    form data-send="DELETE" data-path=(path) data-then="undo" data-back={ (path) "/restore" } {
+                        button class="bad" { (words.delete) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// As a value in an address.
+pub(super) fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}

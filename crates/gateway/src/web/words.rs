@@ -1,0 +1,344 @@
+//! Every word that people read on the pages, in each language, one row each.
+//!
+//! A language is a column: whoever adds one fills every row, or it does not compile.
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::header;
+use axum::http::request::Parts;
+use std::convert::Infallible;
+
+/// The cookie that remembers a choice.
+pub(super) const COOKIE: &str = "instar-language";
+
+macro_rules! words {
+    ($($name:ident: $en:literal, $ru:literal, $zh:literal;)*) => {
+        /// The words of one language.
+        #[derive(Debug)]
+        pub(crate) struct Words {
+            /// The language's tag, as HTML wants it.
+            pub(super) tag: &'static str,
+            $(pub(super) $name: &'static str,)*
+        }
+
+        static ENGLISH: Words = Words { tag: "en", $($name: $en,)* };
+        static RUSSIAN: Words = Words { tag: "ru", $($name: $ru,)* };
+        static CHINESE: Words = Words { tag: "zh-Hans", $($name: $zh,)* };
+
+        #[cfg(test)]
+        const ROWS: &[(&str, [&str; 3])] = &[$((stringify!($name), [$en, $ru, $zh]),)*];
+    };
+}
+
+words! {
+    // The frame.
+    skip: "Skip to the content", "К содержимому", "跳到正文";
+    pages: "Pages", "Страницы", "页面";
+    menu: "Menu", "Меню", "菜单";
+    language: "Language", "Язык", "语言";
+    sign_out: "Sign out", "Выйти", "退出";
+    chat: "Chat", "Чат", "聊天";
+    sessions: "Conversations", "Беседы", "会话";
+    usage: "Usage", "Расход", "用量";
+    releases: "Releases", "Релизы", "版本";
+    events: "Events", "События", "事件";
+    agents: "Agents", "Агенты", "代理";
+    models: "Models", "Модели", "模型";
+    devices: "Devices", "Устройства", "设备";
+    health: "Health", "Состояние", "状态";
+    logs: "Logs", "Журнал", "日志";
+    shortcuts: "Keyboard shortcuts", "Горячие клавиши", "键盘快捷键";
+    shortcut_help: "Show this list", "Показать этот список", "显示此列表";
+    shortcut_search: "Go to the search or message field", "К поиску или полю сообщения", "转到搜索框或消息框";
+    shortcut_stop: "Stop the answer, close a dialog", "Остановить ответ, закрыть окно", "停止回答，关闭对话框";
+    shortcut_send: "Send the message", "Отправить сообщение", "发送消息";
+    shortcut_line: "New line", "Новая строка", "换行";
+    shortcut_go: "then a letter: go to a page", "затем буква: перейти на страницу", "再按字母：转到页面";
+    close: "Close", "Закрыть", "关闭";
+    refused_title: "Refused", "Отказано", "已拒绝";
+    back_to_chat: "Back to the conversation", "Назад к беседе", "返回会话";
+    unreachable: "The gateway does not answer. Is it still running?", "Шлюз не отвечает. Он запущен?", "网关没有响应。它还在运行吗？";
+    needs_script: "Reading works without JavaScript; changing needs it, or the command line.", "Читать можно и без JavaScript; для изменений нужен он или командная строка.", "不用 JavaScript 也能阅读；修改需要 JavaScript 或命令行。";
+    // What many pages say.
+    agent: "Agent", "Агент", "代理";
+    model: "Model", "Модель", "模型";
+    when: "When", "Когда", "时间";
+    what: "What", "Что", "内容";
+    why: "Why", "Почему", "原因";
+    name: "Name", "Название", "名称";
+    cost: "Cost", "Стоимость", "费用";
+    calls: "Calls", "Вызовы", "调用";
+    tokens_in: "Tokens in", "Токены на входе", "输入令牌";
+    tokens_out: "Tokens out", "Токены на выходе", "输出令牌";
+    search: "Search", "Поиск", "搜索";
+    show: "Show", "Показать", "显示";
+    all: "All", "Все", "全部";
+    older: "Older", "Раньше", "更早";
+    save: "Save", "Сохранить", "保存";
+    yes: "yes", "да", "是";
+    no: "no", "нет", "否";
+    none: "none", "нет", "无";
+    pause: "Pause", "Пауза", "暂停";
+    resume: "Resume", "Продолжить", "继续";
+    following: "New lines appear by themselves.", "Новые строки появляются сами.", "新内容会自动出现。";
+    paused: "Paused", "На паузе", "已暂停";
+    // The chat.
+    agent_says: "Agent", "Агент", "代理";
+    you: "You", "Вы", "您";
+    working: "Working…", "Работаю…", "正在处理…";
+    asks_for: "Asks for", "Просит", "请求";
+    refused_call: "Refused:", "Отказано:", "已拒绝：";
+    failed_call: "Failed:", "Не вышло:", "失败：";
+    used_call: "Used", "Использовано:", "已使用";
+    handed_call: "Handed to the calling program:", "Передано вызвавшей программе:", "已交给调用程序：";
+    rule: "Rule:", "Правило:", "规则：";
+    allowed_by: "Allowed by rule", "Разрешено правилом", "依据规则允许";
+    lost: "The connection is gone; trying again…", "Связь пропала; пробую снова…", "连接已断开，正在重试…";
+    skip_to_say: "Skip to the message box", "К полю сообщения", "跳到消息框";
+    conversations: "Conversations", "Беседы", "会话";
+    conversation: "Conversation", "Беседа", "会话内容";
+    main_conversation: "Main conversation", "Главная беседа", "主会话";
+    earlier: "Earlier messages are not shown here; `instar sessions export` has them all.", "Более ранние сообщения здесь не показаны; `instar sessions export` выгрузит все.", "此处不显示更早的消息；`instar sessions export` 可导出全部。";
+    message: "Message", "Сообщение", "消息";
+    write: "Write a message", "Напишите сообщение", "输入消息";
+    stop: "Stop", "Стоп", "停止";
+    send: "Send", "Отправить", "发送";
+    chat_needs_script: "Reading works without JavaScript; writing needs it, or `instar agent --message`.", "Читать можно и без JavaScript; писать — с ним или через `instar agent --message`.", "不用 JavaScript 也能阅读；发送需要 JavaScript，或用 `instar agent --message`。";
+    commands_hint: "Type `/help` for commands, `/new` for a fresh start.", "Наберите `/help` — список команд, `/new` — начать заново.", "输入 `/help` 查看命令，`/new` 重新开始。";
+    nothing_said: "Nothing said yet", "Пока ничего не сказано", "还没有对话";
+    demo_says: "You are talking to a small scripted model that runs offline. It is not a language model; it shows you around until you connect one.", "Вы говорите с маленькой сценарной моделью, работающей без сети. Это не языковая модель: она покажет вам всё, пока вы не подключите настоящую.", "您正在与一个离线运行的小型脚本模型对话。它不是语言模型；在您连接真正的模型之前，由它带您了解。";
+    begin_below: "Write below, or begin with one of these.", "Напишите ниже или начните с одного из этих.", "在下面输入，或从下列之一开始。";
+    summarised: "Earlier messages were summarised for the model", "Более ранние сообщения сжаты для модели", "已为模型总结较早的消息";
+    now_answers: "From here on this model answers:", "Дальше отвечает эта модель:", "从这里起由此模型回答：";
+    usual_answers: "From here on the agent's usual model answers.", "Дальше отвечает обычная модель агента.", "从这里起由代理的常用模型回答。";
+    an_image: "An image", "Изображение", "图片";
+    the_file: "The file", "Файл", "文件";
+    stopped: "stopped", "остановлено", "已停止";
+    cut_at_length: "cut at the length limit", "обрезано по длине", "达到长度上限被截断";
+    refused_by_model: "refused by the model", "модель отказалась", "被模型拒绝";
+    more_bytes: "more bytes", "байт ещё", "更多字节";
+    // Signing in.
+    sign_in: "Sign in", "Вход", "登录";
+    password: "Password", "Пароль", "密码";
+    token: "API token", "Токен API", "API 令牌";
+    proxy_signs_in: "This gateway lets a proxy in front of it sign people in. Open it through that proxy.", "Этот шлюз впускает через прокси перед ним. Откройте его через прокси.", "此网关由前面的代理负责登录。请通过该代理打开。";
+    or_link: "Or run `instar up` and open the link it prints; it prints one for a running gateway too.", "Или запустите `instar up` и откройте ссылку; она печатается и для работающего шлюза.", "或运行 `instar up` 并打开它打印的链接；网关运行中也会打印。";
+    token_lost: "The token was shown once at the first start. Lost it? `instar token rotate` makes a new one.", "Токен был показан один раз при первом запуске. Потеряли? `instar token rotate` сделает новый.", "令牌只在首次启动时显示一次。丢失了？`instar token rotate` 会生成新的。";
+    signing_in: "Signing in to your gateway.", "Входим в ваш шлюз.", "正在登录您的网关。";
+    go_on: "Continue", "Продолжить", "继续";
+    not_any_more: "You are not signed in any more.", "Вы больше не вошли.", "您已不再处于登录状态。";
+    // Conversations.
+    sessions_hint: "Titles and keys that contain this", "Названия и ключи, где есть это", "包含此内容的标题和键";
+    session: "Conversation", "Беседа", "会话";
+    messages: "Entries", "Записи", "条目";
+    last_used: "Last used", "Последний раз", "最近使用";
+    deleted: "Deleted", "Удалённые", "已删除";
+    present: "Present", "Имеющиеся", "现有";
+    rename: "Rename", "Переименовать", "重命名";
+    export: "Export", "Выгрузить", "导出";
+    delete: "Delete", "Удалить", "删除";
+    restore: "Restore", "Вернуть", "恢复";
+    session_deleted: "The conversation was deleted.", "Беседа удалена.", "会话已删除。";
+    undo: "Undo", "Отменить", "撤销";
+    running: "at work", "работает", "进行中";
+    no_sessions: "No conversations yet", "Бесед пока нет", "还没有会话";
+    no_sessions_do: "Say something in the chat, and it appears here.", "Напишите что-нибудь в чате, и беседа появится здесь.", "在聊天里说点什么，会话就会出现在这里。";
+    none_found: "Nothing found", "Ничего не найдено", "没有找到";
+    none_found_do: "Try another word, or show all.", "Попробуйте другое слово или покажите все.", "换个词试试，或显示全部。";
+    // Usage.
+    from: "From", "С", "从";
+    to: "To", "По", "到";
+    days_7: "7 days", "7 дней", "7 天";
+    days_30: "30 days", "30 дней", "30 天";
+    this_month: "This month", "Этот месяц", "本月";
+    per_day: "By day", "По дням", "按天";
+    per_model: "By model", "По моделям", "按模型";
+    per_agent: "By agent", "По агентам", "按代理";
+    per_session: "By conversation", "По беседам", "按会话";
+    per_session_note: "The dearest of the 500 conversations used last, over their whole life.", "Самые дорогие из 500 последних бесед, за всё их время.", "最近 500 个会话中费用最高的，按整个生命周期计算。";
+    spent_today: "Spent today", "Сегодня", "今日花费";
+    spent_month: "Spent this month", "В этом месяце", "本月花费";
+    no_limit: "no limit set", "предел не задан", "未设上限";
+    limit_of: "limit", "предел", "上限";
+    cost_chart: "Cost by day", "Стоимость по дням", "每日费用";
+    day_limit: "Day limit", "Предел на день", "每日上限";
+    no_usage: "Nothing was spent in these days", "В эти дни расхода не было", "这些天没有花费";
+    no_usage_do: "Calls of models are counted here from the first message on.", "Вызовы моделей считаются здесь с первого сообщения.", "从第一条消息起，模型调用都会在这里统计。";
+    tokens_chart: "Tokens by day", "Токены по дням", "每日令牌";
+    // Releases.
+    release: "Release", "Релиз", "版本";
+    stable: "stable", "действует", "生效中";
+    compare: "What changed", "Что изменилось", "变更内容";
+    nothing_changed: "Nothing changed in the behaviour.", "Поведение не изменилось.", "行为没有变化。";
+    first_release: "This is the first release; there is nothing to compare it with.", "Это первый релиз, сравнивать не с чем.", "这是第一个版本，没有可比较的。";
+    before: "Before", "Было", "之前";
+    after: "After", "Стало", "之后";
+    authority: "Authority", "Полномочия", "权限";
+    made_by: "Made by", "Автор", "作者";
+    moves: "When which release became stable", "Когда какой релиз вступил в силу", "各版本生效时间";
+    releases_about: "A release is everything that decides how the agents act, under one hash. An edit of an identity file or of the configuration makes the next one.", "Релиз — это всё, что определяет поведение агентов, под одним хешем. Правка файла личности или настроек создаёт следующий.", "版本是决定代理行为的全部内容，对应一个哈希。修改身份文件或配置会产生下一个版本。";
+    // Events.
+    kind: "Kind", "Вид", "类型";
+    no_events: "No events yet", "Событий пока нет", "还没有事件";
+    no_events_do: "Every message, turn, call and error leaves one.", "Каждое сообщение, ход, вызов и ошибка оставляет событие.", "每条消息、每轮、每次调用和错误都会留下一条。";
+    // Agents.
+    workspace: "Workspace", "Рабочая папка", "工作区";
+    route: "Answers with", "Отвечает через", "使用模型";
+    fallbacks: "then", "затем", "其次";
+    files: "Identity files", "Файлы личности", "身份文件";
+    characters: "characters", "знаков", "字符";
+    cut: "cut", "обрезано", "已截断";
+    limits: "Limits", "Пределы", "限制";
+    model_calls: "model calls a turn", "вызовов модели за ход", "每轮模型调用";
+    tool_calls: "tool calls a turn", "вызовов инструментов за ход", "每轮工具调用";
+    seconds: "seconds a turn", "секунд на ход", "每轮秒数";
+    tools: "Tools", "Инструменты", "工具";
+    default: "default", "по умолчанию", "默认";
+    agents_do: "Agents are rows of agents.entries in the configuration.", "Агенты — это строки agents.entries в настройках.", "代理是配置中 agents.entries 的条目。";
+    // Models.
+    context: "Context", "Контекст", "上下文";
+    key: "Key", "Ключ", "密钥";
+    priced: "Price known", "Цена известна", "已知价格";
+    probe: "Try now", "Проверить", "立即测试";
+    probing: "Asking…", "Спрашиваю…", "正在询问…";
+    answered: "answered in", "ответила за", "响应用时";
+    not_answered: "no answer:", "нет ответа:", "无响应：";
+    configured_only: "Configured", "Настроенные", "已配置";
+    known_models: "All known", "Все известные", "全部已知";
+    models_do: "Set one with `instar models set PROVIDER/MODEL`; a key goes in with `instar secrets set NAME`.", "Задайте модель: `instar models set PROVIDER/MODEL`; ключ: `instar secrets set NAME`.", "用 `instar models set PROVIDER/MODEL` 设置模型；用 `instar secrets set NAME` 存入密钥。";
+    no_models: "No model is configured", "Модель не настроена", "没有配置模型";
+    // Devices.
+    waiting_devices: "Waiting for your word", "Ждут вашего слова", "等待您的批准";
+    paired_devices: "Approved", "Одобренные", "已批准";
+    approve: "Approve", "Одобрить", "批准";
+    reject: "Reject", "Отклонить", "拒绝";
+    revoke: "Remove", "Убрать", "移除";
+    may: "May", "Может", "权限";
+    address: "From", "Откуда", "来自";
+    last_seen: "Last seen", "Последний раз", "最近连接";
+    connected: "connected", "на связи", "已连接";
+    never: "never", "никогда", "从未";
+    no_devices: "No devices", "Устройств нет", "没有设备";
+    no_devices_do: "A client of the control plane that proves a key appears here and waits for you. Whoever holds the gateway's token alone may read and write, and no more.", "Здесь появится клиент, доказавший свой ключ, и подождёт вас. Обладатель одного лишь токена шлюза может читать и писать, не больше.", "证明了密钥的控制面客户端会出现在这里等待您的批准。仅持有网关令牌者只能读写。";
+    // Health.
+    checks: "Checks", "Проверки", "检查";
+    run_checks: "Run the checks", "Проверить", "运行检查";
+    checks_note: "The model is asked for one word; that may take some seconds.", "Модель попросят сказать слово; это займёт несколько секунд.", "会请求模型回复一个词，可能需要几秒。";
+    check: "Check", "Проверка", "检查项";
+    verdict: "Verdict", "Вывод", "结论";
+    next_step: "What to do", "Что делать", "建议";
+    fine: "fine", "в порядке", "正常";
+    notice: "notice", "к сведению", "提示";
+    warning: "warning", "предупреждение", "警告";
+    error: "error", "ошибка", "错误";
+    version: "Version", "Версия", "版本号";
+    uptime: "Up for", "Работает", "运行时间";
+    process: "Process", "Процесс", "进程";
+    memory: "Memory", "Память", "内存";
+    state_folder: "State folder", "Папка состояния", "状态文件夹";
+    config_file: "Configuration", "Настройки", "配置文件";
+    store: "Store", "Хранилище", "存储";
+    budget: "Budget", "Бюджет", "预算";
+    running_turns: "Turns at work", "Ходов в работе", "进行中的轮次";
+    uncertain: "Replies of unknown delivery", "Ответы с неизвестной доставкой", "送达状态未知的回复";
+    all_well: "All is well.", "Всё в порядке.", "一切正常。";
+    // Logs.
+    level: "Level", "Уровень", "级别";
+    and_worse: "and worse", "и хуже", "及更严重";
+    no_logs: "The log is empty", "Журнал пуст", "日志为空";
+    no_logs_do: "What the gateway does is written here as it happens.", "Всё, что делает шлюз, пишется сюда.", "网关的活动会实时写在这里。";
+}
+
+impl Words {
+    /// The languages there are, with the name that each gives itself.
+    pub(super) const ALL: [(&'static str, &'static str, &'static Self); 3] = [
+        ("en", "English", &ENGLISH),
+        ("ru", "Русский", &RUSSIAN),
+        ("zh", "简体中文", &CHINESE),
+    ];
+
+    fn named(tag: &str) -> Option<&'static Self> {
+        let first = tag.split(['-', '_']).next().unwrap_or(tag);
+        Self::ALL
+            .iter()
+            .find(|(name, ..)| name.eq_ignore_ascii_case(first))
+            .map(|(.., words)| *words)
+    }
+
+    /// The language that a browser's owner chose here, or asks for everywhere, or English.
+    pub(super) fn of(headers: &HeaderMap) -> &'static Self {
+        chosen(headers)
+            .or_else(|| preferred(headers))
+            .unwrap_or(&ENGLISH)
+    }
+}
+
+fn chosen(headers: &HeaderMap) -> Option<&'static Words> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+        .and_then(Words::named)
+}
+
+/// The first language of the list that is here; weights other than the order are not looked at.
+fn preferred(headers: &HeaderMap) -> Option<&'static Words> {
+    let asked = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
+    asked
+        .split(',')
+        .take(16)
+        .filter_map(|one| one.split(';').next())
+        .find_map(|tag| Words::named(tag.trim()))
+}
+
+/// Whoever looks at a page: the words for them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reader(pub(super) &'static Words);
+
+impl<S: Send + Sync> FromRequestParts<S> for Reader {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self(Words::of(&parts.headers)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn no_row_is_empty_and_code_stands_in_every_language_alike() {
+        for (name, row) in ROWS {
+            let code = |text: &str| -> Vec<String> {
+                text.split('`')
+                    .skip(1)
+                    .step_by(2)
+                    .map(str::to_owned)
+                    .collect()
+            };
+            for text in row {
+                assert!(!text.trim().is_empty(), "{name}");
+                assert_eq!(code(text), code(row[0]), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_choice_made_here_goes_before_the_browser_s() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(Words::of(&headers).tag, "en");
+        let asks = HeaderValue::from_static("fr, zh-CN;q=0.9, ru;q=0.8");
+        headers.insert(header::ACCEPT_LANGUAGE, asks);
+        assert_eq!(Words::of(&headers).tag, "zh-Hans");
+        let chose = HeaderValue::from_static("a=b; instar-language=ru");
+        headers.insert(header::COOKIE, chose);
+        assert_eq!(Words::of(&headers).tag, "ru");
+        let nonsense = HeaderValue::from_static("instar-language=<b>");
+        headers.insert(header::COOKIE, nonsense);
+        assert_eq!(Words::of(&headers).tag, "zh-Hans");
+    }
+}
