@@ -16,14 +16,14 @@ const PICTURE_BYTES_MAX: u64 = 200_000;
 const PICTURE_BYTES_MIN: u64 = 15_000;
 
 /// What the scripts need of the machine.
-struct Browser {
+pub(crate) struct Browser {
     modules: PathBuf,
     chromium: PathBuf,
 }
 
 impl Browser {
     /// Says so if something is missing; the test then ends.
-    fn find() -> Option<Self> {
+    pub(crate) fn find() -> Option<Self> {
         let modules = std::env::var_os("INSTAR_TEST_NODE_MODULES").map_or_else(
             || {
                 let home = std::env::var_os("HOME").unwrap_or_default();
@@ -55,7 +55,7 @@ impl Browser {
 
     /// Runs a script and gives what it printed.
     #[track_caller]
-    fn run(&self, script: &str, origin: &str, link: &str, more: Value) -> Value {
+    pub(crate) fn run(&self, script: &str, origin: &str, link: &str, more: Value) -> Value {
         let folder = tempfile::tempdir().unwrap();
         let mut input = json!({
             "modules": self.modules, "chromium": self.chromium, "origin": origin, "link": link,
@@ -127,12 +127,12 @@ impl Fresh {
 }
 
 /// A gateway whose pages are looked at, with the demo model unless the test says otherwise.
-fn gateway() -> Instar {
+pub(crate) fn gateway() -> Instar {
     let model = json!({ "agents": { "defaults": { "model": { "primary": "demo/guide" } } } });
     Instar::start(Setup::default().config(model))
 }
 
-fn link(instar: &Instar) -> String {
+pub(crate) fn link(instar: &Instar) -> String {
     let code = instar
         .http
         .post("/api/v1/sign-in-codes", &json!({}))

@@ -9,6 +9,7 @@ mod support;
 
 mod acp;
 mod browser;
+mod browser_pages;
 mod canary;
 mod clients;
 mod commands;

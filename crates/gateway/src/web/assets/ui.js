@@ -154,13 +154,16 @@ function clock(millis) {
   return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}`;
 }
 
+const isObject = (value) => value && typeof value === "object" && !Array.isArray(value);
 const plain = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 
 const shapes = {
   event(text) {
     const event = JSON.parse(text);
     const told = Object.entries(event).filter(([name]) => !HIDDEN.has(name))
-      .map(([name, value]) => `${name} ${plain(value).slice(0, 80)}`).join(" · ");
+      .flatMap(([name, value]) => (isObject(value) ? Object.entries(value) : [[name, value]]))
+      .filter(([, value]) => value && !(Array.isArray(value) && !value.length))
+      .map(([name, value]) => `${name.replaceAll("_", " ")} ${plain(value).slice(0, 80)}`).join(" · ");
     const details = element("details");
     details.append(element("summary", "", told), element("pre", "", JSON.stringify(event, null, 2)));
     return [clock(event.at), element("code", "", event.kind), details];

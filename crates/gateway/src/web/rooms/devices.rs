@@ -35,7 +35,7 @@ pub(super) async fn page(
         @if !paired.is_empty() {
             section {
                 h2 { (words.paired_devices) }
-                div class="wide" { table class="rows" {
+                div class="wide" tabindex="0" { table class="rows" {
                     thead { tr { th scope="col" { (words.name) } th scope="col" { (words.may) }
                         th scope="col" { (words.last_seen) } th scope="col" { span class="sr" { (words.what) } } } }
                     tbody { @for row in &paired { (line(words, row)) } }

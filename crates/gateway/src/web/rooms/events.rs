@@ -80,7 +80,7 @@ pub(super) async fn page(
             (live(words))
         }
         @if events.is_empty() { (empty(words.no_events, words.no_events_do)) }
-        div class="wide" { table class="rows live" data-live=(stream) data-shape="event" {
+        div class="wide" tabindex="0" { table class="rows live" data-live=(stream) data-shape="event" {
             thead { tr { th scope="col" { (words.when) } th scope="col" { (words.kind) } th scope="col" { (words.what) } } }
             tbody { @for event in &events { (line(event)) } }
         } }
@@ -121,12 +121,28 @@ fn summary(body: &mut serde_json::Value) -> String {
         return String::new();
     };
     fields.retain(|name, _| !HIDDEN.contains(&name.as_str()));
-    let told = fields.iter().map(|(name, value)| {
-        let value = value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned);
-        let value: String = value.chars().take(80).collect();
-        format!("{name} {value}")
-    });
-    told.collect::<Vec<_>>().join(" · ")
+    let mut told = Vec::new();
+    for (name, value) in fields.iter() {
+        match value.as_object() {
+            // What is nested is told by its own names; what is nothing is not told.
+            Some(inner) => told.extend(inner.iter().filter_map(|(name, value)| one(name, value))),
+            None => told.extend(one(name, value)),
+        }
+    }
+    told.join(" · ")
+}
+
+fn one(name: &str, value: &serde_json::Value) -> Option<String> {
+    if value.is_null()
+        || *value == 0
+        || *value == false
+        || value.as_array().is_some_and(Vec::is_empty)
+    {
+        return None;
+    }
+    let value = value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned);
+    let value: String = value.chars().take(80).collect();
+    Some(format!("{} {value}", name.replace('_', " ")))
 }

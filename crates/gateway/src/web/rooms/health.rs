@@ -103,7 +103,7 @@ fn facts(words: &Words, status: &Status) -> Markup {
 
 fn findings(words: &Words, found: &[Finding]) -> Markup {
     html! {
-        div class="wide" { table class="rows" {
+        div class="wide" tabindex="0" { table class="rows" {
             thead { tr { th scope="col" { (words.check) } th scope="col" { (words.verdict) } th scope="col" { (words.next_step) } } }
             tbody { @for one in found {
                 @let (class, told) = match one.severity {

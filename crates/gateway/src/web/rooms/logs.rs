@@ -65,7 +65,7 @@ pub(super) async fn page(
 fn table(words: &Words, lines: &[Line], level: &str) -> Markup {
     html! {
         @if lines.is_empty() { (empty(words.no_logs, words.no_logs_do)) }
-        div class="wide" { table class="rows live log-rows" data-live="/api/v1/logs?lines=0" data-shape="log" data-level=(level) {
+        div class="wide" tabindex="0" { table class="rows live log-rows" data-live="/api/v1/logs?lines=0" data-shape="log" data-level=(level) {
             thead { tr { th scope="col" { (words.when) } th scope="col" { (words.level) } th scope="col" { (words.what) } } }
             tbody { @for line in lines.iter().rev() {
                 tr {

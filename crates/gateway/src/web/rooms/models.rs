@@ -38,7 +38,7 @@ pub(super) async fn page(
         }
         p class="soft lead" { (coded(words.models_do)) }
         @if rows.is_empty() { (empty(words.no_models, words.models_do)) } @else {
-            div class="wide" { table class="rows" {
+            div class="wide" tabindex="0" { table class="rows" {
                 thead { tr { th scope="col" { (words.model) } th scope="col" class="num" { (words.context) }
                     th scope="col" { (words.key) } th scope="col" { (words.priced) } th scope="col" { span class="sr" { (words.probe) } } } }
                 tbody { @for row in &rows { (line(words, row)) } }
@@ -52,7 +52,7 @@ fn line(words: &Words, row: &ModelRow) -> Markup {
     html! {
         tr {
             td class="main" { code { (row.id) } @if row.default { " " span class="mark" { (words.default) } }
-                div class="soft key" { (row.name) " · " (row.base_url) } }
+                div class="soft key" { (row.name) @if !row.base_url.is_empty() { " · " (row.base_url) } } }
             td class="num" { (number(row.context_window)) }
             td { (row.auth) }
             td { @if row.priced { (words.yes) } @else { (words.no) } }

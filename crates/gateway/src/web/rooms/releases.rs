@@ -28,7 +28,7 @@ pub(super) async fn list(
         .map_err(ApiProblem::from)?;
     let body = html! {
         p class="soft lead" { (words.releases_about) }
-        div class="wide" { table class="rows" {
+        div class="wide" tabindex="0" { table class="rows" {
             thead { tr { th scope="col" { (words.release) } th scope="col" { (words.why) }
                 th scope="col" { (words.made_by) } th scope="col" { (words.when) } th scope="col" { (words.authority) } } }
             tbody { @for row in &rows { (line(words, row)) } }

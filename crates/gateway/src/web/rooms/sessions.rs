@@ -56,7 +56,7 @@ pub(super) async fn page(
                 (empty(words.none_found, words.none_found_do))
             }
         } @else {
-            div class="wide" { table class="rows" {
+            div class="wide" tabindex="0" { table class="rows" {
                 thead { tr {
                     th scope="col" { (words.session) } th scope="col" { (words.agent) }
                     th scope="col" class="num" { (words.messages) } th scope="col" class="num" { (words.cost) }
