@@ -107,6 +107,7 @@ fn the_published_client_pairs_talks_and_comes_back() {
     assert_eq!(found["agent"]["status"], "ok", "{found:#}");
     let said = &found["agent"]["result"]["payloads"][0]["text"];
     assert!(crate::support::is_echo(said, "and now"), "{found:#}");
+    assert_eq!(found["edit"], true, "{found:#}");
     assert_eq!(found["back"], json!({ "auth": "operator", "sessions": 2 }));
     assert!(found["removed"].is_object(), "{found:#}");
 }

@@ -45,6 +45,7 @@ impl Reloader {
     pub(crate) async fn tick(&mut self) {
         if self.config.changed() {
             self.take_config().await;
+            crate::control::methods::config::tell_changed(&self.app);
         }
         if self.workspace.changed() {
             let config = self.app.config.current();

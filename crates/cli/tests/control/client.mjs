@@ -58,6 +58,14 @@ await run(async (seen) => {
     { expectFinal: true },
   );
 
+  const { hash } = await boss.request("config.get", {});
+  const raw = "{ agents: { defaults: { maxToolCalls: 9 } } }";
+  await boss.request("config.patch", { raw, baseHash: hash });
+  const edit = await until("word of the edit", () =>
+    client.events.find((one) => one.event === "config.changed"),
+  );
+  found.edit = edit.payload.hash === (await client.request("config.get", {})).hash;
+
   seen.cut();
   await until("the client's return", () => client.hellos.length > 1);
   found.back = {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use super::frame::{self, Refusal, Request};
+use super::frame::{self, Event, Refusal, Request};
 use super::link::{Link, Outbox, Outgoing};
 use super::method::{Call, Method};
 use super::methods;
@@ -54,7 +54,11 @@ async fn read(
     loop {
         tokio::select! {
             _why = link.cut() => return,
-            () = app.closing.cancelled() => return link.close((1012, "service restart")),
+            () = app.closing.cancelled() => {
+                let stopping = json!({ "reason": "the gateway stops" });
+                link.tell(&Event::new("shutdown", &stopping));
+                return link.close((1012, "service restart"));
+            }
             () = tokio::time::sleep_until(heard + SILENCE_MAX) => {
                 return link.close((1008, "no sign of life"));
             }

@@ -289,6 +289,24 @@ fn shown_path(call: &Call) -> String {
     name.to_string_lossy().into_owned()
 }
 
+/// Tells clients that may read that the file is another one, whoever wrote it.
+pub(crate) fn tell_changed(app: &AppState) {
+    let hash = sheet(&app.state_dir)
+        .map_err(Refusal::from)
+        .and_then(|sheet| keyed(&sheet.digest));
+    match hash {
+        Ok(hash) => {
+            let file = app.state_dir.config_file().file_name().unwrap_or_default();
+            let payload = json!({
+                "path": file.to_string_lossy(), "hash": hash, "ts": app.clock.now().millis(),
+            });
+            app.control
+                .tell_holders(Scope::Read, "config.changed", &payload);
+        }
+        Err(refusal) => tracing::debug!(why = refusal.message, "clients are not told of an edit"),
+    }
+}
+
 /// What is written, laid over what holds where nothing is.
 fn over_defaults(written: &Value) -> Value {
     let mut effective = serde_json::to_value(InstarConfig::default()).unwrap_or(Value::Null);

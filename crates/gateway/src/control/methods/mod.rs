@@ -16,7 +16,7 @@ mod absent;
 mod agents;
 mod catalog;
 mod commands;
-mod config;
+pub(crate) mod config;
 mod logs;
 mod ours;
 mod tools;
@@ -50,6 +50,7 @@ const TABLE: &[&[Method]] = &[
 pub(crate) const EVENTS: &[&str] = &[
     "agent",
     "chat",
+    "config.changed",
     "connect.challenge",
     "device.pair.requested",
     "device.pair.resolved",
@@ -57,6 +58,7 @@ pub(crate) const EVENTS: &[&str] = &[
     "presence",
     "session.message",
     "sessions.changed",
+    "shutdown",
     "tick",
 ];
 
@@ -84,6 +86,25 @@ fn all() -> impl Iterator<Item = &'static Method> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_page_for_client_writers_names_every_method_with_its_scope_and_no_other() {
+        let page = include_str!("../../../../../docs/methods.md");
+        let named: Vec<&str> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `"))
+            .collect();
+        for method in all() {
+            let scope = match method.need {
+                super::super::method::Need::Scope(scope) => scope.as_str(),
+                super::super::method::Need::Dynamic(_) => "by parameters",
+            };
+            let scope = scope.trim_start_matches("operator.");
+            let row = format!("{}` | {scope} |", method.name);
+            assert!(named.iter().any(|line| line.starts_with(&row)), "{row}");
+        }
+        assert_eq!(named.len(), all().count());
+    }
 
     #[test]
     fn every_method_has_one_row() {
