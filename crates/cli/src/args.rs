@@ -78,6 +78,9 @@ pub(crate) enum Command {
     /// Look at conversations
     #[command(subcommand)]
     Sessions(Sessions),
+    /// Let clients with a key of their own in, and take that back
+    #[command(subcommand)]
+    Devices(Devices),
     /// Send one message to the agent and print its answer
     Agent(Agent),
     /// Be the agent of an editor, over the Agent Client Protocol on standard input and output
@@ -363,6 +366,44 @@ pub(crate) enum Sessions {
     Restore {
         /// Session id
         session: String,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Devices {
+    /// List the devices that wait and those that were let in
+    List,
+    /// Let a device in
+    Approve {
+        /// The request; may be left out if one waits
+        request: Option<String>,
+    },
+    /// Leave a device outside
+    Reject {
+        /// The request
+        request: String,
+    },
+    /// Give a device a name of your own
+    Rename {
+        /// The beginning of its id, or its name
+        device: String,
+        /// The new name
+        name: String,
+    },
+    /// Take a device's token back and close its connections
+    Revoke {
+        /// The beginning of its id, or its name
+        device: String,
+    },
+    /// Make a new token for a device; the old one stops working
+    Rotate {
+        /// The beginning of its id, or its name
+        device: String,
+    },
+    /// Forget a device
+    Remove {
+        /// The beginning of its id, or its name
+        device: String,
     },
 }
 

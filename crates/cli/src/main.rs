@@ -114,6 +114,7 @@ async fn ask(command: &Command, run: &Context) -> anyhow::Result<()> {
         Command::Onboard(command) => commands::onboard::run(command, run).await,
         Command::Logs(command) => commands::logs::run(command, run).await,
         Command::Models(command) => commands::models::run(command, run).await,
+        Command::Devices(command) => commands::devices::run(command, run).await,
         Command::Sessions(command) => commands::sessions::run(command, run).await,
         Command::Agent(command) => commands::agent::run(command, run).await,
         Command::Usage(command) => commands::usage::run(command, run).await,

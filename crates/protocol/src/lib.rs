@@ -7,6 +7,7 @@
 pub mod message;
 
 pub mod api;
+pub mod devices;
 pub mod event;
 pub mod id;
 pub mod label;

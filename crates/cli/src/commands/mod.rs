@@ -3,6 +3,7 @@
 pub(crate) mod acp;
 pub(crate) mod agent;
 pub(crate) mod config;
+pub(crate) mod devices;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod logs;

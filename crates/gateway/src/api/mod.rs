@@ -6,6 +6,7 @@
 mod messages;
 mod sessions;
 
+mod devices;
 mod events;
 mod input;
 mod logs;
@@ -29,7 +30,7 @@ pub use models::{ModelRow, ProbeRow};
 pub(crate) use sessions::{delete_session, mark_running};
 pub(crate) use status::{doctor_findings, now as status};
 
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use crate::http::Routes;
 
@@ -55,6 +56,13 @@ pub(crate) fn routes() -> Routes {
         .route("/live", get(messages::live))
         .route("/events", get(events::list))
         .route("/usage", get(reports::usage))
+        .route("/devices", get(devices::list))
+        .route("/devices/requests/{id}/approve", post(devices::approve))
+        .route("/devices/requests/{id}/reject", post(devices::reject))
+        .route("/devices/{id}", delete(devices::remove))
+        .route("/devices/{id}/rename", post(devices::rename))
+        .route("/devices/{id}/rotate", post(devices::rotate))
+        .route("/devices/{id}/revoke", post(devices::revoke))
         .route("/releases", get(reports::releases))
         .route("/releases/log", get(reports::release_log))
         .route("/releases/diff", get(reports::release_diff))

@@ -2,13 +2,11 @@
 //!
 //! No operation gives away more than its caller has.
 
-use instar_protocol::Secret;
 use instar_store::{DeviceRow, DeviceToken, Op};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::AppState;
-use crate::control::link::Operator;
 use crate::control::method::{Call, Method, Need, Refusal, Scope};
 use crate::control::pairing::Asked;
 use crate::control::scope::Scopes;
@@ -140,7 +138,7 @@ async fn list(call: Call) -> Result<Value, Refusal> {
 
 /// Runs a change to its end, even if whoever asked for it goes: what is stored and who is cut off
 /// belong together.
-async fn whole<T: Send + 'static>(
+pub(crate) async fn whole<T: Send + 'static>(
     app: &AppState,
     change: impl Future<Output = Result<T, Refusal>> + Send + 'static,
 ) -> Result<T, Refusal> {
@@ -271,36 +269,39 @@ async fn rotate(call: Call) -> Result<Value, Refusal> {
     let params: OfToken = call.params()?;
     let app = call.app.clone();
     let change = async move {
-        let OfToken {
-            device_id,
-            role,
+        let (app, who) = (&call.app, &call.who);
+        let scopes = params.scopes.as_deref();
+        let own = Some(who.conn.as_str());
+        rotated(
+            app,
+            &params.device_id,
+            &params.role,
             scopes,
-        } = params;
-        let (token, scopes) =
-            rotated(&call.app, &device_id, &role, scopes.as_deref(), &call.who).await?;
-        Ok(json!({
-            "deviceId": device_id, "role": role, "token": token.expose(),
-            "scopes": scopes.names(), "rotatedAtMs": call.app.clock.now().millis(),
-            "tokenDelivery": "in-band",
-        }))
+            who.scopes,
+            own,
+        )
+        .await
     };
     whole(&app, change).await
 }
 
-async fn rotated(
+/// Gives a device another token: the only time that it is shown. A device that rotates its own keeps
+/// the connection that the answer goes to.
+pub(crate) async fn rotated(
     app: &AppState,
     id: &str,
     role: &str,
     asked: Option<&[String]>,
-    who: &Operator,
-) -> Result<(Secret, Scopes), Refusal> {
+    held: Scopes,
+    own: Option<&str>,
+) -> Result<Value, Refusal> {
     let row = device(app, id).await?;
     if row.role != role {
         return Err(Refusal::invalid(
             "the device was not approved for that role",
         ));
     }
-    if role != "operator" && !who.may(Scope::Admin) {
+    if role != "operator" && !held.may(Scope::Admin) {
         return Err(lacks(Scope::Admin));
     }
     let approved = Scopes::read(row.scopes.iter().map(String::as_str));
@@ -308,7 +309,7 @@ async fn rotated(
         Scopes::read(asked.iter().map(String::as_str))
     });
     attenuated(approved, scopes)?;
-    attenuated(who.scopes, scopes)?;
+    attenuated(held, scopes)?;
     let token = device_token().map_err(|error| Refusal::unavailable(error.to_string()))?;
     let given = DeviceToken {
         device: row.id.clone(),
@@ -317,11 +318,14 @@ async fn rotated(
         created_at: app.clock.now(),
     };
     app.store.commit(vec![Op::PutDeviceToken(given)]).await?;
-    // Whoever held the old one is out; a device that rotates its own gets to read the answer.
+    // Whoever held the old one is out.
     app.control.close((1008, "device token rotated"), |link| {
-        link.who.device.as_deref() == Some(row.id.as_str()) && link.who.conn != who.conn
+        link.who.device.as_deref() == Some(row.id.as_str()) && own != Some(&link.who.conn)
     });
-    Ok((token, scopes))
+    Ok(json!({
+        "deviceId": row.id, "role": role, "token": token.expose(), "scopes": scopes.names(),
+        "rotatedAtMs": app.clock.now().millis(), "tokenDelivery": "in-band",
+    }))
 }
 
 async fn revoke(call: Call) -> Result<Value, Refusal> {
@@ -334,7 +338,12 @@ async fn revoke(call: Call) -> Result<Value, Refusal> {
 
 /// Takes a device's token back. Not even the shared secret lets the device in again before it is
 /// approved anew, or given another token.
-async fn revoked(app: &AppState, id: &str, role: &str, held: Scopes) -> Result<Value, Refusal> {
+pub(crate) async fn revoked(
+    app: &AppState,
+    id: &str,
+    role: &str,
+    held: Scopes,
+) -> Result<Value, Refusal> {
     let row = device(app, id).await?;
     if row.role != role {
         return Err(Refusal::invalid(
@@ -351,7 +360,7 @@ async fn revoked(app: &AppState, id: &str, role: &str, held: Scopes) -> Result<V
     Ok(json!({ "deviceId": row.id, "role": row.role, "revokedAtMs": at.millis() }))
 }
 
-async fn device(app: &AppState, id: &str) -> Result<DeviceRow, Refusal> {
+pub(crate) async fn device(app: &AppState, id: &str) -> Result<DeviceRow, Refusal> {
     let found = app.store.device(id).await?;
     found.ok_or_else(|| Refusal::invalid("unknown deviceId"))
 }
