@@ -14,6 +14,7 @@ mod canary;
 mod clients;
 mod commands;
 mod crash;
+mod devices;
 mod disk;
 mod flush;
 mod mcp;

@@ -5,6 +5,7 @@
 
 pub(crate) mod http;
 mod process;
+pub(crate) mod socket;
 pub(crate) mod terminal;
 pub(crate) mod trace;
 
