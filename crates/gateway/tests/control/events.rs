@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::client::{Device, Socket, connect, hello_with, holder, owner};
+use super::client::{Came, Device, Socket, connect, hello_with, holder, owner};
 use crate::house::{House, TOKEN};
 
 /// Sends a message and waits until its answer is there.
@@ -76,6 +76,17 @@ async fn numbers_of_events_have_no_gap_and_health_comes_first() {
         }
     }
     assert!(next > 2);
+}
+
+#[tokio::test]
+async fn a_gateway_that_stops_says_so_before_it_ends_the_connection() {
+    let house = House::new().await;
+    let mut socket = holder(&house).await;
+    let stopping = tokio::spawn(house.running.shutdown());
+    let told = socket.event("shutdown").await;
+    assert!(told["reason"].is_string(), "{told}");
+    assert!(matches!(socket.end().await, Came::Close(1012, _)));
+    stopping.await.unwrap();
 }
 
 #[tokio::test]
