@@ -110,7 +110,7 @@ fn direct_body() -> Bytes {
     Bytes::from(body.to_string())
 }
 
-struct Bench {
+pub(crate) struct Bench {
     state: tempfile::TempDir,
     model: String,
     _model: Running,
@@ -122,19 +122,27 @@ const SCRIPT: &str = r#"{"otherwise":{"say":[{"text":"I would read the list firs
 impl Bench {
     fn new(options: &Options) -> anyhow::Result<Self> {
         let state = tempfile::tempdir().context("a folder for the bench")?;
-        let script = state.path().join("script.json");
-        std::fs::write(&script, SCRIPT)?;
-        let (running, model) = process::scripted_model(&script)?;
+        Self::with(SCRIPT, usize::try_from(options.shorten)?, state)
+    }
+
+    pub(crate) fn with(
+        script: &str,
+        shorten: usize,
+        state: tempfile::TempDir,
+    ) -> anyhow::Result<Self> {
+        let path = state.path().join("script.json");
+        std::fs::write(&path, script)?;
+        let (running, model) = process::scripted_model(&path)?;
         Ok(Self {
             state,
             model,
             _model: running,
-            shorten: usize::try_from(options.shorten)?,
+            shorten,
         })
     }
 
     /// A state folder whose gateway calls the scripted model.
-    fn state(&self, name: &str, window: u32) -> anyhow::Result<std::path::PathBuf> {
+    pub(crate) fn state(&self, name: &str, window: u32) -> anyhow::Result<std::path::PathBuf> {
         let folder = self.state.path().join(name);
         std::fs::create_dir_all(&folder)?;
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
@@ -235,7 +243,7 @@ fn median_start(starts: &mut [Start]) -> Start {
     starts[starts.len() / 2]
 }
 
-fn free_port() -> anyhow::Result<u16> {
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?
         .local_addr()?
         .port())
@@ -364,7 +372,7 @@ async fn stored_sessions(bench: &Bench, port: u16) -> anyhow::Result<Growth> {
     Ok(growth(10, many, figures[0], figures[1]))
 }
 
-async fn fill(state: &Path, stored: usize) -> anyhow::Result<()> {
+pub(crate) async fn fill(state: &Path, stored: usize) -> anyhow::Result<()> {
     let store = Store::open(state, instar_store::Options::default())?;
     let now = SystemClock.now();
     let agent = AgentId::main();

@@ -54,6 +54,24 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// Reads a page or file: bytes, and the milliseconds to its first byte.
+    pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<(Bytes, f64)> {
+        let request = Request::get(path)
+            .header(header::HOST, &self.host)
+            .header(header::AUTHORIZATION, format!("Bearer {TOKEN}"))
+            .header(header::ACCEPT, "text/html")
+            .body(Full::new(Bytes::new()))?;
+        let begun = Instant::now();
+        self.sender.ready().await?;
+        let response = self.sender.send_request(request).await?;
+        let millis = begun.elapsed().as_secs_f64() * 1e3;
+        let status = response.status();
+        anyhow::ensure!(status == StatusCode::OK, "{path} answered {status}");
+        Ok((response.into_body().collect().await?.to_bytes(), millis))
+    }
+}
+
 pub(crate) async fn ready(port: u16) -> bool {
     let attempt = async {
         let mut connection = Connection::open(&format!("127.0.0.1:{port}")).await?;

@@ -1,12 +1,14 @@
 //! The benches behind `cargo xtask bench NAME`. Each prints a table for people or, with `--json`,
 //! one object whose keys `docs/benchmarks.md` explains. Timings are judged as ratios within a run.
 
+mod faces;
 mod gateway;
 
 mod load;
 mod machine;
 mod process;
 mod report;
+mod socket;
 
 use clap::{Parser, Subcommand};
 
@@ -21,6 +23,8 @@ struct Args {
 enum Bench {
     /// Start, memory, time and CPU per turn, growth, soak
     Gateway(gateway::Options),
+    /// Pages, the WebSocket's fan-out, and its methods at many stored conversations
+    Faces(faces::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -29,5 +33,6 @@ fn main() -> anyhow::Result<()> {
         .build()?;
     match Args::parse().bench {
         Bench::Gateway(options) => runtime.block_on(Box::pin(gateway::run(&options))),
+        Bench::Faces(options) => runtime.block_on(Box::pin(faces::run(&options))),
     }
 }
