@@ -66,6 +66,7 @@ fn scopes(row: &Value) -> String {
 
 fn waiting(words: &Words, row: &Value) -> Markup {
     let id = |name: &str| row[name].as_str().unwrap_or("").to_owned();
+    let request = format!("/api/v1/devices/requests/{}", id("requestId"));
     html! {
         article class="card wait" {
             h3 { (told(row)) }
@@ -75,12 +76,10 @@ fn waiting(words: &Words, row: &Value) -> Markup {
                 div { dt { (words.address) } dd { (id("remoteIp")) } }
             }
             div class="acts" {
-                form data-send="POST" data-path="/api/v1/devices/approve" data-then="reload" {
-                    input type="hidden" name="request" value=(id("requestId"));
+                form data-send="POST" data-path={ (request) "/approve" } data-then="reload" {
                     button class="primary" { (words.approve) }
                 }
-                form data-send="POST" data-path="/api/v1/devices/reject" data-then="reload" {
-                    input type="hidden" name="request" value=(id("requestId"));
+                form data-send="POST" data-path={ (request) "/reject" } data-then="reload" {
                     button { (words.reject) }
                 }
             }
@@ -98,8 +97,7 @@ fn line(words: &Words, row: &Value) -> Markup {
             td { (scopes(row)) }
             td { @match seen { Some(at) => (moment(at)), None => (words.never) } }
             td class="acts" {
-                form data-send="POST" data-path="/api/v1/devices/remove" data-then="reload" {
-                    input type="hidden" name="device" value=(id);
+                form data-send="DELETE" data-path={ "/api/v1/devices/" (id) } data-then="reload" {
                     button class="bad" { (words.revoke) }
                 }
             }
