@@ -88,7 +88,8 @@ fn take(app: &AppState, link: &Arc<Link>, running: &mut JoinSet<()>, text: &str)
         frame::Read::Request(request) => request,
         frame::Read::Other => {
             let refusal = Refusal::invalid("invalid request frame");
-            return link.reply("", &Err(refusal));
+            // An id that could be read would be answered; the protocol has no empty one.
+            return link.reply("unreadable", &Err(refusal));
         }
         frame::Read::NotJson => return link.close((1008, "not JSON")),
     };
