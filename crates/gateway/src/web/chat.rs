@@ -6,7 +6,7 @@ use instar_protocol::model::StopReason;
 use instar_protocol::tool::ToolDecision;
 use maud::{DOCTYPE, Markup, html};
 
-use super::frame::{Tab, bar, coded, head, shortcuts};
+use super::frame::{Tab, bar, coded, dollars, head, moment, number, shortcuts};
 use super::markdown;
 use super::words::Words;
 
@@ -156,6 +156,8 @@ fn one(words: &Words, entry: &Entry) -> Markup {
             tool_calls,
             model,
             stop,
+            usage,
+            cost_micros,
             ..
         } => html! {
             article class="entry assistant" data-entry=(id) {
@@ -165,7 +167,13 @@ fn one(words: &Words, entry: &Entry) -> Markup {
                 }
                 @if tool_calls.is_empty() {
                     p class="meta" {
-                        (model.as_str())
+                        (model.as_str()) " · " (moment(entry.at))
+                        @if usage.input_tokens + usage.output_tokens > 0 {
+                            " · " span title={ (words.tokens_in) " / " (words.tokens_out) } {
+                                (number(usage.input_tokens)) " / " (number(usage.output_tokens))
+                            }
+                        }
+                        @if *cost_micros > 0 { " · " (dollars(*cost_micros)) }
                         @match stop {
                             StopReason::Aborted => { " · " (words.stopped) },
                             StopReason::Length => { " · " (words.cut_at_length) },
