@@ -7,6 +7,7 @@
 //! | GET `/models` | | list of model rows |
 //! | POST `/models/probe` | [`ProbeRequest`] | list of probe rows |
 //! | GET `/sessions` | `agent search deleted limit before` | [`SessionList`] |
+//! | GET `/search` | `text agent limit` | [`SearchReport`] |
 //! | GET `/sessions/{key or id}` | `limit` | [`SessionDetail`] |
 //! | DELETE `/sessions/{key or id}`, POST `…/restore`, POST `…/stop` | | [`Done`] |
 //! | PATCH `/sessions/{key or id}` | [`RenameSession`] | [`Done`] |
@@ -142,6 +143,29 @@ pub struct SessionInfo {
     pub cost_micros: u64,
     pub running: bool,
     pub deleted: bool,
+}
+
+/// Words found in conversations.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SearchReport {
+    /// The latest first.
+    pub found: Vec<SearchHit>,
+    /// True if there may be more than these.
+    pub cut: bool,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SearchHit {
+    /// The conversation's key.
+    pub session: String,
+    pub entry: EntryId,
+    pub at: Timestamp,
+    /// True if the agent said it.
+    pub by_agent: bool,
+    /// Some of what was said around the words, on one line.
+    pub excerpt: String,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -20,6 +20,7 @@ pub mod doctor;
 pub mod export;
 pub mod media;
 pub mod queries;
+pub mod search;
 pub mod sse;
 
 pub(crate) use events::event_id;
@@ -41,6 +42,7 @@ pub(crate) fn routes() -> Routes {
         .route("/doctor", get(status::doctor))
         .route("/models", get(models::list))
         .route("/models/probe", post(models::probe))
+        .route("/search", get(sessions::search))
         .route("/sessions", get(sessions::list))
         .route(
             "/sessions/{name}",

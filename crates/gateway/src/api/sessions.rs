@@ -5,13 +5,14 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use instar_protocol::api::{Done, RenameSession, Rewind, SessionDetail, SessionInfo, SessionList};
+use instar_protocol::api::{Done, RenameSession, Rewind, SearchReport, SessionDetail, SessionInfo, SessionList};
 use instar_protocol::session::SessionKey;
 use instar_store::{Op, SessionPatch, SessionRow, StoreError};
 use serde::Deserialize;
 
 use super::input::{Asked, Strict};
 use super::queries::{self, Export, QueryError, SessionsQuery};
+use super::search::{self, SearchQuery};
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::problem::ApiProblem;
@@ -29,6 +30,15 @@ pub(super) async fn list(
         mark_running(&app, session);
     }
     Ok(Json(list))
+}
+
+/// Words in what was said.
+pub(super) async fn search(
+    State(app): State<AppState>,
+    _caller: Caller,
+    Asked(query): Asked<SearchQuery>,
+) -> Result<Json<SearchReport>, ApiProblem> {
+    Ok(Json(search::search(&app.store, &query).await?))
 }
 
 #[derive(Deserialize, Debug)]
