@@ -50,6 +50,12 @@ pub(crate) enum Colour {
 pub(crate) enum Command {
     /// Start the gateway in this terminal, print the link and open it in the browser
     Up(Up),
+    /// Open the running gateway's pages in the browser, with a fresh sign-in link
+    Dashboard {
+        /// Print the link and open nothing
+        #[arg(long)]
+        no_open: bool,
+    },
     /// Set things up: workspace, model with a live probe, port, service
     Onboard(Box<Onboard>),
     /// Run or look at the gateway
@@ -81,6 +87,8 @@ pub(crate) enum Command {
     /// Let clients with a key of their own in, and take that back
     #[command(subcommand)]
     Devices(Devices),
+    /// Talk to the agent in this terminal, full screen; lines in and answers out when piped
+    Chat(Chat),
     /// Send one message to the agent and print its answer
     Agent(Agent),
     /// Be the agent of an editor, over the Agent Client Protocol on standard input and output
@@ -88,6 +96,9 @@ pub(crate) enum Command {
     /// Offer conversations to other programs over the Model Context Protocol
     #[command(subcommand)]
     Mcp(Mcp),
+    /// Look at the agents: which model answers for them, their identity files, their limits
+    #[command(subcommand)]
+    Agents(Agents),
     /// Show tokens and cost
     Usage(Usage),
     /// Look at behaviour releases
@@ -100,6 +111,12 @@ pub(crate) enum Command {
     Completions {
         /// The shell
         shell: Shell,
+    },
+    /// Write a manual page for every command
+    Man {
+        /// The folder; it is made where there is none
+        #[arg(long, value_name = "DIR")]
+        dir: std::path::PathBuf,
     },
     /// Print the version
     Version,
@@ -337,6 +354,17 @@ pub(crate) enum Sessions {
         #[arg(long, default_value_t = 30)]
         limit: usize,
     },
+    /// Find words in what was said, the latest first; deleted conversations are left out
+    Search {
+        /// The words, as they stand there; case does not count
+        text: String,
+        /// Only conversations of this agent
+        #[arg(long, value_name = "ID")]
+        agent: Option<String>,
+        /// How many
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
     /// Print a conversation
     Show {
         /// Session key or id; `main` is the main one
@@ -418,6 +446,34 @@ pub(crate) struct Agent {
     /// Answer this message with another model
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Agents {
+    /// List the agents
+    List,
+    /// Show one agent
+    Show {
+        /// Its id
+        #[arg(default_value = "main")]
+        agent: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Chat {
+    /// The conversation to open
+    #[arg(long, value_name = "KEY", default_value = "main")]
+    pub(crate) session: String,
+    /// The model that answers in it
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// Lines in and answers out, on a terminal too
+    #[arg(long)]
+    pub(crate) plain: bool,
+    /// Leave the mouse to the terminal, to mark text with it; the wheel does not scroll then
+    #[arg(long)]
+    pub(crate) no_mouse: bool,
 }
 
 #[derive(Args, Debug)]

@@ -4,6 +4,7 @@
 mod args;
 mod commands;
 
+mod chat;
 mod client;
 mod context;
 mod failure;
@@ -70,6 +71,7 @@ fn dispatch(command: &Command, run: &Context) -> anyhow::Result<()> {
             run.out.piece(&String::from_utf8(script)?);
             Ok(())
         }
+        Command::Man { dir } => manual::pages(Cli::command(), dir, run.out),
         Command::Version => version(run),
         Command::Manual => {
             run.out.piece(&manual::markdown(Cli::command()));
@@ -116,6 +118,9 @@ async fn ask(command: &Command, run: &Context) -> anyhow::Result<()> {
         Command::Models(command) => commands::models::run(command, run).await,
         Command::Devices(command) => commands::devices::run(command, run).await,
         Command::Sessions(command) => commands::sessions::run(command, run).await,
+        Command::Chat(command) => chat::run(command, run).await,
+        Command::Dashboard { no_open } => commands::dashboard::run(*no_open, run).await,
+        Command::Agents(command) => commands::agents::run(command, run).await,
         Command::Agent(command) => commands::agent::run(command, run).await,
         Command::Usage(command) => commands::usage::run(command, run).await,
         Command::Release(command) => commands::release::run(command, run).await,

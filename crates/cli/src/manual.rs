@@ -1,6 +1,27 @@
-//! The manual as Markdown, made from the argument definitions so that it cannot go stale.
+//! The manual as Markdown and as pages for `man`, made from the argument definitions so that it cannot go stale.
 
+use anyhow::Context as _;
 use clap::Command;
+use std::path::Path;
+
+use crate::out::Out;
+
+/// Writes a page for every command: `instar.1`, `instar-config-set.1` and so on.
+pub(crate) fn pages(root: Command, dir: &Path, out: Out) -> anyhow::Result<()> {
+    let cannot = || format!("cannot write manual pages to {}", dir.display());
+    std::fs::create_dir_all(dir).with_context(cannot)?;
+    let root = root.disable_help_subcommand(true);
+    clap_mangen::generate_to(root, dir).with_context(cannot)?;
+    let count = std::fs::read_dir(dir).with_context(cannot)?.count();
+    if out.json() {
+        return out.value(&serde_json::json!({ "dir": dir, "files": count }));
+    }
+    out.note(&format!("{count} files in {}", dir.display()));
+    out.note(
+        "read one with `man -l FILE`, or put the folder's files into a man1 folder of MANPATH",
+    );
+    Ok(())
+}
 
 /// Every command with its arguments.
 pub(crate) fn markdown(mut root: Command) -> String {

@@ -50,6 +50,10 @@ impl Out {
         self.json
     }
 
+    pub(crate) fn colour(self) -> bool {
+        self.colour
+    }
+
     /// Prints a line of data or prose.
     pub(crate) fn line(self, text: &str) {
         write_out(&format!("{text}\n"));
@@ -203,7 +207,7 @@ pub(crate) fn visible(text: &str) -> String {
 }
 
 fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
 }
 
 /// Micro-dollars as people write them.

@@ -52,3 +52,16 @@ fn next_step(error: &clap::Error) -> String {
         None => "see `instar help`".to_owned(),
     }
 }
+
+/// The known word that was probably meant.
+pub(crate) fn nearest<'a>(
+    typed: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|word| (strsim::damerau_levenshtein(typed, word), word))
+        .min()
+        .filter(|(distance, _)| *distance <= 2)
+        .map(|(_, word)| word)
+}

@@ -14,7 +14,6 @@ use crate::out::{Style, visible};
 const MESSAGE_BYTES_MAX: u64 = 1 << 20;
 
 pub(crate) async fn run(command: &Agent, run: &Context) -> anyhow::Result<()> {
-    let client = run.client()?;
     let text = if command.message == "-" {
         let mut text = String::new();
         let _read = std::io::stdin()
@@ -25,6 +24,12 @@ pub(crate) async fn run(command: &Agent, run: &Context) -> anyhow::Result<()> {
     } else {
         command.message.clone()
     };
+    say(command, text, run).await
+}
+
+/// Sends the text in the place of the command's own and prints the answer as it comes.
+pub(crate) async fn say(command: &Agent, text: String, run: &Context) -> anyhow::Result<()> {
+    let client = run.client()?;
     let body = SendMessage {
         session: Some(command.session.clone()),
         text,

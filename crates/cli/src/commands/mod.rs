@@ -2,7 +2,9 @@
 
 pub(crate) mod acp;
 pub(crate) mod agent;
+pub(crate) mod agents;
 pub(crate) mod config;
+pub(crate) mod dashboard;
 pub(crate) mod devices;
 pub(crate) mod doctor;
 pub(crate) mod events;

@@ -4,10 +4,13 @@
 //! told who has the folder, and two writers never meet.
 
 use instar_config::{SecretStore, StateDir, StateError, StateLock};
+use instar_gateway::api::search::{self, SearchQuery};
 use instar_gateway::api::{doctor, queries};
 use instar_gateway::config::InstarConfig;
 use instar_protocol::Clock;
-use instar_protocol::api::{Finding, Health, SessionDetail, SessionList, Severity, UsageReport};
+use instar_protocol::api::{
+    Finding, Health, SearchReport, SessionDetail, SessionList, Severity, UsageReport,
+};
 use instar_protocol::time::SystemClock;
 use instar_release::Releases;
 use instar_store::{Options, Store};
@@ -97,6 +100,14 @@ pub(crate) async fn sessions(
         .map_err(explain)?;
     folder.close().await?;
     Ok(list)
+}
+
+pub(crate) async fn search(run: &Context, query: &SearchQuery) -> anyhow::Result<SearchReport> {
+    let folder = Folder::open(&run.state()?)?;
+    let found = search::search(&folder.store, query).await;
+    let found = found.map_err(explain)?;
+    folder.close().await?;
+    Ok(found)
 }
 
 pub(crate) async fn session(run: &Context, name: &str) -> anyhow::Result<SessionDetail> {

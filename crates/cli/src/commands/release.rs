@@ -26,7 +26,7 @@ pub(crate) async fn run(command: &Release, run: &Context) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn fetch(command: &Release, run: &Context) -> anyhow::Result<Value> {
+pub(super) async fn fetch(command: &Release, run: &Context) -> anyhow::Result<Value> {
     let Some(client) = offline::live(run).await? else {
         return offline::release(run, command).await;
     };

@@ -1,7 +1,8 @@
 //! `instar sessions`.
 
+use instar_gateway::api::search::SearchQuery;
 use instar_protocol::EntryId;
-use instar_protocol::api::{Done, Rewind, SessionDetail, SessionList};
+use instar_protocol::api::{Done, Rewind, SearchReport, SessionDetail, SessionList};
 use instar_protocol::message::{Entry, EntryBody, plain_text};
 use instar_protocol::tool::ToolDecision;
 
@@ -20,6 +21,14 @@ pub(crate) async fn run(command: &Sessions, run: &Context) -> anyhow::Result<()>
             deleted,
             limit,
         } => list(search.as_deref(), *deleted, *limit, run).await,
+        Sessions::Search { text, agent, limit } => {
+            let query = SearchQuery {
+                text: text.clone(),
+                agent: agent.clone(),
+                limit: Some(*limit),
+            };
+            search(&query, run).await
+        }
         Sessions::Show { session, ids } => show(session, *ids, run).await,
         Sessions::Rewind { session, entry } => {
             let path = format!("/api/v1/sessions/{}/rewind", escape(session));
@@ -99,6 +108,42 @@ async fn list(
         .collect();
     run.out
         .table(&["key", "title", "entries", "cost", "last", "id"], &rows);
+    Ok(())
+}
+
+async fn search(query: &SearchQuery, run: &Context) -> anyhow::Result<()> {
+    let report: SearchReport = match offline::live(run).await? {
+        Some(client) => {
+            let agent = query.agent.as_deref();
+            let agent = agent.map_or(String::new(), |id| format!("&agent={}", escape(id)));
+            let limit = query.limit.unwrap_or(1);
+            let text = escape(&query.text);
+            client
+                .get(&format!("/api/v1/search?limit={limit}&text={text}{agent}"))
+                .await?
+        }
+        None => offline::search(run, query).await?,
+    };
+    if run.out.json() {
+        return run.out.value(&report);
+    }
+    if report.found.is_empty() {
+        run.out.note("nothing was said with these words");
+    }
+    for hit in &report.found {
+        let who = if hit.by_agent { "agent" } else { "you" };
+        run.out.line(&format!(
+            "{} {} {} {}",
+            run.out.paint(Style::Faint, &clock(hit.at)),
+            visible(&hit.session),
+            run.out.paint(Style::Strong, who),
+            visible(&hit.excerpt)
+        ));
+    }
+    if report.cut {
+        run.out
+            .note("there may be more: say more words, or ask for more with --limit");
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use instar_protocol::api::{Health, Status};
 use crate::client::Client;
 use crate::context::Context;
 use crate::failure::{Code, Failure};
-use crate::out::{Out, Style};
+use crate::out::{Out, Style, visible};
 
 pub(crate) async fn status(run: &Context) -> anyhow::Result<()> {
     let status: Status = run.client()?.get("/api/v1/status").await?;
@@ -57,8 +57,16 @@ pub(crate) async fn status(run: &Context) -> anyhow::Result<()> {
         ("store", &status.store),
         ("configuration", &status.config),
         ("models", &status.models),
+        ("budget", &status.budget),
     ] {
         line(out, name, health);
+    }
+    if !status.waiting_for_restart.is_empty() {
+        let keys = visible(&status.waiting_for_restart.join(", "));
+        let name = out.paint(Style::Faint, &format!("{:<14}", "restart"));
+        let waits = out.paint(Style::Warn, &format!("waited for by {keys}"));
+        out.line(&format!("{name} {waits}"));
+        out.line(&format!("{:<14} next: `instar gateway restart`", ""));
     }
     Ok(())
 }

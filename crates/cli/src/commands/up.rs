@@ -152,7 +152,7 @@ fn welcome(
 }
 
 /// Opens the link where there is a desktop to open it on; the link is printed in any case.
-fn open(link: &str) {
+pub(super) fn open(link: &str) {
     let program = if cfg!(target_os = "macos") {
         "open"
     } else if environment("DISPLAY")

@@ -2,21 +2,25 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
-use super::process::until;
+use super::process::{PATIENCE, until};
 
 /// A terminal with a command in it. Dropping it ends the command.
 pub(crate) struct Terminal {
     child: Child,
     master: File,
     seen: Arc<Mutex<String>>,
+    /// What a terminal of this size makes of it.
+    screen: Arc<Mutex<vt100::Parser>>,
     /// Up to here the screen was waited for.
     read: usize,
 }
@@ -55,18 +59,22 @@ impl Terminal {
         let master = File::from(master);
         let seen = Arc::<Mutex<String>>::default();
         let (mut reader, heard) = (master.try_clone().unwrap(), Arc::clone(&seen));
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(size_of(40), size_of(100), 0)));
+        let shown = Arc::clone(&screen);
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             // The read fails when the last program has let go of the terminal.
             while let Ok(count @ 1..) = reader.read(&mut bytes) {
                 let text = String::from_utf8_lossy(&bytes[..count]).into_owned();
                 heard.lock().unwrap().push_str(&text);
+                shown.lock().unwrap().process(&bytes[..count]);
             }
         });
         Self {
             child,
             master,
             seen,
+            screen,
             read: 0,
         }
     }
@@ -84,6 +92,53 @@ impl Terminal {
             found.map(|at| self.read + at + text.len())
         });
         self.read = at;
+    }
+
+    /// What stands on the screen now.
+    pub(crate) fn screen(&self) -> String {
+        self.screen.lock().unwrap().screen().contents()
+    }
+
+    /// Waits until the screen shows this, wherever on it.
+    #[track_caller]
+    pub(crate) fn shows(&mut self, text: &str) {
+        let begun = Instant::now();
+        loop {
+            let screen = self.screen();
+            if screen.contains(text) {
+                return;
+            }
+            let ended = self.child.try_wait().unwrap();
+            let waits = ended.is_none() && begun.elapsed() < PATIENCE;
+            assert!(waits, "no {text:?} (ended: {ended:?}) on\n{screen}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Types this and nothing more.
+    pub(crate) fn keys(&mut self, keys: &str) {
+        self.master.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Makes the terminal larger or smaller, and tells the command so.
+    pub(crate) fn resize(&mut self, rows: u16, columns: u16) {
+        self.screen
+            .lock()
+            .unwrap()
+            .screen_mut()
+            .set_size(size_of(rows), size_of(columns));
+        let size = Winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&self.master, size).unwrap();
+    }
+
+    /// Everything that was sent to the screen so far, escape sequences included.
+    pub(crate) fn raw(&self) -> String {
+        self.seen.lock().unwrap().clone()
     }
 
     /// Types a line.
@@ -117,6 +172,10 @@ impl Terminal {
         let seen = self.seen.lock().unwrap().clone();
         (seen, status)
     }
+}
+
+fn size_of(cells: u16) -> NonZero<u16> {
+    NonZero::new(cells).unwrap()
 }
 
 impl Drop for Terminal {

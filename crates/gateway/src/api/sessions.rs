@@ -5,7 +5,9 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use instar_protocol::api::{Done, RenameSession, Rewind, SearchReport, SessionDetail, SessionInfo, SessionList};
+use instar_protocol::api::{
+    Done, RenameSession, Rewind, SearchReport, SessionDetail, SessionInfo, SessionList,
+};
 use instar_protocol::session::SessionKey;
 use instar_store::{Op, SessionPatch, SessionRow, StoreError};
 use serde::Deserialize;
