@@ -76,7 +76,7 @@ fn agents_are_listed_and_shown_and_a_slip_is_understood() {
         shown.stdout.contains("scripted/x") && shown.stdout.contains("limit"),
         "{shown:?}"
     );
-    let slip = instar.run(["agents", "show", "mian"]);
+    let slip = instar.run(["agents", "show", "maim"]);
     assert_eq!(slip.code, 6, "{slip:?}");
     assert!(slip.stderr.contains("did you mean main?"), "{slip:?}");
 }
