@@ -229,7 +229,7 @@ pub(crate) fn text_of<'a>(state: &StateDir, bytes: &'a [u8]) -> Result<&'a str, 
 }
 
 /// Refuses a result with problems that were not there before.
-fn refuse_new_problems<T: JsonSchema + DeserializeOwned>(
+pub(crate) fn refuse_new_problems<T: JsonSchema + DeserializeOwned>(
     state: &StateDir,
     before: &[u8],
     after: &[u8],

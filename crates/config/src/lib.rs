@@ -42,7 +42,10 @@ pub use render::render;
 pub use secret::{SECRET_BYTES_MAX, SecretError, SecretStore};
 pub use state::{STATE_FORMAT, StateDir, StateError, StateLock};
 pub use watch::{Watch, diff};
-pub use whole::{HIDDEN, Secrets, Sheet, Writing, patch, replace, sheet};
+pub use whole::{
+    HIDDEN, Preview, Secrets, Sheet, Writing, patch, preview, put_key, replace, sheet,
+    without_secrets,
+};
 
 /// Reads environment variables; an argument everywhere, so that tests need no real environment.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;

@@ -7,12 +7,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::document::{options, split_mark};
-use crate::edit::{Change, Edited, Rules, edit, read, rewrite, text_of, uneditable, value_of};
+use crate::edit::{
+    Change, Edited, Rules, edit, read, refuse_new_problems, rewrite, text_of, uneditable, value_of,
+};
 use crate::files::digest;
 use crate::path::KeyPath;
 use crate::problem::{ConfigError, is_sensitive};
 use crate::tree::{put, put_value};
-use crate::{Author, Env, StateDir};
+use crate::{Author, Env, StateDir, diff};
 
 /// Stands for a text that is not shown. Written back, it means the text that is there already.
 pub const HIDDEN: &str = "__OPENCLAW_REDACTED__";
@@ -76,7 +78,7 @@ pub fn replace<T: JsonSchema + DeserializeOwned>(
     write(state, writing, &|old| {
         let old = value_of(state, text_of(state, old)?)?;
         let asked = value_of(state, split_mark(text).1)?;
-        let kept: Vec<Change> = restored(state, &old, &asked)?;
+        let kept: Vec<Change> = restored(state, &old, &KeyPath::default(), &asked)?;
         let edited = edit(state, text, &kept)?;
         Ok(Edited { old, ..edited })
     })
@@ -97,7 +99,7 @@ pub fn patch<T: JsonSchema + DeserializeOwned>(
         let text = text_of(state, old)?;
         let present = value_of(state, split_mark(text).1)?;
         let mut patch = patch.clone();
-        for (path, value) in restored(state, &present, &patch)? {
+        for (path, value) in restored(state, &present, &KeyPath::default(), &patch)? {
             if let Some(value) = value {
                 put_value(&mut patch, &path.0, &value);
             }
@@ -112,6 +114,77 @@ pub fn patch<T: JsonSchema + DeserializeOwned>(
         );
         edit(state, text, &changes)
     })
+}
+
+/// Sets or removes one key of the file that the writer has seen. Returns the paths that changed.
+pub fn put_key<T: JsonSchema + DeserializeOwned>(
+    state: &StateDir,
+    path: &KeyPath,
+    value: Option<&Value>,
+    writing: &Writing<'_, T>,
+) -> Result<Vec<String>, ConfigError> {
+    write(state, writing, &|old| key_put(state, old, path, value))
+}
+
+/// What an edit of one key would make of the file, secrets hidden.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// The digest of the file as it is: whoever goes on from here has seen that one.
+    pub digest: String,
+    pub changed: Vec<String>,
+    pub before: String,
+    pub after: String,
+}
+
+/// Does everything that [`put_key`] does, all checks included, except writing.
+pub fn preview<T: JsonSchema + DeserializeOwned>(
+    state: &StateDir,
+    path: &KeyPath,
+    value: Option<&Value>,
+    (env, rules): (Env<'_>, Rules<'_, T>),
+    secrets: Secrets<'_>,
+) -> Result<Preview, ConfigError> {
+    let old = read(state)?;
+    let edited = key_put(state, &old, path, value)?;
+    refuse_new_problems::<T>(state, &old, edited.text.as_bytes(), env, rules)?;
+    Ok(Preview {
+        digest: digest(&old),
+        changed: diff(&edited.old, &edited.new),
+        before: hidden(state, text_of(state, &old)?, secrets)?.0,
+        after: hidden(state, &edited.text, secrets)?.0,
+    })
+}
+
+fn key_put(
+    state: &StateDir,
+    old: &[u8],
+    path: &KeyPath,
+    value: Option<&Value>,
+) -> Result<Edited, ConfigError> {
+    let text = text_of(state, old)?;
+    let Some(value) = value else {
+        return edit(state, text, &[(path.clone(), None)]);
+    };
+    let mut value = value.clone();
+    let present = value_of(state, split_mark(text).1)?;
+    for (at, kept) in restored(state, &present, path, &value)? {
+        if let Some(kept) = kept {
+            put_value(&mut value, &at.0[path.0.len()..], &kept);
+        }
+    }
+    edit(state, text, &[(path.clone(), Some(value))])
+}
+
+/// A document with the text of every secret in it hidden.
+#[must_use]
+pub fn without_secrets(document: &Value, secrets: Secrets<'_>) -> Value {
+    let mut shown = document.clone();
+    texts(&KeyPath::default(), document, &mut |path, _| {
+        if is_sensitive(path) || secrets(path) {
+            put_value(&mut shown, &path.0, &Value::from(HIDDEN));
+        }
+    });
+    shown
 }
 
 fn write<T: JsonSchema + DeserializeOwned>(
@@ -194,9 +267,14 @@ fn hidden(
 }
 
 /// What has to stand where a writer left [`HIDDEN`]: the text that is there now.
-fn restored(state: &StateDir, old: &Value, asked: &Value) -> Result<Vec<Change>, ConfigError> {
+fn restored(
+    state: &StateDir,
+    old: &Value,
+    at: &KeyPath,
+    asked: &Value,
+) -> Result<Vec<Change>, ConfigError> {
     let mut found = Vec::new();
-    texts(&KeyPath::default(), asked, &mut |path, text| {
+    texts(at, asked, &mut |path, text| {
         if text == HIDDEN {
             found.push(path.clone());
         }

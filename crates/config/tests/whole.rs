@@ -1,7 +1,8 @@
 //! The file as a whole: hidden texts, replacing, patching.
 
 use instar_config::{
-    Author, ConfigError, HIDDEN, KeyPath, Sheet, StateDir, Writing, patch, place, replace, sheet,
+    Author, ConfigError, HIDDEN, KeyPath, Sheet, StateDir, Writing, patch, place, preview, put_key,
+    replace, sheet, without_secrets,
 };
 use serde_json::{Value, json};
 
@@ -161,4 +162,84 @@ fn a_place_of_the_schema_names_what_may_stand_below() {
     assert!(entries.children[0].has_children);
     assert!(below("agents.entries.anything.name").is_some());
     assert!(below("gateway.nothing").is_none());
+}
+
+#[test]
+fn a_preview_shows_the_change_without_secrets_and_writes_nothing() {
+    let fixture = Fixture::new(TEXT);
+    let path = KeyPath::parse("gateway.port").unwrap();
+    let value = json!(9100);
+    let secret = |path: &KeyPath| path.to_string() == "gateway.publicOrigin";
+    let shown = preview::<Sample>(
+        &fixture.state,
+        &path,
+        Some(&value),
+        (&no_env, &|_| Vec::new()),
+        &secret,
+    )
+    .unwrap();
+    assert_eq!(shown.changed, ["gateway.port"]);
+    assert!(
+        shown.before.contains("9000") && !shown.before.contains("9100"),
+        "{shown:?}"
+    );
+    assert!(
+        shown.after.contains("9100") && shown.after.contains("/* why */"),
+        "{shown:?}"
+    );
+    for text in [&shown.before, &shown.after] {
+        assert!(
+            text.contains(HIDDEN) && !text.contains("a.example"),
+            "{text}"
+        );
+    }
+    assert_eq!(fixture.text(), TEXT);
+
+    let broken = preview::<Sample>(
+        &fixture.state,
+        &path,
+        Some(&json!("no")),
+        (&no_env, &|_| Vec::new()),
+        &secret,
+    );
+    assert!(
+        matches!(broken, Err(ConfigError::Invalid(_))),
+        "{broken:?}"
+    );
+
+    let put = |value: Option<&Value>, seen: &str| {
+        fixture.write(Some(seen), |writing| {
+            put_key::<Sample>(&fixture.state, &path, value, writing)
+        })
+    };
+    assert_eq!(put(Some(&value), &shown.digest).unwrap(), shown.changed);
+    assert!(fixture.text().contains("9100"));
+    let late = put(None, &shown.digest);
+    assert!(
+        matches!(late, Err(ConfigError::Changed { .. })),
+        "{late:?}"
+    );
+}
+
+#[test]
+fn a_section_is_put_back_with_its_hidden_text_as_it_was() {
+    let fixture = Fixture::new(TEXT);
+    let secret = |path: &KeyPath| path.to_string() == "agents.entries.a.name";
+    let document = fixture.sheet().document.unwrap();
+    let mut shown = without_secrets(&document, &secret)["agents"]["entries"].clone();
+    assert_eq!(shown["a"]["name"], HIDDEN);
+    shown["b"]["name"] = json!("Bee");
+    let path = KeyPath::parse("agents.entries").unwrap();
+    fixture
+        .write(None, |writing| {
+            put_key::<Sample>(&fixture.state, &path, Some(&shown), writing)
+        })
+        .unwrap();
+    let text = fixture.text();
+    assert!(
+        text.contains("Bee") && !text.contains(HIDDEN),
+        "{text}"
+    );
+    let after = fixture.sheet().document.unwrap();
+    assert_eq!(after["agents"]["entries"]["a"]["name"], "A");
 }
