@@ -475,6 +475,16 @@ pub fn needs_restart(path: &str) -> bool {
     })
 }
 
+/// True for texts that are hidden from everybody, beyond those that their key gives away: headers of
+/// providers carry keys.
+#[must_use]
+pub fn is_secret(path: &instar_config::KeyPath) -> bool {
+    matches!(
+        path.words().as_slice(),
+        ["models", "providers", _, "headers", _]
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

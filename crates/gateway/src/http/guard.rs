@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 use super::host::Source;
 use super::{body, headers, host, path, sign_in};
 use crate::app::AppState;
-use crate::door::{AuthProblem, Caller, Peer};
+use crate::door::{self, AuthProblem, Caller, Peer};
 use crate::problem::ApiProblem;
 
 /// Beyond the longest turn, for what comes before and after it.
@@ -90,8 +90,9 @@ async fn admit(
     if !control {
         check_served(app, parts.uri.path())?;
     }
+    let mut intent = Intent::Shown;
     if let Some(caller) = caller {
-        check_intent(&caller, &parts)?;
+        intent = check_intent(&caller, &parts)?;
         let _old = parts.extensions.insert(caller);
     }
     let _old = parts.extensions.insert(ends);
@@ -104,6 +105,12 @@ async fn admit(
     let bytes = body::read(unread, &parts.headers, max, deadline, &app.bodies)
         .await
         .map_err(refuse)?;
+    if intent == Intent::InForm && !door::is_our_form(&parts.headers, &bytes) {
+        return Err(refuse(
+            ApiProblem::forbidden("this form was not made by the page that is open now")
+                .next("load the page again and send the form once more"),
+        ));
+    }
     Ok(Request::from_parts(parts, Body::from(bytes)))
 }
 
@@ -242,16 +249,27 @@ fn wants_page(request: &Parts) -> bool {
         .is_some_and(|accept| accept.contains("text/html"))
 }
 
+/// Whether a change is meant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Intent {
+    Shown,
+    /// The body has to show it: a form with the token of a page of ours.
+    InForm,
+}
+
 /// A browser sends its cookie by itself: a change needs to be meant.
-fn check_intent(caller: &Caller, request: &Parts) -> Result<(), Refusal> {
+fn check_intent(caller: &Caller, request: &Parts) -> Result<Intent, Refusal> {
     if !caller.ambient || body::is_safe(&request.method) {
-        return Ok(());
+        return Ok(Intent::Shown);
     }
     let headers = &request.headers;
     let from_page = headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site");
     let deliberate = body::is_deliberate(headers) || request.uri.path() == "/sign-out";
     if from_page && deliberate {
-        return Ok(());
+        return Ok(Intent::Shown);
+    }
+    if from_page && door::is_form(headers) {
+        return Ok(Intent::InForm);
     }
     Err(refuse(
         ApiProblem::forbidden("a change with a browser's cookie needs an origin and a JSON body")

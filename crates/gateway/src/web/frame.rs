@@ -18,12 +18,13 @@ pub(super) enum Tab {
     Agents,
     Models,
     Devices,
+    Config,
     Health,
     Logs,
 }
 
 impl Tab {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Chat,
         Self::Sessions,
         Self::Usage,
@@ -32,6 +33,7 @@ impl Tab {
         Self::Agents,
         Self::Models,
         Self::Devices,
+        Self::Config,
         Self::Health,
         Self::Logs,
     ];
@@ -46,6 +48,7 @@ impl Tab {
             Self::Agents => "/agents",
             Self::Models => "/models",
             Self::Devices => "/devices",
+            Self::Config => "/config",
             Self::Health => "/status",
             Self::Logs => "/logs",
         }
@@ -61,6 +64,7 @@ impl Tab {
             Self::Agents => "a",
             Self::Models => "m",
             Self::Devices => "d",
+            Self::Config => "o",
             Self::Health => "h",
             Self::Logs => "l",
         }
@@ -76,6 +80,7 @@ impl Tab {
             Self::Agents => words.agents,
             Self::Models => words.models,
             Self::Devices => words.devices,
+            Self::Config => words.config_file,
             Self::Health => words.health,
             Self::Logs => words.logs,
         }
@@ -122,7 +127,8 @@ impl<'a> Frame<'a> {
                     main class="page" id="content" tabindex="-1" {
                         @if let Some(banner) = &self.banner { p class="banner" role="alert" { (banner) } }
                         h1 { (title) }
-                        noscript { p class="soft" { (words.needs_script) } }
+                        // The configuration is changed with plain forms.
+                        @if self.tab != Tab::Config { noscript { p class="soft" { (words.needs_script) } } }
                         (body)
                     }
                     (shortcuts(words))

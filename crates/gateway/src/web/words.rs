@@ -247,6 +247,37 @@ words! {
     and_worse: "and worse", "и хуже", "及更严重";
     no_logs: "The log is empty", "Журнал пуст", "日志为空";
     no_logs_do: "What the gateway does is written here as it happens.", "Всё, что делает шлюз, пишется сюда.", "网关的活动会实时写在这里。";
+    // Configuration.
+    config_about: "Every key of `instar.json`: what holds now, where that comes from and what it means. A change is checked and shown before it is written.", "Все ключи `instar.json`: что действует, откуда это взято и что значит. Изменение проверяется и показывается до записи.", "`instar.json` 的全部键：当前值、来源和含义。更改在写入前会先检查并预览。";
+    config_find: "Find a key", "Найти ключ", "查找键";
+    config_only_set: "Only what is set", "Только заданные", "仅显示已设置";
+    config_value: "Now", "Сейчас", "当前值";
+    config_source: "Comes from", "Откуда", "来源";
+    config_meaning: "Meaning", "Значение", "含义";
+    config_takes: "Takes", "Принимает", "可取";
+    config_default: "Default", "По умолчанию", "默认值";
+    config_from_default: "default", "по умолчанию", "默认";
+    config_from_file: "file", "файл", "文件";
+    config_from_include: "included file", "подключённый файл", "包含的文件";
+    config_from_variable: "environment", "окружение", "环境变量";
+    config_waits: "waits for a restart", "ждёт перезапуска", "等待重启";
+    config_new_value: "New value", "Новое значение", "新值";
+    config_preview: "Show the change", "Показать изменение", "预览更改";
+    config_unset: "Back to the default", "Вернуть по умолчанию", "恢复默认";
+    config_write: "Write it", "Записать", "写入";
+    config_again: "Change it again", "Исправить", "重新修改";
+    config_not_yet: "Nothing is written yet. This is what would change in the file:", "Пока ничего не записано. Вот что изменится в файле:", "尚未写入。文件将有如下更改：";
+    config_at_once: "The running gateway takes it at once.", "Работающий шлюз примет это сразу.", "运行中的网关会立即采用。";
+    config_at_restart: "It takes effect when the gateway is started again.", "Вступит в силу после перезапуска шлюза.", "重启网关后生效。";
+    config_same: "The file says so already; there is nothing to write.", "В файле это уже так, записывать нечего.", "文件中已是如此，无需写入。";
+    config_written: "Written.", "Записано.", "已写入。";
+    config_refused: "This cannot be written:", "Это нельзя записать:", "无法写入：";
+    config_stale: "The file was changed by somebody else meanwhile. Look at it again before you write.", "Файл тем временем изменил кто-то другой. Посмотрите на него снова перед записью.", "文件已被他人修改。写入前请重新查看。";
+    config_hidden: "A hidden text that you leave as it stands keeps its value.", "Скрытый текст, оставленный как есть, сохранит значение.", "保持隐藏文本不变即保留其值。";
+    config_history: "Last changes of the file", "Последние изменения файла", "文件最近的更改";
+    config_all_keys: "All keys", "Все ключи", "所有键";
+    config_no_history: "Nobody has changed it since it was made.", "С момента создания его не меняли.", "创建以来无人更改。";
+    config_who: "Who", "Кто", "来源";
 }
 
 impl Words {

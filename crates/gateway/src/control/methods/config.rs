@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::app::AppState;
-use crate::config::{InstarConfig, needs_restart};
+use crate::config::{InstarConfig, is_secret, needs_restart};
 use crate::control::method::{Call, Method, Need, Refusal, Scope};
 use crate::control::show::iso;
 
@@ -253,14 +253,9 @@ fn author(call: &Call) -> Author {
     }
 }
 
-/// The file as everybody may see it: headers of providers carry keys.
+/// The file as everybody may see it.
 fn sheet(state: &StateDir) -> Result<Sheet, ConfigError> {
-    instar_config::sheet(state, &|path| {
-        matches!(
-            path.words().as_slice(),
-            ["models", "providers", _, "headers", _]
-        )
-    })
+    instar_config::sheet(state, &is_secret)
 }
 
 /// A hash that tells one file from another and nothing else: a plain one would let its reader try

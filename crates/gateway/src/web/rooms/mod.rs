@@ -1,6 +1,7 @@
 //! The pages beside the chat, one file each: each reads what its API reads, and draws it.
 
 mod agents;
+mod config;
 mod devices;
 mod events;
 mod health;
@@ -13,7 +14,7 @@ mod usage;
 use axum::extract::{Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde::Deserialize;
 
 use super::words::{COOKIE, Words};
@@ -34,6 +35,10 @@ pub(super) fn routes() -> Routes {
         .route("/agents", get(agents::page))
         .route("/models", get(models::page))
         .route("/devices", get(devices::page))
+        .route("/config", get(config::page))
+        .route("/config/key", get(config::edit))
+        .route("/config/preview", post(config::preview))
+        .route("/config/apply", post(config::apply))
         .route("/status", get(health::page))
         .route("/status/checks", get(health::checks))
         .route("/logs", get(logs::page))
