@@ -1,8 +1,24 @@
 //! The pages beside the chat, in a real browser.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::browser::{Browser, gateway, link};
+use crate::browser::{Browser, INJECTIONS, gateway, link, texts};
+use crate::support::{Instar, Setup};
+
+const PAGES: [&str; 12] = [
+    "/chat",
+    "/sessions",
+    "/usage",
+    "/releases",
+    "/events",
+    "/agents",
+    "/models",
+    "/devices",
+    "/config",
+    "/config/key?path=gateway.bind",
+    "/status",
+    "/logs",
+];
 
 /// What a first visit may load in all.
 const FIRST_VISIT_BYTES_MAX: u64 = 100_000;
@@ -17,7 +33,7 @@ fn every_page_is_light_still_and_fit_for_keyboard_phone_and_reader() {
     assert_eq!(found["faults"], json!([]), "what the checker says");
     assert_eq!(found["wide"], json!([]), "pages that scroll sideways");
     let visits = found["visits"].as_array().unwrap();
-    assert_eq!(visits.len(), 10);
+    assert_eq!(visits.len(), PAGES.len());
     for visit in visits {
         assert!(
             visit["bytes"].as_u64().unwrap() < FIRST_VISIT_BYTES_MAX,
@@ -39,4 +55,124 @@ fn every_page_is_light_still_and_fit_for_keyboard_phone_and_reader() {
     );
     assert_eq!(found["titles"], json!(["Расход", "用量", "zh-Hans"]));
     assert_eq!(found["back"], "/chat", "a language leads nowhere else");
+}
+
+#[test]
+fn without_javascript_every_page_reads_and_plain_forms_change_the_configuration() {
+    let Some(browser) = Browser::find() else {
+        return;
+    };
+    let instar = gateway();
+    let _answered = instar.ask("main", "hello");
+    let key = "agents.defaults.timeoutSeconds";
+    let more = json!({
+        "pages": PAGES, "key": key, "wrong": "soon", "right": "321", "late": "322",
+    });
+    let found = browser.run("pages_plain.mjs", &instar.url(), &link(&instar), more);
+    for page in found["pages"].as_array().unwrap() {
+        assert!(page["text"].as_str().unwrap().len() > 60, "{page}");
+    }
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let refused = text(&found["refused"]["text"]);
+    assert!(refused.contains(key), "{refused}");
+    assert_eq!(found["refused"]["kept"], "soon", "what was typed stays");
+    let preview = text(&found["preview"]);
+    assert!(
+        preview
+            .lines()
+            .any(|line| line.starts_with("+ ") && line.contains("321")),
+        "{preview}"
+    );
+    assert_eq!(found["written"]["path"], "/config/key", "{found}");
+    assert!(
+        text(&found["written"]["text"]).contains("Written."),
+        "{found}"
+    );
+    assert!(text(&found["stale"]).contains("meanwhile"), "{found}");
+    assert!(text(&found["listed"]).contains("321"), "{found}");
+
+    let file = std::fs::read_to_string(instar.state.join("instar.json")).unwrap();
+    assert!(file.contains("321") && !file.contains("322"), "{file}");
+    let journal = std::fs::read_to_string(instar.state.join("config-journal.jsonl")).unwrap();
+    let last: Value = serde_json::from_str(journal.lines().last().unwrap()).unwrap();
+    assert_eq!(last["who"], "web", "{last}");
+    assert_eq!(last["changed"], json!([key]), "{last}");
+}
+
+#[test]
+fn the_keyboard_reaches_every_page_and_the_language_is_the_reader_s() {
+    let Some(browser) = Browser::find() else {
+        return;
+    };
+    let instar = gateway();
+    let found = browser.run("pages_keys.mjs", &instar.url(), &link(&instar), json!({}));
+    assert_eq!(found["firstStop"], "skip", "{found}");
+    assert_eq!(found["skippedTo"], "content", "{found}");
+    assert!(
+        found["shortcuts"].as_str().unwrap().contains("Keyboard"),
+        "{found}"
+    );
+    assert_eq!(found["closed"], 0, "{found}");
+    assert_eq!(found["slash"], "search", "{found}");
+    let reached = texts(&found["letters"]);
+    for page in &PAGES[1..] {
+        assert!(
+            page.contains('?') || reached.contains(page),
+            "{page} has no letter: {reached:?}"
+        );
+    }
+    for row in found["languages"].as_array().unwrap() {
+        assert_eq!(row[0], row[1], "{found}");
+    }
+    assert_eq!(found["languages"][1][2], "Беседы");
+    assert_eq!(found["kept"], "ru");
+}
+
+#[test]
+fn hostile_text_runs_nothing_on_any_page() {
+    let Some(browser) = Browser::find() else {
+        return;
+    };
+    let model = json!({
+        "agents": {
+            "defaults": { "model": { "primary": "demo/guide" } },
+            "entries": { "main": { "name": INJECTIONS[0] }, "other": { "name": INJECTIONS[1] } },
+        },
+    });
+    let instar = Instar::start(Setup::default().config(model));
+    for (index, text) in INJECTIONS.iter().enumerate() {
+        let _outcome = instar.ask(&format!("agent:main:hostile-{index}"), text);
+    }
+    let searched: Vec<String> = INJECTIONS[..6]
+        .iter()
+        .flat_map(|text| {
+            let text: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            [
+                format!("/sessions?search={text}"),
+                format!("/config?find={text}"),
+                format!("/config/key?path={text}"),
+                format!("/events?kind={text}"),
+                format!("/logs?level={text}"),
+                format!("/usage?from={text}&to={text}"),
+                format!("/releases/{text}"),
+                format!("/language?to={text}&back={text}"),
+            ]
+        })
+        .collect();
+    let pages = PAGES.iter().map(|page| (*page).to_owned());
+    let paths: Vec<String> = pages.chain(searched).collect();
+    let more = json!({ "sessions": [], "live": [], "paths": paths });
+    let found = browser.run("injection.mjs", &instar.url(), &link(&instar), more);
+    assert_eq!(found["pwned"], json!([]), "something ran");
+    assert_eq!(found["dialogs"], json!([]), "a dialog opened");
+    assert_eq!(found["elements"], json!([]), "text became an element");
+    assert_eq!(
+        found["policyBreaks"],
+        json!([]),
+        "only the policy stood in the way"
+    );
+    let own = format!("{}/", instar.url());
+    for request in texts(&found["requests"]) {
+        assert!(request.starts_with(&own), "{request} left the origin");
+    }
 }

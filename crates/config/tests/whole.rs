@@ -202,10 +202,7 @@ fn a_preview_shows_the_change_without_secrets_and_writes_nothing() {
         (&no_env, &|_| Vec::new()),
         &secret,
     );
-    assert!(
-        matches!(broken, Err(ConfigError::Invalid(_))),
-        "{broken:?}"
-    );
+    assert!(matches!(broken, Err(ConfigError::Invalid(_))), "{broken:?}");
 
     let put = |value: Option<&Value>, seen: &str| {
         fixture.write(Some(seen), |writing| {
@@ -215,10 +212,7 @@ fn a_preview_shows_the_change_without_secrets_and_writes_nothing() {
     assert_eq!(put(Some(&value), &shown.digest).unwrap(), shown.changed);
     assert!(fixture.text().contains("9100"));
     let late = put(None, &shown.digest);
-    assert!(
-        matches!(late, Err(ConfigError::Changed { .. })),
-        "{late:?}"
-    );
+    assert!(matches!(late, Err(ConfigError::Changed { .. })), "{late:?}");
 }
 
 #[test]
@@ -236,10 +230,7 @@ fn a_section_is_put_back_with_its_hidden_text_as_it_was() {
         })
         .unwrap();
     let text = fixture.text();
-    assert!(
-        text.contains("Bee") && !text.contains(HIDDEN),
-        "{text}"
-    );
+    assert!(text.contains("Bee") && !text.contains(HIDDEN), "{text}");
     let after = fixture.sheet().document.unwrap();
     assert_eq!(after["agents"]["entries"]["a"]["name"], "A");
 }

@@ -3,6 +3,9 @@
 import path from "node:path";
 import { again, browse, input, signIn, talk, visit } from "./lib.mjs";
 
+const DESK = { viewport: { width: 1200, height: 960 }, colorScheme: "light" };
+const PHONE = { viewport: { width: 390, height: 844 }, colorScheme: "light", isMobile: true };
+
 await browse(async (browser) => {
   const first = await signIn(browser);
   for (const [session, text] of [["models", "how do I connect a model?"], ["lessons", "what did you learn?"]]) {
@@ -13,9 +16,9 @@ await browse(async (browser) => {
   await talk(first, "hello");
   await talk(first, "delete my files");
   const views = [
-    ["chat", { viewport: { width: 1200, height: 960 }, colorScheme: "light" }],
-    ["chat-dark", { viewport: { width: 1200, height: 960 }, colorScheme: "dark" }],
-    ["phone", { viewport: { width: 390, height: 844 }, colorScheme: "light", isMobile: true }],
+    ["chat", DESK],
+    ["chat-dark", { ...DESK, colorScheme: "dark" }],
+    ["phone", PHONE],
   ];
   const found = {};
   for (const [name, options] of views) {
@@ -29,6 +32,22 @@ await browse(async (browser) => {
       // All of it, or else from the question on.
       if (log.scrollTop > 0) log.scrollTop += above - 16;
     });
+    const file = path.join(input.folder, `${name}.png`);
+    await page.screenshot({ path: file, animations: "disabled", caret: "hide" });
+    found[name] = file;
+    await page.context().close();
+  }
+  const pages = [
+    ["sessions", "/sessions", DESK],
+    ["usage", "/usage", DESK],
+    ["config", "/config", DESK],
+    ["events-dark", "/events", { ...DESK, colorScheme: "dark" }],
+    ["phone-config", "/config/key?path=gateway.bind", PHONE],
+    ["phone-sessions", "/sessions", { ...PHONE, colorScheme: "dark" }],
+  ];
+  for (const [name, address, options] of pages) {
+    const page = await again(browser, first, { ...options, reducedMotion: "reduce" });
+    await page.goto(`${input.origin}${address}`);
     const file = path.join(input.folder, `${name}.png`);
     await page.screenshot({ path: file, animations: "disabled", caret: "hide" });
     found[name] = file;
