@@ -104,7 +104,7 @@ fn line(app: &AppState, words: &Words, row: &SessionInfo) -> Markup {
                 div class="soft key" { (row.key) }
             }
             td { (row.agent) }
-            td class="num" { (number(row.entries)) }
+            td class="num" data-name=(words.messages) { (number(row.entries)) }
             td class="num" { (dollars(row.cost_micros)) }
             td { (moment(row.updated_at)) }
             td class="acts" {

@@ -60,7 +60,6 @@ pub(super) async fn page(
     let rows: Vec<&Key> = keys.iter().filter(|key| asked.wants(key)).collect();
     let body = html! {
         p class="soft lead" { (coded(words.config_about)) }
-        p class="soft key" { (app.state_dir.config_file().display()) }
         (tools(words, &asked))
         (list::sections(words, &rows))
         h2 { (words.config_history) }
