@@ -112,9 +112,14 @@ impl Window {
     pub(crate) fn push(&mut self, entry: &Entry) {
         match &entry.body {
             EntryBody::User {
-                parts, principal, ..
+                parts,
+                principal,
+                surface,
+                ..
             } => {
-                let parts = self.user_parts(parts, principal, entry);
+                // An API client's words reach the model as it sent them.
+                let is_dated = surface != "openai";
+                let parts = self.user_parts(parts, principal, entry, is_dated);
                 if !parts.is_empty() {
                     self.close_calls(entry);
                     self.add(ModelMessage::User { parts }, entry, true);
@@ -188,6 +193,7 @@ impl Window {
         );
         let tail = self.messages.split_off(kept);
         let marks = self.marks.split_off(kept);
+        let open = std::mem::take(&mut self.open);
         self.clear();
         let parts = vec![Part::text(text)];
         self.add(ModelMessage::User { parts }, entry, false);
@@ -197,6 +203,17 @@ impl Window {
             self.messages.push(message);
             self.marks.push(mark);
         }
+        // A call that stays waits for its result still: no vendor takes one without the other.
+        let stays = |call_id: &str| {
+            self.messages.iter().any(|message| match message {
+                ModelMessage::Assistant { tool_calls, .. } => {
+                    tool_calls.iter().any(|call| call.id == call_id)
+                }
+                ModelMessage::User { .. } | ModelMessage::Tool { .. } => false,
+            })
+        };
+        let open = open.into_iter().filter(|(call_id, _)| stays(call_id));
+        self.open = open.collect();
     }
 
     fn clear(&mut self) {
@@ -238,9 +255,14 @@ impl Window {
 
     /// The parts as the model gets them: the time before the first text, files and other people's
     /// words fenced.
-    fn user_parts(&self, parts: &[Part], principal: &Principal, entry: &Entry) -> Vec<Part> {
+    fn user_parts(
+        &self,
+        parts: &[Part],
+        principal: &Principal,
+        entry: &Entry,
+        is_dated: bool,
+    ) -> Vec<Part> {
         let mut out = Vec::with_capacity(parts.len());
-        let stamp = stamp(entry.at, &self.zone);
         for part in parts {
             out.push(match part {
                 Part::Text { text } if foreign(principal) => {
@@ -254,6 +276,10 @@ impl Window {
                 Part::Text { .. } | Part::Image { .. } => part.clone(),
             });
         }
+        if !is_dated {
+            return out;
+        }
+        let stamp = stamp(entry.at, &self.zone);
         match out.first_mut() {
             Some(Part::Text { text }) => text.insert_str(0, &stamp),
             Some(_) => out.insert(0, Part::text(stamp.trim_end())),
@@ -339,6 +365,84 @@ fn stamp(at: Timestamp, zone: &TimeZone) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn entry(n: u64, body: EntryBody) -> Entry {
+        Entry {
+            id: EntryId::from_stored(format!("ent_{n}")),
+            session: instar_protocol::SessionId::from_stored("ses_1"),
+            parent: None,
+            at: Timestamp::from_millis(n),
+            run: None,
+            label: Label::owner(),
+            body,
+        }
+    }
+
+    fn user(n: u64, surface: &str) -> Entry {
+        let principal = Principal::Owner {
+            via: instar_protocol::principal::Via::Token,
+        };
+        entry(
+            n,
+            EntryBody::User {
+                parts: vec![Part::text("hello")],
+                principal,
+                inbound: None,
+                surface: surface.to_owned(),
+            },
+        )
+    }
+
+    #[test]
+    fn an_api_client_s_words_are_not_dated_and_everybody_else_s_are() {
+        let mut window = Window::new(Arc::new(TimeZone::UTC));
+        window.push(&user(1, "openai"));
+        window.push(&user(2, "web"));
+        let said = |message: &ModelMessage| match message {
+            ModelMessage::User { parts } => instar_protocol::message::plain_text(parts),
+            ModelMessage::Assistant { .. } | ModelMessage::Tool { .. } => String::new(),
+        };
+        let said: Vec<String> = window.messages().iter().map(said).collect();
+        assert_eq!(said, ["hello", "[Thu 1970-01-01 00:00 UTC] hello"]);
+    }
+
+    #[test]
+    fn a_call_that_outlives_a_summary_still_gets_an_answer() {
+        let mut window = Window::new(Arc::new(TimeZone::UTC));
+        window.push(&user(1, "web"));
+        window.push(&user(2, "web"));
+        let asks = EntryBody::Assistant {
+            text: String::new(),
+            tool_calls: vec![instar_protocol::tool::ToolCall {
+                id: "a".to_owned(),
+                name: "look".to_owned(),
+                arguments: serde_json::json!({}),
+            }],
+            reasoning: None,
+            model: instar_protocol::model::ModelRef::parse("test/one").unwrap(),
+            usage: Usage::default(),
+            cost_micros: 0,
+            stop: instar_protocol::model::StopReason::ToolUse,
+        };
+        window.push(&entry(3, asks));
+        let summary = EntryBody::Compaction {
+            summary: "so far".to_owned(),
+            first_kept: Some(EntryId::from_stored("ent_2")),
+            tokens_before: 9,
+        };
+        window.push(&entry(4, summary));
+        window.push(&user(5, "web"));
+        let kinds: Vec<&str> = window
+            .messages()
+            .iter()
+            .map(|message| match message {
+                ModelMessage::User { .. } => "user",
+                ModelMessage::Assistant { .. } => "assistant",
+                ModelMessage::Tool { .. } => "tool",
+            })
+            .collect();
+        assert_eq!(kinds, ["user", "user", "assistant", "tool", "user"]);
+    }
 
     #[test]
     fn cached_tokens_are_counted_once() {

@@ -212,6 +212,9 @@ impl Owner {
         session: &SessionId,
         entry: EntryId,
     ) -> Result<(), RewindError> {
+        if self.unsaved.is_some() {
+            return Err(RewindError::Busy);
+        }
         let Loaded { mut record, .. } = self.load().await?;
         if record.session() != session {
             return Err(RewindError::UnknownSession(session.to_string()));
