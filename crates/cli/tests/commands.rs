@@ -123,7 +123,11 @@ const EXAMPLES: &[(&str, &str, Form)] = &[
     ("models set scripted/x", "", Form::Document),
     ("agent --message hello", "", Form::Document),
     ("devices list", "", Form::Document),
+    ("dashboard --no-open", "", Form::Document),
+    ("agents list", "", Form::Document),
+    ("agents show main", "", Form::Document),
     ("sessions list", "", Form::Document),
+    ("sessions search hello", "", Form::Document),
     ("sessions show main", "", Form::Document),
     ("sessions show main --ids", "", Form::Document),
     ("sessions export main", "", Form::Lines),
@@ -142,6 +146,10 @@ const EXAMPLES: &[(&str, &str, Form)] = &[
 /// Tried by tests of their own: they run until they are stopped, or need what was deleted before.
 const ELSEWHERE: &[&str] = &[
     "up",
+    "chat",
+    "acp",
+    "mcp serve",
+    "man",
     "gateway run",
     "gateway uninstall",
     "gateway stop",

@@ -17,15 +17,15 @@ const OPENERS: [&str; 9] = [
     "hyper_util::client",
     "reqwest::",
 ];
-/// Libraries that can call out by themselves.
-const CLIENTS: [&str; 7] = [
+/// Libraries that can call out by themselves. The control plane's WebSocket is served with
+/// `tokio-tungstenite`, which can only with its feature `connect`.
+const CLIENTS: [&str; 6] = [
     "reqwest",
     "rustls",
     "rustls-native-certs",
     "tokio-rustls",
     "hyper-rustls",
     "tungstenite",
-    "tokio-tungstenite",
 ];
 /// Crates that no product binary links.
 const FOR_TESTS: [&str; 2] = ["testkit", "bench"];
@@ -86,6 +86,16 @@ fn f3_no_other_crate_links_a_client() {
         for line in product.lines() {
             let library = line.split(['.', ' ', '=']).next().unwrap_or_default();
             assert!(!CLIENTS.contains(&library), "{name} links {library}");
+            assert!(!line.contains("\"connect\""), "{name}: {line}");
         }
     }
+    let root = fs::read_to_string(crates().join("../Cargo.toml")).unwrap();
+    let sockets = root
+        .lines()
+        .find(|line| line.starts_with("tokio-tungstenite "))
+        .unwrap();
+    assert!(
+        sockets.contains("default-features = false") && !sockets.contains("connect"),
+        "{sockets}"
+    );
 }
