@@ -1,7 +1,7 @@
 //! Reads from the store what a session's next turn needs: the newest entries, never all of them.
 
 use instar_protocol::message::{Entry, EntryBody};
-use instar_protocol::{AgentId, EntryId, SessionId, SessionKey};
+use instar_protocol::{AgentId, EntryId, SessionId, SessionKey, Timestamp};
 use instar_store::{SessionRow, Store, StoreError};
 use jiff::tz::TimeZone;
 use std::sync::Arc;
@@ -76,8 +76,18 @@ fn is_enough(entries: &[Entry]) -> bool {
 /// The row of a session that no message has opened yet, for what a crash left behind.
 pub(crate) fn empty_row(house: &House, key: &SessionKey, agent: &AgentId) -> SessionRow {
     let now = house.now();
+    new_row(SessionId::new(now, house.random()), key, agent, now)
+}
+
+/// The row of a session in which nothing has been said.
+pub(crate) fn new_row(
+    id: SessionId,
+    key: &SessionKey,
+    agent: &AgentId,
+    now: Timestamp,
+) -> SessionRow {
     SessionRow {
-        id: SessionId::new(now, house.random()),
+        id,
         key: key.clone(),
         agent: agent.clone(),
         title: None,

@@ -15,7 +15,7 @@ use crate::house::House;
 use crate::live::Live;
 use crate::owner::{self, Order};
 use crate::sessions::Sessions;
-use crate::{fence, kept, mask};
+use crate::{fence, history, kept, mask};
 
 /// API callers that each wait on a connection are let in beyond the queue's cap, up to this many.
 const CALLERS_WAITING_MAX: usize = 64;
@@ -261,21 +261,10 @@ fn new_row(house: &House, inbound: &Inbound, agent: &AgentId) -> SessionRow {
     let id = inbound.id.as_str();
     let tail = id.split_once('_').map_or(id, |(_, tail)| tail);
     let title: String = fence::one_line(plain_text(&inbound.parts).trim());
-    let now = house.now();
+    let id = SessionId::from_stored(format!("ses_{tail}"));
     SessionRow {
-        id: SessionId::from_stored(format!("ses_{tail}")),
-        key: inbound.session_key.clone(),
-        agent: agent.clone(),
         title: (!title.is_empty()).then(|| title.chars().take(80).collect()),
-        created_at: now,
-        updated_at: now,
-        leaf: None,
-        model: None,
-        deleted_at: None,
-        entries: 0,
-        input_tokens: 0,
-        output_tokens: 0,
-        cost_micros: 0,
+        ..history::new_row(id, &inbound.session_key, agent, house.now())
     }
 }
 
