@@ -175,7 +175,8 @@ fn tokens(usage: Usage, cost_micros: u64) -> Value {
     })
 }
 
-fn stop_reason(stop: StopReason) -> &'static str {
+/// The word for why an answer ended, as exports and the control plane write it.
+pub(crate) fn stop_reason(stop: StopReason) -> &'static str {
     match stop {
         StopReason::Stop => "stop",
         StopReason::ToolUse => "toolUse",

@@ -14,7 +14,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
 
 use super::frame::Event;
-use super::show::message::{stop_word, usage_of};
+use super::show::message::usage_of;
+use crate::api::export::stop_reason;
 use crate::app::AppState;
 use instar_protocol::event::ErrorClass;
 
@@ -198,7 +199,7 @@ impl Told {
                 json!({ "state": "error", "errorMessage": told, "errorKind": kind, "usage": usage })
             }
         };
-        payload["stopReason"] = stop_word(outcome.stop).into();
+        payload["stopReason"] = stop_reason(outcome.stop).into();
         if !outcome.text.is_empty() {
             payload["message"] = message(&outcome.text, now);
         }
@@ -206,7 +207,7 @@ impl Told {
         let begun_at = self.runs.get(run).map_or(now, |told| told.begun_at);
         let data = json!({
             "phase": "end", "startedAt": begun_at, "endedAt": now,
-            "stopReason": stop_word(outcome.stop),
+            "stopReason": stop_reason(outcome.stop),
             "aborted": outcome.status == OutcomeStatus::Aborted,
         });
         self.agent(app, key, run, "lifecycle", data, None);

@@ -1,11 +1,12 @@
 //! Entries of a transcript as messages.
 
 use instar_protocol::message::{Entry, EntryBody, NoticeKind, Part, plain_text};
-use instar_protocol::model::{StopReason, Usage};
+use instar_protocol::model::Usage;
 use instar_protocol::tool::ToolDecision;
 use serde_json::{Map, Value, json};
 
 use super::{cut, dollars};
+use crate::api::export::stop_reason;
 use crate::control::runs::Runs;
 
 /// The most characters of one message when nobody says how many.
@@ -71,7 +72,7 @@ fn body(body: &EntryBody, chars_max: usize) -> Option<Map<String, Value>> {
                 "provider": model.provider(),
                 "model": model.model(),
                 "usage": usage_of(*usage, *cost_micros),
-                "stopReason": stop_word(*stop),
+                "stopReason": stop_reason(*stop),
             })
         }
         EntryBody::ToolResult {
@@ -133,17 +134,6 @@ pub(crate) fn usage_of(usage: Usage, cost_micros: u64) -> Value {
 /// What a call left in the model's window.
 pub(crate) fn context_tokens(usage: Usage) -> u64 {
     usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens + usage.output_tokens
-}
-
-/// Why an answer ended, in the words of the protocol.
-pub(crate) fn stop_word(stop: StopReason) -> &'static str {
-    match stop {
-        StopReason::Stop => "stop",
-        StopReason::ToolUse => "toolUse",
-        StopReason::Length => "length",
-        StopReason::Refusal => "refusal",
-        StopReason::Aborted => "aborted",
-    }
 }
 
 fn notice_word(kind: NoticeKind) -> &'static str {
