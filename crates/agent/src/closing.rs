@@ -50,6 +50,7 @@ impl Turn {
             .iter()
             .all(|inbound| inbound.on_restart == OnRestart::Resume);
         if is_cut && resumes && !self.record.is_begun() {
+            self.keep_spend().await;
             return Closing::Cut;
         }
         let turn_outcome = match &end {
@@ -78,6 +79,17 @@ impl Turn {
             ..outcome
         };
         self.commit_end(more, Arc::new(outcome)).await
+    }
+
+    /// Keeps what a turn has spent whose messages are answered by another one.
+    async fn keep_spend(&self) {
+        let ops = self.record.spend_ops();
+        if ops.is_empty() {
+            return;
+        }
+        if let Err(error) = self.house.parts.store.commit(ops).await {
+            tracing::warn!(%error, "what a cut turn has spent could not be stored");
+        }
     }
 
     pub(crate) async fn commit_end(&mut self, more: Vec<Op>, outcome: Arc<Outcome>) -> Closing {

@@ -157,8 +157,6 @@ impl Turn {
         self.found.partial.clear();
         self.found.error = None;
         let reply = result.ok()?;
-        self.record
-            .spent(&reply.model, reply.usage, reply.cost_micros);
         let text = reply.text.trim();
         let empty = text.is_empty() || text.eq_ignore_ascii_case(crate::prompt::NO_REPLY);
         (!empty).then(|| text.to_owned())

@@ -10,7 +10,7 @@ use instar_protocol::event::{ErrorClass, EventKind};
 use instar_protocol::live::{LiveEvent, UserError};
 use instar_protocol::message::{EntryBody, Inbound, Part};
 use instar_protocol::model::{
-    ModelEvent, ModelRef, ModelReply, ModelRequest, StopReason, SystemSection, ToolChoice, Usage,
+    Attempt, ModelEvent, ModelRef, ModelReply, ModelRequest, StopReason, SystemSection, ToolChoice,
 };
 use instar_protocol::tool::{ToolCall, ToolSpec};
 use instar_protocol::{Label, Principal, RunId, SessionKey};
@@ -400,6 +400,7 @@ impl Turn {
         let label = request.label.clone();
         match result {
             Ok(reply) => {
+                self.record.spent(&reply.attempts);
                 self.record.event(label, model_call_event(&reply, millis));
                 Ok(reply)
             }
@@ -411,6 +412,8 @@ impl Turn {
                     tracing::warn!(?class, operator = %error.operator, "a model call failed");
                 }
                 let attempts = error.attempts;
+                self.record.spent(&attempts);
+                let (usage, cost_micros) = Attempt::spent(&attempts);
                 let model = attempts
                     .last()
                     .map_or(&plan.chain[0], |attempt| &attempt.model)
@@ -419,15 +422,12 @@ impl Turn {
                     model: model.clone(),
                     stop: None,
                     millis,
-                    usage: error.usage,
-                    cost_micros: error.cost_micros,
+                    usage,
+                    cost_micros,
                     attempts,
                     error: Some(class),
                 };
                 self.record.event(label, kind);
-                if error.usage != Usage::default() {
-                    self.record.spent(&model, error.usage, error.cost_micros);
-                }
                 self.found.model = Some(model);
                 // The turn's own end is told in the turn's words.
                 self.found.error = (!over).then_some(error.user);
@@ -441,8 +441,7 @@ impl Turn {
     }
 
     fn take_reply(&mut self, plan: &Plan, reply: ModelReply, label: Label) -> Input {
-        self.record
-            .spent(&reply.model, reply.usage, reply.cost_micros);
+        let (usage, cost_micros) = Attempt::spent(&reply.attempts);
         self.window.calibrate(reply.usage, plan.extra_tokens);
         self.found.partial.clear();
         self.found.text.clone_from(&reply.text);
@@ -454,8 +453,8 @@ impl Turn {
             tool_calls: reply.tool_calls,
             reasoning: reply.reasoning,
             model: reply.model,
-            usage: reply.usage,
-            cost_micros: reply.cost_micros,
+            usage,
+            cost_micros,
             stop: reply.stop,
         };
         self.append(body, label);
@@ -482,12 +481,13 @@ impl Turn {
 }
 
 fn model_call_event(reply: &ModelReply, millis: u64) -> EventKind {
+    let (usage, cost_micros) = Attempt::spent(&reply.attempts);
     EventKind::ModelCall {
         model: reply.model.clone(),
         stop: Some(reply.stop),
         millis,
-        usage: reply.usage,
-        cost_micros: reply.cost_micros,
+        usage,
+        cost_micros,
         attempts: reply.attempts.clone(),
         error: None,
     }

@@ -2,7 +2,7 @@
 
 use instar_protocol::event::{Arm, Event, EventKind};
 use instar_protocol::message::{Entry, EntryBody};
-use instar_protocol::model::{ModelRef, Usage};
+use instar_protocol::model::{Attempt, ModelRef, Usage};
 use instar_protocol::{AgentId, EntryId, EventId, Label, ReleaseId, RunId, SessionId, Timestamp};
 use instar_store::{Op, SessionPatch, SessionRow, Spend};
 use std::sync::Arc;
@@ -116,8 +116,15 @@ impl Record {
         });
     }
 
-    /// Adds what a model call cost to the run, the session and the day.
-    pub(crate) fn spent(&mut self, model: &ModelRef, usage: Usage, cost_micros: u64) {
+    /// Adds what a model call cost to the run, the session and the day, for each model that was
+    /// asked.
+    pub(crate) fn spent(&mut self, attempts: &[Attempt]) {
+        for attempt in attempts.iter().filter(|attempt| !attempt.usage.is_zero()) {
+            self.spent_on(&attempt.model, attempt.usage, attempt.cost_micros);
+        }
+    }
+
+    fn spent_on(&mut self, model: &ModelRef, usage: Usage, cost_micros: u64) {
         self.usage.add(usage);
         self.cost_micros += cost_micros;
         self.patch.add_input_tokens += usage.input_tokens;
@@ -171,6 +178,35 @@ impl Record {
         ops.extend(self.events.iter().cloned().map(Op::AppendEvent));
         ops.extend(self.spend.iter().cloned().map(Op::AddSpend));
         ops.extend_from_slice(more);
+        ops
+    }
+
+    /// The batch that keeps what was spent of a run that leaves nothing else behind. Nothing if
+    /// nothing was.
+    pub(crate) fn spend_ops(&self) -> Vec<Op> {
+        if self.spend.is_empty() {
+            return Vec::new();
+        }
+        let mut ops = Vec::new();
+        if !self.is_stored {
+            ops.push(Op::PutSession(SessionRow {
+                leaf: None,
+                ..self.row.clone()
+            }));
+        }
+        ops.push(Op::PatchSession {
+            id: self.row.id.clone(),
+            patch: SessionPatch {
+                model: None,
+                ..self.patch.clone()
+            },
+        });
+        let calls = self.events.iter().filter(|event| {
+            // The other steps are taken again when the message is answered.
+            matches!(event.kind, EventKind::ModelCall { .. })
+        });
+        ops.extend(calls.cloned().map(Op::AppendEvent));
+        ops.extend(self.spend.iter().cloned().map(Op::AddSpend));
         ops
     }
 

@@ -1,12 +1,13 @@
 //! One try at one model: send, read the stream, hand events on. Everything here is bounded in time
 //! and bytes, and ends when the call is cancelled.
 
-use crate::catalog::{Catalog, Provider};
+use crate::catalog::{ModelFacts, Provider};
 use crate::codec::{Decoder, Encoded, Images, encode};
+use crate::config::Api;
 use crate::error::Failure;
 use crate::gather::{Gathered, tokens_of};
 use crate::models::{Call, Inner};
-use crate::retry;
+use crate::{price, retry};
 use base64::Engine as _;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -15,7 +16,7 @@ use instar_egress::{Incoming, Outgoing, Purpose};
 use instar_protocol::Secret;
 use instar_protocol::event::ErrorClass;
 use instar_protocol::message::Part;
-use instar_protocol::model::{LocalModel, ModelEvent, ModelMessage, ModelRef};
+use instar_protocol::model::{LocalModel, ModelEvent, ModelMessage, ModelRef, Usage};
 use std::future::Future;
 use std::time::Duration;
 
@@ -70,21 +71,41 @@ pub(crate) async fn local(
     ))
 }
 
-/// A model behind HTTP.
-pub(crate) async fn remote(
+/// A request that is ready to be sent.
+pub(crate) struct Prepared {
+    request: Outgoing,
+    /// Our estimate of its tokens.
+    tokens: u64,
+    /// What must not be read in an error.
+    secrets: Vec<Secret>,
+    /// What the answer is written in.
+    api: Api,
+}
+
+impl Prepared {
+    /// What the call may come to cost, in micro-dollars, if the answer is as long as it may be.
+    pub(crate) fn most_micros(&self, facts: &ModelFacts, asked: Option<u32>) -> u64 {
+        let usage = Usage {
+            input_tokens: self.tokens,
+            output_tokens: asked.map_or(facts.max_tokens, u64::from),
+            ..Usage::default()
+        };
+        let cost = facts.cost.as_ref();
+        cost.map_or(0, |cost| price::cost_micros(cost, usage))
+    }
+}
+
+/// Writes the request for a model behind HTTP.
+pub(crate) async fn prepare(
     inner: &Inner,
-    catalog: &Catalog,
     provider: &Provider,
     model: &ModelRef,
     call: &Call<'_>,
-    gathered: &mut Gathered,
-    on_event: OnEvent<'_>,
-) -> Result<(), Failure> {
+) -> Result<Prepared, Failure> {
     let key = provider.secret(&inner.parts).map_err(|why| {
         let message = format!("There is no key for {} that can be used.", provider.name);
         Failure::new(ErrorClass::Auth, why).saying(message)
     })?;
-    let secrets = provider.secrets(key.as_ref());
     let images = guard(call, images(inner, call)).await??;
     let facts = provider.facts(model.model());
     let body = encode(
@@ -107,16 +128,37 @@ pub(crate) async fn remote(
     })?;
     let pictures: usize = images.values().map(String::len).sum();
     let words = tokens_of(body.len().saturating_sub(pictures));
-    let sent_tokens = words.saturating_add(IMAGE_TOKENS.saturating_mul(images.len() as u64));
-    let request = outgoing(
-        provider,
-        key.as_ref(),
-        Method::POST,
-        provider.endpoint.clone(),
-        body.into(),
-    );
+    Ok(Prepared {
+        tokens: words.saturating_add(IMAGE_TOKENS.saturating_mul(images.len() as u64)),
+        secrets: provider.secrets(key.as_ref()),
+        api: provider.api,
+        request: outgoing(
+            provider,
+            key.as_ref(),
+            Method::POST,
+            provider.endpoint.clone(),
+            body.into(),
+        ),
+    })
+}
+
+/// A model behind HTTP: `stall` bounds the silence within its answer.
+pub(crate) async fn remote(
+    inner: &Inner,
+    stall: Duration,
+    prepared: Prepared,
+    call: &Call<'_>,
+    gathered: &mut Gathered,
+    on_event: OnEvent<'_>,
+) -> Result<(), Failure> {
+    let Prepared {
+        request,
+        tokens,
+        secrets,
+        api,
+    } = prepared;
     // Stopped while it waits, the request may have been read by then.
-    gathered.sent_tokens = Some(sent_tokens);
+    gathered.sent_tokens = Some(tokens);
     let sent = guard(call, inner.egress.send(request)).await?;
     let answer = sent.map_err(|error| {
         gathered.sent_tokens = None;
@@ -127,7 +169,7 @@ pub(crate) async fn remote(
         return Err(refused(inner, call, answer, &secrets).await);
     }
     stream(
-        inner, catalog, provider, call, answer, &secrets, gathered, on_event,
+        inner, stall, api, call, answer, &secrets, gathered, on_event,
     )
     .await
 }
@@ -148,7 +190,7 @@ pub(crate) fn outgoing(
     if !body.is_empty() {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    if provider.api == crate::config::Api::AnthropicMessages {
+    if provider.api == Api::AnthropicMessages {
         headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
     }
     headers.extend(provider.headers.clone());
@@ -182,19 +224,19 @@ async fn refused(inner: &Inner, call: &Call<'_>, answer: Incoming, secrets: &[Se
 )]
 async fn stream(
     inner: &Inner,
-    catalog: &Catalog,
-    provider: &Provider,
+    stall: Duration,
+    api: Api,
     call: &Call<'_>,
     mut answer: Incoming,
     secrets: &[Secret],
     gathered: &mut Gathered,
     on_event: OnEvent<'_>,
 ) -> Result<(), Failure> {
-    let mut decoder = Decoder::new(provider.api, retry::random());
+    let mut decoder = Decoder::new(api, retry::random());
     let mut events = Vec::new();
     let mut bytes = 0;
     loop {
-        let piece = guard(call, answer.chunk(catalog.stall)).await?;
+        let piece = guard(call, answer.chunk(stall)).await?;
         let piece = piece.map_err(|error| Failure::egress(&error))?;
         let done = match &piece {
             Some(piece) => {

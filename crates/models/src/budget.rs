@@ -5,6 +5,9 @@ use crate::models::Ledger;
 use instar_protocol::Timestamp;
 use instar_protocol::model::ModelRef;
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
 
 const DAY_MILLIS: u64 = 86_400_000;
 /// Unpriced models that are remembered as warned of.
@@ -35,6 +38,9 @@ pub(crate) fn is_set(budget: &BudgetConfig) -> bool {
     budget.per_turn_usd.is_some() || budget.per_day_usd.is_some() || budget.per_month_usd.is_some()
 }
 
+/// The scope that only calls one after the other share.
+const TURN: &str = "turn";
+
 /// A limit and how much of it is used.
 struct Scope {
     name: &'static str,
@@ -56,7 +62,7 @@ fn scopes(budget: &BudgetConfig, ledger: &dyn Ledger, turn_spent: u64) -> Vec<Sc
         })
     };
     [
-        scope("turn", turn_spent, budget.per_turn_usd),
+        scope(TURN, turn_spent, budget.per_turn_usd),
         scope("day", day, budget.per_day_usd),
         scope("month", month, budget.per_month_usd),
     ]
@@ -65,23 +71,87 @@ fn scopes(budget: &BudgetConfig, ledger: &dyn Ledger, turn_spent: u64) -> Vec<Sc
     .collect()
 }
 
-/// Refuses a call when a limit is reached. Calls under way together may pass it by what they cost.
-pub(crate) fn admit(
-    budget: &BudgetConfig,
-    ledger: &dyn Ledger,
-    turn_spent: u64,
-) -> Result<(), String> {
-    match scopes(budget, ledger, turn_spent)
-        .into_iter()
-        .find(|scope| scope.spent >= scope.limit)
-    {
-        Some(scope) => Err(format!(
-            "the limit per {} of {} is reached: {} spent",
-            scope.name,
-            dollars(scope.limit),
-            dollars(scope.spent)
-        )),
-        None => Ok(()),
+/// What the calls under way may come to cost together.
+///
+/// A call goes ahead while the limits hold with everything that is set aside, so that only one call
+/// can pass a limit, by its own cost. Near a limit calls go one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Reserved {
+    micros: Mutex<u64>,
+    freed: Notify,
+}
+
+/// The share of one call; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Reservation<'a> {
+    of: &'a Reserved,
+    micros: u64,
+}
+
+impl Reserved {
+    /// Refuses a call when a limit is reached; waits while the calls under way might reach it.
+    /// `most_micros` is set aside for the call itself.
+    pub(crate) async fn admit(
+        &self,
+        budget: &BudgetConfig,
+        ledger: &dyn Ledger,
+        turn_spent: u64,
+        most_micros: u64,
+    ) -> Result<Reservation<'_>, String> {
+        loop {
+            let mut freed = pin!(self.freed.notified());
+            freed.as_mut().enable();
+            if let Some(reservation) = self.try_admit(budget, ledger, turn_spent, most_micros)? {
+                return Ok(reservation);
+            }
+            freed.await;
+        }
+    }
+
+    fn try_admit(
+        &self,
+        budget: &BudgetConfig,
+        ledger: &dyn Ledger,
+        turn_spent: u64,
+        most_micros: u64,
+    ) -> Result<Option<Reservation<'_>>, String> {
+        // What is booked is read under the lock: a call books before it gives its share back, so
+        // that it is always counted at least once.
+        let mut micros = self.lock();
+        let scopes = scopes(budget, ledger, turn_spent);
+        if let Some(scope) = scopes.iter().find(|scope| scope.spent >= scope.limit) {
+            return Err(format!(
+                "the limit per {} of {} is reached: {} spent",
+                scope.name,
+                dollars(scope.limit),
+                dollars(scope.spent)
+            ));
+        }
+        let holds = scopes
+            .iter()
+            .filter(|scope| scope.name != TURN)
+            .all(|scope| scope.spent.saturating_add(*micros) < scope.limit);
+        if !holds {
+            return Ok(None);
+        }
+        *micros = micros.saturating_add(most_micros);
+        Ok(Some(Reservation {
+            of: self,
+            micros: most_micros,
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, u64> {
+        self.micros.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        let mut micros = self.of.lock();
+        *micros = micros.saturating_sub(self.micros);
+        drop(micros);
+        self.of.freed.notify_waiters();
     }
 }
 
@@ -91,7 +161,7 @@ pub(crate) fn warn(
     ledger: &dyn Ledger,
     turn_spent: u64,
     now: Timestamp,
-    warnings: &std::sync::Mutex<Warnings>,
+    warnings: &Mutex<Warnings>,
 ) {
     let today = ledger
         .day()
@@ -101,9 +171,7 @@ pub(crate) fn warn(
             continue;
         }
         let last = {
-            let mut warnings = warnings
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut warnings = warnings.lock().unwrap_or_else(PoisonError::into_inner);
             warnings.days.insert(scope.name, today.clone())
         };
         if last.as_ref() != Some(&today) {

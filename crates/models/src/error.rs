@@ -7,7 +7,7 @@ use instar_egress::EgressError;
 use instar_protocol::Secret;
 use instar_protocol::event::ErrorClass;
 use instar_protocol::live::UserError;
-use instar_protocol::model::{Attempt, ModelRef, Usage};
+use instar_protocol::model::{Attempt, ModelRef};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -19,13 +19,11 @@ pub struct ModelError {
     /// For the log: vendor, status, excerpt with secrets removed.
     pub operator: String,
     pub user: UserError,
+    /// Each with what it used all the same, as far as the vendor said it, else our estimate. It is
+    /// in the ledger.
     pub attempts: Vec<Attempt>,
     /// Text that had arrived before the failure.
     pub partial: String,
-    /// What the attempts used all the same, as far as vendors said it; else our estimate.
-    pub usage: Usage,
-    /// What that cost. It is in the ledger.
-    pub cost_micros: u64,
 }
 
 /// One attempt's failure.

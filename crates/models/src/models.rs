@@ -1,7 +1,7 @@
 //! What the rest of the house sees: the handle, a call, what the models need.
 
 use crate::breaker::Breakers;
-use crate::budget::Warnings;
+use crate::budget::{Reserved, Warnings};
 use crate::cache::Cache;
 use crate::catalog::Catalog;
 use crate::config::{Cost, ModelsConfig};
@@ -117,12 +117,22 @@ pub(crate) struct Inner {
     pub(crate) breakers: Mutex<Breakers>,
     pub(crate) cache: Mutex<Cache>,
     pub(crate) warnings: Mutex<Warnings>,
+    pub(crate) reserved: Arc<Reserved>,
     /// Ends of answers that are read so that their connections can be used again.
     pub(crate) drains: TaskTracker,
 }
 
 impl Models {
     pub fn new(config: ModelsConfig, egress: Egress, parts: Parts) -> Result<Self, String> {
+        Self::build(config, egress, parts, Arc::default())
+    }
+
+    fn build(
+        config: ModelsConfig,
+        egress: Egress,
+        parts: Parts,
+        reserved: Arc<Reserved>,
+    ) -> Result<Self, String> {
         let catalog = Catalog::build(config, &parts)?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -132,6 +142,7 @@ impl Models {
                 breakers: Mutex::default(),
                 cache: Mutex::default(),
                 warnings: Mutex::default(),
+                reserved,
                 drains: TaskTracker::new(),
             }),
         })
@@ -148,7 +159,8 @@ impl Models {
             secrets,
             ..self.inner.parts.clone()
         };
-        Self::new(config, self.inner.egress.clone(), parts)
+        let reserved = Arc::clone(&self.inner.reserved);
+        Self::build(config, self.inner.egress.clone(), parts, reserved)
     }
 
     /// Puts a new configuration in force for calls that begin after it. On an error the old one

@@ -1,12 +1,13 @@
 //! The one road for every call: budget, cache, breaker, attempt, retry, fallback.
 
 use crate::attempt::{self, OnEvent, guard};
+use crate::budget::{self, Reservation};
 use crate::cache::{self, CacheKey};
 use crate::catalog::Catalog;
 use crate::error::{Failure, ModelError, user_error};
 use crate::gather::Gathered;
 use crate::models::{Call, Inner, Models, SpendRecord};
-use crate::{budget, price, retry};
+use crate::{price, retry};
 use instar_protocol::event::ErrorClass;
 use instar_protocol::model::{Attempt, ModelEvent, ModelRef, ModelReply, StopReason, Usage};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -33,7 +34,7 @@ impl Models {
             attempts: vec![],
             gathered: Gathered::default(),
             under_way: None,
-            lost: Lost::default(),
+            reservation: None,
         };
         // Boxed: the state of a call is large, and callers keep it across many awaits.
         Box::pin(run.chain(on_event)).await
@@ -49,21 +50,23 @@ struct Run<'a> {
     gathered: Gathered,
     /// The model that is asked now, until what it used is booked.
     under_way: Option<ModelRef>,
-    /// What attempts used that gave no answer.
-    lost: Lost,
+    /// What it may come to cost, kept from other calls until then.
+    reservation: Option<Reservation<'a>>,
 }
 
-#[derive(Debug, Default, Clone, Copy)]
-struct Lost {
+/// What an attempt used, as it stands in the ledger.
+#[derive(Debug, Default)]
+struct Booked {
     usage: Usage,
     cost_micros: u64,
+    estimated: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     async fn chain(&mut self, on_event: OnEvent<'_>) -> Result<ModelReply, ModelError> {
         let mut last = None;
         for model in self.call.chain.iter().take(CHAIN_MAX) {
@@ -104,16 +107,18 @@ impl Run<'_> {
             let begun = Instant::now();
             let done = self.attempt(model, &mut *on_event).await;
             let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let (cost_micros, estimated) = match &done {
-                Ok(()) => (0, false),
-                Err(_) => self.book_lost(),
+            let used = match &done {
+                Ok(()) => self.gathered.end().map(|(_, usage)| (usage, false)),
+                Err(_) => self.gathered.used(),
             };
+            let booked = self.book(used);
             self.attempts.push(Attempt {
                 model: model.clone(),
                 millis,
                 failure: done.as_ref().err().map(reason),
-                cost_micros,
-                estimated,
+                usage: booked.usage,
+                cost_micros: booked.cost_micros,
+                estimated: booked.estimated,
             });
             let failure = match done {
                 Ok(()) => return self.reply(model, key),
@@ -140,6 +145,7 @@ impl Run<'_> {
             return Err(Failure::new(ErrorClass::Cancelled, "the call was stopped"));
         }
         if let Some(local) = self.inner.parts.local.get(model.provider()) {
+            self.under_way = Some(model.clone());
             return attempt::local(
                 model,
                 local.as_ref(),
@@ -155,15 +161,12 @@ impl Run<'_> {
                 format!("no provider {}", model.provider()),
             ));
         };
+        let prepared = attempt::prepare(self.inner, provider, model, &self.call).await?;
+        let facts = provider.facts(model.model());
         // What is free may be asked when the money is spent: a local model as the last of a chain.
-        if !provider.facts(model.model()).is_free() {
-            let ledger = self.inner.parts.ledger.as_ref();
-            let turn = self.call.turn_spent_micros;
-            let turn = turn.saturating_add(self.lost.cost_micros);
-            budget::admit(&self.catalog.budget, ledger, turn).map_err(|why| {
-                let message = format!("No model was called: {why}.");
-                Failure::new(ErrorClass::Budget, why).saying(message)
-            })?;
+        if !facts.is_free() {
+            let most = prepared.most_micros(&facts, self.call.request.sampling.max_output_tokens);
+            self.reservation = Some(self.reserve(most).await?);
             self.warn_of_unpriced(model);
         }
         let clock = &self.inner.parts.clock;
@@ -182,9 +185,8 @@ impl Run<'_> {
         self.under_way = Some(model.clone());
         let done = attempt::remote(
             self.inner,
-            self.catalog,
-            provider,
-            model,
+            self.catalog.stall,
+            prepared,
             &self.call,
             &mut self.gathered,
             on_event,
@@ -202,9 +204,6 @@ impl Run<'_> {
                 "an answer without an end",
             ));
         };
-        self.under_way = None;
-        let cost_micros = self.book(model, usage);
-        let cost_micros = cost_micros.saturating_add(std::mem::take(&mut self.lost).cost_micros);
         let reply = ModelReply {
             model: model.clone(),
             reasoning: gathered.take_reasoning(),
@@ -212,7 +211,6 @@ impl Run<'_> {
             tool_calls: gathered.tool_calls,
             stop,
             usage,
-            cost_micros,
             attempts: std::mem::take(&mut self.attempts),
         };
         if let Some(key) = key
@@ -224,55 +222,65 @@ impl Run<'_> {
         Ok(reply)
     }
 
-    /// Books what the attempt under way used although it gave no answer: stopped, cut or broken
-    /// off, its input and what had arrived are paid. Returns the cost, and whether it is estimated.
-    fn book_lost(&mut self) -> (u64, bool) {
-        let Some(model) = self.under_way.take() else {
-            return (0, false);
-        };
-        let Some((usage, estimated)) = self.gathered.used() else {
-            return (0, false);
-        };
-        let cost_micros = self.book(&model, usage);
-        self.lost.usage.add(usage);
-        self.lost.cost_micros = self.lost.cost_micros.saturating_add(cost_micros);
-        (cost_micros, estimated)
+    /// Sets aside what the call may come to cost, so that calls at the same time keep the limits.
+    async fn reserve(&self, most_micros: u64) -> Result<Reservation<'a>, Failure> {
+        let admitted = self.inner.reserved.admit(
+            &self.catalog.budget,
+            self.inner.parts.ledger.as_ref(),
+            self.turn_spent(),
+            most_micros,
+        );
+        guard(&self.call, admitted).await?.map_err(|why| {
+            let message = format!("No model was called: {why}.");
+            Failure::new(ErrorClass::Budget, why).saying(message)
+        })
     }
 
-    /// Writes what a call used into the ledger; returns its cost.
-    fn book(&self, model: &ModelRef, usage: Usage) -> u64 {
+    /// Writes what the attempt under way used into the ledger, whether it gave an answer or was
+    /// stopped, cut or broken off: its input and what had arrived are paid.
+    fn book(&mut self, used: Option<(Usage, bool)>) -> Booked {
+        let model = self.under_way.take();
+        // Held until the sum is in the ledger.
+        let _reservation = self.reservation.take();
+        let (Some(model), Some((usage, estimated))) = (model, used) else {
+            return Booked::default();
+        };
         let parts = &self.inner.parts;
         let cost_micros = if parts.local.contains_key(model.provider()) {
             0
         } else {
-            let cost = self.catalog.facts(model).cost;
+            let cost = self.catalog.facts(&model).cost;
             cost.map_or(0, |cost| price::cost_micros(&cost, usage))
         };
         parts.ledger.add(SpendRecord {
             agent: self.call.agent.clone(),
             session: self.call.session.clone(),
-            model: model.clone(),
+            model,
             calls: 1,
             input_tokens: usage.input_tokens,
             output_tokens: usage.output_tokens,
             cost_micros,
         });
         if cost_micros > 0 {
-            let turn = self
-                .call
-                .turn_spent_micros
-                .saturating_add(self.lost.cost_micros)
-                .saturating_add(cost_micros);
-            let now = parts.clock.now();
             budget::warn(
                 &self.catalog.budget,
                 parts.ledger.as_ref(),
-                turn,
-                now,
+                self.turn_spent().saturating_add(cost_micros),
+                parts.clock.now(),
                 &self.inner.warnings,
             );
         }
-        cost_micros
+        Booked {
+            usage,
+            cost_micros,
+            estimated,
+        }
+    }
+
+    /// Micro-dollars of the turn so far, with the attempts of this call.
+    fn turn_spent(&self) -> u64 {
+        let (_, here) = Attempt::spent(&self.attempts);
+        self.call.turn_spent_micros.saturating_add(here)
     }
 
     /// Says once that the limits do not hold a model whose price nobody knows.
@@ -309,11 +317,11 @@ impl Run<'_> {
             model: model.clone(),
             millis: 0,
             failure: None,
+            usage: Usage::default(),
             cost_micros: 0,
             estimated: false,
         });
         reply.usage = Usage::default();
-        reply.cost_micros = std::mem::take(&mut self.lost).cost_micros;
         reply.attempts = std::mem::take(&mut self.attempts);
         if let Some(reasoning) = &reply.reasoning {
             on_event(&ModelEvent::Reasoning {
@@ -343,8 +351,6 @@ impl Run<'_> {
             user,
             attempts: std::mem::take(&mut self.attempts),
             partial: std::mem::take(&mut self.gathered.text),
-            usage: self.lost.usage,
-            cost_micros: self.lost.cost_micros,
         }
     }
 }
@@ -352,7 +358,8 @@ impl Run<'_> {
 impl Drop for Run<'_> {
     /// A call whose future is dropped is paid for all the same.
     fn drop(&mut self) {
-        let _ = self.book_lost();
+        let used = self.gathered.used();
+        self.book(used);
     }
 }
 
@@ -414,7 +421,5 @@ fn no_model() -> ModelError {
         },
         attempts: vec![],
         partial: String::new(),
-        usage: Usage::default(),
-        cost_micros: 0,
     }
 }

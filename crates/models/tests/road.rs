@@ -5,7 +5,9 @@ use crate::server::{
 };
 use instar_models::ModelError;
 use instar_protocol::event::ErrorClass;
-use instar_protocol::model::{LocalModel, ModelEvent, ModelReply, ModelRequest, StopReason, Usage};
+use instar_protocol::model::{
+    Attempt, LocalModel, ModelEvent, ModelReply, ModelRequest, StopReason, Usage,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,7 +54,7 @@ async fn an_answer_is_priced_booked_and_its_connection_used_again() {
     let reply = reply.unwrap();
     assert_eq!((reply.text.as_str(), reply.stop), ("Hi", StopReason::Stop));
     // 1000 tokens at 1 dollar and 100 at 10 dollars per million
-    assert_eq!(reply.cost_micros, 2000);
+    assert_eq!(Attempt::spent(&reply.attempts), (reply.usage, 2000));
     assert_eq!(reply.attempts.len(), 1);
     assert!(matches!(events.last(), Some(ModelEvent::Finish { .. })));
     assert_eq!(house.books.records.lock().unwrap()[0].cost_micros, 2000);
@@ -269,15 +271,16 @@ async fn an_answer_that_breaks_off_is_paid_by_what_the_vendor_said_or_by_an_esti
         let error = ask(&house, &Caller::new(&["one/m"])).await.0.unwrap_err();
         let booked = house.books.records.lock().unwrap().clone();
         assert_eq!(booked.len(), 1, "{end:?}");
-        assert_eq!(booked[0].cost_micros, error.cost_micros);
-        assert_eq!(error.attempts[0].cost_micros, error.cost_micros);
+        let (usage, cost_micros) = Attempt::spent(&error.attempts);
+        assert_eq!(booked[0].cost_micros, cost_micros);
+        assert_eq!(booked[0].input_tokens, usage.input_tokens);
         assert_eq!(error.attempts[0].estimated, estimated, "{end:?}");
         if estimated {
-            assert!(error.usage.input_tokens > 0, "{:?}", error.usage);
-            assert_eq!(error.usage.output_tokens, 4);
+            assert!(usage.input_tokens > 0, "{usage:?}");
+            assert_eq!(usage.output_tokens, 4);
         } else {
             // 1000 tokens at 1 dollar and 200 at 10 dollars per million
-            assert_eq!(error.cost_micros, 3000);
+            assert_eq!(cost_micros, 3000);
         }
     }
 }
@@ -319,9 +322,64 @@ async fn what_was_never_answered_costs_nothing_and_what_broke_off_counts_to_the_
         .iter()
         .map(|tried| tried.cost_micros)
         .collect();
-    assert_eq!(costs, [0, 1000, 0]);
-    assert_eq!(reply.cost_micros, 1000 + 2000);
-    assert_eq!(*house.books.spent.lock().unwrap(), reply.cost_micros);
+    assert_eq!(costs, [0, 1000, 2000]);
+    let (usage, cost_micros) = Attempt::spent(&reply.attempts);
+    assert_eq!(*house.books.spent.lock().unwrap(), cost_micros);
+    let booked = house.books.records.lock().unwrap().clone();
+    assert_eq!(
+        (
+            usage.input_tokens,
+            booked.iter().map(|row| row.input_tokens).sum()
+        ),
+        (2000, 2000),
+        "tokens and cost are of the same attempts"
+    );
+    assert_eq!(reply.usage.input_tokens, 1000, "the answer's own");
+}
+
+#[tokio::test]
+async fn calls_at_the_same_time_pass_a_limit_by_one_call_at_most() {
+    let server = Server::start((0..20).map(|_| said("a")).collect()).await;
+    let mut priced = provider(&server);
+    // What is set aside for a call is a little more than it will cost.
+    priced["models"][0]["maxTokens"] = json!(200);
+    let house = house(json!({
+        "providers": {"one": priced},
+        "budget": {"perDayUsd": 0.0065},
+    }));
+    let caller = Caller::new(&["one/m"]);
+    let calls = (0..20).map(|_| ask(&house, &caller));
+    let answers = futures_util::future::join_all(calls).await;
+    let done = answers.iter().filter(|(answer, _)| answer.is_ok()).count();
+    let refused = answers
+        .iter()
+        .filter(|(answer, _)| matches!(answer, Err(error) if error.class == ErrorClass::Budget));
+    // 2000 a call: the fourth begins below the limit of 6500 and ends above it.
+    assert_eq!((done, refused.count()), (4, 16));
+    assert_eq!(*house.books.spent.lock().unwrap(), 8_000);
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_its_share_of_the_budget_can_be_stopped() {
+    let server = Server::start(vec![Reply::ok("").end(End::Hang)]).await;
+    let house = house(json!({
+        "providers": {"one": provider(&server)},
+        "budget": {"perDayUsd": 0.000_1},
+    }));
+    let (caller, second) = (Caller::new(&["one/m"]), Caller::new(&["one/m"]));
+    let mut first = Box::pin(ask(&house, &caller));
+    while server.count() == 0 {
+        assert!(futures_util::poll!(first.as_mut()).is_pending());
+        tokio::task::yield_now().await;
+    }
+    let mut waiting = Box::pin(ask(&house, &second));
+    for _ in 0..100 {
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(server.count(), 1, "the second waits for the first");
+    second.cancel.cancel();
+    assert_eq!(waiting.await.0.unwrap_err().class, ErrorClass::Cancelled);
 }
 
 #[tokio::test]
@@ -432,7 +490,11 @@ async fn identical_deterministic_calls_are_answered_from_the_cache() {
     let (reply, events) = ask(&house, &caller).await;
     let reply = reply.unwrap();
     assert_eq!(
-        (reply.text.as_str(), reply.cost_micros, server.count()),
+        (
+            reply.text.as_str(),
+            Attempt::spent(&reply.attempts).1,
+            server.count()
+        ),
         ("one", 0, 1)
     );
     assert_eq!(events.len(), 2);
@@ -530,7 +592,10 @@ async fn a_model_in_this_process_takes_the_same_road() {
         BTreeMap::from([("demo".to_owned(), Arc::new(Parrot) as _)]);
     let house = house_with(json!({}), local, |_| None);
     let reply = ask(&house, &Caller::new(&["demo/guide"])).await.0.unwrap();
-    assert_eq!((reply.text.as_str(), reply.cost_micros), ("I am guide", 0));
+    assert_eq!(
+        (reply.text.as_str(), Attempt::spent(&reply.attempts).1),
+        ("I am guide", 0)
+    );
     assert_eq!(house.books.records.lock().unwrap().len(), 1);
     let error = ask(&house, &Caller::new(&["demo/mute"]))
         .await

@@ -181,6 +181,11 @@ impl Usage {
         self.cache_write_tokens += other.cache_write_tokens;
         self.reasoning_tokens += other.reasoning_tokens;
     }
+
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A finished answer.
@@ -192,10 +197,8 @@ pub struct ModelReply {
     pub reasoning: Option<Reasoning>,
     pub tool_calls: Vec<ToolCall>,
     pub stop: StopReason,
+    /// Of this answer alone; [`Attempt::spent`] adds up the whole call.
     pub usage: Usage,
-    /// Micro-dollars, from the price table, for the answer and for attempts before it that broke
-    /// off; zero for local and unpriced models.
-    pub cost_micros: u64,
     /// Every attempt that was made, the last one being the one that answered.
     pub attempts: Vec<Attempt>,
 }
@@ -207,12 +210,28 @@ pub struct Attempt {
     pub millis: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
-    /// Micro-dollars that an attempt without an answer cost; its answer was begun.
+    /// What was used, also by an answer that broke off.
+    #[serde(default, skip_serializing_if = "Usage::is_zero")]
+    pub usage: Usage,
+    /// What that cost in micro-dollars, from the price table; zero for local and unpriced models.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cost_micros: u64,
     /// True if what it used is our estimate: the vendor had not said it yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub estimated: bool,
+}
+
+impl Attempt {
+    /// Tokens and micro-dollars of a whole call.
+    #[must_use]
+    pub fn spent(attempts: &[Self]) -> (Usage, u64) {
+        let mut sum = (Usage::default(), 0);
+        for attempt in attempts {
+            sum.0.add(attempt.usage);
+            sum.1 += attempt.cost_micros;
+        }
+        sum
+    }
 }
 
 #[expect(
