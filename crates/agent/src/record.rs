@@ -170,7 +170,7 @@ impl Record {
         ops.push(Op::PatchSession {
             id: self.row.id.clone(),
             patch: SessionPatch {
-                leaf: self.row.leaf.clone(),
+                leaf: Some(self.row.leaf.clone()),
                 updated_at: (!self.is_quiet).then(|| self.house.now()),
                 ..self.patch.clone()
             },

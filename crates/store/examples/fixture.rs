@@ -38,7 +38,7 @@ fn rows() -> Vec<Op> {
         Op::PatchSession {
             id: session_id(1),
             patch: SessionPatch {
-                leaf: Some(entry_id(2)),
+                leaf: Some(Some(entry_id(2))),
                 ..SessionPatch::default()
             },
         },

@@ -233,7 +233,8 @@ fn patch_session(
     change(
         connection,
         ("session", id.as_str()),
-        "UPDATE sessions SET title = coalesce(?2, title), leaf = coalesce(?3, leaf),
+        "UPDATE sessions SET title = coalesce(?2, title),
+             leaf = CASE WHEN ?10 THEN ?3 ELSE leaf END,
              model = CASE WHEN ?4 THEN ?5 ELSE model END, updated_at = coalesce(?6, updated_at),
              input_tokens = input_tokens + ?7, output_tokens = output_tokens + ?8,
              cost_micros = cost_micros + ?9
@@ -241,13 +242,18 @@ fn patch_session(
         params![
             id.as_str(),
             patch.title,
-            patch.leaf.as_ref().map(EntryId::as_str),
+            patch
+                .leaf
+                .as_ref()
+                .and_then(Option::as_ref)
+                .map(EntryId::as_str),
             patch.model.is_some(),
             patch.model.as_ref().and_then(Option::as_ref),
             patch.updated_at.map(millis),
             number(patch.add_input_tokens),
             number(patch.add_output_tokens),
             number(patch.add_cost_micros),
+            patch.leaf.is_some(),
         ],
     )
 }

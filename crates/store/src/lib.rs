@@ -16,6 +16,7 @@ mod pool;
 mod read;
 mod search;
 mod store;
+mod tree;
 mod writer;
 
 pub use apply::WEB_SESSIONS_MAX;
@@ -23,8 +24,9 @@ pub use devices::{DEVICES_MAX, DeviceRow, DeviceToken};
 pub use error::{OpenError, StoreError};
 pub use migrate::SCHEMA_VERSION;
 pub use op::{
-    Accepted, AliasMove, EffectOutcome, EventFilter, Op, OpenEffect, Retention, SessionFilter,
-    SessionPatch, SessionRow, Spend, StoredInbound, StoredRelease, Unfinished, WebSession,
+    Accepted, AliasMove, Branch, Branches, EffectOutcome, EventFilter, Fork, Op, OpenEffect,
+    Retention, SessionFilter, SessionPatch, SessionRow, Spend, StoredInbound, StoredRelease,
+    Unfinished, WebSession,
 };
 pub use open::{Options, Synchronous};
 pub use read::ROWS_MAX;

@@ -14,6 +14,7 @@ use crate::error::OpenError;
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_spine.sql"),
     include_str!("../migrations/0002_devices.sql"),
+    include_str!("../migrations/0003_tree.sql"),
 ];
 
 /// The schema version that this build reads and writes.

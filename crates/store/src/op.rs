@@ -128,7 +128,8 @@ pub struct SessionRow {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SessionPatch {
     pub title: Option<String>,
-    pub leaf: Option<EntryId>,
+    /// `Some(None)` goes back to before the first entry.
+    pub leaf: Option<Option<EntryId>>,
     pub model: Option<Option<String>>,
     pub updated_at: Option<Timestamp>,
     /// Added to the counters.
@@ -170,6 +171,37 @@ pub enum Accepted {
         state: InboxState,
         run: Option<RunId>,
     },
+}
+
+/// A place in a transcript where it goes on in more than one way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fork {
+    /// The entry, or the root.
+    pub parent: Option<EntryId>,
+    /// What hangs under it, oldest first; at least two.
+    pub children: Vec<EntryId>,
+}
+
+/// The branches of a transcript.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Branches {
+    /// The one that was written last first.
+    pub branches: Vec<Branch>,
+    /// True if there are more than these.
+    pub is_cut: bool,
+}
+
+/// One branch of a transcript, known by its end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Branch {
+    pub leaf: EntryId,
+    pub at: Timestamp,
+    /// What was said on it since the last reset, by people and agent.
+    pub messages: u64,
+    /// The last thing that a person said on it.
+    pub said: Option<Entry>,
+    /// True if the next message goes here.
+    pub is_active: bool,
 }
 
 #[derive(Debug, Clone)]

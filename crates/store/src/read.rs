@@ -25,7 +25,7 @@ type Answer<T> = Result<T, StoreError>;
 const SESSION: &str = "SELECT s.id, s.key, s.agent, s.title, s.created_at, s.updated_at, s.leaf,
     s.model, s.deleted_at, s.entries, s.input_tokens, s.output_tokens, s.cost_micros
     FROM sessions s";
-const ENTRY: &str = "SELECT id, session, parent, at, run, label, body FROM entries";
+pub(crate) const ENTRY: &str = "SELECT id, session, parent, at, run, label, body FROM entries";
 const OUTBOX: &str =
     "SELECT id, session, run, surface, idempotency_key, text, state, at FROM outbox";
 

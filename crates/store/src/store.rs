@@ -18,13 +18,14 @@ use crate::devices::{self, DeviceRow, DeviceToken};
 use crate::error::{OpenError, StoreError};
 use crate::objects::Objects;
 use crate::op::{
-    Accepted, AliasMove, EventFilter, Op, Retention, SessionFilter, SessionRow, Spend,
-    StoredInbound, StoredRelease, Unfinished, WebSession,
+    Accepted, AliasMove, Branches, EventFilter, Fork, Op, Retention, SessionFilter, SessionRow,
+    Spend, StoredInbound, StoredRelease, Unfinished, WebSession,
 };
 use crate::open::{Options, Synchronous};
 use crate::pool::Pool;
 use crate::read;
 use crate::search::{self, TextFound, TextSearch};
+use crate::tree;
 use crate::writer::{self, FLUSH_BOUNDS_MICROS, Job, QUEUE_MAX, Shared, Work, WriteProblem};
 
 /// How long a write waits for a place in the queue before it is refused.
@@ -219,6 +220,41 @@ impl Store {
     ) -> Result<Vec<Entry>, StoreError> {
         let session = session.clone();
         self.read(move |sql| read::entries(sql, &session, after.as_ref(), limit))
+            .await
+    }
+
+    /// Where the transcript goes on in more than one way under the given entries, `None` for its
+    /// root.
+    pub async fn forks(
+        &self,
+        session: &SessionId,
+        parents: Vec<Option<EntryId>>,
+    ) -> Result<Vec<Fork>, StoreError> {
+        let session = session.clone();
+        self.read(move |sql| tree::forks(sql, &session, &parents))
+            .await
+    }
+
+    /// The newest of an entry and everything under it: the end of its newest branch. `None` if
+    /// there is no such entry in the session.
+    pub async fn newest_under(
+        &self,
+        session: &SessionId,
+        entry: &EntryId,
+    ) -> Result<Option<EntryId>, StoreError> {
+        let (session, entry) = (session.clone(), entry.clone());
+        self.read(move |sql| tree::newest_under(sql, &session, &entry))
+            .await
+    }
+
+    /// The branches of a transcript, at most `limit`, among its newest [`ROWS_MAX`] entries.
+    pub async fn branches(
+        &self,
+        session: &SessionId,
+        limit: usize,
+    ) -> Result<Branches, StoreError> {
+        let session = session.clone();
+        self.read(move |sql| tree::branches(sql, &session, limit))
             .await
     }
 

@@ -11,3 +11,4 @@ mod model;
 mod objects;
 mod rows;
 mod search;
+mod tree;

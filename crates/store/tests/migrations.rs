@@ -5,12 +5,13 @@ use std::path::Path;
 use instar_store::{EventFilter, OpenError, Options, SCHEMA_VERSION, Store};
 use rusqlite::Connection;
 
-use crate::given::{at, device, device_token, entry, inbound, key, session_id};
+use crate::given::{at, device, device_token, entry, entry_id, inbound, key, session_id};
 
 /// One store per schema version, each holding what `examples/fixture.rs` wrote.
 const FIXTURES: &[&[u8]] = &[
     include_bytes!("fixtures/v1.sqlite"),
     include_bytes!("fixtures/v2.sqlite"),
+    include_bytes!("fixtures/v3.sqlite"),
 ];
 
 #[tokio::test]
@@ -27,6 +28,8 @@ async fn a_store_of_every_version_opens_and_keeps_what_it_holds() {
         assert_eq!((row.id.clone(), row.entries), (session_id(1), 2));
         let path = store.branch(&row.id, None, 10).await.unwrap();
         assert_eq!(path, [entry(1, 2, Some(1)), entry(1, 1, None)]);
+        let leaf = store.newest_under(&row.id, &entry_id(1)).await.unwrap();
+        assert_eq!(leaf, Some(entry_id(2)));
         let open = store.unfinished().await.unwrap();
         assert_eq!(open.inbox[0].inbound, inbound(1, Some("k")));
         assert_eq!((open.effects.len(), open.outbox.len()), (1, 1));

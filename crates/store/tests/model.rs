@@ -127,7 +127,7 @@ impl Model {
                 let leaf = known.get(entry % known.len().max(1))?.id.clone();
                 self.sessions.get_mut(&owner)?.leaf = Some(leaf.clone());
                 let patch = SessionPatch {
-                    leaf: Some(leaf),
+                    leaf: Some(Some(leaf)),
                     ..SessionPatch::default()
                 };
                 Some(Op::PatchSession {

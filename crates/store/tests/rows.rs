@@ -72,7 +72,7 @@ async fn a_patch_changes_what_it_names() {
     };
     let first = SessionPatch {
         model: Some(Some("demo/demo".to_owned())),
-        leaf: Some(entry_id(3)),
+        leaf: Some(Some(entry_id(3))),
         add_input_tokens: 5,
         add_cost_micros: 2,
         ..SessionPatch::default()
@@ -102,6 +102,15 @@ async fn a_patch_changes_what_it_names() {
     store.commit(vec![patch(back)]).await.unwrap();
     assert_eq!(
         store.session(&session_id(1)).await.unwrap().unwrap().model,
+        None
+    );
+    let to_root = SessionPatch {
+        leaf: Some(None),
+        ..SessionPatch::default()
+    };
+    store.commit(vec![patch(to_root)]).await.unwrap();
+    assert_eq!(
+        store.session(&session_id(1)).await.unwrap().unwrap().leaf,
         None
     );
 }
@@ -153,7 +162,7 @@ async fn a_branch_is_read_from_its_leaf_up_to_a_reset() {
             Op::PatchSession {
                 id: session_id(1),
                 patch: SessionPatch {
-                    leaf: Some(entry_id(6)),
+                    leaf: Some(Some(entry_id(6))),
                     ..SessionPatch::default()
                 },
             },
@@ -607,6 +616,7 @@ async fn a_turn_reads_and_writes_through_indexes() {
         "SELECT * FROM entries WHERE id = 'x' AND session = 'y'",
         "SELECT * FROM entries WHERE session = 'x' AND seq > 5 ORDER BY seq LIMIT 5",
         "SELECT * FROM entries WHERE run = 'x' ORDER BY seq LIMIT 5",
+        "SELECT * FROM entries INDEXED BY entries_under WHERE coalesce(parent, session) = 'x' AND session = 'y' ORDER BY seq LIMIT 5",
         "SELECT * FROM inbox WHERE state = 'pending' ORDER BY seq",
         "SELECT * FROM inbox WHERE session_key = 'x' AND idempotency_key = 'y'",
         "SELECT * FROM outbox WHERE state IN ('pending', 'sending') ORDER BY seq",
