@@ -1,9 +1,11 @@
 //! What the model sees.
 
 use crate::support::{config, home, home_with, inbound, main_key, outcome, undated};
+use instar_protocol::event::EventKind;
 use instar_protocol::message::{Part, Preamble};
 use instar_protocol::model::{ModelMessage, ModelRequest, ToolChoice};
 use instar_protocol::{ObjectHash, Origin, Principal, SessionKey};
+use instar_store::EventFilter;
 use serde_json::json;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -206,6 +208,18 @@ async fn a_full_window_is_summarised_and_the_newest_turns_stay() {
         .rewind(&row.id, &entries[1].id)
         .await
         .unwrap();
+    let asked = EventFilter {
+        kind: Some("rewind".to_owned()),
+        limit: 2,
+        ..EventFilter::default()
+    };
+    let events = again.store.events(asked).await.unwrap();
+    let expected = EventKind::Rewind {
+        from: entries.last().map(|entry| entry.id.clone()),
+        to: Some(entries[1].id.clone()),
+    };
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].kind, expected);
     again.say("back").await;
     assert_eq!(again.script.requests()[1].messages.len(), 3);
 }

@@ -319,7 +319,10 @@ fn a_turn_that_outlasts_the_grace_period_is_cut_and_answered_after_the_next_star
     });
     assert_eq!(instar.entries("main").len(), 2);
     let spent = &instar.run(["usage", "--json"]).json()["rows"][0];
-    assert_eq!(spent["calls"], 2, "the call that was cut is paid, too: {spent}");
+    assert_eq!(
+        spent["calls"], 2,
+        "the call that was cut is paid, too: {spent}"
+    );
 }
 
 #[test]

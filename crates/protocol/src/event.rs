@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{EventId, InboundId, ReleaseId, RunId, SessionId};
+use crate::id::{EntryId, EventId, InboundId, ReleaseId, RunId, SessionId};
 use crate::label::Label;
 use crate::model::{Attempt, ModelRef, StopReason, Usage};
 use crate::time::Timestamp;
@@ -92,6 +92,11 @@ pub enum EventKind {
         tokens_before: u64,
         tokens_after: u64,
     },
+    /// The conversation goes on from another entry; what came after it stays stored.
+    Rewind {
+        from: Option<EntryId>,
+        to: Option<EntryId>,
+    },
     Release {
         alias: String,
         from: Option<ReleaseId>,
@@ -108,6 +113,22 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Every name, for whoever asks for one.
+    pub const NAMES: [&str; 12] = [
+        "message_in",
+        "message_out",
+        "turn",
+        "model_call",
+        "tool_call",
+        "error",
+        "feedback",
+        "compaction",
+        "rewind",
+        "release",
+        "config",
+        "gateway",
+    ];
+
     /// The name as it is stored and filtered by.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -120,6 +141,7 @@ impl EventKind {
             Self::Error { .. } => "error",
             Self::Feedback { .. } => "feedback",
             Self::Compaction { .. } => "compaction",
+            Self::Rewind { .. } => "rewind",
             Self::Release { .. } => "release",
             Self::Config { .. } => "config",
             Self::Gateway { .. } => "gateway",

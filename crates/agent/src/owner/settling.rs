@@ -219,7 +219,9 @@ impl Owner {
         if record.session() != session {
             return Err(RewindError::UnknownSession(session.to_string()));
         }
-        record.row.leaf = Some(entry);
+        let to = Some(entry);
+        let from = std::mem::replace(&mut record.row.leaf, to.clone());
+        record.event(Label::owner(), EventKind::Rewind { from, to });
         self.house.parts.store.commit(record.ops(&[])).await?;
         // The window is read anew from the new leaf.
         Ok(())

@@ -1,7 +1,7 @@
 //! The event log: filtered, and live.
 
 use axum::extract::{Query, State};
-use instar_protocol::event::Event;
+use instar_protocol::event::{Event, EventKind};
 use instar_store::EventFilter;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -15,20 +15,6 @@ use crate::web::pages::Refused;
 use crate::web::words::{Reader, Words};
 
 const ROWS: usize = 100;
-/// Kinds that can be asked for.
-const KINDS: [&str; 11] = [
-    "message_in",
-    "message_out",
-    "turn",
-    "model_call",
-    "tool_call",
-    "error",
-    "feedback",
-    "compaction",
-    "release",
-    "config",
-    "gateway",
-];
 
 #[derive(Deserialize, Debug, Default)]
 #[serde(default)]
@@ -43,7 +29,9 @@ pub(super) async fn page(
     Reader(words): Reader,
     Query(asked): Query<Asked>,
 ) -> Result<Markup, Refused> {
-    let kind = KINDS.into_iter().find(|kind| *kind == asked.kind);
+    let kind = EventKind::NAMES
+        .into_iter()
+        .find(|kind| *kind == asked.kind);
     let session = match asked.session.trim() {
         "" => None,
         name => Some(
@@ -73,7 +61,7 @@ pub(super) async fn page(
         form class="tools" method="get" {
             label { (words.kind) " " select name="kind" {
                 option value="" { (words.all) }
-                @for one in KINDS { option value=(one) selected[Some(one) == kind] { (one) } }
+                @for one in EventKind::NAMES { option value=(one) selected[Some(one) == kind] { (one) } }
             } }
             label { (words.session) " " input name="session" value=(asked.session) placeholder="main" maxlength="200" data-search=""; }
             button { (words.show) }
