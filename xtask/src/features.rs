@@ -4,7 +4,7 @@
 use anyhow::{Context, bail};
 use clap::Args;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -224,11 +224,9 @@ fn break_one(feature: &Feature) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Copies what git tracks, in its present state.
+/// Brings the copy to what git tracks, in its present state. Files that are the same keep their
+/// time, so that only what a break touches is built anew.
 fn copy_tree(to: &Path) -> anyhow::Result<()> {
-    if to.exists() {
-        std::fs::remove_dir_all(to)?;
-    }
     std::fs::create_dir_all(to)?;
     let files = crate::run::output(Command::new("git").current_dir(root()).args([
         "ls-files",
@@ -236,16 +234,34 @@ fn copy_tree(to: &Path) -> anyhow::Result<()> {
         "-co",
         "--exclude-standard",
     ]))?;
-    for file in files.split('\0').filter(|file| !file.is_empty()) {
-        let from = root().join(file);
-        if !from.is_file() {
+    let files = files.split('\0').filter(|file| root().join(file).is_file());
+    let files: BTreeSet<&str> = files.collect();
+    for file in &files {
+        let (from, target) = (root().join(file), to.join(file));
+        let bytes = std::fs::read(&from)?;
+        if std::fs::read(&target).is_ok_and(|old| old == bytes) {
             continue;
         }
-        let target = to.join(file);
         if let Some(folder) = target.parent() {
             std::fs::create_dir_all(folder)?;
         }
         std::fs::copy(&from, &target)?;
+    }
+    // The copy is no repository of its own: what is in it beyond the list is left from before.
+    remove_others(to, to, &files)
+}
+
+fn remove_others(top: &Path, folder: &Path, files: &BTreeSet<&str>) -> anyhow::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            remove_others(top, &path, files)?;
+            continue;
+        }
+        let name = path.strip_prefix(top)?.to_string_lossy().into_owned();
+        if !files.contains(name.as_str()) {
+            std::fs::remove_file(&path)?;
+        }
     }
     Ok(())
 }
