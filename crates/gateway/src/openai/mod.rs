@@ -9,6 +9,7 @@ mod chat;
 mod responses;
 
 mod body;
+mod content;
 mod door;
 mod fields;
 mod keys;

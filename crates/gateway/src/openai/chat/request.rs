@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::api::media::{Allowance, Draft};
 use crate::openai::ask::{Ask, DraftMessage};
+use crate::openai::content::{self, Content};
 use crate::openai::fields;
 use crate::openai::names::Known;
 use crate::openai::problem::{Problem, media, shorten};
@@ -76,7 +77,7 @@ struct Function {
 struct Message {
     role: String,
     #[serde(default)]
-    content: Option<Content>,
+    content: Option<Content<Piece>>,
     #[serde(default)]
     tool_calls: Option<Vec<EarlierCall>>,
     #[serde(default)]
@@ -94,13 +95,6 @@ struct EarlierFunction {
     name: String,
     #[serde(default)]
     arguments: String,
-}
-
-#[derive(Deserialize, Debug)]
-#[serde(untagged)]
-enum Content {
-    Text(String),
-    Parts(Vec<Piece>),
 }
 
 #[derive(Deserialize, Debug)]
@@ -217,17 +211,17 @@ fn read_messages(messages: Vec<Message>) -> Result<(Vec<DraftMessage>, Option<St
     for (index, message) in messages.into_iter().enumerate() {
         let at = format!("messages[{index}]");
         match message.role.as_str() {
-            "system" | "developer" => instructions.push(text_only(&at, message.content)?),
+            "system" | "developer" => instructions.push(Content::text_only(&at, message.content)?),
             "user" => {
                 allowance.next_message();
-                read.push(DraftMessage::User(user_parts(
+                read.push(DraftMessage::User(Content::drafts(
                     &at,
                     message.content,
                     &mut allowance,
                 )?));
             }
             "assistant" => read.push(DraftMessage::Assistant {
-                text: text_only(&at, message.content)?,
+                text: Content::text_only(&at, message.content)?,
                 tool_calls: message
                     .tool_calls
                     .unwrap_or_default()
@@ -247,7 +241,7 @@ fn read_messages(messages: Vec<Message>) -> Result<(Vec<DraftMessage>, Option<St
                             "a tool message has to name its tool_call_id",
                         )
                     })?,
-                text: text_only(&at, message.content)?,
+                text: Content::text_only(&at, message.content)?,
             }),
             other => {
                 return Err(Problem::invalid(
@@ -265,70 +259,40 @@ fn read_messages(messages: Vec<Message>) -> Result<(Vec<DraftMessage>, Option<St
     Ok((read, instructions))
 }
 
-fn text_only(at: &str, content: Option<Content>) -> Result<String, Problem> {
-    let pieces = match content {
-        None => return Ok(String::new()),
-        Some(Content::Text(text)) => return Ok(text),
-        Some(Content::Parts(pieces)) => pieces,
-    };
-    let mut texts = Vec::with_capacity(pieces.len());
-    for (index, piece) in pieces.into_iter().enumerate() {
-        let text = match piece.kind.as_str() {
-            "text" => piece.text,
-            "refusal" => piece.refusal,
+impl content::Piece for Piece {
+    fn text(self) -> Option<String> {
+        match self.kind.as_str() {
+            "text" => self.text,
+            "refusal" => self.refusal,
             _ => None,
-        };
-        texts.push(text.ok_or_else(|| {
-            Problem::invalid(
-                format!("{at}.content[{index}]"),
-                "this role's content has to be text",
-            )
-        })?);
-    }
-    Ok(texts.join("\n"))
-}
-
-fn user_parts(
-    at: &str,
-    content: Option<Content>,
-    allowance: &mut Allowance,
-) -> Result<Vec<Draft>, Problem> {
-    let pieces = match content {
-        None => return Ok(Vec::new()),
-        Some(Content::Text(text)) => return Ok(vec![Draft::Text(text)]),
-        Some(Content::Parts(pieces)) => pieces,
-    };
-    pieces
-        .into_iter()
-        .enumerate()
-        .map(|(index, piece)| user_part(format!("{at}.content[{index}]"), piece, allowance))
-        .collect()
-}
-
-fn user_part(at: String, piece: Piece, allowance: &mut Allowance) -> Result<Draft, Problem> {
-    match (piece.kind.as_str(), piece.text, piece.image_url, piece.file) {
-        ("text", Some(text), ..) => Ok(Draft::Text(text)),
-        ("image_url", _, Some(ImageUrl::Object { url } | ImageUrl::Text(url)), _) => allowance
-            .image_url(&url)
-            .map_err(|error| media(format!("{at}.image_url"), &error)),
-        ("file", _, _, Some(file)) => {
-            let data = file.file_data.ok_or_else(|| {
-                Problem::invalid(
-                    format!("{at}.file"),
-                    "files are sent along as file_data; uploaded files are not known here",
-                )
-            })?;
-            allowance
-                .file(file.filename.as_deref().unwrap_or_default(), "", &data)
-                .map_err(|error| media(format!("{at}.file"), &error))
         }
-        (kind, ..) => Err(Problem::invalid(
-            at,
-            format!(
-                "content of type '{}' is not accepted or incomplete; use text, image_url or file",
-                shorten(kind)
-            ),
-        )),
+    }
+
+    fn draft(self, at: String, allowance: &mut Allowance) -> Result<Draft, Problem> {
+        match (self.kind.as_str(), self.text, self.image_url, self.file) {
+            ("text", Some(text), ..) => Ok(Draft::Text(text)),
+            ("image_url", _, Some(ImageUrl::Object { url } | ImageUrl::Text(url)), _) => allowance
+                .image_url(&url)
+                .map_err(|error| media(format!("{at}.image_url"), &error)),
+            ("file", _, _, Some(file)) => {
+                let data = file.file_data.ok_or_else(|| {
+                    Problem::invalid(
+                        format!("{at}.file"),
+                        "files are sent along as file_data; uploaded files are not known here",
+                    )
+                })?;
+                allowance
+                    .file(file.filename.as_deref().unwrap_or_default(), "", &data)
+                    .map_err(|error| media(format!("{at}.file"), &error))
+            }
+            (kind, ..) => Err(Problem::invalid(
+                at,
+                format!(
+                    "content of type '{}' is not accepted or incomplete; use text, image_url or file",
+                    shorten(kind)
+                ),
+            )),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::api::media::{Allowance, Draft};
 use crate::openai::ask::{Ask, DraftMessage};
+use crate::openai::content::{self, Content};
 use crate::openai::fields;
 use crate::openai::names::Known;
 use crate::openai::problem::{Problem, media, shorten};
@@ -71,7 +72,7 @@ struct Item {
     #[serde(default)]
     role: Option<String>,
     #[serde(default)]
-    content: Option<Content>,
+    content: Option<Content<Piece>>,
     #[serde(default)]
     call_id: Option<String>,
     #[serde(default)]
@@ -79,14 +80,7 @@ struct Item {
     #[serde(default)]
     arguments: Option<String>,
     #[serde(default)]
-    output: Option<Content>,
-}
-
-#[derive(Deserialize, Debug)]
-#[serde(untagged)]
-enum Content {
-    Text(String),
-    Parts(Vec<Piece>),
+    output: Option<Content<Piece>>,
 }
 
 #[derive(Deserialize, Debug)]
@@ -246,17 +240,17 @@ fn read_items(items: Vec<Item>) -> Result<(Vec<DraftMessage>, Option<String>), P
         let at = format!("input[{index}]");
         match item.kind.as_deref().unwrap_or("message") {
             "message" => match item.role.as_deref() {
-                Some("system" | "developer") => spoken.push(text_only(&at, item.content)?),
+                Some("system" | "developer") => spoken.push(Content::text_only(&at, item.content)?),
                 Some("user") => {
                     allowance.next_message();
-                    messages.push(DraftMessage::User(user_parts(
+                    messages.push(DraftMessage::User(Content::drafts(
                         &at,
                         item.content,
                         &mut allowance,
                     )?));
                 }
                 Some("assistant") => messages.push(DraftMessage::Assistant {
-                    text: text_only(&at, item.content)?,
+                    text: Content::text_only(&at, item.content)?,
                     tool_calls: Vec::new(),
                 }),
                 other => {
@@ -272,7 +266,7 @@ fn read_items(items: Vec<Item>) -> Result<(Vec<DraftMessage>, Option<String>), P
             "function_call" => add_call(&at, item, &mut messages)?,
             "function_call_output" => messages.push(DraftMessage::Tool {
                 call_id: required(&at, "call_id", item.call_id)?,
-                text: text_only(&format!("{at}.output"), item.output)?,
+                text: Content::text_only(&format!("{at}.output"), item.output)?,
             }),
             // Clients hand a response's output back whole; our reasoning summaries say nothing new.
             "reasoning" => {}
@@ -320,68 +314,41 @@ fn required(at: &str, field: &str, value: Option<String>) -> Result<String, Prob
         })
 }
 
-fn text_only(at: &str, content: Option<Content>) -> Result<String, Problem> {
-    let pieces = match content {
-        None => return Ok(String::new()),
-        Some(Content::Text(text)) => return Ok(text),
-        Some(Content::Parts(pieces)) => pieces,
-    };
-    let mut texts = Vec::with_capacity(pieces.len());
-    for (index, piece) in pieces.into_iter().enumerate() {
-        let text = match piece.kind.as_str() {
-            "input_text" | "output_text" | "text" => piece.text,
-            "refusal" => piece.refusal,
+impl content::Piece for Piece {
+    fn text(self) -> Option<String> {
+        match self.kind.as_str() {
+            "input_text" | "output_text" | "text" => self.text,
+            "refusal" => self.refusal,
             _ => None,
-        };
-        texts.push(text.ok_or_else(|| {
-            Problem::invalid(format!("{at}.content[{index}]"), "this has to be text")
-        })?);
+        }
     }
-    Ok(texts.join("\n"))
-}
 
-fn user_parts(
-    at: &str,
-    content: Option<Content>,
-    allowance: &mut Allowance,
-) -> Result<Vec<Draft>, Problem> {
-    let pieces = match content {
-        None => return Ok(Vec::new()),
-        Some(Content::Text(text)) => return Ok(vec![Draft::Text(text)]),
-        Some(Content::Parts(pieces)) => pieces,
-    };
-    pieces
-        .into_iter()
-        .enumerate()
-        .map(|(index, piece)| user_part(format!("{at}.content[{index}]"), piece, allowance))
-        .collect()
-}
-
-fn user_part(at: String, piece: Piece, allowance: &mut Allowance) -> Result<Draft, Problem> {
-    match (
-        piece.kind.as_str(),
-        piece.text,
-        piece.image_url,
-        piece.file_data,
-    ) {
-        ("input_text" | "text", Some(text), ..) => Ok(Draft::Text(text)),
-        ("input_image", _, Some(url), _) => allowance
-            .image_url(&url)
-            .map_err(|error| media(format!("{at}.image_url"), &error)),
-        ("input_file", _, _, Some(data)) => allowance
-            .file(piece.filename.as_deref().unwrap_or_default(), "", &data)
-            .map_err(|error| media(format!("{at}.file_data"), &error)),
-        ("input_image" | "input_file", ..) => Err(Problem::invalid(
-            at,
-            "send the content along as a data: URL; uploaded files and addresses are not fetched",
-        )),
-        (kind, ..) => Err(Problem::invalid(
-            at,
-            format!(
-                "content of type '{}' is not accepted or incomplete; use input_text, input_image or input_file",
-                shorten(kind)
-            ),
-        )),
+    fn draft(self, at: String, allowance: &mut Allowance) -> Result<Draft, Problem> {
+        match (
+            self.kind.as_str(),
+            self.text,
+            self.image_url,
+            self.file_data,
+        ) {
+            ("input_text" | "text", Some(text), ..) => Ok(Draft::Text(text)),
+            ("input_image", _, Some(url), _) => allowance
+                .image_url(&url)
+                .map_err(|error| media(format!("{at}.image_url"), &error)),
+            ("input_file", _, _, Some(data)) => allowance
+                .file(self.filename.as_deref().unwrap_or_default(), "", &data)
+                .map_err(|error| media(format!("{at}.file_data"), &error)),
+            ("input_image" | "input_file", ..) => Err(Problem::invalid(
+                at,
+                "send the content along as a data: URL; uploaded files and addresses are not fetched",
+            )),
+            (kind, ..) => Err(Problem::invalid(
+                at,
+                format!(
+                    "content of type '{}' is not accepted or incomplete; use input_text, input_image or input_file",
+                    shorten(kind)
+                ),
+            )),
+        }
     }
 }
 
