@@ -17,6 +17,8 @@ const QUIET: Duration = Duration::from_secs(5);
 /// The time before the first clean-up and between two.
 const FIRST_CLEANUP: Duration = Duration::from_secs(60);
 const CLEANUP_PAUSE: Duration = Duration::from_secs(3_600);
+/// An object that was stored so long ago without a row that names it will never have one.
+const OBJECT_GRACE: Duration = Duration::from_secs(24 * 3_600);
 /// Between two steps of one clean-up: messages come before old rows.
 const STEP_PAUSE: Duration = Duration::from_millis(20);
 
@@ -120,8 +122,8 @@ pub(crate) async fn keep_clean(app: AppState) {
     }
 }
 
-/// Removes all that is old, in the small steps that the store takes. The time stands still
-/// meanwhile, so there is an end.
+/// Removes all that is old, in the small steps that the store takes, and then the objects that no
+/// row names any more. The time stands still meanwhile, so there is an end.
 async fn clean_up(store: &Store, now: Timestamp, keep: Retention, closing: &CancellationToken) {
     let mut all = 0_u64;
     loop {
@@ -140,6 +142,19 @@ async fn clean_up(store: &Store, now: Timestamp, keep: Retention, closing: &Canc
     }
     if all > 0 {
         tracing::info!(removed = all, "old rows were removed");
+    }
+    if closing.is_cancelled() {
+        return;
+    }
+    match store.sweep_objects(OBJECT_GRACE).await {
+        Ok(swept) if swept.removed > 0 => tracing::info!(
+            removed = swept.removed,
+            bytes = swept.removed_bytes,
+            kept = swept.kept,
+            "attachments that no conversation holds were removed"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "unused attachments could not be removed"),
     }
 }
 
@@ -190,6 +205,12 @@ mod tests {
         let mut ops: Vec<Op> = (1..=1_700).map(|n| event(n, n)).collect();
         ops.push(event(9_999, 9 * DAY));
         store.commit(ops).await.unwrap();
+        let unused = store.put_object(b"unused".to_vec()).await.unwrap();
+        let (begin, end) = unused.as_str().split_at(2);
+        let file = store.path().join("objects").join(begin).join(end);
+        let long_ago = std::time::SystemTime::now() - 2 * OBJECT_GRACE;
+        let file = std::fs::File::open(file).unwrap();
+        file.set_modified(long_ago).unwrap();
         let now = Timestamp::from_millis(10 * DAY);
         clean_up(&store, now, keep(), &CancellationToken::new()).await;
         let filter = EventFilter {
@@ -199,6 +220,7 @@ mod tests {
         let left = store.events(filter).await.unwrap();
         let left: Vec<&str> = left.iter().map(|event| event.id.as_str()).collect();
         assert_eq!(left, ["evt_00009999"]);
+        assert!(store.object(&unused).await.is_err(), "no row names it");
         store.close().await.unwrap();
     }
 

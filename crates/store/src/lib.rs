@@ -16,6 +16,7 @@ mod pool;
 mod read;
 mod search;
 mod store;
+mod sweep;
 mod tree;
 mod writer;
 
@@ -32,4 +33,5 @@ pub use open::{Options, Synchronous};
 pub use read::ROWS_MAX;
 pub use search::{TextFound, TextSearch};
 pub use store::{Stats, Store};
+pub use sweep::Swept;
 pub use writer::{FLUSH_BOUNDS_MICROS, WriteProblem};

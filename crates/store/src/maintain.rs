@@ -27,18 +27,23 @@ pub(crate) fn maintain(
         params![events_before],
     )?;
     // Rows lie in the order of time, so looking at the oldest ones is enough: no index is needed
-    // that each turn would have to keep up.
+    // that each turn would have to keep up. What is not settled is stepped over.
     for sql in [
         "DELETE FROM events WHERE seq IN (
              SELECT seq FROM (SELECT seq, at FROM events ORDER BY seq LIMIT ?2) WHERE at < ?1)",
         "DELETE FROM inbox WHERE seq IN (
-             SELECT seq FROM (SELECT seq, settled_at FROM inbox ORDER BY seq LIMIT ?2)
+             SELECT seq FROM (SELECT seq, settled_at FROM inbox
+                              WHERE settled_at IS NOT NULL ORDER BY seq LIMIT ?2)
              WHERE settled_at < ?1)",
         "DELETE FROM outbox WHERE seq IN (
-             SELECT seq FROM (SELECT seq, settled_at, state FROM outbox ORDER BY seq LIMIT ?2)
-             WHERE settled_at < ?1 AND state IN ('sent', 'failed', 'uncertain'))",
+             SELECT seq FROM (SELECT seq, settled_at FROM outbox
+                              WHERE settled_at IS NOT NULL
+                                  AND state IN ('sent', 'failed', 'uncertain')
+                              ORDER BY seq LIMIT ?2)
+             WHERE settled_at < ?1)",
         "DELETE FROM effects WHERE seq IN (
-             SELECT seq FROM (SELECT seq, ended_at FROM effects ORDER BY seq LIMIT ?2)
+             SELECT seq FROM (SELECT seq, ended_at FROM effects
+                              WHERE ended_at IS NOT NULL ORDER BY seq LIMIT ?2)
              WHERE ended_at < ?1)",
     ] {
         removed += run(connection, sql, params![events_before, ROWS_MAX])?;

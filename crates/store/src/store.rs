@@ -1,10 +1,11 @@
 //! The handle that everybody else holds.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use instar_protocol::event::Event;
 use instar_protocol::message::{Entry, Inbound, Outbox};
@@ -25,6 +26,7 @@ use crate::open::{Options, Synchronous};
 use crate::pool::Pool;
 use crate::read;
 use crate::search::{self, TextFound, TextSearch};
+use crate::sweep::{self, Place, Swept};
 use crate::tree;
 use crate::writer::{self, FLUSH_BOUNDS_MICROS, Job, QUEUE_MAX, Shared, Work, WriteProblem};
 
@@ -384,6 +386,65 @@ impl Store {
     pub async fn object(&self, hash: &ObjectHash) -> Result<Vec<u8>, StoreError> {
         let hash = hash.clone();
         self.with_objects(move |objects| objects.get(&hash)).await
+    }
+
+    /// What the objects take up. Takes as long as listing them.
+    pub async fn objects_size(&self) -> Result<Swept, StoreError> {
+        self.with_objects(|objects| {
+            let lying = objects.list();
+            let lying = lying.map_err(|source| StoreError::io("listing objects", source))?;
+            Ok(Swept {
+                kept: lying.len() as u64,
+                kept_bytes: lying.iter().map(|object| object.bytes).sum(),
+                ..Swept::default()
+            })
+        })
+        .await
+    }
+
+    /// Removes the objects that no row names and that were not stored for as long as `grace`, which
+    /// has to be longer than any message is on its way to its row.
+    pub async fn sweep_objects(&self, grace: Duration) -> Result<Swept, StoreError> {
+        let before = SystemTime::now() - grace;
+        let lying = self.with_objects(|objects| {
+            let lying = objects.list();
+            lying.map_err(|source| StoreError::io("listing objects", source))
+        });
+        let lying = lying.await?;
+        let mut swept = Swept {
+            kept: lying.len() as u64,
+            kept_bytes: lying.iter().map(|object| object.bytes).sum(),
+            ..Swept::default()
+        };
+        let mut old: BTreeMap<ObjectHash, u64> = lying
+            .into_iter()
+            .filter(|object| object.stored < before)
+            .map(|object| (object.hash, object.bytes))
+            .collect();
+        for place in Place::ALL {
+            let mut after = 0;
+            while !old.is_empty() {
+                let named = self
+                    .read(move |sql| sweep::named(sql, place, after))
+                    .await?;
+                old.retain(|hash, _| !named.objects.contains(hash));
+                let Some(next) = named.next else { break };
+                after = next;
+            }
+        }
+        for (hash, bytes) in old {
+            let gone = self.with_objects(move |objects| {
+                let gone = objects.remove_old(&hash, before);
+                gone.map_err(|source| StoreError::io("removing an object", source))
+            });
+            if gone.await? {
+                swept.removed += 1;
+                swept.removed_bytes += bytes;
+            }
+        }
+        swept.kept -= swept.removed;
+        swept.kept_bytes -= swept.removed_bytes;
+        Ok(swept)
     }
 
     /// Hands work to the writer and waits for the group commit that holds it.

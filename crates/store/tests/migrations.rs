@@ -12,6 +12,7 @@ const FIXTURES: &[&[u8]] = &[
     include_bytes!("fixtures/v1.sqlite"),
     include_bytes!("fixtures/v2.sqlite"),
     include_bytes!("fixtures/v3.sqlite"),
+    include_bytes!("fixtures/v4.sqlite"),
 ];
 
 #[tokio::test]

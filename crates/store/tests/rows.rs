@@ -499,6 +499,25 @@ async fn retention_removes_in_bounded_steps_what_is_old() {
         late.at = at(9 * DAY);
         late
     }));
+    // What waits for long must not stand in the way of what is settled, however much it is.
+    let begin = |n: u64| Op::BeginEffect {
+        run: run(n),
+        session: session_id(1),
+        call: ToolCall {
+            id: "call".to_owned(),
+            name: "write".to_owned(),
+            arguments: json!({}),
+        },
+        at: at(n),
+    };
+    ops.extend((1..=600).flat_map(|n| [Op::PutOutbox(outbox(10_000 + n)), begin(n)]));
+    ops.push(begin(601));
+    ops.push(Op::EndEffect {
+        run: run(601),
+        call_id: "call".to_owned(),
+        outcome: EffectOutcome::Done,
+        at: at(601),
+    });
     // More replies of unknown fate than one call looks at must not stand in the way for ever.
     for n in 1..=600 {
         ops.push(Op::PutOutbox(outbox(n)));
@@ -536,6 +555,12 @@ async fn retention_removes_in_bounded_steps_what_is_old() {
         calls += 1;
     }
     assert!(calls > 1);
+    let open = store.unfinished().await.unwrap();
+    assert_eq!((open.effects.len(), open.outbox.len()), (600, 600));
+    let effects: i64 = beside(&store)
+        .query_row("SELECT count(*) FROM effects", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(effects, 600, "the one that ended is gone");
     assert_eq!(store.uncertain(10).await.unwrap(), []);
     assert_eq!(store.session(&session_id(1)).await.unwrap(), None);
     assert!(store.session(&session_id(2)).await.unwrap().is_some());

@@ -10,7 +10,7 @@ use instar_protocol::Timestamp;
 use instar_protocol::api::{Finding, Health, Severity};
 use instar_protocol::live::UserError;
 use instar_release::Release;
-use instar_store::{EventFilter, Store, StoreError, Synchronous};
+use instar_store::{EventFilter, Store, StoreError, Swept, Synchronous};
 
 /// Less free space than this stops the gateway soon.
 const SPACE_LOW_BYTES: u64 = 200 * 1024 * 1024;
@@ -58,9 +58,13 @@ pub async fn store(store: &Store) -> Vec<Finding> {
         ));
     }
     match read_back(store).await {
-        Ok(sessions) => found.push(fine(
+        Ok((sessions, objects)) => found.push(fine(
             "store",
-            &format!("{sessions} conversations, readable"),
+            &format!(
+                "{sessions} conversations and {} objects ({}), readable",
+                objects.kept,
+                megabytes(objects.kept_bytes)
+            ),
         )),
         Err(error) => found.push(finding(
             "store",
@@ -90,8 +94,9 @@ pub async fn store(store: &Store) -> Vec<Finding> {
     found
 }
 
-async fn read_back(store: &Store) -> Result<u64, StoreError> {
+async fn read_back(store: &Store) -> Result<(u64, Swept), StoreError> {
     let sessions = store.session_count().await?;
+    let objects = store.objects_size().await?;
     let _events = store
         .events(EventFilter {
             limit: EVENTS_READ,
@@ -104,7 +109,12 @@ async fn read_back(store: &Store) -> Result<u64, StoreError> {
         // Reading an object checks its hash.
         let _bytes = store.object(&release.object).await?;
     }
-    Ok(sessions)
+    Ok((sessions, objects))
+}
+
+fn megabytes(bytes: u64) -> String {
+    let tenths = bytes * 10 / (1024 * 1024);
+    format!("{}.{} MB", tenths / 10, tenths % 10)
 }
 
 /// Replies that may or may not have arrived.
