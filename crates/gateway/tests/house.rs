@@ -18,6 +18,9 @@ use tokio::net::TcpStream;
 pub(crate) const TOKEN: &str = "canary-token-0123456789abcdef";
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How many more pieces a piecemeal answer has.
+pub(crate) const PIECES: usize = 500;
+
 #[derive(Debug)]
 struct Echo;
 
@@ -39,21 +42,18 @@ impl LocalModel for Echo {
             ref said if said.contains("endlessly") => 3_600_000,
             _ => 0,
         };
-        vec![
-            (
-                pause,
-                ModelEvent::Text {
-                    delta: format!("echo {said}"),
-                },
-            ),
-            (
-                0,
-                ModelEvent::Finish {
-                    stop: StopReason::Stop,
-                    usage: Usage::default(),
-                },
-            ),
-        ]
+        let mut said = vec![(pause, format!("echo {said}"))];
+        if said[0].1.contains("piecemeal") {
+            said.extend((0..PIECES).map(|n| (0, format!(" piece {n}"))));
+        }
+        let finish = ModelEvent::Finish {
+            stop: StopReason::Stop,
+            usage: Usage::default(),
+        };
+        said.into_iter()
+            .map(|(pause, delta)| (pause, ModelEvent::Text { delta }))
+            .chain([(0, finish)])
+            .collect()
     }
 
     fn models(&self) -> Vec<(String, String)> {

@@ -84,6 +84,11 @@ impl Hub {
         }
     }
 
+    /// True if `to` picks a connection: whoever makes events asks first.
+    pub(crate) fn any(&self, to: impl Fn(&Link) -> bool) -> bool {
+        self.links().iter().any(|link| to(link))
+    }
+
     /// Tells an event to all that hold a scope.
     pub(crate) fn tell_holders(&self, scope: Scope, name: &str, payload: &Value) {
         self.tell(&Event::new(name, payload), |link| link.who.may(scope));

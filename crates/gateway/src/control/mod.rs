@@ -4,7 +4,7 @@
 //! A connection's way: [`socket`] takes the upgrade and bounds what an unknown caller may send;
 //! [`handshake`] proves who it is and what it may do; [`talk`] reads its requests, looks each up in
 //! the one table of [`methods`] and runs it; its [`link`] in the [`hub`] is where events go.
-//! [`mod@pump`] turns what happens in conversations into the protocol's events.
+//! [`mod@pump`] reads what happens in conversations, [`told`] makes the protocol's events of it.
 
 pub(crate) mod device;
 pub(crate) mod frame;
@@ -20,6 +20,7 @@ pub(crate) mod scope;
 mod show;
 mod socket;
 mod talk;
+mod told;
 
 pub(crate) use hub::Hub;
 pub(crate) use pump::{pump, tick};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::client::{Came, Device, Socket, connect, hello_with, holder, owner};
-use crate::house::{House, TOKEN};
+use crate::house::{House, PIECES, TOKEN};
 
 /// Sends a message and waits until its answer is there.
 async fn say(socket: &mut Socket, session: &str, words: &str, run: &str) -> Value {
@@ -117,4 +117,58 @@ async fn a_client_without_the_ability_gets_no_frames_of_tools() {
             .all(|frame| frame["payload"]["stream"] != "tool"),
         "{heard:?}"
     );
+}
+
+#[tokio::test]
+async fn pieces_of_an_answer_are_told_together_and_add_up_to_it() {
+    let house = House::new().await;
+    let mut socket = holder(&house).await;
+    let params = json!({ "sessionKey": "main", "message": "piecemeal", "idempotencyKey": "run-1" });
+    socket.ask("chat.send", params).await.ok();
+    let (mut sum, mut deltas) = (String::new(), 0);
+    let last = loop {
+        let event = socket.event("chat").await;
+        match event["state"].as_str() {
+            Some("delta") => {
+                deltas += 1;
+                sum.push_str(event["deltaText"].as_str().unwrap());
+                let so_far = &event["message"]["content"][0]["text"];
+                assert_eq!(*so_far, sum, "the sum is told beside what is new");
+            }
+            Some("final") => break event,
+            _ => {}
+        }
+    };
+    assert_eq!(last["message"]["content"][0]["text"], sum);
+    assert!(sum.ends_with(&format!("piece {}", PIECES - 1)), "{sum}");
+    assert!(deltas > 0 && deltas < PIECES / 2, "{deltas} events");
+}
+
+#[tokio::test]
+async fn what_was_stored_is_told_as_messages_in_their_place() {
+    let house = House::new().await;
+    let mut speaker = holder(&house).await;
+    let mut listener = holder(&house).await;
+    let follow = json!({ "key": "plans" });
+    listener
+        .ask("sessions.messages.subscribe", follow)
+        .await
+        .ok();
+    for run in ["run-1", "run-2"] {
+        let _last = say(&mut speaker, "plans", "good morning", run).await;
+    }
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        told.push(listener.event("session.message").await);
+    }
+    let history = json!({ "sessionKey": "plans" });
+    let history = speaker.ask("chat.history", history).await.ok();
+    let messages: Vec<&Value> = told.iter().map(|event| &event["message"]).collect();
+    assert_eq!(json!(messages), history["messages"], "the same in both");
+    for (event, seq) in told.iter().zip(1..) {
+        assert_eq!(event["sessionKey"], "agent:main:plans", "{event}");
+        assert_eq!(event["messageSeq"], seq, "{event}");
+        assert_eq!(event["messageId"], event["message"]["__openclaw"]["id"]);
+    }
+    assert_eq!(told[0]["senderIsOwner"], true, "{:?}", told[0]);
 }
