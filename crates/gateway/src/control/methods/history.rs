@@ -85,11 +85,10 @@ async fn startup(call: Call) -> Result<Value, Refusal> {
 
 async fn page(app: &App, params: &HistoryParams) -> Result<Value, Refusal> {
     let key = key::parse(app, &params.session_key, params.agent_id.as_deref())?;
-    if params.cursor.is_some() {
-        // No cursor was ever given out, so none can be caught up from.
-        return Ok(json!({ "kind": "reset" }));
-    }
     let row = key::find(app, &key).await?;
+    if let Some(cursor) = &params.cursor {
+        return since(app, row.as_ref(), cursor, params.max_chars).await;
+    }
     let agent = key.agent().unwrap_or_else(|| app.default_agent());
     let mut answer = json!({
         "sessionKey": key,
@@ -110,24 +109,96 @@ async fn page(app: &App, params: &HistoryParams) -> Result<Value, Refusal> {
             "sessionId: the conversation under this key is another one",
         ));
     }
-    let (messages, has_more) = messages(app, &row, params).await?;
+    let (messages, next_offset) = messages(app, &row, params).await?;
     answer["sessionId"] = json!(row.id);
     answer["messages"] = Value::Array(messages);
-    answer["hasMore"] = json!(has_more);
+    answer["hasMore"] = json!(next_offset.is_some());
+    if let Some(next_offset) = next_offset {
+        answer["nextOffset"] = json!(next_offset);
+    }
     answer["totalMessages"] = json!(row.entries);
-    answer["sessionInfo"] = show::row(app, &row, Extras::default()).await?;
-    answer["sessionInfo"]["activeLeafEntryId"] = json!(row.leaf);
+    answer["sessionInfo"] = info(app, &row).await?;
+    answer["deltaCursor"] = json!(cursor(&row));
     Ok(answer)
 }
 
-/// One page of the branch, oldest first, and whether there is more before it.
+async fn info(app: &App, row: &SessionRow) -> Result<Value, Refusal> {
+    let mut info = show::row(app, row, Extras::default()).await?;
+    info["activeLeafEntryId"] = json!(row.leaf);
+    Ok(info)
+}
+
+/// Where a conversation stands, for a client that comes back to it: what came since is told from
+/// there. It names what its holder may read anyway, and means nothing in another conversation.
+fn cursor(row: &SessionRow) -> String {
+    let leaf = row.leaf.as_ref().map_or("", EntryId::as_str);
+    format!("{}.{leaf}", row.id)
+}
+
+/// What was said since a cursor was given out. A conversation that was wound back, begun anew or
+/// exchanged since, or that has gone on for too long, is to be read from its end again.
+async fn since(
+    app: &App,
+    row: Option<&SessionRow>,
+    given: &str,
+    chars_max: Option<usize>,
+) -> Result<Value, Refusal> {
+    let reset = json!({ "kind": "reset" });
+    let Some(row) = row else { return Ok(reset) };
+    let Some(from) = given.strip_prefix(&format!("{}.", row.id)) else {
+        return Ok(reset);
+    };
+    let newest = app.store.branch(&row.id, None, MESSAGES_MAX + 1).await?;
+    let new = match newest.iter().position(|entry| entry.id.as_str() == from) {
+        Some(new) => new,
+        // Given out when nothing was said yet: everything is new, if everything is here.
+        None if from.is_empty() && newest.last().is_none_or(|first| first.parent.is_none()) => {
+            newest.len()
+        }
+        None => return Ok(reset),
+    };
+    Ok(json!({
+        "kind": "delta",
+        "messages": shown(app, row, &newest[..new], 0, limit_of(chars_max)),
+        "deltaCursor": cursor(row),
+        "sessionInfo": info(app, row).await?,
+        "pendingInputs": { "items": [], "total": 0 },
+    }))
+}
+
+fn limit_of(chars_max: Option<usize>) -> usize {
+    chars_max.unwrap_or(CHARS).min(500_000)
+}
+
+/// Entries, given newest first, as messages, oldest first. The first of them stands `back` entries
+/// behind the newest of the conversation.
+fn shown(
+    app: &App,
+    row: &SessionRow,
+    entries: &[Entry],
+    back: usize,
+    chars_max: usize,
+) -> Vec<Value> {
+    let count = usize::try_from(row.entries).unwrap_or(usize::MAX);
+    let mut shown: Vec<Value> = entries
+        .iter()
+        .zip(back..)
+        .filter_map(|(entry, back)| {
+            let seq = count.saturating_sub(back);
+            message::message(&app.control.runs, entry, seq, chars_max)
+        })
+        .collect();
+    shown.reverse();
+    shown
+}
+
+/// One page of the branch, oldest first, and where the page before it begins, if there is one.
 async fn messages(
     app: &App,
     row: &SessionRow,
     params: &HistoryParams,
-) -> Result<(Vec<Value>, bool), Refusal> {
+) -> Result<(Vec<Value>, Option<usize>), Refusal> {
     let limit = params.limit.unwrap_or(MESSAGES).clamp(1, MESSAGES_MAX);
-    let chars_max = params.max_chars.unwrap_or(CHARS).min(500_000);
     let skipped = match &params.message_id {
         None => params.offset,
         Some(id) => {
@@ -139,20 +210,11 @@ async fn messages(
     };
     let wanted = skipped.saturating_add(limit).min(LOOK_BACK);
     let newest = app.store.branch(&row.id, None, wanted + 1).await?;
-    let has_more = newest.len() > wanted;
-    let count = usize::try_from(row.entries).unwrap_or(usize::MAX);
-    let mut shown: Vec<Value> = newest
-        .iter()
-        .enumerate()
-        .take(wanted)
-        .skip(skipped)
-        .filter_map(|(back, entry)| {
-            let seq = count.saturating_sub(back);
-            message::message(&app.control.runs, entry, seq, chars_max)
-        })
-        .collect();
-    shown.reverse();
-    Ok((shown, has_more))
+    let has_more = newest.len() > wanted && wanted < LOOK_BACK;
+    let page = newest.get(skipped..wanted.min(newest.len()));
+    let chars_max = limit_of(params.max_chars);
+    let shown = shown(app, row, page.unwrap_or_default(), skipped, chars_max);
+    Ok((shown, has_more.then_some(wanted)))
 }
 
 /// How far back from the newest an entry stands.
