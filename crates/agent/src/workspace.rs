@@ -82,7 +82,9 @@ fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(text.as_bytes())
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 /// Reads the identity files, each cut to `chars_max` and together to `total_max` characters.
@@ -117,6 +119,39 @@ pub fn file(folder: &Path, name: &str) -> Result<Option<String>, WorkspaceError>
         doing: "cannot read",
         path,
         source,
+    })
+}
+
+/// Puts a new text in the place of an identity file, whole or not at all. `draft` is a name beside it
+/// that nothing else uses. A link or a folder of that name stays: what it leads to is not ours.
+pub fn replace(folder: &Path, name: &str, draft: &str, text: &str) -> Result<(), WorkspaceError> {
+    let path = folder.join(name);
+    let fail = |doing, source| WorkspaceError {
+        doing,
+        path: path.clone(),
+        source,
+    };
+    if !FILES.contains(&name) {
+        let known = std::io::Error::new(ErrorKind::InvalidInput, "no identity file");
+        return Err(fail("cannot write", known));
+    }
+    match path.symlink_metadata() {
+        Ok(found) if !found.is_file() => {
+            let other = std::io::Error::new(ErrorKind::InvalidInput, "not a regular file");
+            return Err(fail("cannot write", other));
+        }
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(fail("cannot look at", error));
+        }
+        Ok(_) | Err(_) => {}
+    }
+    make_private(folder).map_err(|error| fail("cannot make the folder of", error))?;
+    let draft = folder.join(draft);
+    let written = write_new(&draft, text).and_then(|()| std::fs::rename(&draft, &path));
+    written.map_err(|error| {
+        // What is left of the draft is of no use; the reason that is told is the first.
+        drop(std::fs::remove_file(&draft));
+        fail("cannot write", error)
     })
 }
 

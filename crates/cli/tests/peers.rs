@@ -158,6 +158,10 @@ fn what_is_said_can_be_found_read_and_changed_over_the_socket() {
         ["chat.metadata", {}],
         ["sessions.messages.subscribe", { "key": "main" }],
         ["sessions.messages.unsubscribe", { "key": "main" }],
+        ["sessions.create", { "key": "again", "message": "hello", "idempotencyKey": "three" }],
+        ["agent.wait", { "runId": "three" }],
+        ["chat.history", { "sessionKey": "again" }],
+        ["chat.history", { "sessionKey": "again", "cursor": "$34.deltaCursor" }],
     ]);
     let Some((answers, _)) = call_all(&instar, &calls) else {
         return;
@@ -219,6 +223,7 @@ fn what_is_said_can_be_found_read_and_changed_over_the_socket() {
     assert_eq!(answers[25]["sessions"], json!([]));
     assert_eq!(answers[26]["aborted"], false);
     assert_eq!(answers[27]["status"], "no-active-run");
+    assert_eq!(answers[35]["kind"], "delta", "{:#}", answers[35]);
 }
 
 #[test]
@@ -272,6 +277,8 @@ fn the_house_is_run_over_the_socket() {
         ["exec.approval.list", {}],
         ["plugin.approval.list", {}],
         ["device.pair.list", {}],
+        ["agents.files.set", { "agentId": "main", "name": "SOUL.md", "content": "Hoot, softly." }],
+        ["release.show", { "name": "stable" }],
     ]);
     let Some((answers, all)) = call_all(&instar, &calls) else {
         return;
@@ -320,6 +327,11 @@ fn the_house_is_run_over_the_socket() {
             .is_some_and(|lines| !lines.is_empty())
     );
     assert!(answers[32]["cursor"].is_string(), "{:#}", answers[32]);
+    assert!(
+        answers[47].to_string().contains("Hoot, softly."),
+        "{:#}",
+        answers[47]
+    );
     let named = all["found"]["hello"]["features"]["methods"]
         .as_array()
         .unwrap();

@@ -5,3 +5,4 @@ mod client;
 mod events;
 mod handshake;
 mod pairing;
+mod transcript;

@@ -1,13 +1,11 @@
-//! Agents: who there is, their files, and making and removing them.
+//! Agents: who there is, and making and removing them.
 //!
 //! An agent is an entry of the configuration: making one is an edit of the file, with everything
 //! that an edit is checked for.
 
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use instar_agent::AgentSettings;
-use instar_agent::workspace::{self, FILES};
 use instar_protocol::AgentId;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,18 +29,6 @@ pub(super) const METHODS: &[Method] = &[
         need: Need::Scope(Scope::Read),
         advertised: true,
         run: |call| Box::pin(identity(call)),
-    },
-    Method {
-        name: "agents.files.list",
-        need: Need::Scope(Scope::Read),
-        advertised: true,
-        run: |call| Box::pin(files_list(call)),
-    },
-    Method {
-        name: "agents.files.get",
-        need: Need::Scope(Scope::Read),
-        advertised: true,
-        run: |call| Box::pin(files_get(call)),
     },
     Method {
         name: "agents.create",
@@ -114,14 +100,14 @@ fn shown(app: &App, agent: &AgentSettings) -> Value {
     shown
 }
 
-fn folder(app: &App, agent: &AgentSettings) -> PathBuf {
+pub(super) fn folder(app: &App, agent: &AgentSettings) -> PathBuf {
     match &agent.workspace {
         Some(named) => PathBuf::from(named),
         None => app.state_dir.workspace(agent.id.as_str()),
     }
 }
 
-fn settings(app: &App, id: &AgentId) -> Result<AgentSettings, Refusal> {
+pub(super) fn settings(app: &App, id: &AgentId) -> Result<AgentSettings, Refusal> {
     let config = app.config.current().value.agent_config();
     config
         .agent(id)
@@ -157,64 +143,6 @@ async fn identity(call: Call) -> Result<Value, Refusal> {
         shown["emoji"] = json!(emoji);
     }
     Ok(shown)
-}
-
-#[derive(Deserialize, Debug)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct AgentParams {
-    agent_id: String,
-}
-
-async fn files_list(call: Call) -> Result<Value, Refusal> {
-    let params: AgentParams = call.params()?;
-    let app = &call.app;
-    let agent = settings(app, &key::agent(app, &params.agent_id)?)?;
-    let folder = folder(app, &agent);
-    let files: Vec<Value> = FILES.iter().map(|name| file(&folder, name)).collect();
-    Ok(json!({ "agentId": agent.id, "workspace": folder, "files": files }))
-}
-
-#[derive(Deserialize, Debug)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct FileParams {
-    agent_id: String,
-    name: String,
-}
-
-async fn files_get(call: Call) -> Result<Value, Refusal> {
-    let params: FileParams = call.params()?;
-    let app = &call.app;
-    let agent = settings(app, &key::agent(app, &params.agent_id)?)?;
-    let name = FILES
-        .into_iter()
-        .find(|name| *name == params.name)
-        .ok_or_else(|| {
-            Refusal::invalid(format!("name: one of {} is expected", FILES.join(", ")))
-        })?;
-    let folder = folder(app, &agent);
-    let mut shown = file(&folder, name);
-    if shown["missing"] == json!(false) {
-        let from = folder.clone();
-        let text = tokio::task::spawn_blocking(move || workspace::file(&from, name))
-            .await
-            .map_err(|_| Refusal::unavailable("the file could not be read"))?
-            .map_err(|error| Refusal::unavailable(crate::problem::chain(&error)))?;
-        shown["content"] = json!(text.unwrap_or_default());
-    }
-    Ok(json!({ "agentId": agent.id, "workspace": folder, "file": shown }))
-}
-
-/// What is known of an identity file without reading it. A link counts as missing, as it does for
-/// the prompt.
-fn file(folder: &Path, name: &str) -> Value {
-    let path = folder.join(name);
-    match path.symlink_metadata() {
-        Ok(meta) if meta.is_file() => json!({
-            "name": name, "path": path, "missing": false, "size": meta.len(),
-            "updatedAtMs": meta.mtime().max(0) * 1_000,
-        }),
-        _ => json!({ "name": name, "path": path, "missing": true }),
-    }
 }
 
 #[derive(Deserialize, Debug)]

@@ -17,6 +17,7 @@ mod agents;
 mod catalog;
 mod commands;
 pub(crate) mod config;
+mod files;
 mod logs;
 mod ours;
 mod tools;
@@ -37,6 +38,7 @@ const TABLE: &[&[Method]] = &[
     config::METHODS,
     devices::METHODS,
     edit::METHODS,
+    files::METHODS,
     health::METHODS,
     history::METHODS,
     logs::METHODS,
