@@ -114,6 +114,8 @@ impl Turn {
     async fn flush(&mut self, plan: &Plan) -> Option<String> {
         let mut messages = self.window.lend();
         let length = messages.len();
+        // The end may have been moved to between a call and its result.
+        messages.extend(self.window.cut_off());
         messages.push(user(FLUSH.to_owned()));
         let mut request = aside(plan.system.clone(), messages, self.context(plan));
         request.tools = plan.tools.clone();

@@ -26,6 +26,7 @@ use crate::fence;
 use crate::house::{House, Settings};
 use crate::kept::Kept;
 use crate::live::Live;
+use crate::place;
 use crate::prompt;
 use crate::queue::Steering;
 use crate::record::Record;
@@ -269,6 +270,10 @@ impl Turn {
 
     fn take_in(&mut self, inbound: &Inbound, preface: Option<String>) {
         self.import(inbound);
+        if place::is_again(inbound) {
+            // Its words stand in the transcript already.
+            return;
+        }
         let mut parts = inbound.parts.clone();
         if let Some(preface) = preface {
             parts.insert(0, Part::text(preface));

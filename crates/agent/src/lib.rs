@@ -24,6 +24,9 @@ mod step;
 mod fence;
 mod import;
 mod mask;
+mod place;
+
+mod fork;
 mod prompt;
 mod tokens;
 mod window;
@@ -59,6 +62,7 @@ pub use config::{
     AgentSettings, AgentsConfig, CommandsConfig, Config, LearningConfig, MessagesConfig,
     SessionConfig,
 };
+pub use fork::Forked;
 pub use live::Seen;
 pub use sessions::{Parts, RewindError, Sessions};
 pub use submit::{SubmitError, Submitted};

@@ -24,7 +24,7 @@ use crate::commands::{self, Command};
 use crate::history;
 use crate::house::House;
 use crate::live::Live;
-use crate::queue::{Next, Queue, Waiting};
+use crate::queue::{self, Next, Queue, Waiting};
 use crate::recall;
 use crate::record::Record;
 use crate::sessions::{Inner, RewindError};
@@ -46,10 +46,11 @@ pub(crate) enum Order {
     Stop(oneshot::Sender<bool>),
     /// Settles a message, or a fact, that a crash left behind, without running anything.
     Settle(Box<Leftover>),
-    Rewind {
+    /// Lets the session go on at another place of its transcript. True if that is a change.
+    Move {
         session: SessionId,
-        entry: EntryId,
-        asker: oneshot::Sender<Result<(), RewindError>>,
+        to: Goal,
+        asker: oneshot::Sender<Result<bool, RewindError>>,
     },
     /// An entry that no turn made.
     Append {
@@ -61,6 +62,15 @@ pub(crate) enum Order {
     Forget,
     /// Room is wanted for another session.
     Sleep,
+}
+
+/// A place of a transcript to go on at.
+#[derive(Debug)]
+pub(crate) enum Goal {
+    /// This very entry, or the root.
+    At(Option<EntryId>),
+    /// The end of the newest branch through this entry.
+    EndOf(EntryId),
 }
 
 /// Something that a crash left behind.
@@ -127,7 +137,9 @@ pub(crate) fn waiting(
 
 /// The command that a message is. An API caller's text is never one.
 pub(crate) fn command(house: &House, inbound: &Inbound) -> Option<Command> {
-    let reads_commands = house.settings().config.commands.text && inbound.surface != "openai";
+    let reads_commands = house.settings().config.commands.text
+        && inbound.surface != "openai"
+        && inbound.overrides.place.is_none();
     if reads_commands {
         commands::parse(inbound)
     } else {
@@ -256,11 +268,9 @@ impl Owner {
                 let _ = asker.send(false);
             }
             Order::Settle(leftover) => self.settle(*leftover).await,
-            Order::Rewind {
-                session,
-                entry,
-                asker,
-            } => drop(asker.send(self.rewind(&session, entry).await)),
+            Order::Move { session, to, asker } => {
+                drop(asker.send(self.move_to(&session, to).await));
+            }
             Order::Append { body, label, asker } => {
                 drop(asker.send(self.append(*body, label).await));
             }
@@ -277,7 +287,7 @@ impl Owner {
             .push(waiting, &settings.config.messages.queue, now);
         self.sign.queued(self.queue.len());
         for waiting in gone {
-            self.drop_message(waiting).await;
+            self.drop_message(waiting, queue::dropped()).await;
         }
     }
 

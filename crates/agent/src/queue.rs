@@ -5,7 +5,8 @@
 use instar_protocol::InboundId;
 use instar_protocol::Principal;
 use instar_protocol::Timestamp;
-use instar_protocol::live::Outcome;
+use instar_protocol::event::ErrorClass;
+use instar_protocol::live::{Outcome, UserError};
 use instar_protocol::message::{Inbound, OnRestart, Overrides};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -202,6 +203,15 @@ impl Queue {
             dropped.len(),
             dropped.join("\n- ")
         ))
+    }
+}
+
+/// What the sender of a message is told that had to go.
+pub(crate) fn dropped() -> UserError {
+    UserError {
+        class: ErrorClass::Cancelled,
+        message: "Too many messages were waiting; this one was dropped.".to_owned(),
+        next_step: "Send it again if it still matters.".to_owned(),
     }
 }
 

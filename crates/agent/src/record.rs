@@ -79,6 +79,11 @@ impl Record {
         self.arm = arm;
     }
 
+    /// Lets the next entry hang under another one, or be a root.
+    pub(crate) fn move_leaf(&mut self, to: Option<EntryId>) -> Option<EntryId> {
+        std::mem::replace(&mut self.row.leaf, to)
+    }
+
     /// Appends an entry under the leaf.
     pub(crate) fn entry(&mut self, body: EntryBody, label: Label) -> &Entry {
         let at = self.house.now();

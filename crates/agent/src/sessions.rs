@@ -24,7 +24,8 @@ use crate::awake::{Awake, Handle};
 use crate::config::Config;
 use crate::house::House;
 use crate::live::Seen;
-use crate::owner::{Order, Owner};
+use crate::owner::{Goal, Order, Owner};
+use crate::place;
 use crate::submit::SubmitError;
 use crate::tally::Counts;
 
@@ -127,16 +128,27 @@ impl Sessions {
         }
     }
 
-    /// Moves the end of the conversation back to an entry, for example to before a summary. What
-    /// came after it stays stored on a branch of its own.
-    pub async fn rewind(&self, session: &SessionId, entry: &EntryId) -> Result<(), RewindError> {
+    /// Moves the end of the conversation back to an entry, for example to before a summary, or to
+    /// its root. What came after it stays stored on a branch of its own. False if it was there.
+    pub async fn rewind(
+        &self,
+        session: &SessionId,
+        to: Option<&EntryId>,
+    ) -> Result<bool, RewindError> {
+        self.move_to(session, Goal::At(to.cloned())).await
+    }
+
+    /// Goes over to the newest branch through an entry. False if the conversation is there already.
+    pub async fn switch(&self, session: &SessionId, entry: &EntryId) -> Result<bool, RewindError> {
+        self.move_to(session, Goal::EndOf(entry.clone())).await
+    }
+
+    async fn move_to(&self, session: &SessionId, to: Goal) -> Result<bool, RewindError> {
         let store = &self.inner.house.parts.store;
         let row = store.session(session).await?;
         let row = row.ok_or_else(|| RewindError::UnknownSession(session.to_string()))?;
-        let found = store.branch(session, Some(entry.clone()), 1).await?;
-        if !found
-            .iter()
-            .any(|found| &found.id == entry && &found.session == session)
+        if let Goal::At(Some(entry)) | Goal::EndOf(entry) = &to
+            && place::entry(store, session, entry).await?.is_none()
         {
             return Err(RewindError::UnknownEntry(entry.clone()));
         }
@@ -146,11 +158,8 @@ impl Sessions {
             .wake(&row.key, &agent)
             .map_err(|_| RewindError::Busy)?;
         let (asker, answer) = oneshot::channel();
-        let order = Order::Rewind {
-            session: session.clone(),
-            entry: entry.clone(),
-            asker,
-        };
+        let session = session.clone();
+        let order = Order::Move { session, to, asker };
         handle
             .orders
             .send(order)

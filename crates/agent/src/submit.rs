@@ -3,7 +3,7 @@
 use instar_protocol::event::{Arm, Event, EventKind};
 use instar_protocol::live::{LiveEvent, Outcome};
 use instar_protocol::message::{Inbound, plain_text};
-use instar_protocol::{AgentId, EventId, InboundId, RunId, SessionId};
+use instar_protocol::{AgentId, EntryId, EventId, InboundId, RunId, SessionId};
 use instar_release::Cohort;
 use instar_store::{Accepted, SessionRow, StoreError};
 use std::sync::Arc;
@@ -43,6 +43,10 @@ pub enum SubmitError {
     QueueFull,
     #[error("there is no agent {0}")]
     UnknownAgent(String),
+    #[error("entry {0} is not in this conversation")]
+    UnknownEntry(EntryId),
+    #[error("{0}")]
+    Misplaced(&'static str),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -71,6 +75,7 @@ impl Sessions {
         if house.closing.is_cancelled() {
             return Err(SubmitError::ShuttingDown);
         }
+        self.place(&mut inbound).await?;
         mask::inbound(house.content_mode(), &mut inbound);
         let agent = self.agent_of(&inbound.session_key)?;
         let handle = self.inner.wake(&inbound.session_key, &agent)?;

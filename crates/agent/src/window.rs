@@ -225,15 +225,21 @@ impl Window {
 
     /// Vendors want a result for each call; a call that was cut off gets one that says so.
     fn close_calls(&mut self, entry: &Entry) {
-        for (call_id, name) in std::mem::take(&mut self.open) {
-            let message = ModelMessage::Tool {
-                call_id,
-                name,
-                text: "there is no result: the call was not run or was cut off".to_owned(),
-                is_error: true,
-            };
+        for message in self.cut_off() {
             self.add(message, entry, false);
         }
+        self.open.clear();
+    }
+
+    /// Results for the calls that have none, for a request that says something after them.
+    pub(crate) fn cut_off(&self) -> Vec<ModelMessage> {
+        let results = self.open.iter().map(|(call_id, name)| ModelMessage::Tool {
+            call_id: call_id.clone(),
+            name: name.clone(),
+            text: "there is no result: the call was not run or was cut off".to_owned(),
+            is_error: true,
+        });
+        results.collect()
     }
 
     fn add(&mut self, message: ModelMessage, entry: &Entry, begins_turn: bool) {

@@ -205,7 +205,7 @@ async fn a_full_window_is_summarised_and_the_newest_turns_stay() {
     let entries = again.entries().await;
     again
         .sessions
-        .rewind(&row.id, &entries[1].id)
+        .rewind(&row.id, Some(&entries[1].id))
         .await
         .unwrap();
     let asked = EventFilter {

@@ -13,4 +13,5 @@ mod context;
 mod queue;
 mod recovery;
 mod simulator;
+mod tree;
 mod turns;

@@ -97,6 +97,12 @@ pub enum EventKind {
         from: Option<EntryId>,
         to: Option<EntryId>,
     },
+    /// The conversation goes on in another branch; `None` is the root of its transcript.
+    Branch {
+        why: BranchReason,
+        from: Option<EntryId>,
+        to: Option<EntryId>,
+    },
     Release {
         alias: String,
         from: Option<ReleaseId>,
@@ -114,7 +120,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every name, for whoever asks for one.
-    pub const NAMES: [&str; 12] = [
+    pub const NAMES: [&str; 13] = [
         "message_in",
         "message_out",
         "turn",
@@ -124,6 +130,7 @@ impl EventKind {
         "feedback",
         "compaction",
         "rewind",
+        "branch",
         "release",
         "config",
         "gateway",
@@ -142,6 +149,7 @@ impl EventKind {
             Self::Feedback { .. } => "feedback",
             Self::Compaction { .. } => "compaction",
             Self::Rewind { .. } => "rewind",
+            Self::Branch { .. } => "branch",
             Self::Release { .. } => "release",
             Self::Config { .. } => "config",
             Self::Gateway { .. } => "gateway",
@@ -180,6 +188,19 @@ pub enum ErrorClass {
     Storage,
     Loop,
     Internal,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BranchReason {
+    /// The owner went over to another branch.
+    Switch,
+    /// A message was written anew.
+    Edit,
+    /// A message is answered once more.
+    Retry,
+    /// A conversation of its own was made of a branch.
+    Fork,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]

@@ -39,6 +39,11 @@ pub enum LiveEvent {
         is_error: bool,
         text: String,
     },
+    /// The transcript goes on behind this entry, or from its root: what stood there after it is on
+    /// another branch now.
+    Moved {
+        leaf: Option<EntryId>,
+    },
     /// An entry was stored.
     Stored {
         entry: EntryId,

@@ -81,7 +81,7 @@ pub enum OnRestart {
     Interrupt,
 }
 
-/// What an API caller asks for this one turn.
+/// What a caller asks for this one turn.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Overrides {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,6 +99,30 @@ pub struct Overrides {
     /// System text that an API caller sent along.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
+    /// Where in the transcript it goes, if not at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+}
+
+/// A place in the tree of a transcript that a message is for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "at")]
+pub enum Place {
+    /// Under this entry, or under the root: the message stands beside what was said there before.
+    Under { parent: Option<EntryId> },
+    /// These words are answered once more. The message has none of its own in the transcript.
+    Again { entry: EntryId },
+}
+
+impl Place {
+    /// The entry that is the last one before what comes of the message.
+    #[must_use]
+    pub fn leaf(&self) -> Option<&EntryId> {
+        match self {
+            Self::Under { parent } => parent.as_ref(),
+            Self::Again { entry } => Some(entry),
+        }
+    }
 }
 
 /// An earlier message that an API caller sent along.

@@ -18,6 +18,7 @@ use crate::commands::{self, Command};
 use crate::driver::{self, Found, Turn};
 use crate::house::{House, Settings};
 use crate::obey::Told;
+use crate::place::{self, Went};
 use crate::queue::{self, Arrival, Steering, Waiting};
 use crate::record::Record;
 use crate::reset;
@@ -38,10 +39,22 @@ struct Running {
 
 impl Owner {
     pub(super) async fn turn(&mut self, batch: Vec<Waiting>, preface: Option<String>) {
-        let loaded = match self.load().await {
+        let mut loaded = match self.load().await {
             Ok(loaded) => loaded,
             Err(error) => return self.refuse(batch, &error),
         };
+        match place::go(&self.house, &mut loaded.record, &mut loaded.window, &batch).await {
+            Ok(Went::Nowhere) => {}
+            Ok(Went::To(leaf)) => self.live.send(|| LiveEvent::Moved { leaf }),
+            Ok(Went::Astray) => {
+                self.loaded = Some(loaded);
+                for waiting in batch {
+                    self.drop_message(waiting, place::astray()).await;
+                }
+                return;
+            }
+            Err(error) => return self.refuse(batch, &error),
+        }
         let (turn, running) = self.prepare(loaded, batch, preface);
         self.drive(turn, running).await;
     }
@@ -63,10 +76,16 @@ impl Owner {
             .first()
             .map_or_else(|| self.house.now(), |first| first.inbound.received_at);
         let is_command = batch.iter().any(|waiting| waiting.command.is_some());
+        // Who names a place wants what was said up to there.
+        let is_placed = batch
+            .iter()
+            .any(|waiting| waiting.inbound.overrides.place.is_some());
         if is_command {
             // It is no part of the conversation: neither does it start it over, nor keep it fresh.
             record.quiet();
-        } else if let Some(reason) = self.reset_due(&settings, &record, &window, arrived) {
+        } else if !is_placed
+            && let Some(reason) = self.reset_due(&settings, &record, &window, arrived)
+        {
             window.push(record.entry(EntryBody::Reset { reason }, Label::system()));
         }
         let cancel = self.house.cut.child_token();
@@ -185,7 +204,7 @@ impl Owner {
                 // The asker may have gone.
                 let _ = asker.send(true);
             }
-            Order::Rewind { asker, .. } => drop(asker.send(Err(RewindError::Busy))),
+            Order::Move { asker, .. } => drop(asker.send(Err(RewindError::Busy))),
             Order::Append { asker, .. } => drop(asker.send(Err(RewindError::Busy))),
             Order::Forget => self.is_stale = true,
             Order::Settle(leftover) => self.leftovers.push(*leftover),

@@ -1,7 +1,7 @@
 //! What the owner task writes down when no turn does: refusals, left-overs of a crash, the end of a
 //! turn that the store did not take, a session wound back.
 
-use instar_protocol::event::{ErrorClass, EventKind};
+use instar_protocol::event::{BranchReason, ErrorClass, EventKind};
 use instar_protocol::live::{LiveEvent, UserError};
 use instar_protocol::message::{EntryBody, Inbound, InboxState, NoticeKind};
 use instar_protocol::{EntryId, Label, RunId, SessionId};
@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-use super::{Leftover, Loaded, Owner};
+use super::{Goal, Leftover, Loaded, Owner};
 use crate::closing::{self, Closing, Unsaved};
 use crate::driver::Turn;
 use crate::fence;
+use crate::place;
 use crate::queue::Waiting;
 use crate::sessions::RewindError;
 
@@ -31,8 +32,8 @@ pub(super) struct Retry {
 }
 
 impl Owner {
-    /// Settles a message that a queue rule dropped.
-    pub(super) async fn drop_message(&mut self, waiting: Waiting) {
+    /// Settles a message that gets no turn and leaves nothing in the transcript.
+    pub(super) async fn drop_message(&mut self, waiting: Waiting, why: UserError) {
         let op = Op::SettleInbound {
             id: waiting.inbound.id.clone(),
             run: None,
@@ -42,15 +43,7 @@ impl Owner {
         if let Err(error) = self.house.parts.store.commit(vec![op]).await {
             tracing::error!(%error, key = %self.key, "a dropped message could not be settled");
         }
-        let error = UserError {
-            class: ErrorClass::Cancelled,
-            message: "Too many messages were waiting; this one was dropped.".to_owned(),
-            next_step: "Send it again if it still matters.".to_owned(),
-        };
-        waiting.answer(&Arc::new(closing::plain_outcome(
-            String::new(),
-            Some(error),
-        )));
+        waiting.answer(&Arc::new(closing::plain_outcome(String::new(), Some(why))));
     }
 
     /// The store cannot even be read: the messages stay pending and are tried at the next start.
@@ -178,6 +171,16 @@ impl Owner {
         record.begin(run.clone());
         let at = self.house.now();
         for inbound in batch {
+            place::go_back(&self.house, &mut record, &mut window, &inbound).await?;
+            more.push(Op::SettleInbound {
+                id: inbound.id.clone(),
+                run: Some(run.clone()),
+                state,
+                at,
+            });
+            if place::is_again(&inbound) {
+                continue;
+            }
             let label = fence::label_of(&inbound.parts, &inbound.principal);
             let body = EntryBody::User {
                 parts: inbound.parts.clone(),
@@ -186,12 +189,6 @@ impl Owner {
                 surface: inbound.surface.clone(),
             };
             window.push(record.entry_at(inbound.received_at, body, label));
-            more.push(Op::SettleInbound {
-                id: inbound.id.clone(),
-                run: Some(run.clone()),
-                state,
-                at,
-            });
         }
         let text = text.to_owned();
         record.entry(EntryBody::Notice { kind, text }, Label::system());
@@ -207,24 +204,43 @@ impl Owner {
         Ok(())
     }
 
-    pub(super) async fn rewind(
+    /// Lets the conversation go on at another place. True if that is a change.
+    pub(super) async fn move_to(
         &mut self,
         session: &SessionId,
-        entry: EntryId,
-    ) -> Result<(), RewindError> {
+        to: Goal,
+    ) -> Result<bool, RewindError> {
         if self.unsaved.is_some() {
             return Err(RewindError::Busy);
         }
-        let Loaded { mut record, .. } = self.load().await?;
+        let Loaded { mut record, window } = self.load().await?;
         if record.session() != session {
             return Err(RewindError::UnknownSession(session.to_string()));
         }
-        let to = Some(entry);
-        let from = std::mem::replace(&mut record.row.leaf, to.clone());
-        record.event(Label::owner(), EventKind::Rewind { from, to });
-        self.house.parts.store.commit(record.ops(&[])).await?;
+        let store = &self.house.parts.store;
+        let (leaf, is_rewind) = match to {
+            Goal::At(leaf) => (leaf, true),
+            Goal::EndOf(entry) => match store.newest_under(session, &entry).await? {
+                Some(leaf) => (Some(leaf), false),
+                None => return Err(RewindError::UnknownEntry(entry)),
+            },
+        };
+        if record.row.leaf == leaf {
+            self.loaded = Some(Loaded { record, window });
+            return Ok(false);
+        }
+        let (from, to) = (record.move_leaf(leaf.clone()), leaf.clone());
+        let kind = if is_rewind {
+            EventKind::Rewind { from, to }
+        } else {
+            let why = BranchReason::Switch;
+            EventKind::Branch { why, from, to }
+        };
+        record.event(Label::owner(), kind);
+        store.commit(record.ops(&[])).await?;
+        self.live.send(|| LiveEvent::Moved { leaf });
         // The window is read anew from the new leaf.
-        Ok(())
+        Ok(true)
     }
 
     /// Writes down what the owner said should stand here, outside of any turn.
