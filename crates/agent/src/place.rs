@@ -48,8 +48,7 @@ impl Sessions {
             }
             (Place::Again { entry }, row) => {
                 let row = row.ok_or_else(|| missing(&entry))?;
-                let asked = question(store, &row.id, &entry).await?;
-                return again(inbound, asked.ok_or_else(|| missing(&entry))?);
+                return again(inbound, question(store, &row.id, &entry).await?);
             }
         }
         if commands::parse(inbound).is_some() && self.inner.house.settings().config.commands.text {
@@ -62,20 +61,12 @@ impl Sessions {
 }
 
 /// Makes a message of the words that are answered once more.
-fn again(inbound: &mut Inbound, asked: Question) -> Result<(), SubmitError> {
-    let (id, body) = match asked {
-        Question::Asked(entry) => (entry.id, entry.body),
-        Question::NoOne => {
-            return Err(SubmitError::Misplaced(
-                "nothing was asked there that could be answered once more",
-            ));
-        }
-    };
+fn again(inbound: &mut Inbound, asked: Entry) -> Result<(), SubmitError> {
     let EntryBody::User {
         parts, principal, ..
-    } = body
+    } = asked.body
     else {
-        return Ok(());
+        return Err(SubmitError::UnknownEntry(asked.id));
     };
     // Nobody lends the words of another a better standing by asking again, nor takes it from them.
     if !inbound.principal.is_owner() && inbound.principal != principal {
@@ -85,14 +76,8 @@ fn again(inbound: &mut Inbound, asked: Question) -> Result<(), SubmitError> {
     }
     inbound.principal = principal;
     inbound.parts = parts;
-    inbound.overrides.place = Some(Place::Again { entry: id });
+    inbound.overrides.place = Some(Place::Again { entry: asked.id });
     Ok(())
-}
-
-enum Question {
-    Asked(Entry),
-    /// The entry is there, and answers nobody.
-    NoOne,
 }
 
 /// What a person said last at or before an entry.
@@ -100,17 +85,18 @@ async fn question(
     store: &Store,
     session: &SessionId,
     entry: &EntryId,
-) -> Result<Option<Question>, StoreError> {
+) -> Result<Entry, SubmitError> {
     if self::entry(store, session, entry).await?.is_none() {
-        return Ok(None);
+        return Err(SubmitError::UnknownEntry(entry.clone()));
     }
     let path = store
         .branch(session, Some(entry.clone()), LOOK_UP_MAX)
         .await?;
-    let asked = path
-        .into_iter()
-        .find(|entry| matches!(entry.body, EntryBody::User { .. }));
-    Ok(Some(asked.map_or(Question::NoOne, Question::Asked)))
+    path.into_iter()
+        .find(|entry| matches!(entry.body, EntryBody::User { .. }))
+        .ok_or(SubmitError::Misplaced(
+            "nothing was asked there that could be answered once more",
+        ))
 }
 
 /// An entry of this very session.

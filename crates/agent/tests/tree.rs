@@ -117,10 +117,7 @@ async fn a_message_is_answered_once_more_and_written_anew_and_both_ways_stay() {
     home.say("third").await;
     assert_eq!(shown(&home).await, ["user: third", "agent: echo third"]);
     assert_eq!(home.entries().await.len(), 7);
-    assert_eq!(
-        reasons(&home).await,
-        ["retry", "edit", "switch", "switch"]
-    );
+    assert_eq!(reasons(&home).await, ["retry", "edit", "switch", "switch"]);
 }
 
 #[tokio::test]

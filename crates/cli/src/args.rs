@@ -377,7 +377,36 @@ pub(crate) enum Sessions {
     Rewind {
         /// Session key or id
         session: String,
-        /// The entry that is the last one then; `show --ids` tells it
+        /// The entry that is the last one then, as `show --ids` tells it; `root` for before the first
+        entry: String,
+    },
+    /// List the branches of a conversation, the latest first
+    Branches {
+        /// Session key or id
+        session: String,
+        /// How many
+        #[arg(long, default_value_t = 30)]
+        limit: usize,
+    },
+    /// Go over to the newest branch through an entry
+    Switch {
+        /// Session key or id
+        session: String,
+        /// The end of a branch, as `branches` tells it, or any entry
+        entry: String,
+    },
+    /// Have a message answered once more; the first answer stays stored
+    Retry {
+        /// Session key or id
+        session: String,
+        /// The message or its answer, as `show --ids` tells it; the last one when left out
+        entry: Option<String>,
+    },
+    /// Make a conversation of its own of a branch; the other one stays as it is
+    Fork {
+        /// Session key or id
+        session: String,
+        /// The answer that is the last entry then, or the message that is cut off
         entry: String,
     },
     /// Write a conversation as JSON lines to standard output

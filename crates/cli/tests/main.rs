@@ -8,6 +8,7 @@
 mod support;
 
 mod acp;
+mod branches;
 mod browser;
 mod browser_pages;
 mod canary;

@@ -114,7 +114,7 @@ fn the_published_client_pairs_talks_and_comes_back() {
 
 /// Calls methods one after the other as the owner; gives every answer and what the witness saw.
 #[track_caller]
-fn call_all(instar: &Instar, calls: &Value) -> Option<(Vec<Value>, Value)> {
+pub(crate) fn call_all(instar: &Instar, calls: &Value) -> Option<(Vec<Value>, Value)> {
     let all = run(instar, "calls.mjs", json!({ "calls": calls }))?;
     assert_sound(&all);
     let answers = all["found"]["answers"].as_array().unwrap().clone();

@@ -145,6 +145,9 @@ impl From<SubmitError> for ApiProblem {
             SubmitError::UnknownAgent(_) => {
                 Self::not_found(text).next("`instar config get agents.entries` shows the agents")
             }
+            SubmitError::UnknownEntry(_) => Self::not_found(text)
+                .next("`instar sessions show --ids` shows those that there are"),
+            SubmitError::Misplaced(_) => Self::invalid(text),
             SubmitError::Store(error) => error.into(),
         }
     }

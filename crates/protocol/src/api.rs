@@ -12,6 +12,10 @@
 //! | DELETE `/sessions/{key or id}`, POST `…/restore`, POST `…/stop` | | [`Done`] |
 //! | PATCH `/sessions/{key or id}` | [`RenameSession`] | [`Done`] |
 //! | POST `/sessions/{key or id}/rewind` | [`Rewind`] | [`Done`] |
+//! | GET `/sessions/{key or id}/branches` | `limit` | [`BranchList`] |
+//! | POST `/sessions/{key or id}/switch` | [`Switch`] | [`Done`] |
+//! | POST `/sessions/{key or id}/retry` | [`Retry`] | as `/messages` |
+//! | POST `/sessions/{key or id}/fork` | [`ForkSession`] | [`ForkedSession`] |
 //! | POST `/messages` | [`SendMessage`] | 202 [`MessageAccepted`]; with `Accept: text/event-stream` the live events up to the answer |
 //! | GET `/live?session=KEY` | | event stream of [`crate::live::LiveEvent`] |
 //! | GET `/events` | `after kind session limit` | list of [`crate::event::Event`]; event stream when asked for |
@@ -175,6 +179,40 @@ pub struct SessionDetail {
     /// The current branch, oldest first.
     pub entries: Vec<Entry>,
     pub truncated: bool,
+    /// Where the conversation went on in more than one way, along the entries that are here.
+    #[serde(default)]
+    pub forks: Vec<ForkInfo>,
+}
+
+/// What hangs under one entry of a conversation, oldest first.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ForkInfo {
+    /// `null` for the root.
+    pub parent: Option<EntryId>,
+    pub children: Vec<EntryId>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BranchList {
+    /// The one that was written last first.
+    pub branches: Vec<BranchInfo>,
+    /// True if there are more than these.
+    pub cut: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BranchInfo {
+    /// Its last entry.
+    pub leaf: EntryId,
+    /// The last thing that a person said on it, on one line.
+    pub headline: String,
+    pub messages: u64,
+    pub updated_at: Timestamp,
+    /// True if the next message goes here.
+    pub active: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -190,6 +228,22 @@ pub struct SendMessage {
     pub model: Option<String>,
     #[serde(default)]
     pub attachments: Vec<Attachment>,
+    /// The entry that the message follows, `null` for the root; the conversation's end when absent.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub parent: Option<Option<EntryId>>,
+}
+
+/// Reads a field that is there, `null` or not.
+fn present<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    T::deserialize(from).map(Some)
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -222,8 +276,46 @@ pub struct RenameSession {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rewind {
-    /// The entry that is the last one then.
+    /// The entry that is the last one then; `null` for before the first.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub entry: Option<EntryId>,
+}
+
+/// Goes over to the newest branch through an entry.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Switch {
     pub entry: EntryId,
+}
+
+/// Asks for another answer. The one that was given stays stored on a branch of its own.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Retry {
+    /// A message, or an entry of its answer.
+    pub entry: EntryId,
+    #[serde(default)]
+    pub idempotency_key: Option<String>,
+    #[serde(default)]
+    pub model: Option<String>,
+}
+
+/// Makes a conversation of its own of a branch.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ForkSession {
+    /// An answer that is the last one then, or a message that is cut off.
+    pub entry: EntryId,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ForkedSession {
+    pub id: SessionId,
+    pub key: String,
+    /// The words of the message that was cut off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

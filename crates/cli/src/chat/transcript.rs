@@ -118,6 +118,7 @@ pub(crate) fn happen(event: &LiveEvent, blocks: &mut Vec<Block>) {
         LiveEvent::Notice { kind, text } => blocks.push(note(text, is_bad(*kind))),
         LiveEvent::Accepted { .. }
         | LiveEvent::Started { .. }
+        | LiveEvent::Moved { .. }
         | LiveEvent::Stored { .. }
         | LiveEvent::Done { .. } => {}
     }

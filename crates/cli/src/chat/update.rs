@@ -147,10 +147,10 @@ fn live(state: &mut State, event: &LiveEvent) -> Vec<Effect> {
             }
             return vec![load(state), Effect::Ask];
         }
-        LiveEvent::Stored { .. } if !state.running() => {
+        LiveEvent::Stored { .. } | LiveEvent::Moved { .. } if !state.running() => {
             return vec![load(state)];
         }
-        LiveEvent::Stored { .. } => {}
+        LiveEvent::Stored { .. } | LiveEvent::Moved { .. } => {}
         event => {
             // A command is answered without a turn.
             let alone = state.turn.is_none() && matches!(event, LiveEvent::Notice { .. });

@@ -4,6 +4,7 @@ use http::Method;
 use instar_protocol::api::SendMessage;
 use instar_protocol::live::{LiveEvent, Outcome, OutcomeStatus};
 use instar_protocol::tool::ToolDecision;
+use serde::Serialize;
 use std::io::Read;
 
 use crate::args::Agent;
@@ -29,18 +30,22 @@ pub(crate) async fn run(command: &Agent, run: &Context) -> anyhow::Result<()> {
 
 /// Sends the text in the place of the command's own and prints the answer as it comes.
 pub(crate) async fn say(command: &Agent, text: String, run: &Context) -> anyhow::Result<()> {
-    let client = run.client()?;
     let body = SendMessage {
         session: Some(command.session.clone()),
         text,
         idempotency_key: None,
         model: command.model.clone(),
         attachments: Vec::new(),
+        parent: None,
     };
-    let body = serde_json::to_vec(&body)?;
-    let mut stream = client
-        .stream(Method::POST, "/api/v1/messages", Some(body))
-        .await?;
+    follow("/api/v1/messages", &body, run).await
+}
+
+/// Asks for an answer and prints it as it comes.
+pub(super) async fn follow(path: &str, body: &impl Serialize, run: &Context) -> anyhow::Result<()> {
+    let body = serde_json::to_vec(body)?;
+    let client = run.client()?;
+    let mut stream = client.stream(Method::POST, path, Some(body)).await?;
     let mut shown = String::new();
     while let Some(data) = stream.next().await? {
         // The first event is the acknowledgement; it has no `type`.
@@ -87,6 +92,7 @@ fn show(event: &LiveEvent, shown: &mut String, run: &Context) {
         LiveEvent::Notice { text, .. } => run.out.note(&visible(text)),
         LiveEvent::Accepted { .. }
         | LiveEvent::Started { .. }
+        | LiveEvent::Moved { .. }
         | LiveEvent::Reasoning { .. }
         | LiveEvent::ToolResult { .. }
         | LiveEvent::Stored { .. }

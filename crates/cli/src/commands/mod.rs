@@ -3,6 +3,7 @@
 pub(crate) mod acp;
 pub(crate) mod agent;
 pub(crate) mod agents;
+mod branches;
 pub(crate) mod config;
 pub(crate) mod dashboard;
 pub(crate) mod devices;

@@ -9,7 +9,7 @@ use instar_gateway::api::{doctor, queries};
 use instar_gateway::config::InstarConfig;
 use instar_protocol::Clock;
 use instar_protocol::api::{
-    Finding, Health, SearchReport, SessionDetail, SessionList, Severity, UsageReport,
+    BranchList, Finding, Health, SearchReport, SessionDetail, SessionList, Severity, UsageReport,
 };
 use instar_protocol::time::SystemClock;
 use instar_release::Releases;
@@ -196,4 +196,16 @@ pub(crate) async fn doctor(run: &Context) -> anyhow::Result<Vec<Finding>> {
         folder.close().await?;
     }
     Ok(findings)
+}
+
+pub(crate) async fn branches(
+    run: &Context,
+    name: &str,
+    limit: usize,
+) -> anyhow::Result<BranchList> {
+    let folder = Folder::open(&run.state()?)?;
+    let found = queries::branches(&folder.store, name, Some(limit)).await;
+    let found = found.map_err(explain)?;
+    folder.close().await?;
+    Ok(found)
 }

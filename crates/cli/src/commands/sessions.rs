@@ -6,6 +6,7 @@ use instar_protocol::api::{Done, Rewind, SearchReport, SessionDetail, SessionLis
 use instar_protocol::message::{Entry, EntryBody, plain_text};
 use instar_protocol::tool::ToolDecision;
 
+use super::branches;
 use super::events::escape;
 use super::offline;
 use super::status::clock;
@@ -32,10 +33,14 @@ pub(crate) async fn run(command: &Sessions, run: &Context) -> anyhow::Result<()>
         Sessions::Show { session, ids } => show(session, *ids, run).await,
         Sessions::Rewind { session, entry } => {
             let path = format!("/api/v1/sessions/{}/rewind", escape(session));
-            let entry = EntryId::from_stored(entry.as_str());
+            let entry = (entry != "root").then(|| EntryId::from_stored(entry.as_str()));
             let done: Done = run.client()?.post(&path, &Rewind { entry }).await?;
             changed(&done, "the conversation goes on from that entry", run)
         }
+        Sessions::Branches { session, limit } => branches::list(session, *limit, run).await,
+        Sessions::Switch { session, entry } => branches::switch(session, entry, run).await,
+        Sessions::Retry { session, entry } => branches::retry(session, entry.as_deref(), run).await,
+        Sessions::Fork { session, entry } => branches::fork(session, entry, run).await,
         Sessions::Export { session } => export(session, run).await,
         Sessions::Delete { session } => {
             let path = format!("/api/v1/sessions/{}", escape(session));
@@ -54,7 +59,7 @@ pub(crate) async fn run(command: &Sessions, run: &Context) -> anyhow::Result<()>
     }
 }
 
-fn changed(done: &Done, words: &str, run: &Context) -> anyhow::Result<()> {
+pub(super) fn changed(done: &Done, words: &str, run: &Context) -> anyhow::Result<()> {
     if run.out.json() {
         return run.out.value(done);
     }
@@ -147,7 +152,7 @@ async fn search(query: &SearchQuery, run: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn detail(session: &str, run: &Context) -> anyhow::Result<SessionDetail> {
+pub(super) async fn detail(session: &str, run: &Context) -> anyhow::Result<SessionDetail> {
     match offline::live(run).await? {
         Some(client) => {
             client

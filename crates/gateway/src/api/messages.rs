@@ -13,7 +13,7 @@ use instar_protocol::InboundId;
 use instar_protocol::RunId;
 use instar_protocol::api::{Attachment, MessageAccepted, SendMessage};
 use instar_protocol::live::{LiveEvent, Outcome};
-use instar_protocol::message::{Inbound, NoticeKind, OnRestart, Overrides, Part};
+use instar_protocol::message::{Inbound, NoticeKind, OnRestart, Overrides, Part, Place};
 use instar_protocol::model::ModelRef;
 use instar_protocol::principal::{Principal, Via};
 use instar_protocol::session::SessionKey;
@@ -44,6 +44,15 @@ pub(super) async fn send(
     Strict(message): Strict<SendMessage>,
 ) -> Result<Response, ApiProblem> {
     let inbound = inbound(&app, &caller, Keys::of(&caller), message).await?;
+    submit(&app, inbound, stream).await
+}
+
+/// Stores a message and answers as the caller wants it.
+pub(super) async fn submit(
+    app: &AppState,
+    inbound: Inbound,
+    stream: bool,
+) -> Result<Response, ApiProblem> {
     let submitted = app.sessions.submit(inbound).await?;
     let accepted = MessageAccepted {
         inbound: submitted.inbound.clone(),
@@ -67,7 +76,7 @@ pub(crate) enum Keys {
 }
 
 impl Keys {
-    fn of(caller: &Caller) -> Self {
+    pub(crate) fn of(caller: &Caller) -> Self {
         match caller.principal {
             Principal::Owner { via: Via::Local } => Self::Editor,
             _ => Self::Plain,
@@ -93,7 +102,28 @@ pub(crate) async fn inbound(
             "text: a message needs words or an attachment".to_owned(),
         ));
     }
-    let key_fits = message.idempotency_key.as_ref().is_none_or(|key| {
+    let sent = Sent {
+        session_key,
+        idempotency_key: message.idempotency_key,
+        model: message.model,
+        place: message.parent.map(|parent| Place::Under { parent }),
+    };
+    let mut inbound = plain(app, caller, sent)?;
+    inbound.parts = parts(app, message.text, message.attachments).await?;
+    Ok(inbound)
+}
+
+/// What a message has beside its words.
+pub(super) struct Sent {
+    pub(super) session_key: SessionKey,
+    pub(super) idempotency_key: Option<String>,
+    pub(super) model: Option<String>,
+    pub(super) place: Option<Place>,
+}
+
+/// A message without words.
+pub(super) fn plain(app: &AppState, caller: &Caller, sent: Sent) -> Result<Inbound, ApiProblem> {
+    let key_fits = sent.idempotency_key.as_ref().is_none_or(|key| {
         (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len())
             && key.bytes().all(|b| b.is_ascii_graphic())
     });
@@ -102,32 +132,35 @@ pub(crate) async fn inbound(
             "idempotencyKey: 1 to {IDEMPOTENCY_KEY_BYTES_MAX} visible ASCII characters"
         )));
     }
-    let model = message
+    let model = sent
         .model
         .as_deref()
         .map(|name| configured(app, name))
         .transpose()?;
-    let parts = parts(app, message.text, message.attachments).await?;
     let at = app.clock.now();
-    let surface = surface(caller).to_owned();
     Ok(Inbound {
         id: InboundId::new(at, app.random()),
-        session_key,
+        session_key: sent.session_key,
         principal: caller.principal.clone(),
         received_at: at,
-        idempotency_key: message.idempotency_key.map(|key| format!("api:{key}")),
-        surface,
-        parts,
+        idempotency_key: sent.idempotency_key.map(|key| format!("api:{key}")),
+        surface: surface(caller).to_owned(),
+        parts: Vec::new(),
         on_restart: OnRestart::Resume,
         overrides: Overrides {
             model,
+            place: sent.place,
             ..Overrides::default()
         },
     })
 }
 
 /// The conversation that a caller may talk to.
-fn session_key(app: &AppState, keys: Keys, named: Option<&str>) -> Result<SessionKey, ApiProblem> {
+pub(super) fn session_key(
+    app: &AppState,
+    keys: Keys,
+    named: Option<&str>,
+) -> Result<SessionKey, ApiProblem> {
     let text = match named {
         None | Some("main") => return Ok(SessionKey::main(&app.default_agent())),
         Some(text) => text,
@@ -319,6 +352,8 @@ impl Answer {
             | LiveEvent::ToolCall { run, .. }
             | LiveEvent::ToolResult { run, .. } => self.run.as_ref() == Some(run),
             LiveEvent::Stored { .. } => self.run.is_some(),
+            // Told by watching: where the answer stands says it, too.
+            LiveEvent::Moved { .. } => false,
             LiveEvent::Notice { kind, .. } => *kind != NoticeKind::Command && self.run.is_some(),
             // Told from the outcome, once, after everything else.
             LiveEvent::Done { .. } => false,
@@ -352,6 +387,7 @@ fn kind(event: &LiveEvent) -> &'static str {
         LiveEvent::Reasoning { .. } => "reasoning",
         LiveEvent::ToolCall { .. } => "tool_call",
         LiveEvent::ToolResult { .. } => "tool_result",
+        LiveEvent::Moved { .. } => "moved",
         LiveEvent::Stored { .. } => "stored",
         LiveEvent::Notice { .. } => "notice",
         LiveEvent::Done { .. } => "done",

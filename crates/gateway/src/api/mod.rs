@@ -3,6 +3,7 @@
 //! Handlers read strictly ([`input`]), ask the store or a subsystem, and answer with the shared
 //! types. [`queries`] and [`doctor`] need no running gateway: the command line uses them too.
 
+mod branches;
 mod messages;
 mod sessions;
 
@@ -23,6 +24,7 @@ pub mod queries;
 pub mod search;
 pub mod sse;
 
+pub(crate) use branches::fork_session;
 pub(crate) use events::event_id;
 pub use logs::last_lines;
 pub(crate) use messages::{Keys, inbound};
@@ -54,6 +56,10 @@ pub(crate) fn routes() -> Routes {
         .route("/sessions/{name}/restore", post(sessions::restore))
         .route("/sessions/{name}/stop", post(sessions::stop))
         .route("/sessions/{name}/rewind", post(sessions::rewind))
+        .route("/sessions/{name}/branches", get(branches::list))
+        .route("/sessions/{name}/switch", post(branches::switch))
+        .route("/sessions/{name}/retry", post(branches::retry))
+        .route("/sessions/{name}/fork", post(branches::fork))
         .route("/messages", post(messages::send))
         .route("/live", get(messages::live))
         .route("/events", get(events::list))

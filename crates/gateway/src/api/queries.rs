@@ -1,12 +1,15 @@
 //! Read-only questions over the store and the releases. They need no running gateway: the HTTP API
 //! and the command line on a stopped gateway ask the same functions.
 
-use instar_protocol::api::{SessionDetail, SessionInfo, SessionList, UsageReport, UsageRow};
-use instar_protocol::message::Entry;
+use instar_protocol::api::{
+    BranchInfo, BranchList, ForkInfo, SessionDetail, SessionInfo, SessionList, UsageReport,
+    UsageRow,
+};
+use instar_protocol::message::{Entry, EntryBody, plain_text};
 use instar_protocol::session::{AgentId, KeyError, SessionKey};
 use instar_protocol::{EntryId, ReleaseId, SessionId, Timestamp};
 use instar_release::{Change, Release, ReleaseError, Releases};
-use instar_store::{SessionFilter, SessionRow, Store, StoreError};
+use instar_store::{Fork, SessionFilter, SessionRow, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use super::export;
@@ -21,6 +24,8 @@ pub const ENTRIES_MAX: usize = 2_000;
 pub const ENTRIES: usize = 200;
 /// The most days of a usage report.
 pub const USAGE_DAYS_MAX: i32 = 400;
+/// The most characters of what stands for a branch in a list.
+const HEADLINE_CHARS: usize = 120;
 /// Entries that an export reads at a time.
 const EXPORT_PAGE: usize = 200;
 
@@ -157,11 +162,50 @@ pub async fn session_detail(
     let truncated = entries.len() > limit;
     entries.truncate(limit);
     entries.reverse();
+    let parents = entries.iter().map(|entry| entry.parent.clone()).collect();
+    let forks = store.forks(&row.id, parents).await?;
     Ok(SessionDetail {
         session: session_info(&row),
         entries,
         truncated,
+        forks: forks.into_iter().map(fork_info).collect(),
     })
+}
+
+fn fork_info(Fork { parent, children }: Fork) -> ForkInfo {
+    ForkInfo { parent, children }
+}
+
+/// The branches of a conversation, the one that was written last first.
+pub async fn branches(
+    store: &Store,
+    name: &str,
+    limit: Option<usize>,
+) -> Result<BranchList, QueryError> {
+    let limit = page("limit", limit, PAGE, PAGE_MAX)?;
+    let row = find_session(store, name).await?;
+    let found = store.branches(&row.id, limit).await?;
+    let branches = found.branches.into_iter().map(|branch| BranchInfo {
+        headline: branch.said.as_ref().map_or_else(String::new, headline),
+        leaf: branch.leaf,
+        messages: branch.messages,
+        updated_at: branch.at,
+        active: branch.is_active,
+    });
+    Ok(BranchList {
+        branches: branches.collect(),
+        cut: found.is_cut,
+    })
+}
+
+/// The beginning of what a person said, on one line.
+fn headline(entry: &Entry) -> String {
+    let EntryBody::User { parts, .. } = &entry.body else {
+        return String::new();
+    };
+    let text = plain_text(parts);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").chars().take(HEADLINE_CHARS).collect()
 }
 
 /// A conversation as a list shows it. Whether a turn runs is for the caller to add.

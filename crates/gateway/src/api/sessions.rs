@@ -188,12 +188,8 @@ pub(super) async fn rewind(
     Strict(to): Strict<Rewind>,
 ) -> Result<Json<Done>, ApiProblem> {
     let row = queries::find_session(&app.store, &name).await?;
-    // With a turn under way the end is about to move: the conversation itself says if it may.
-    if row.leaf.as_ref() == Some(&to.entry) && !app.sessions.is_running(&row.key) {
-        return Ok(unchanged());
-    }
-    app.sessions.rewind(&row.id, &to.entry).await?;
-    Ok(changed())
+    let changed = app.sessions.rewind(&row.id, to.entry.as_ref()).await?;
+    Ok(Json(Done { ok: true, changed }))
 }
 
 /// A deleted conversation by id, or the one under a key that was deleted last.

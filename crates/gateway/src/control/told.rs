@@ -129,6 +129,7 @@ impl Told {
             LiveEvent::Notice { kind, text } => notice(app, key, *kind, text),
             LiveEvent::Done { run, outcome } => self.done(app, key, run, outcome),
             LiveEvent::Accepted { .. } => changed(app, key, "agent.input.accepted", None),
+            LiveEvent::Moved { .. } => changed(app, key, "branch", None),
             LiveEvent::Stored { .. } => {}
         }
     }

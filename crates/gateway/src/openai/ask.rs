@@ -111,6 +111,7 @@ impl Ask {
                 tool_choice: self.tool_choice,
                 preamble,
                 instructions: self.instructions,
+                place: None,
             },
         })
     }

@@ -216,6 +216,10 @@ impl From<SubmitError> for Problem {
                 )
             },
             SubmitError::UnknownAgent(agent) => unknown_agent(&agent),
+            // No request of this API names a place.
+            SubmitError::UnknownEntry(_) | SubmitError::Misplaced(_) => {
+                Self::body(error.to_string())
+            }
             SubmitError::Store(error) => Self::store(&error),
         }
     }

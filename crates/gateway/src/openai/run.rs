@@ -122,6 +122,7 @@ impl Running {
             | LiveEvent::ToolCall { run, .. }
             | LiveEvent::ToolResult { run, .. } => self.run.as_ref() == Some(run),
             LiveEvent::Accepted { .. }
+            | LiveEvent::Moved { .. }
             | LiveEvent::Stored { .. }
             | LiveEvent::Notice { .. }
             | LiveEvent::Done { .. } => false,

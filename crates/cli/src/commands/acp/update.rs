@@ -43,9 +43,10 @@ impl Told {
                 Some(rest) if !rest.is_empty() => vec![said(rest)],
                 _ => Vec::new(),
             },
-            LiveEvent::Accepted { .. } | LiveEvent::Started { .. } | LiveEvent::Stored { .. } => {
-                Vec::new()
-            }
+            LiveEvent::Accepted { .. }
+            | LiveEvent::Started { .. }
+            | LiveEvent::Moved { .. }
+            | LiveEvent::Stored { .. } => Vec::new(),
         }
     }
 }

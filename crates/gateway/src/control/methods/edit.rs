@@ -1,7 +1,7 @@
 //! Conversations: making, changing and removing them.
 
-use instar_protocol::message::{EntryBody, NoticeKind, Overrides, plain_text};
-use instar_protocol::{EntryId, SessionId, SessionKey};
+use instar_protocol::message::{EntryBody, NoticeKind, Overrides};
+use instar_protocol::{SessionId, SessionKey};
 use instar_store::{Op, SessionPatch, SessionRow};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -53,12 +53,6 @@ pub(super) const METHODS: &[Method] = &[
         need: Need::Scope(Scope::Read),
         advertised: true,
         run: |call| Box::pin(compactions(call)),
-    },
-    Method {
-        name: "sessions.rewind",
-        need: Need::Scope(Scope::Admin),
-        advertised: true,
-        run: |call| Box::pin(rewind(call)),
     },
 ];
 
@@ -426,38 +420,4 @@ async fn compactions(call: Call) -> Result<Value, Refusal> {
         checkpoints.push(shown);
     }
     Ok(json!({ "ok": true, "key": key, "checkpoints": checkpoints }))
-}
-
-#[derive(Deserialize, Debug)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RewindParams {
-    session_key: String,
-    agent_id: Option<String>,
-    entry_id: String,
-}
-
-/// Back to before one of the user's messages, whose words are given back to be written anew.
-async fn rewind(call: Call) -> Result<Value, Refusal> {
-    let params: RewindParams = call.params()?;
-    let app = &call.app;
-    let key = key::parse(app, &params.session_key, params.agent_id.as_deref())?;
-    let row = key::existing(app, &key).await?;
-    let id = EntryId::from_stored(params.entry_id);
-    let found = app.store.branch(&row.id, Some(id.clone()), 1).await?;
-    let entry = found
-        .into_iter()
-        .find(|entry| entry.id == id && entry.session == row.id)
-        .ok_or_else(|| Refusal::invalid("entryId: it is not in this conversation"))?;
-    let EntryBody::User { parts, .. } = &entry.body else {
-        return Err(Refusal::invalid(
-            "entryId: only one of the user's messages can be gone back to",
-        ));
-    };
-    let Some(parent) = &entry.parent else {
-        return Err(Refusal::invalid(
-            "entryId: nothing is before the first message; sessions.reset begins anew",
-        ));
-    };
-    app.sessions.rewind(&row.id, parent).await?;
-    Ok(json!({ "editorText": plain_text(parts) }))
 }

@@ -8,6 +8,7 @@ mod chat;
 mod history;
 mod say;
 
+mod branches;
 mod edit;
 mod key;
 mod sessions;
@@ -32,6 +33,7 @@ const TABLE: &[&[Method]] = &[
     absent::METHODS,
     agent::METHODS,
     agents::METHODS,
+    branches::METHODS,
     catalog::METHODS,
     chat::METHODS,
     commands::METHODS,

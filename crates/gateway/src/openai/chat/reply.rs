@@ -97,6 +97,7 @@ impl Chunks {
             | LiveEvent::ToolCall { .. }
             | LiveEvent::Accepted { .. }
             | LiveEvent::Started { .. }
+            | LiveEvent::Moved { .. }
             | LiveEvent::Stored { .. }
             | LiveEvent::Notice { .. }
             | LiveEvent::Done { .. } => None,

@@ -72,6 +72,7 @@ impl Builder {
             LiveEvent::ToolCall { .. }
             | LiveEvent::Accepted { .. }
             | LiveEvent::Started { .. }
+            | LiveEvent::Moved { .. }
             | LiveEvent::Stored { .. }
             | LiveEvent::Notice { .. }
             | LiveEvent::Done { .. } => {}
