@@ -10,6 +10,7 @@ use super::link::{Link, Why};
 use super::pairing::Pairing;
 use super::runs::Runs;
 use super::scope::Scope;
+use crate::http::Shares;
 
 /// Connections that have not proved who they are.
 pub(super) const UNPROVEN_MAX: usize = 64;
@@ -26,6 +27,8 @@ pub(crate) struct Hub {
     /// How often connections were ended by [`Hub::close`].
     endings: AtomicU64,
     pub(super) unproven: Arc<Semaphore>,
+    /// What of those places one peer may have.
+    pub(super) unproven_shares: Shares,
     pub(crate) pairing: Pairing,
     pub(crate) runs: Runs,
 }
@@ -39,6 +42,7 @@ impl Default for Hub {
             health: AtomicU64::new(1),
             endings: AtomicU64::new(0),
             unproven: Arc::new(Semaphore::new(UNPROVEN_MAX)),
+            unproven_shares: Shares::of(UNPROVEN_MAX),
             pairing: Pairing::default(),
             runs: Runs::default(),
         }

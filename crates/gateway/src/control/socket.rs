@@ -27,8 +27,8 @@ use super::handshake::{self, Greeted, Knock, Turned};
 use super::link::{Link, Why};
 use super::talk;
 use crate::app::AppState;
-use crate::door::Caller;
-use crate::http::Ends;
+use crate::door::{Caller, Peer};
+use crate::http::{Ends, Share};
 use crate::problem::ApiProblem;
 
 /// What a caller may send before it has proved who it is.
@@ -56,7 +56,8 @@ pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
     has(header::UPGRADE, "websocket") && has(header::CONNECTION, "upgrade")
 }
 
-/// Takes the upgrade. Host and origin were checked by the guard, as for every request.
+/// Takes the upgrade. Host and origin were checked by the guard, as for every request; a browser's
+/// cookie is let through from the gateway's own page only.
 pub(crate) async fn upgrade(State(app): State<AppState>, mut request: Request<Body>) -> Response {
     match accept(&app, &mut request) {
         Ok(response) => response,
@@ -74,20 +75,9 @@ fn accept(app: &AppState, request: &mut Request<Body>) -> Result<Response, ApiPr
     let key = headers.get(header::SEC_WEBSOCKET_KEY).cloned();
     let key = key.ok_or_else(|| ApiProblem::invalid("Sec-WebSocket-Key is missing"))?;
     let caller = request.extensions().get::<Caller>().cloned();
-    if caller.as_ref().is_some_and(|caller| caller.ambient) && !headers.contains_key(header::ORIGIN)
-    {
-        return Err(ApiProblem::forbidden(
-            "a browser's cookie opens a socket from a page only",
-        ));
-    }
     let ends = request.extensions().get::<Ends>().copied();
     let ends = ends.ok_or_else(ApiProblem::internal)?;
-    let place = Arc::clone(&app.control.unproven)
-        .try_acquire_owned()
-        .map_err(|_| {
-            ApiProblem::unavailable("too many connections are in their handshake")
-                .next("try again in a moment")
-        })?;
+    let place = place(app, ends)?;
     let session = caller
         .as_ref()
         .and_then(|_| app.auth.session_digest(headers));
@@ -117,6 +107,19 @@ fn accept(app: &AppState, request: &mut Request<Body>) -> Result<Response, ApiPr
     Ok(response)
 }
 
+/// A place among those that have proved nothing, counted until it is dropped.
+type Place = (Share, OwnedSemaphorePermit);
+
+/// There are few of them, and one peer gets a part: it shuts nobody else out.
+fn place(app: &AppState, ends: Ends) -> Result<Place, ApiProblem> {
+    let share = app.control.unproven_shares.take(Peer::from(ends.peer));
+    let place = Arc::clone(&app.control.unproven).try_acquire_owned().ok();
+    share.zip(place).ok_or_else(|| {
+        ApiProblem::unavailable("too many connections are in their handshake")
+            .next("try again in a moment")
+    })
+}
+
 struct Arrival {
     app: AppState,
     ends: Ends,
@@ -127,8 +130,7 @@ struct Arrival {
     ///
     /// [`Hub::endings`]: super::hub::Hub::endings
     endings: u64,
-    /// Its place among those that have proved nothing.
-    place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl Arrival {

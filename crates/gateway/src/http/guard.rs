@@ -74,7 +74,7 @@ async fn admit(
     let gateway = &config.value.gateway;
     let (mut parts, unread) = request.into_parts();
     check_path(app, &parts)?;
-    check_host_and_origin(app, ends, &parts)?;
+    let source = check_host_and_origin(app, ends, &parts)?;
     let control = parts.uri.path() == "/" && crate::control::is_upgrade(&parts.headers);
     let open = control || is_open(parts.uri.path());
     let caller = if control {
@@ -92,6 +92,12 @@ async fn admit(
     }
     let mut intent = Intent::Shown;
     if let Some(caller) = caller {
+        if control && caller.ambient && source != Source::Ours {
+            app.metrics.refused_origin.add(1);
+            return Err(refuse(ApiProblem::forbidden(
+                "a browser's cookie opens a socket from this gateway's own page only",
+            )));
+        }
         intent = check_intent(&caller, &parts)?;
         let _old = parts.extensions.insert(caller);
     }
@@ -132,7 +138,8 @@ fn check_path(app: &AppState, request: &Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_host_and_origin(app: &AppState, ends: Ends, request: &Parts) -> Result<(), Refusal> {
+/// Who made the request, if it may come at all.
+fn check_host_and_origin(app: &AppState, ends: Ends, request: &Parts) -> Result<Source, Refusal> {
     let config = app.config.current();
     let gateway = &config.value.gateway;
     let headers = &request.headers;
@@ -155,7 +162,8 @@ fn check_host_and_origin(app: &AppState, ends: Ends, request: &Parts) -> Result<
             .next("use the address that `instar status` shows, or set gateway.publicOrigin"),
         ));
     };
-    let foreign = host::source(headers, named, gateway) == Source::Foreign;
+    let source = host::source(headers, named, gateway);
+    let foreign = source == Source::Foreign;
     let changes = !body::is_safe(&request.method) || crate::control::is_upgrade(headers);
     if foreign && (headers.contains_key(header::ORIGIN) || changes) {
         app.metrics.refused_origin.add(1);
@@ -171,7 +179,7 @@ fn check_host_and_origin(app: &AppState, ends: Ends, request: &Parts) -> Result<
                 .next("name its origin in gateway.controlUi.allowedOrigins if it is yours"),
         ));
     }
-    Ok(())
+    Ok(source)
 }
 
 /// Counts a request that has proved nothing.

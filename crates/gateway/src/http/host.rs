@@ -63,8 +63,10 @@ fn without_port(host: &str) -> Option<&str> {
 pub(super) enum Source {
     /// No browser said anything.
     Unsaid,
-    /// A page of ours, or one that the owner allowed.
+    /// A page of ours.
     Ours,
+    /// A page that the owner allowed: it may call, and is not ours for that.
+    Allowed,
     Foreign,
 }
 
@@ -88,14 +90,12 @@ pub(super) fn source(headers: &HeaderMap, host: &str, config: &GatewayConfig) ->
             let own = origin
                 .split_once("://")
                 .is_some_and(|(scheme, authority)| scheme == "http" && authority == host);
-            let allowed = config
-                .control_ui
-                .allowed_origins
-                .iter()
-                .chain(&config.public_origin)
-                .any(|allowed| allowed == origin);
-            if own || allowed {
+            let public = config.public_origin.as_deref() == Some(origin);
+            let allowed = &config.control_ui.allowed_origins;
+            if own || public {
                 Source::Ours
+            } else if allowed.iter().any(|allowed| allowed == origin) {
+                Source::Allowed
             } else {
                 Source::Foreign
             }

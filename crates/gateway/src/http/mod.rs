@@ -23,6 +23,7 @@ pub(crate) use guard::Ends;
 pub(crate) use peers::PeerLimits;
 pub(crate) use routes::Routes;
 pub(crate) use serve::{Listening, listen};
+pub(crate) use shares::{Share, Shares};
 
 use axum::Router;
 use axum::routing::{get, post};

@@ -11,21 +11,21 @@ const LEAST: usize = 16;
 
 /// Open connections by peer. It holds no more peers than there are connections.
 #[derive(Clone, Debug)]
-pub(super) struct Shares {
+pub(crate) struct Shares {
     max: usize,
     open: Arc<Mutex<HashMap<Peer, usize>>>,
 }
 
 /// One connection of a peer, counted until it is dropped.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(crate) struct Share {
     peer: Peer,
     open: Arc<Mutex<HashMap<Peer, usize>>>,
 }
 
 impl Shares {
     /// For so many places.
-    pub(super) fn of(places: usize) -> Self {
+    pub(crate) fn of(places: usize) -> Self {
         Self {
             max: (places / PART).max(LEAST),
             open: Arc::default(),
@@ -33,7 +33,7 @@ impl Shares {
     }
 
     /// Counts a connection; `None` if the peer has its share already.
-    pub(super) fn take(&self, peer: Peer) -> Option<Share> {
+    pub(crate) fn take(&self, peer: Peer) -> Option<Share> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(peer).or_default();
         if *count >= self.max {

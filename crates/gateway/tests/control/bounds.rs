@@ -69,6 +69,10 @@ async fn strangers_who_wait_are_few_and_do_not_shut_others_out_for_long() {
         }
     }
     assert!(refused, "{} unproven connections", waiting.len());
+    // It has its share, and takes nobody else's.
+    assert_eq!(waiting.len(), 16);
+    let other = Socket::open_from(&house, [127, 0, 0, 2]).await;
+    assert!(other.is_ok(), "{other:?}");
     assert_eq!(house.get("/health", "").await.status, 200);
     waiting.clear();
     let began = Instant::now();

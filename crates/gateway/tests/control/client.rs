@@ -41,7 +41,19 @@ impl Socket {
     }
 
     pub(crate) async fn open_as(house: &House, host: &str, headers: &str) -> Result<Self, u16> {
-        let mut stream = TcpStream::connect(house.address()).await.unwrap();
+        let stream = TcpStream::connect(house.address()).await.unwrap();
+        Self::upgrade(stream, host, headers).await
+    }
+
+    /// The same from another address of this machine.
+    pub(crate) async fn open_from(house: &House, from: [u8; 4]) -> Result<Self, u16> {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind((from, 0).into()).unwrap();
+        let stream = socket.connect(house.address()).await.unwrap();
+        Self::upgrade(stream, &house.address().to_string(), "").await
+    }
+
+    async fn upgrade(mut stream: TcpStream, host: &str, headers: &str) -> Result<Self, u16> {
         let request = format!(
             "GET / HTTP/1.1\r\nhost: {host}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
              sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"

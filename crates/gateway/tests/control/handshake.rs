@@ -58,10 +58,34 @@ async fn a_cookie_opens_the_socket_from_our_own_page_only() {
     // Without an origin it is no page of ours that asks.
     assert_eq!(Socket::open(&house, &cookie).await.unwrap_err(), 403);
     let headers = format!("origin: http://{}\r\n{cookie}", house.address());
+    // Nor with two of them, of which one is right.
+    let two = format!("origin: http://{}\r\n{headers}", house.address());
+    assert_eq!(Socket::open(&house, &two).await.unwrap_err(), 403);
     let (mut socket, _) = Socket::challenged(&house, &headers).await;
     let hello_ok = socket.ask("connect", hello()).await.ok();
     let scopes = hello_ok["auth"]["scopes"].as_array().unwrap();
     assert!(scopes.contains(&json!("operator.admin")), "{hello_ok}");
+}
+
+#[tokio::test]
+async fn a_page_that_the_owner_allowed_is_not_the_owner_s_own() {
+    let friend = "https://friend.example";
+    let config = format!("{{gateway: {{controlUi: {{allowedOrigins: ['{friend}']}}}}}}");
+    let house = House::with(&config).await;
+    let cookie = house.cookie().await;
+    let origin = format!("origin: {friend}\r\n");
+    // It may connect and show a secret; the cookie of a signed-in browser does not come with it.
+    let (mut socket, _) = Socket::challenged(&house, &origin).await;
+    let hello_ok = socket.ask("connect", hello_with(TOKEN)).await.ok();
+    assert_eq!(hello_ok["auth"]["scopes"], json!(HOLDER));
+    let (mut socket, _) = Socket::challenged(&house, &origin).await;
+    let error = socket.ask("connect", hello()).await.refused();
+    assert_eq!(error["details"]["code"], "AUTH_TOKEN_MISSING", "{error}");
+    let with_cookie = format!("{origin}{cookie}");
+    assert_eq!(Socket::open(&house, &with_cookie).await.unwrap_err(), 403);
+    let own = format!("origin: http://{}\r\n{cookie}", house.address());
+    let (mut socket, _) = Socket::challenged(&house, &own).await;
+    socket.ask("connect", hello()).await.ok();
 }
 
 #[tokio::test]
