@@ -15,8 +15,7 @@ use super::input::Strict;
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::control::method::Refusal;
-use crate::control::methods::devices;
-use crate::control::scope::Scopes;
+use crate::control::methods::devices::{self, Hand};
 use crate::problem::ApiProblem;
 
 type Answer = Result<Json<Value>, ApiProblem>;
@@ -63,7 +62,7 @@ pub(super) async fn approve(
 ) -> Answer {
     let by = owner(&caller)?;
     let changed = app.clone();
-    let change = async move { devices::approved(&changed, &request, Scopes::OWNER, by).await };
+    let change = async move { devices::approved(&changed, &request, Hand::owner(), by).await };
     Ok(Json(devices::whole(&app, change).await?))
 }
 
@@ -83,7 +82,9 @@ pub(super) async fn rename(
     Strict(given): Strict<RenameDevice>,
 ) -> Answer {
     let _by = owner(&caller)?;
-    Ok(Json(devices::renamed(&app, &id, &given.label).await?))
+    Ok(Json(
+        devices::renamed(&app, &id, &given.label, Hand::owner()).await?,
+    ))
 }
 
 pub(super) async fn rotate(
@@ -96,15 +97,7 @@ pub(super) async fn rotate(
     let changed = app.clone();
     let change = async move {
         let role = devices::device(&changed, &id).await?.role;
-        devices::rotated(
-            &changed,
-            &id,
-            &role,
-            given.scopes.as_deref(),
-            Scopes::OWNER,
-            None,
-        )
-        .await
+        devices::rotated(&changed, &id, &role, given.scopes.as_deref(), Hand::owner()).await
     };
     Ok(Json(devices::whole(&app, change).await?))
 }
@@ -118,7 +111,7 @@ pub(super) async fn revoke(
     let changed = app.clone();
     let change = async move {
         let role = devices::device(&changed, &id).await?.role;
-        devices::revoked(&changed, &id, &role, Scopes::OWNER).await
+        devices::revoked(&changed, &id, &role, Hand::owner()).await
     };
     Ok(Json(devices::whole(&app, change).await?))
 }
@@ -130,7 +123,7 @@ pub(super) async fn remove(
 ) -> Result<Json<Done>, ApiProblem> {
     let _by = owner(&caller)?;
     let changed = app.clone();
-    let change = async move { devices::removed(&changed, &id, Scopes::OWNER).await };
+    let change = async move { devices::removed(&changed, &id, Hand::owner()).await };
     let _removed = devices::whole(&app, change).await?;
     Ok(Json(Done {
         ok: true,

@@ -7,8 +7,9 @@
 //! [`mod@pump`] reads what happens in conversations, [`told`] makes the protocol's events of it.
 
 pub(crate) mod device;
+pub(crate) mod expiry;
 pub(crate) mod frame;
-mod handshake;
+pub(crate) mod handshake;
 pub(crate) mod hub;
 pub(crate) mod link;
 pub(crate) mod method;

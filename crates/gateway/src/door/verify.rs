@@ -333,6 +333,20 @@ impl Auth {
         if !is_random::<COOKIE_BYTES>(value) {
             return Ok(None);
         }
+        self.session_known_by(digest).await
+    }
+
+    /// True as long as the browser session with this digest lasts.
+    pub async fn is_signed_in(&self, digest: &str) -> Result<bool, AuthProblem> {
+        let ends = self.session_known_by(digest).await?;
+        let ends = ends.filter(|ends| *ends > self.clock.now());
+        if let Some(ends) = ends {
+            self.remember(digest.to_owned(), ends);
+        }
+        Ok(ends.is_some())
+    }
+
+    async fn session_known_by(&self, digest: &str) -> Result<Option<Timestamp>, AuthProblem> {
         let known = {
             let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
             sessions.get(digest).copied()

@@ -1,7 +1,11 @@
 //! Devices: let in by the owner alone, never with more than was agreed, gone at once when revoked.
 
+use instar_protocol::time::SystemClock;
+use instar_protocol::{Clock, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::client::{
@@ -13,6 +17,15 @@ const WIDE: &str = "{gateway: {limits: {requestsPerMinute: 100000}, \
                     auth: {rateLimit: {maxAttempts: 1000}}}}";
 const ADMIN: &[&str] = &["operator.admin"];
 const READ: &[&str] = &["operator.read"];
+const HOLDER: &[&str] = &["operator.read", "operator.write"];
+const EVERYTHING: &[&str] = &[
+    "operator.read",
+    "operator.write",
+    "operator.admin",
+    "operator.approvals",
+    "operator.questions",
+    "operator.pairing",
+];
 const PAIRER: &[&str] = &["operator.pairing", "operator.read"];
 
 fn scopes(hello_ok: &Value) -> Vec<String> {
@@ -173,6 +186,96 @@ async fn a8_signing_out_ends_what_the_browser_opened() {
     other.ask("health", json!({})).await.ok();
 }
 
+/// The machine's clock, with some time added.
+#[derive(Debug, Default)]
+struct Ahead(AtomicU64);
+
+impl Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        let ahead = Duration::from_secs(self.0.load(Ordering::SeqCst));
+        SystemClock.now().plus(ahead)
+    }
+}
+
+#[tokio::test]
+async fn a8_a_session_that_runs_out_ends_what_the_browser_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    crate::house::write_config(&folder, "{}");
+    let clock = Arc::new(Ahead::default());
+    let mut options = crate::house::options(&folder);
+    options.clock = clock.clone();
+    let running = instar_gateway::Gateway::start(options).await.unwrap();
+    let house = House { folder, running };
+    let mut holder = holder(&house).await;
+    let mut open = owner(&house).await;
+    let device = Device::new(1);
+    let (mut paired, _) = device.pair(&house, &mut open, READ).await;
+    clock.0.store(29 * 86_400, Ordering::SeqCst);
+    open.ask("health", json!({})).await.ok();
+    clock.0.store(31 * 86_400, Ordering::SeqCst);
+    let began = Instant::now();
+    assert!(matches!(open.end().await, Came::Close(1008, _)));
+    assert!(began.elapsed() < Duration::from_secs(1), "{began:?}");
+    // What others were let in by goes on.
+    holder.ask("health", json!({})).await.ok();
+    paired.ask("health", json!({})).await.ok();
+}
+
+#[tokio::test]
+async fn c1_the_weaker_does_not_touch_the_stronger() {
+    let house = House::with(WIDE).await;
+    let mut owner = owner(&house).await;
+    let (pairer, strong, equal) = (Device::new(1), Device::new(2), Device::new(3));
+    let (mut socket, _) = pairer.pair(&house, &mut owner, PAIRER).await;
+    let (mut stays, _) = strong.pair(&house, &mut owner, ADMIN).await;
+    let (mut goes, _) = equal.pair(&house, &mut owner, READ).await;
+    let changes = |id: &str| {
+        let of_role = json!({ "deviceId": id, "role": "operator" });
+        let mut narrower = of_role.clone();
+        narrower["scopes"] = json!(READ);
+        [
+            (
+                "device.pair.rename",
+                json!({ "deviceId": id, "label": "mine" }),
+            ),
+            ("device.token.rotate", of_role.clone()),
+            ("device.token.rotate", narrower),
+            ("device.token.revoke", of_role),
+            ("device.pair.remove", json!({ "deviceId": id })),
+        ]
+    };
+    for (method, params) in changes(&strong.id) {
+        let error = socket.ask(method, params).await.refused();
+        assert_eq!(error["code"], "FORBIDDEN", "{method}: {error}");
+        stays.ask("health", json!({})).await.ok();
+    }
+    // Nor by agreeing that it may do less from now on.
+    let mut node = hello_with(TOKEN);
+    (node["role"], node["scopes"]) = (json!("node"), json!([]));
+    let (_, answered) = strong.connect(&house, node).await;
+    let request = answered.refused()["details"]["requestId"].clone();
+    let approve = json!({ "requestId": request });
+    let answered = socket.ask("device.pair.approve", approve).await;
+    assert_eq!(answered.refused()["code"], "FORBIDDEN");
+    stays.ask("config.schema", json!({})).await.ok();
+    // What is no stronger it may.
+    for (method, params) in changes(&equal.id) {
+        let answered = socket.ask(method, params).await;
+        assert!(
+            matches!(answered, Answered::Ok(_)),
+            "{method}: {answered:?}"
+        );
+    }
+    assert!(!matches!(goes.end().await, Came::Frame(_)));
+    // And itself, as a device may always.
+    let itself = json!({ "deviceId": pairer.id });
+    drop(socket.ask("device.pair.remove", itself).await);
+    let listed = owner.ask("device.pair.list", json!({})).await.ok();
+    let left = listed["paired"].as_array().unwrap();
+    assert_eq!(left.len(), 1, "{listed}");
+    assert_eq!(left[0]["deviceId"], strong.id);
+}
+
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Signature {
     None,
@@ -217,11 +320,48 @@ fn sign(
     signed
 }
 
-/// Every role, secret, signature and kind of client, for a device that is known and for one that is
-/// not. With a device a connection is made only by its signature; without one, the shared secret
-/// alone counts, and is worth the same for all.
+/// What is shown beside the signature.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Shown {
+    Nothing,
+    Shared,
+    Device,
+    Both,
+    Wrong,
+    /// The session of the owner's browser, with the upgrade.
+    Cookie,
+}
+
+/// Every name that a client may give itself, and the modes beside them in turn.
+const CLIENTS: [&str; 17] = [
+    "webchat-ui",
+    "openclaw-control-ui",
+    "openclaw-browser-copilot",
+    "openclaw-tui",
+    "webchat",
+    "cli",
+    "gateway-client",
+    "openclaw-macos",
+    "openclaw-linux",
+    "openclaw-ios",
+    "openclaw-watchos",
+    "openclaw-android",
+    "node-host",
+    "openclaw-worker",
+    "test",
+    "fingerprint",
+    "openclaw-probe",
+];
+const MODES: [&str; 8] = [
+    "webchat", "cli", "ui", "backend", "node", "worker", "probe", "test",
+];
+
+/// Every role, credential, signature and kind of client, for a device that is known and for one that
+/// is not. With a device a connection is made only by its signature; without one, the shared secret
+/// or the owner's own page alone counts, and is worth the same for all.
 #[tokio::test]
 async fn a4_a_device_is_believed_by_its_signature_alone() {
+    use Shown::{Both, Cookie, Nothing, Shared, Wrong};
     use Signature::{Foreign, Garbled, Narrower, None as Unsigned, Replayed, Valid};
 
     let house = House::with(WIDE).await;
@@ -230,51 +370,44 @@ async fn a4_a_device_is_believed_by_its_signature_alone() {
     let (_, token) = known.pair(&house, &mut owner, READ).await;
     let unknown = Device::new(2);
     let (mut spare, other) = Socket::challenged(&house, "").await;
+    let cookie = house.cookie().await;
+    let page = format!("origin: http://{}\r\n{cookie}", house.address());
     let mut tried = 0;
     for (device, is_known) in [(&known, true), (&unknown, false)] {
         for how in [Unsigned, Valid, Replayed, Foreign, Narrower, Garbled] {
             for role in ["operator", "node"] {
-                for secret in ["none", "shared", "device", "wrong"] {
-                    for (id, mode) in [
-                        ("cli", "cli"),
-                        ("openclaw-control-ui", "ui"),
-                        ("node-host", "node"),
-                    ] {
+                for shown in [Nothing, Shared, Shown::Device, Both, Wrong, Cookie] {
+                    for (at, id) in CLIENTS.into_iter().enumerate() {
                         let mut params = hello();
-                        match secret {
-                            "shared" => params["auth"] = json!({ "token": TOKEN }),
-                            "device" => params["auth"] = json!({ "deviceToken": token }),
-                            "wrong" => params["auth"] = json!({ "token": "not the token at all" }),
-                            _ => {}
-                        }
+                        params["auth"] = match shown {
+                            Shared => json!({ "token": TOKEN }),
+                            Shown::Device => json!({ "deviceToken": token }),
+                            Both => json!({ "token": TOKEN, "deviceToken": token }),
+                            Wrong => json!({ "token": "not the token at all" }),
+                            Nothing | Cookie => json!({}),
+                        };
                         params["client"]["id"] = json!(id);
-                        params["client"]["mode"] = json!(mode);
+                        params["client"]["mode"] = json!(MODES[at % MODES.len()]);
                         params["role"] = json!(role);
-                        let (mut socket, own) = Socket::challenged(&house, "").await;
+                        let headers = if shown == Cookie { &page } else { "" };
+                        let (mut socket, own) = Socket::challenged(&house, headers).await;
                         let sent = sign(how, device, &params, &own, &other);
-                        let case = format!("{is_known} {how:?} {role} {secret} {id}");
-                        let as_device = how == Valid
-                            && is_known
-                            && role == "operator"
-                            && matches!(secret, "shared" | "device");
-                        let as_holder = how == Unsigned && secret == "shared";
-                        match socket.ask("connect", sent).await {
-                            Answered::Ok(hello_ok) if as_device => {
-                                assert_eq!(scopes(&hello_ok), READ, "{case}");
+                        let answered = socket.ask("connect", sent).await;
+                        let case = format!("{is_known} {how:?} {role} {shown:?} {id}");
+                        let is_let_in = how == Valid && is_known && role == "operator";
+                        let wanted: Option<&[&str]> = match shown {
+                            Shared | Shown::Device | Both | Cookie if is_let_in => Some(READ),
+                            Shared | Both if how == Unsigned => Some(HOLDER),
+                            Cookie if how == Unsigned => Some(EVERYTHING),
+                            _ => None,
+                        };
+                        match (answered, wanted) {
+                            (Answered::Ok(hello_ok), Some(wanted)) => {
+                                assert_eq!(scopes(&hello_ok), wanted, "{case}");
+                                assert_eq!(hello_ok["auth"]["role"], "operator", "{case}");
                             }
-                            Answered::Ok(hello_ok) => {
-                                assert!(as_holder, "{case}: {hello_ok}");
-                                let holder = ["operator.read", "operator.write"];
-                                assert_eq!(scopes(&hello_ok), holder, "{case}");
-                            }
-                            Answered::Refused(error) => assert!(
-                                !as_device
-                                    && (!as_holder
-                                        || role == "node"
-                                        || id == "openclaw-control-ui"),
-                                "{case}: {error}"
-                            ),
-                            Answered::Gone(end) => panic!("{case}: {end:?}"),
+                            (Answered::Refused(_), None) => {}
+                            (other, wanted) => panic!("{case}: {other:?}, not {wanted:?}"),
                         }
                         tried += 1;
                     }
@@ -282,7 +415,7 @@ async fn a4_a_device_is_believed_by_its_signature_alone() {
             }
         }
     }
-    assert_eq!(tried, 2 * 6 * 2 * 4 * 3);
+    assert_eq!(tried, 2 * 6 * 2 * 6 * CLIENTS.len());
     spare.send_raw(8, &[]).await;
 }
 

@@ -1,18 +1,59 @@
 //! Devices: the ones that wait for the owner, the ones that were approved, and their tokens.
 //!
-//! No operation gives away more than its caller has.
+//! No operation gives away more than its caller has, and none touches a device that is stronger.
 
 use instar_store::{DeviceRow, DeviceToken, Op};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::AppState;
+use crate::control::handshake::scopes_of;
 use crate::control::method::{Call, Method, Need, Refusal, Scope};
 use crate::control::pairing::Asked;
 use crate::control::scope::Scopes;
 use crate::door::{Digest, device_token};
 
 const NAME_CHARS_MAX: usize = 80;
+
+/// Who lays hands on a device.
+#[derive(Clone, Debug)]
+pub(crate) struct Hand {
+    held: Scopes,
+    /// The device that it is itself, and its connection.
+    own: Option<String>,
+    conn: Option<String>,
+}
+
+impl Hand {
+    fn of(call: &Call) -> Self {
+        Self {
+            held: call.who.scopes,
+            own: call.who.device.clone(),
+            conn: Some(call.who.conn.clone()),
+        }
+    }
+
+    /// The owner, at the gateway's own page or on its own machine.
+    pub(crate) fn owner() -> Self {
+        Self {
+            held: Scopes::OWNER,
+            own: None,
+            conn: None,
+        }
+    }
+
+    /// Refuses to touch a device that may do more than is held here: the weaker must not take the
+    /// stronger away. Itself a device may always end.
+    fn reaches(&self, row: &DeviceRow) -> Result<(), Refusal> {
+        if row.role != "operator" && !self.held.may(Scope::Admin) {
+            return Err(lacks(Scope::Admin));
+        }
+        if self.own.as_ref() == Some(&row.id) {
+            return Ok(());
+        }
+        attenuated(self.held, scopes_of(&row.scopes))
+    }
+}
 
 macro_rules! pairing_methods {
     ($($name:literal => $run:ident),* $(,)?) => {
@@ -154,15 +195,16 @@ async fn approve(call: Call) -> Result<Value, Refusal> {
     let by = call.who.device.clone();
     let by = by.unwrap_or_else(|| call.who.client.id.clone());
     let app = call.app.clone();
-    let change = async move { approved(&call.app, &params.request_id, call.who.scopes, &by).await };
+    let change = async move { approved(&call.app, &params.request_id, Hand::of(&call), &by).await };
     whole(&app, change).await
 }
 
-/// Approves a request. `held` is what the approver may do: nobody gives away more.
+/// Approves a request. Nobody gives away more than they hold, and a device that has more already is
+/// not made another by the weaker.
 pub(crate) async fn approved(
     app: &AppState,
     request: &str,
-    held: Scopes,
+    hand: Hand,
     by: &str,
 ) -> Result<Value, Refusal> {
     let now = app.clock.now();
@@ -171,9 +213,12 @@ pub(crate) async fn approved(
         .pairing
         .find(request, now)
         .ok_or_else(unknown_request)?;
-    attenuated(held, asked.scopes)?;
-    if asked.role != "operator" && !held.may(Scope::Admin) {
+    attenuated(hand.held, asked.scopes)?;
+    if asked.role != "operator" && !hand.held.may(Scope::Admin) {
         return Err(lacks(Scope::Admin));
+    }
+    if let Some(known) = app.store.device(&asked.device).await? {
+        hand.reaches(&known)?;
     }
     // Two who answer at the same time: one of them does.
     let asked = app
@@ -227,16 +272,14 @@ fn resolved(app: &AppState, asked: &Asked, decision: &str) {
 async fn remove(call: Call) -> Result<Value, Refusal> {
     let params: OfDevice = call.params()?;
     let app = call.app.clone();
-    let change = async move { removed(&call.app, &params.device_id, call.who.scopes).await };
+    let change = async move { removed(&call.app, &params.device_id, Hand::of(&call)).await };
     whole(&app, change).await
 }
 
 /// Forgets a device; its token and its open connections end.
-pub(crate) async fn removed(app: &AppState, id: &str, held: Scopes) -> Result<Value, Refusal> {
+pub(crate) async fn removed(app: &AppState, id: &str, hand: Hand) -> Result<Value, Refusal> {
     let row = device(app, id).await?;
-    if row.role != "operator" && !held.may(Scope::Admin) {
-        return Err(lacks(Scope::Admin));
-    }
+    hand.reaches(&row)?;
     app.store
         .commit(vec![Op::ForgetDevice { id: row.id.clone() }])
         .await?;
@@ -247,16 +290,22 @@ pub(crate) async fn removed(app: &AppState, id: &str, held: Scopes) -> Result<Va
 
 async fn rename(call: Call) -> Result<Value, Refusal> {
     let params: Named = call.params()?;
-    renamed(&call.app, &params.device_id, &params.label).await
+    renamed(&call.app, &params.device_id, &params.label, Hand::of(&call)).await
 }
 
-pub(crate) async fn renamed(app: &AppState, id: &str, label: &str) -> Result<Value, Refusal> {
+pub(crate) async fn renamed(
+    app: &AppState,
+    id: &str,
+    label: &str,
+    hand: Hand,
+) -> Result<Value, Refusal> {
     let label = label.trim();
     if label.is_empty() || label.chars().count() > NAME_CHARS_MAX {
         let why = format!("label: 1 to {NAME_CHARS_MAX} characters");
         return Err(Refusal::invalid(why));
     }
     let row = device(app, id).await?;
+    hand.reaches(&row)?;
     let rename = Op::RenameDevice {
         id: row.id.clone(),
         name: label.to_owned(),
@@ -269,16 +318,17 @@ async fn rotate(call: Call) -> Result<Value, Refusal> {
     let params: OfToken = call.params()?;
     let app = call.app.clone();
     let change = async move {
-        let (app, who) = (&call.app, &call.who);
-        let scopes = params.scopes.as_deref();
-        let own = Some(who.conn.as_str());
-        rotated(
-            app,
-            &params.device_id,
-            &params.role,
+        let OfToken {
+            device_id,
+            role,
             scopes,
-            who.scopes,
-            own,
+        } = params;
+        rotated(
+            &call.app,
+            &device_id,
+            &role,
+            scopes.as_deref(),
+            Hand::of(&call),
         )
         .await
     };
@@ -292,8 +342,7 @@ pub(crate) async fn rotated(
     id: &str,
     role: &str,
     asked: Option<&[String]>,
-    held: Scopes,
-    own: Option<&str>,
+    hand: Hand,
 ) -> Result<Value, Refusal> {
     let row = device(app, id).await?;
     if row.role != role {
@@ -301,15 +350,13 @@ pub(crate) async fn rotated(
             "the device was not approved for that role",
         ));
     }
-    if role != "operator" && !held.may(Scope::Admin) {
-        return Err(lacks(Scope::Admin));
-    }
-    let approved = Scopes::read(row.scopes.iter().map(String::as_str));
+    hand.reaches(&row)?;
+    let approved = scopes_of(&row.scopes);
     let scopes = asked.map_or(approved, |asked| {
         Scopes::read(asked.iter().map(String::as_str))
     });
     attenuated(approved, scopes)?;
-    attenuated(held, scopes)?;
+    attenuated(hand.held, scopes)?;
     let token = device_token().map_err(|error| Refusal::unavailable(error.to_string()))?;
     let given = DeviceToken {
         device: row.id.clone(),
@@ -320,7 +367,8 @@ pub(crate) async fn rotated(
     app.store.commit(vec![Op::PutDeviceToken(given)]).await?;
     // Whoever held the old one is out.
     app.control.close((1008, "device token rotated"), |link| {
-        link.who.device.as_deref() == Some(row.id.as_str()) && own != Some(&link.who.conn)
+        link.who.device.as_deref() == Some(row.id.as_str())
+            && hand.conn.as_ref() != Some(&link.who.conn)
     });
     Ok(json!({
         "deviceId": row.id, "role": role, "token": token.expose(), "scopes": scopes.names(),
@@ -332,7 +380,7 @@ async fn revoke(call: Call) -> Result<Value, Refusal> {
     let params: OfToken = call.params()?;
     let app = call.app.clone();
     let change =
-        async move { revoked(&call.app, &params.device_id, &params.role, call.who.scopes).await };
+        async move { revoked(&call.app, &params.device_id, &params.role, Hand::of(&call)).await };
     whole(&app, change).await
 }
 
@@ -342,7 +390,7 @@ pub(crate) async fn revoked(
     app: &AppState,
     id: &str,
     role: &str,
-    held: Scopes,
+    hand: Hand,
 ) -> Result<Value, Refusal> {
     let row = device(app, id).await?;
     if row.role != role {
@@ -350,9 +398,7 @@ pub(crate) async fn revoked(
             "the device was not approved for that role",
         ));
     }
-    if role != "operator" && !held.may(Scope::Admin) {
-        return Err(lacks(Scope::Admin));
-    }
+    hand.reaches(&row)?;
     let (device, at) = (row.id.clone(), app.clock.now());
     let revoke = Op::RevokeDeviceToken { device, at };
     app.store.commit(vec![revoke]).await?;
