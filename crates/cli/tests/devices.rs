@@ -86,6 +86,38 @@ fn a_revoked_device_is_out_within_a_second_and_stays_out() {
 }
 
 #[test]
+fn a_device_that_may_pair_does_not_touch_one_that_may_more() {
+    let instar = Instar::start(Setup::default());
+    let (strong, pairer) = (Key::new(5), Key::new(6));
+    let pairing: &[&str] = &["operator.pairing", "operator.read"];
+    for (key, scopes) in [(&strong, ADMIN), (&pairer, pairing)] {
+        let waiting = request(key.connect(&instar, hello(scopes)).1);
+        let approved = instar.run(["devices", "approve", waiting.as_str()]);
+        assert_eq!(approved.code, 0, "{approved:?}");
+    }
+    let (mut stays, answered) = strong.connect(&instar, hello(ADMIN));
+    answered.unwrap();
+    let (mut socket, answered) = pairer.connect(&instar, hello(pairing));
+    answered.unwrap();
+    let of_role = json!({ "deviceId": strong.id(), "role": "operator" });
+    for (method, params) in [
+        ("device.pair.remove", json!({ "deviceId": strong.id() })),
+        (
+            "device.pair.rename",
+            json!({ "deviceId": strong.id(), "label": "mine" }),
+        ),
+        ("device.token.revoke", of_role.clone()),
+        ("device.token.rotate", of_role),
+    ] {
+        let error = socket.ask(method, &params).unwrap_err();
+        assert_eq!(error["code"], "FORBIDDEN", "{method}: {error}");
+    }
+    stays.ask("config.schema", &json!({})).unwrap();
+    let listed = instar.run(["devices", "list", "--json"]).json();
+    assert_eq!(listed["paired"].as_array().unwrap().len(), 2, "{listed}");
+}
+
+#[test]
 fn a_device_s_token_can_be_made_anew() {
     let instar = Instar::start(Setup::default());
     let key = Key::new(3);
