@@ -293,7 +293,7 @@ fn every_window_follows_the_conversation_and_nothing_typed_is_lost_or_doubled() 
 }
 
 #[test]
-fn without_javascript_the_link_signs_in_and_the_transcript_is_readable() {
+fn without_javascript_the_link_signs_in_and_plain_forms_talk() {
     let Some(browser) = Browser::find() else {
         return;
     };
@@ -309,15 +309,20 @@ fn without_javascript_the_link_signs_in_and_the_transcript_is_readable() {
         "{found}"
     );
     assert_eq!(found["tables"], 1);
-    assert_eq!(
-        found["sendable"], false,
-        "writing needs the script, so the button is off"
-    );
     assert!(
-        found["hint"].as_str().unwrap().contains("instar agent"),
+        found["hint"].as_str().unwrap().contains("loaded again"),
         "{found}"
     );
-    assert_eq!(texts(&found["pressed"]), ["show me markdown"]);
+    assert_eq!(texts(&found["written"]), ["show me markdown", "hello"]);
+    assert_eq!(found["answers"], 2);
+    let fresh = found["fresh"].as_str().unwrap();
+    assert!(fresh.starts_with("agent:main:chat-"), "{fresh}");
+    assert_eq!(found["reloads"], 1, "the page follows the answer");
+    let stopped = found["stopped"].as_str().unwrap();
+    assert!(stopped.contains("stopped"), "{stopped}");
+    let chosen = found["chosen"].as_str().unwrap();
+    assert!(chosen.contains("model"), "{chosen}");
+    assert_eq!(texts(&found["pressed"]), ["show me markdown", "hello"]);
     assert_eq!(found["signedOut"], "/sign-in", "{found}");
     assert_eq!(found["cookies"], 0);
 }

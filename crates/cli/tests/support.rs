@@ -144,9 +144,20 @@ impl Instar {
 
     /// Starts the gateway and waits until this path is answered with 200, or it has ended.
     pub(crate) fn launch_until(&mut self, path: &str) -> Result<(), Stopped> {
+        self.launch_at(free_port(), path)
+    }
+
+    /// Starts the gateway where it was before, for clients that come back.
+    #[track_caller]
+    pub(crate) fn launch_again(&mut self) {
+        if let Err(stopped) = self.launch_at(self.http.own_port(), "/ready") {
+            panic!("the gateway did not start: {stopped:?}");
+        }
+    }
+
+    fn launch_at(&mut self, port: u16, path: &str) -> Result<(), Stopped> {
         assert!(self.running.is_none(), "the gateway is running");
         self.starts += 1;
-        let port = free_port();
         self.http.port(port);
         let args = ["gateway", "run", "--port", &port.to_string()].map(str::to_owned);
         let name = format!("gateway-{}", self.starts);

@@ -90,14 +90,14 @@ export async function again(browser, page, options = {}) {
 
 export async function ready(page) {
   await page.waitForURL((url) => url.pathname === "/chat");
-  await page.waitForSelector("[data-send]:not([disabled])");
+  await page.waitForSelector("body[data-ready]");
 }
 
 /** Opens a conversation and waits until its script has run. */
 export async function visit(page, session) {
   const query = session ? `?session=${encodeURIComponent(session)}` : "";
   await page.goto(`${input.origin}/chat${query}`);
-  await page.waitForSelector("[data-send]:not([disabled])");
+  await page.waitForSelector("body[data-ready]");
 }
 
 export async function type(page, text) {
@@ -108,7 +108,7 @@ export async function type(page, text) {
 /** Waits until as many answers are stored as are named, and nothing streams any more. */
 export async function answered(page, count) {
   await page.waitForFunction((wanted) => {
-    const stored = document.querySelectorAll(".entry.assistant[data-entry] > .meta");
+    const stored = document.querySelectorAll(".entry.assistant[data-entry] .meta");
     return stored.length >= wanted && !document.querySelector(".live, .mine");
   }, count);
 }
@@ -123,7 +123,7 @@ export async function streamed(page, longerThan) {
 
 /** Says something and waits for the stored answer. */
 export async function talk(page, text) {
-  const before = await page.locator(".entry.assistant[data-entry] > .meta").count();
+  const before = await page.locator(".entry.assistant[data-entry] .meta").count();
   await type(page, text);
   await answered(page, before + 1);
 }

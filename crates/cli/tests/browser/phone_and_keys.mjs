@@ -34,7 +34,7 @@ await browse(async (browser) => {
   await page.keyboard.press("/");
   found.slash = [await focused(page), await page.inputValue("#say")];
   await page.reload();
-  await page.waitForSelector("[data-send]:not([disabled])");
+  await page.waitForSelector("body[data-ready]");
   await page.evaluate(() => {
     document.activeElement.blur();
     window.getSelection().removeAllRanges();
@@ -53,7 +53,7 @@ await browse(async (browser) => {
   await page.keyboard.type("two");
   found.lines = await page.inputValue("#say");
   await page.fill("#say", "");
-  const before = await page.locator(".entry.assistant[data-entry] > .meta").count();
+  const before = await page.locator(".entry.assistant[data-entry] .meta").count();
   await page.keyboard.type("tell me a long story");
   await page.keyboard.press("Enter");
   await streamed(page, 60);

@@ -19,8 +19,7 @@ await browse(async (browser) => {
   await type(first, "tell me a long story");
   await streamed(first, 60);
   await visit(second);
-  await second.waitForSelector("[data-stop]:not(.hidden)");
-  await second.click("[data-stop]");
+  await second.click("[data-stop] button");
   await answered(first, 2);
   await answered(second, 2);
   found.metas = [

@@ -13,9 +13,28 @@ await browse(async (browser) => {
     asked: await page.locator(".entry.user").allInnerTexts(),
     answer: await page.locator(".entry.assistant").last().innerText(),
     tables: await page.locator(".entry.assistant table").count(),
-    hint: await page.locator("noscript").first().innerText(),
-    sendable: await page.locator("[data-send]").isEnabled(),
+    hint: await page.locator(".hint noscript").innerText(),
   };
+
+  // Writing, stopping and choosing are plain forms.
+  await page.fill("#say", "hello");
+  await page.click("[data-send]");
+  await page.waitForURL((url) => url.hash === "#say");
+  found.written = await page.locator(".entry.user").allInnerTexts();
+  found.answers = await page.locator(".entry.assistant").count();
+  await page.click("a.fresh");
+  found.fresh = new URL(page.url()).searchParams.get("session");
+  await page.fill("#say", "tell me a long story");
+  await page.click("[data-send]");
+  await page.waitForURL((url) => url.hash === "#say");
+  found.reloads = await page.locator("noscript meta[http-equiv=refresh]").count();
+  await page.click("[data-stop] button");
+  await page.waitForSelector(".entry.assistant");
+  found.stopped = await page.locator(".entry.assistant .meta").last().innerText();
+  await page.selectOption("#model", "default");
+  await page.click("form[data-model] button");
+  await page.waitForSelector(".entry.notice");
+  found.chosen = await page.locator(".entry.notice").last().innerText();
 
   const plain = await open(browser, { javaScriptEnabled: false });
   await plain.goto(input.secondLink);

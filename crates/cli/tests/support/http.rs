@@ -78,6 +78,10 @@ impl Http {
         self.port.store(port, Ordering::Relaxed);
     }
 
+    pub(crate) fn own_port(&self) -> u16 {
+        self.port.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.authority())
     }

@@ -12,6 +12,18 @@ pub(super) fn find(name: &str) -> Option<Response> {
             "text/javascript; charset=utf-8",
             include_str!("assets/chat.js"),
         ),
+        "composer.js" => (
+            "text/javascript; charset=utf-8",
+            include_str!("assets/composer.js"),
+        ),
+        "dom.js" => (
+            "text/javascript; charset=utf-8",
+            include_str!("assets/dom.js"),
+        ),
+        "log.js" => (
+            "text/javascript; charset=utf-8",
+            include_str!("assets/log.js"),
+        ),
         "sign-in.js" => (
             "text/javascript; charset=utf-8",
             include_str!("assets/sign-in.js"),

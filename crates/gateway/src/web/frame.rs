@@ -120,7 +120,7 @@ impl<'a> Frame<'a> {
         html! {
             (DOCTYPE)
             html lang=(words.tag) {
-                (head(title, &["/assets/ui.js"]))
+                (head(title, &["/assets/ui.js"], None))
                 body class="framed" data-unreachable=(words.unreachable) {
                     a class="skip" href="#content" { (words.skip) }
                     (bar(words, self.tab))
@@ -148,7 +148,8 @@ pub(super) fn banner(app: &App) -> Option<String> {
     })
 }
 
-pub(super) fn head(title: &str, scripts: &[&str]) -> Markup {
+/// `reload` loads the page again after so many seconds where no script keeps it up to date.
+pub(super) fn head(title: &str, scripts: &[&str], reload: Option<&str>) -> Markup {
     html! {
         head {
             meta charset="utf-8";
@@ -161,6 +162,9 @@ pub(super) fn head(title: &str, scripts: &[&str]) -> Markup {
             link rel="stylesheet" href="/assets/app.css";
             link rel="stylesheet" href="/assets/pages.css";
             @for script in scripts { script type="module" src=(script) {} }
+            @if let Some(seconds) = reload {
+                noscript { meta http-equiv="refresh" content=(seconds); }
+            }
         }
     }
 }

@@ -3,12 +3,16 @@
 pub mod markdown;
 
 mod assets;
+mod attached;
 mod chart;
 mod chat;
+mod composer;
+mod entries;
 mod frame;
 mod page;
 mod pages;
 mod rooms;
+mod say;
 pub(crate) mod sign_in;
 mod words;
 

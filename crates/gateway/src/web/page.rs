@@ -10,7 +10,7 @@ pub(super) fn page(words: &Words, title: &str, script: &str, body: &Markup) -> M
     html! {
         (DOCTYPE)
         html lang=(words.tag) {
-            (head(title, &[script]))
+            (head(title, &[script], None))
             body data-unreachable=(words.unreachable) { (body) }
         }
     }

@@ -3,28 +3,36 @@
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
-use instar_protocol::api::SessionList;
+use axum::routing::{get, post};
+use instar_protocol::event::{EventKind, FeedbackVerdict};
 use instar_protocol::message::Entry;
 use instar_protocol::session::SessionKey;
+use instar_protocol::{RunId, SessionId};
+use instar_store::EventFilter;
 use maud::Markup;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
-use super::assets;
 use super::chat::{self, Chat};
+use super::composer::Composer;
+use super::entries::Shown;
 use super::frame::banner;
 use super::page::page;
-use super::rooms;
 use super::words::{Reader, Words};
+use super::{assets, attached, rooms, say};
 use crate::api::queries::{self, QueryError, SessionsQuery};
 use crate::app::AppState;
 use crate::control;
-use crate::door::Caller;
+use crate::door::{Caller, form_token};
 use crate::http::Routes;
 use crate::problem::ApiProblem;
 
 /// Conversations listed beside the chat.
 const LISTED: usize = 40;
+/// Models that a menu offers.
+const MODELS: usize = 200;
+/// Words about answers that are looked at.
+const VERDICTS: usize = 500;
 /// New entries that one fragment holds at most.
 const FRAGMENT: usize = 200;
 
@@ -34,6 +42,9 @@ pub(crate) fn routes() -> Routes {
         .route("/", get(home))
         .route("/chat", get(show))
         .route("/chat/entries", get(fragment))
+        .route("/chat/attached", get(attached::attached))
+        .route("/chat/say", post(say::say))
+        .route("/chat/stop", post(say::stop))
         .route("/assets/{name}", get(asset))
         .merge(rooms::routes())
 }
@@ -69,6 +80,7 @@ async fn show(
     State(app): State<AppState>,
     _caller: Caller,
     Reader(words): Reader,
+    headers: HeaderMap,
     query: axum::extract::Query<Open>,
 ) -> Result<Markup, Refused> {
     let key = query.key()?;
@@ -80,32 +92,76 @@ async fn show(
     let sessions = queries::sessions(&app.store, &query)
         .await
         .map_err(ApiProblem::from)?;
-    Ok(view(&app, words, &key, &opened, &sessions))
-}
-
-fn view(
-    app: &AppState,
-    words: &'static Words,
-    key: &SessionKey,
-    opened: &Opened,
-    sessions: &SessionList,
-) -> Markup {
-    let banner = banner(app);
-    chat::chat(&Chat {
+    let verdicts = verdicts(&app, opened.id.as_ref()).await?;
+    let token = form_token(&headers).ok_or_else(ApiProblem::internal)?;
+    let models = choices(&app);
+    let banner = banner(&app);
+    Ok(chat::chat(&Chat {
         words,
-        key: key.as_str(),
+        shown: Shown {
+            words,
+            key: key.as_str(),
+            verdicts: &verdicts,
+        },
+        composer: Composer {
+            words,
+            key: key.as_str(),
+            token: &token,
+            once: &hex::encode(app.random()),
+            model: opened.model.as_deref().unwrap_or(&app.default_model()),
+            models: &models,
+            running: app.sessions.is_running(&key),
+        },
         title: &opened.title,
-        model: opened.model.as_deref().unwrap_or(&app.default_model()),
         entries: &opened.entries,
         truncated: opened.truncated,
-        running: app.sessions.is_running(key),
-        sessions,
+        sessions: &sessions,
+        fresh: &format!(
+            "agent:{}:chat-{}",
+            app.default_agent(),
+            hex::encode(app.random())
+        ),
         banner: banner.as_deref(),
-    })
+    }))
+}
+
+/// The models that can answer, for a menu.
+fn choices(app: &AppState) -> Vec<String> {
+    let all = app.models.list().into_iter();
+    all.filter(|model| model.configured)
+        .map(|model| model.id)
+        .take(MODELS)
+        .collect()
+}
+
+/// What the owner said of the answers of a conversation, the last word on each.
+async fn verdicts(
+    app: &AppState,
+    session: Option<&SessionId>,
+) -> Result<BTreeMap<RunId, FeedbackVerdict>, ApiProblem> {
+    let Some(session) = session else {
+        return Ok(BTreeMap::new());
+    };
+    let filter = EventFilter {
+        kind: Some("feedback".to_owned()),
+        session: Some(session.clone()),
+        limit: VERDICTS,
+        ..EventFilter::default()
+    };
+    let mut events = app.store.events(filter).await?;
+    events.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(events
+        .into_iter()
+        .filter_map(|event| match event.kind {
+            EventKind::Feedback { run, verdict, .. } => Some((run, verdict)),
+            _ => None,
+        })
+        .collect())
 }
 
 /// A conversation as far as it is shown; an empty one if nothing was said in it yet.
 struct Opened {
+    id: Option<SessionId>,
     title: String,
     model: Option<String>,
     entries: Vec<Entry>,
@@ -120,12 +176,14 @@ async fn entries(
 ) -> Result<Opened, ApiProblem> {
     match queries::session_detail(&app.store, key.as_str(), limit).await {
         Ok(detail) => Ok(Opened {
+            id: Some(detail.session.id),
             title: detail.session.title,
             model: detail.session.model,
             entries: detail.entries,
             truncated: detail.truncated,
         }),
         Err(QueryError::NotFound { .. }) => Ok(Opened {
+            id: None,
             title: if key.is_main() {
                 words.main_conversation.to_owned()
             } else {
@@ -146,7 +204,8 @@ async fn fragment(
     Reader(words): Reader,
     query: axum::extract::Query<Open>,
 ) -> Result<Markup, ApiProblem> {
-    let opened = entries(&app, words, &query.key()?, Some(FRAGMENT)).await?;
+    let key = query.key()?;
+    let opened = entries(&app, words, &key, Some(FRAGMENT)).await?;
     let after = query.after.as_deref().and_then(|after| {
         opened
             .entries
@@ -154,7 +213,13 @@ async fn fragment(
             .position(|entry| entry.id.as_str() == after)
     });
     let new = after.map_or(opened.entries.as_slice(), |at| &opened.entries[at + 1..]);
-    Ok(chat::entries(words, new))
+    let verdicts = verdicts(&app, opened.id.as_ref()).await?;
+    let shown = Shown {
+        words,
+        key: key.as_str(),
+        verdicts: &verdicts,
+    };
+    Ok(shown.entries(new))
 }
 
 /// A refusal that is read as a page.

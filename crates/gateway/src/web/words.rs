@@ -103,7 +103,34 @@ words! {
     write: "Write a message", "Напишите сообщение", "输入消息";
     stop: "Stop", "Стоп", "停止";
     send: "Send", "Отправить", "发送";
-    chat_needs_script: "Reading works without JavaScript; writing needs it, or `instar agent --message`.", "Читать можно и без JavaScript; писать — с ним или через `instar agent --message`.", "不用 JavaScript 也能阅读；发送需要 JavaScript，或用 `instar agent --message`。";
+    chat_without_script: "Without JavaScript the page is loaded again until the answer is there; attachments need it.", "Без JavaScript страница обновляется, пока не придёт ответ; для вложений он нужен.", "没有 JavaScript 时，页面会反复加载直到回答出现；附件需要 JavaScript。";
+    new_conversation: "New conversation", "Новая беседа", "新会话";
+    latest: "To the latest", "К последнему", "跳到最新";
+    copy: "Copy", "Копировать", "复制";
+    copied: "Copied", "Скопировано", "已复制";
+    good: "Good", "Хорошо", "好";
+    bad: "Bad", "Плохо", "差";
+    good_answer: "A good answer", "Хороший ответ", "回答得好";
+    bad_answer: "A bad answer", "Плохой ответ", "回答得不好";
+    attach: "Attach files", "Прикрепить файлы", "添加附件";
+    attachments: "Attachments", "Вложения", "附件";
+    detach: "Take away", "Убрать", "移除";
+    attach_many: "no more of these fit into one message", "больше таких в одно сообщение не войдёт", "一条消息不能再添加此类文件";
+    attach_large: "larger than", "больше чем", "超过";
+    attach_together: "together they are larger than", "вместе больше чем", "总大小超过";
+    images: "images", "изображения", "图片";
+    text_files: "text files", "текстовые файлы", "文本文件";
+    model_here: "The model of this conversation", "Модель этой беседы", "此会话的模型";
+    usual_model: "the agent's usual model", "обычная модель агента", "代理的常用模型";
+    choose: "Choose", "Выбрать", "选择";
+    commands: "Commands", "Команды", "命令";
+    command_new: "start over: the model no longer sees what was said before", "начать заново: прежнее модель больше не видит", "重新开始：模型不再看到之前的内容";
+    command_reset: "the same as /new", "то же, что /new", "同 /new";
+    command_stop: "stop the turn that is running", "остановить текущий ответ", "停止正在进行的回答";
+    command_status: "what is going on in this conversation", "что происходит в этой беседе", "此会话的当前状态";
+    command_model: "show the model, or choose another", "показать модель или выбрать другую", "显示或更换模型";
+    command_compact: "replace the older part of the conversation by a summary", "заменить старую часть беседы кратким изложением", "用摘要替换较早的对话";
+    command_help: "all commands", "все команды", "全部命令";
     commands_hint: "Type `/help` for commands, `/new` for a fresh start.", "Наберите `/help` — список команд, `/new` — начать заново.", "输入 `/help` 查看命令，`/new` 重新开始。";
     nothing_said: "Nothing said yet", "Пока ничего не сказано", "还没有对话";
     demo_says: "You are talking to a small scripted model that runs offline. It is not a language model; it shows you around until you connect one.", "Вы говорите с маленькой сценарной моделью, работающей без сети. Это не языковая модель: она покажет вам всё, пока вы не подключите настоящую.", "您正在与一个离线运行的小型脚本模型对话。它不是语言模型；在您连接真正的模型之前，由它带您了解。";
@@ -287,6 +314,20 @@ impl Words {
         ("ru", "Русский", &RUSSIAN),
         ("zh", "简体中文", &CHINESE),
     ];
+
+    /// What a command does, if it is told here.
+    pub(super) fn command(&self, name: &str) -> Option<&'static str> {
+        Some(match name {
+            "new" => self.command_new,
+            "reset" => self.command_reset,
+            "stop" => self.command_stop,
+            "status" => self.command_status,
+            "model" => self.command_model,
+            "compact" => self.command_compact,
+            "help" => self.command_help,
+            _ => return None,
+        })
+    }
 
     fn named(tag: &str) -> Option<&'static Self> {
         let first = tag.split(['-', '_']).next().unwrap_or(tag);

@@ -1,15 +1,12 @@
 // The chat page: sends messages, shows the answer as it streams, stops it. Everything that stays on
 // the page was rendered by the server; finished entries are fetched from it as HTML again.
 
-const log = document.querySelector(".log");
-const inner = log.querySelector(".inner");
-const form = document.querySelector(".say form");
-const box = form.querySelector("textarea");
-const send = form.querySelector("[data-send]");
-const stop = form.querySelector("[data-stop]");
+import { box, encoded, form, giveBack, session, take } from "./composer.js";
+import { call, element, words } from "./dom.js";
+import { add, following, inner, insert, log, remark, toEnd } from "./log.js";
+
+const stop = document.querySelector("[data-stop]");
 const status = document.querySelector("[data-status]");
-const session = form.dataset.session;
-const words = document.body.dataset;
 
 /** How long to wait before listening again when the server turned us away, in milliseconds. */
 const LISTEN_AGAIN_MS = 3000;
@@ -23,36 +20,14 @@ let heardBefore = false;
 let sending = Promise.resolve();
 const over = new Set();
 
-/** True if the reader is at the end, so that new text may scroll the page. */
-const atEnd = () => log.scrollHeight - log.scrollTop - log.clientHeight < 80;
-const toEnd = () => { log.scrollTop = log.scrollHeight; };
-
-function element(name, className, text) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-/** Puts something at the end and stays there if the reader was there. */
-function add(entry) {
-  const follow = atEnd();
-  inner.append(entry);
-  if (follow) toEnd();
-  return entry;
-}
-
 function say(text) { status.textContent = text; }
 
 function setRunning(now) {
   running = now;
-  stop.classList.toggle("hidden", !now);
+  stop.hidden = !now;
+  // A reader of the screen hears the whole answer when it is there, not each word of it.
+  log.setAttribute("aria-busy", String(now));
   say(now ? words.working : "");
-}
-
-/** A passing remark; what matters of it is stored, and comes back from the server. */
-function remark(text, kind = "") {
-  return add(element("div", `entry notice live ${kind}`, text));
 }
 
 function liveText() {
@@ -72,17 +47,12 @@ async function settle(passing) {
   const answer = await fetch(`/chat/entries?session=${encodeURIComponent(session)}${after}`)
     .catch(() => null);
   if (!answer?.ok) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const follow = atEnd();
-  const place = passing.find((one) => one.isConnected) ?? inner.querySelector(".live, .mine");
-  for (const entry of [...page.body.children]) {
-    if (!inner.querySelector(`[data-entry="${CSS.escape(entry.dataset.entry || "")}"]`)) {
-      inner.insertBefore(document.importNode(entry, true), place);
-    }
-  }
-  for (const one of passing) one.remove();
-  if (inner.querySelector("[data-entry]")) inner.querySelector(".empty")?.remove();
-  if (follow) toEnd();
+  const html = await answer.text();
+  following(() => {
+    insert(html, passing.find((one) => one.isConnected) ?? inner.querySelector(".live, .mine"));
+    for (const one of passing) one.remove();
+    if (inner.querySelector("[data-entry]")) inner.querySelector(".empty")?.remove();
+  });
 }
 
 /** Learns what happened while nobody listened. */
@@ -92,7 +62,14 @@ async function catchUp() {
     headers: { "Accept": "application/json" },
   }).catch(() => null);
   // A conversation in its first turn is not stored yet; the turn's end will be heard.
-  if (answer?.ok) setRunning((await answer.json()).session.running);
+  if (!answer?.ok) return;
+  const now = (await answer.json()).session.running;
+  setRunning(now);
+  if (!now) {
+    // The turn that was followed is over or was cut: what is stored of it is shown by now.
+    live = null;
+    for (const one of inner.querySelectorAll(".live")) one.remove();
+  }
 }
 
 /** What the page shows in passing for a turn that is over. */
@@ -110,9 +87,7 @@ const handlers = {
   started() { setRunning(true); },
   text({ delta }) {
     if (!running) setRunning(true);
-    const follow = atEnd();
-    liveText().append(delta);
-    if (follow) toEnd();
+    following(() => liveText().append(delta));
   },
   tool_call({ call }) {
     live = null;
@@ -157,67 +132,48 @@ function listen() {
 }
 
 /** Shows a message at once and sends it when those before it have been taken. */
-function submit(text) {
-  const entry = element("div", "entry user mine", text);
+function submit(message) {
+  const names = message.files.map((file) => file.name);
+  const entry = element("div", "entry user mine", [message.text, ...names].filter(Boolean).join("\n"));
   inner.querySelector(".empty")?.remove();
   inner.append(entry);
   toEnd();
-  sending = sending.then(() => post(entry, text));
+  sending = sending.then(() => post(entry, message));
 }
 
-async function post(entry, text) {
-  const answer = await fetch("/api/v1/messages", {
-    method: "POST",
-    headers: { "Content-Type": "application/json", "Accept": "application/json" },
-    body: JSON.stringify({ session, text, idempotencyKey: crypto.randomUUID() }),
-  }).catch(() => null);
-  const body = await answer?.json().catch(() => null);
-  if (answer?.ok) {
-    entry.dataset.inbound = body?.inbound ?? "";
+async function post(entry, message) {
+  const done = await encoded(message.files).then(
+    (attachments) => call("POST", "/api/v1/messages", {
+      session, text: message.text, attachments, idempotencyKey: crypto.randomUUID(),
+    }),
+    // A file that is gone by now.
+    (error) => ({ ok: false, told: String(error?.message ?? error) }),
+  );
+  if (done.ok) {
+    entry.dataset.inbound = done.read?.inbound ?? "";
     if (over.has(entry.dataset.inbound)) entry.remove();
     return;
   }
   entry.remove();
-  // Nothing that was written is lost, and nothing written since is overwritten.
-  box.value = box.value ? `${text}\n${box.value}` : text;
-  grow();
-  const error = body?.error;
-  add(element("div", "entry notice error", error ? `${error.message} ${error.nextStep || ""}` : words.unreachable));
-}
-
-function grow() {
-  box.style.height = "auto";
-  box.style.height = `${Math.min(box.scrollHeight + 2, window.innerHeight * 0.4)}px`;
+  giveBack(message);
+  add(element("div", "entry notice error", done.told));
 }
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  const text = box.value.trim();
-  if (!text) return;
-  box.value = "";
-  grow();
-  submit(text);
+  const message = take();
+  if (message) submit(message);
 });
 
-box.addEventListener("input", grow);
-box.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
-    event.preventDefault();
-    form.requestSubmit();
-  }
-});
-
-stop.addEventListener("click", () => {
-  fetch(`/api/v1/sessions/${encodeURIComponent(session)}/stop`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: "{}",
-  }).catch(() => say(words.unreachable));
+stop.addEventListener("submit", (event) => {
+  event.preventDefault();
+  call("POST", `/api/v1/sessions/${encodeURIComponent(session)}/stop`)
+    .then((done) => { if (!done.ok) say(done.told); });
   box.focus();
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && running) stop.click();
+  if (event.key === "Escape" && running) stop.requestSubmit();
   if (event.key === "/" && document.activeElement === document.body) {
     event.preventDefault();
     box.focus();
@@ -228,12 +184,16 @@ document.addEventListener("click", (event) => {
   const text = event.target.closest?.("[data-try]")?.dataset.try;
   if (text) {
     box.focus();
-    submit(text);
+    submit({ text, files: [] });
   }
 });
 
-send.disabled = false;
+const model = document.querySelector("form[data-model] select");
+model?.addEventListener("change", () => submit({ text: `/model ${model.value}`, files: [] }));
+
 setRunning(form.dataset.running === "true");
+
+document.body.dataset.ready = "";
 box.focus();
 toEnd();
 listen();

@@ -1,19 +1,13 @@
 // What pages share: shortcuts, changes sent as JSON, rows that come by themselves. Every page can be
 // read without it.
 
-const words = document.body.dataset;
+import { call, element, parsed, words } from "./dom.js";
+
 const GO_MS = 1500;
 /** Rows that a live table keeps. */
 const ROWS_MAX = 400;
 
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-
-function element(name, className, text) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
 
 /* Shortcuts. */
 const dialog = document.querySelector("dialog.shortcuts");
@@ -63,18 +57,6 @@ document.addEventListener("keydown", (event) => {
 });
 
 /* Changes. */
-async function call(method, path, body) {
-  const answer = await fetch(path, {
-    method,
-    headers: { "Content-Type": "application/json", "Accept": "application/json" },
-    body: JSON.stringify(body ?? {}),
-  }).catch(() => null);
-  const read = await answer?.json().catch(() => null);
-  if (answer?.ok) return { ok: true, read };
-  const error = read?.error;
-  return { ok: false, told: error ? [error.message, error.nextStep].filter(Boolean).join(" · ") : words.unreachable };
-}
-
 function complain(form, text) {
   form.querySelector(".wrong-note")?.remove();
   const note = element("p", "wrong-note", text);
@@ -137,8 +119,7 @@ for (const link of all("[data-into]")) {
     place.replaceChildren(element("p", "soft", link.dataset.wordsBusy));
     const answer = await fetch(link.dataset.into).catch(() => null);
     if (!answer?.ok) return place.replaceChildren(element("p", "wrong-note", words.unreachable));
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    place.replaceChildren(...[...page.body.children].map((one) => document.importNode(one, true)));
+    place.replaceChildren(...parsed(await answer.text()));
   });
 }
 

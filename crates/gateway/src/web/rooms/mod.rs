@@ -11,6 +11,8 @@ mod releases;
 mod sessions;
 mod usage;
 
+pub(super) use sessions::encoded;
+
 use axum::extract::{Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};

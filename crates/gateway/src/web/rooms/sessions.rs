@@ -129,6 +129,6 @@ fn line(app: &AppState, words: &Words, row: &SessionInfo) -> Markup {
 }
 
 /// As a value in an address.
-pub(super) fn encoded(text: &str) -> String {
+pub(in crate::web) fn encoded(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
