@@ -10,6 +10,7 @@ mod support;
 mod acp;
 mod branches;
 mod browser;
+mod browser_branches;
 mod browser_chat;
 mod browser_pages;
 mod canary;

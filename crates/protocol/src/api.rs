@@ -228,6 +228,9 @@ pub struct SendMessage {
     pub model: Option<String>,
     #[serde(default)]
     pub attachments: Vec<Attachment>,
+    /// A message of the conversation whose attachments go along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attachments_of: Option<EntryId>,
     /// The entry that the message follows, `null` for the root; the conversation's end when absent.
     #[serde(
         default,

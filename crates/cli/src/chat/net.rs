@@ -130,6 +130,7 @@ async fn send(state: &StateDir, key: String, text: String) -> anyhow::Result<Mes
         idempotency_key: None,
         model: None,
         attachments: Vec::new(),
+        attachments_of: None,
         parent: None,
     };
     let client = Client::require(state)?;

@@ -36,6 +36,7 @@ pub(crate) async fn say(command: &Agent, text: String, run: &Context) -> anyhow:
         idempotency_key: None,
         model: command.model.clone(),
         attachments: Vec::new(),
+        attachments_of: None,
         parent: None,
     };
     follow("/api/v1/messages", &body, run).await

@@ -19,6 +19,22 @@ use crate::app::AppState;
 use crate::auth::Caller;
 use crate::problem::ApiProblem;
 
+/// A conversation, and an entry of it.
+pub(crate) async fn entry_of(
+    app: &AppState,
+    session: &str,
+    entry: &str,
+) -> Result<(SessionRow, Entry), ApiProblem> {
+    let row = queries::find_session(&app.store, session).await?;
+    let id = EntryId::from_stored(entry);
+    let found = app.store.branch(&row.id, Some(id.clone()), 1).await?;
+    let entry = found
+        .into_iter()
+        .find(|entry| entry.id == id && entry.session == row.id)
+        .ok_or(RewindError::UnknownEntry(id))?;
+    Ok((row, entry))
+}
+
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {

@@ -9,17 +9,17 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use instar_agent::Submitted;
-use instar_protocol::InboundId;
-use instar_protocol::RunId;
 use instar_protocol::api::{Attachment, MessageAccepted, SendMessage};
 use instar_protocol::live::{LiveEvent, Outcome};
-use instar_protocol::message::{Inbound, NoticeKind, OnRestart, Overrides, Part, Place};
+use instar_protocol::message::{EntryBody, Inbound, NoticeKind, OnRestart, Overrides, Part, Place};
 use instar_protocol::model::ModelRef;
 use instar_protocol::principal::{Principal, Via};
 use instar_protocol::session::SessionKey;
+use instar_protocol::{EntryId, InboundId, RunId};
 use serde::Deserialize;
 use tokio::sync::{broadcast, oneshot};
 
+use super::branches::entry_of;
 use super::input::{Asked, Strict, WantsStream};
 use super::media::{Allowance, Draft, store_drafts};
 use super::sse::{self, Source};
@@ -97,7 +97,11 @@ pub(crate) async fn inbound(
             "text: at most {TEXT_BYTES_MAX} bytes are accepted"
         )));
     }
-    if message.text.trim().is_empty() && message.attachments.is_empty() {
+    let along = match &message.attachments_of {
+        Some(entry) => files_of(app, &session_key, entry).await?,
+        None => Vec::new(),
+    };
+    if message.text.trim().is_empty() && message.attachments.is_empty() && along.is_empty() {
         return Err(ApiProblem::invalid(
             "text: a message needs words or an attachment".to_owned(),
         ));
@@ -110,7 +114,33 @@ pub(crate) async fn inbound(
     };
     let mut inbound = plain(app, caller, sent)?;
     inbound.parts = parts(app, message.text, message.attachments).await?;
+    inbound.parts.extend(along);
+    if inbound.parts.len() > ATTACHMENTS_MAX + 1 {
+        return Err(too_many());
+    }
     Ok(inbound)
+}
+
+/// The attachments of a message that was sent before, in the same conversation.
+async fn files_of(
+    app: &AppState,
+    session: &SessionKey,
+    entry: &EntryId,
+) -> Result<Vec<Part>, ApiProblem> {
+    let (_, entry) = entry_of(app, session.as_str(), entry.as_str()).await?;
+    let EntryBody::User { parts, .. } = entry.body else {
+        return Err(ApiProblem::invalid(
+            "attachmentsOf: only messages have attachments".to_owned(),
+        ));
+    };
+    let is_file = |part: &Part| !matches!(part, Part::Text { .. });
+    Ok(parts.into_iter().filter(is_file).collect())
+}
+
+fn too_many() -> ApiProblem {
+    ApiProblem::invalid(format!(
+        "attachments: at most {ATTACHMENTS_MAX} are accepted"
+    ))
 }
 
 /// What a message has beside its words.
@@ -197,9 +227,7 @@ async fn parts(
     attachments: Vec<Attachment>,
 ) -> Result<Vec<Part>, ApiProblem> {
     if attachments.len() > ATTACHMENTS_MAX {
-        return Err(ApiProblem::invalid(format!(
-            "attachments: at most {ATTACHMENTS_MAX} are accepted"
-        )));
+        return Err(too_many());
     }
     let mut allowance = Allowance::default();
     let mut drafts = Vec::with_capacity(attachments.len() + 1);

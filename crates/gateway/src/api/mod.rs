@@ -24,7 +24,7 @@ pub mod queries;
 pub mod search;
 pub mod sse;
 
-pub(crate) use branches::fork_session;
+pub(crate) use branches::{again, entry_of, fork_session};
 pub(crate) use events::event_id;
 pub use logs::last_lines;
 pub(crate) use messages::{Keys, inbound};

@@ -65,6 +65,7 @@ pub(super) async fn send(server: &Server, message: Send) -> Result<Value, ApiPro
         idempotency_key: message.idempotency_key,
         model: message.model,
         attachments: Vec::new(),
+        attachments_of: None,
         parent: None,
     };
     let inbound = api::inbound(app, &server.caller, Keys::Plain, sent).await?;

@@ -24,6 +24,10 @@ pub(super) fn find(name: &str) -> Option<Response> {
             "text/javascript; charset=utf-8",
             include_str!("assets/log.js"),
         ),
+        "ways.js" => (
+            "text/javascript; charset=utf-8",
+            include_str!("assets/ways.js"),
+        ),
         "sign-in.js" => (
             "text/javascript; charset=utf-8",
             include_str!("assets/sign-in.js"),

@@ -8,6 +8,7 @@ use super::composer::{Composer, model_menu};
 use super::entries::Shown;
 use super::frame::{Tab, bar, coded, head, shortcuts};
 use super::rooms::encoded;
+use super::ways;
 use super::words::Words;
 
 /// How often the page is loaded again while an answer is made, where no script can follow it.
@@ -65,6 +66,7 @@ fn conversation_of(chat: &Chat<'_>) -> Markup {
                         p class="banner" role="alert" { (banner) }
                     }
                 }
+                (ways::form(chat.shown.key, chat.composer.token, chat.composer.once))
                 section class="log" role="log" aria-live="polite" aria-label=(words.conversation) tabindex="0" {
                     div class="inner" {
                         @if chat.truncated {

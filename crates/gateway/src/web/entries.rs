@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use super::frame::{dollars, moment, number};
 use super::markdown;
 use super::rooms::encoded;
+use super::ways::Ways;
 use super::words::Words;
 
 /// Tool output and arguments are shown up to this many characters; the transcript has them whole.
@@ -24,6 +25,8 @@ pub(super) struct Shown<'a> {
     pub(super) key: &'a str,
     /// What the owner said of answers, by their run.
     pub(super) verdicts: &'a BTreeMap<RunId, FeedbackVerdict>,
+    /// Other versions, and what can be done for another one.
+    pub(super) ways: Ways<'a>,
 }
 
 impl Shown<'_> {
@@ -36,11 +39,14 @@ impl Shown<'_> {
     fn one(&self, entry: &Entry) -> Markup {
         let words = self.words;
         let id = entry.id.as_str();
+        let ways = self.ways.of(words, self.key, entry);
         match &entry.body {
             EntryBody::User { parts, .. } => html! {
-                article class="entry user" data-entry=(id) {
+                article class={ "entry user" @if self.ways.is_edited(entry) { " editing" } } data-entry=(id) {
                     div class="who" { (words.you) }
                     @for (at, part) in parts.iter().enumerate() { (self.part(id, at, part)) }
+                    (ways)
+                    @if self.ways.is_edited(entry) { (self.ways.editor(words, self.key, entry)) }
                 }
             },
             EntryBody::Assistant {
@@ -62,8 +68,9 @@ impl Shown<'_> {
                             (about(words, entry, model, *usage, *cost_micros, *stop))
                             @if let Some(run) = &entry.run { (self.judge(run)) }
                             @if !text.is_empty() { span data-copy="" {} }
+                            (ways)
                         }
-                    }
+                    } @else { (ways) }
                 }
             },
             EntryBody::ToolResult {
@@ -77,17 +84,19 @@ impl Shown<'_> {
                 details class="entry tool" data-entry=(id) {
                     summary { (words.summarised) }
                     (markdown::render(summary))
+                    (ways)
                 }
             },
             EntryBody::Reset { reason } => {
-                html! { p class="entry notice" data-entry=(id) { (reason) } }
+                html! { div class="entry notice" data-entry=(id) { (reason) (ways) } }
             }
             EntryBody::ModelChange { model } => html! {
-                p class="entry notice" data-entry=(id) {
+                div class="entry notice" data-entry=(id) {
                     @match model {
                         Some(model) => { (words.now_answers) " " code { (model.as_str()) } },
                         None => (words.usual_answers),
                     }
+                    (ways)
                 }
             },
             EntryBody::Notice { kind, text } => {
@@ -98,7 +107,7 @@ impl Shown<'_> {
                     | NoticeKind::Uncertain
                     | NoticeKind::Aborted => "entry notice",
                 };
-                html! { div class=(class) data-entry=(id) { (markdown::render(text)) } }
+                html! { div class=(class) data-entry=(id) { (markdown::render(text)) (ways) } }
             }
         }
     }

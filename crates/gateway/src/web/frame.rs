@@ -210,6 +210,8 @@ pub(super) fn shortcuts(words: &Words) -> Markup {
         ("Esc", words.shortcut_stop),
         ("Enter", words.shortcut_send),
         ("Shift Enter", words.shortcut_line),
+        ("↑", words.shortcut_edit),
+        ("← →", words.shortcut_version),
     ];
     html! {
         dialog class="shortcuts" aria-labelledby="shortcuts-title" {

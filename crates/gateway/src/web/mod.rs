@@ -14,6 +14,7 @@ mod pages;
 mod rooms;
 mod say;
 pub(crate) mod sign_in;
+mod ways;
 mod words;
 
 pub(crate) use pages::routes;

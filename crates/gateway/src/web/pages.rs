@@ -2,8 +2,9 @@
 
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use instar_protocol::api::ForkInfo;
 use instar_protocol::event::{EventKind, FeedbackVerdict};
 use instar_protocol::message::Entry;
 use instar_protocol::session::SessionKey;
@@ -18,8 +19,9 @@ use super::composer::Composer;
 use super::entries::Shown;
 use super::frame::banner;
 use super::page::page;
+use super::ways::Ways;
 use super::words::{Reader, Words};
-use super::{assets, attached, rooms, say};
+use super::{assets, attached, rooms, say, ways};
 use crate::api::queries::{self, QueryError, SessionsQuery};
 use crate::app::AppState;
 use crate::control;
@@ -45,6 +47,10 @@ pub(crate) fn routes() -> Routes {
         .route("/chat/attached", get(attached::attached))
         .route("/chat/say", post(say::say))
         .route("/chat/stop", post(say::stop))
+        .route("/chat/anew", get(ways::anew))
+        .route("/chat/edit", post(ways::edit))
+        .route("/chat/retry", post(ways::retry))
+        .route("/chat/switch", post(ways::switch))
         .route("/assets/{name}", get(asset))
         .merge(rooms::routes())
 }
@@ -67,6 +73,9 @@ struct Open {
     session: Option<String>,
     #[serde(default)]
     after: Option<String>,
+    /// The message that is being written anew.
+    #[serde(default)]
+    edit: Option<String>,
 }
 
 impl Open {
@@ -83,7 +92,8 @@ async fn show(
     headers: HeaderMap,
     query: axum::extract::Query<Open>,
 ) -> Result<Markup, Refused> {
-    let key = query.key()?;
+    let open = query.0;
+    let key = open.key()?;
     let opened = entries(&app, words, &key, None).await?;
     let query = SessionsQuery {
         limit: Some(LISTED),
@@ -102,6 +112,7 @@ async fn show(
             words,
             key: key.as_str(),
             verdicts: &verdicts,
+            ways: Ways::new(&opened.forks).editing(open.edit.as_deref(), &token),
         },
         composer: Composer {
             words,
@@ -166,6 +177,7 @@ struct Opened {
     model: Option<String>,
     entries: Vec<Entry>,
     truncated: bool,
+    forks: Vec<ForkInfo>,
 }
 
 async fn entries(
@@ -181,6 +193,7 @@ async fn entries(
             model: detail.session.model,
             entries: detail.entries,
             truncated: detail.truncated,
+            forks: detail.forks,
         }),
         Err(QueryError::NotFound { .. }) => Ok(Opened {
             id: None,
@@ -192,6 +205,7 @@ async fn entries(
             model: None,
             entries: Vec::new(),
             truncated: false,
+            forks: Vec::new(),
         }),
         Err(other) => Err(other.into()),
     }
@@ -203,7 +217,7 @@ async fn fragment(
     _caller: Caller,
     Reader(words): Reader,
     query: axum::extract::Query<Open>,
-) -> Result<Markup, ApiProblem> {
+) -> Result<Response, ApiProblem> {
     let key = query.key()?;
     let opened = entries(&app, words, &key, Some(FRAGMENT)).await?;
     let after = query.after.as_deref().and_then(|after| {
@@ -218,8 +232,12 @@ async fn fragment(
         words,
         key: key.as_str(),
         verdicts: &verdicts,
+        ways: Ways::new(&opened.forks),
     };
-    Ok(shown.entries(new))
+    // What the page shows is on another branch: the script shows this instead.
+    let is_elsewhere = query.after.is_some() && after.is_none();
+    let elsewhere = is_elsewhere.then_some([("instar-branch", "another")]);
+    Ok((elsewhere.map(AppendHeaders), shown.entries(new)).into_response())
 }
 
 /// A refusal that is read as a page.

@@ -46,6 +46,7 @@ pub(super) async fn say(
         idempotency_key: said.once,
         model: None,
         attachments: Vec::new(),
+        attachments_of: None,
         parent: None,
     };
     let inbound = inbound(&app, &caller, Keys::Plain, message).await?;

@@ -105,6 +105,18 @@ words! {
     send: "Send", "Отправить", "发送";
     chat_without_script: "Without JavaScript the page is loaded again until the answer is there; attachments need it.", "Без JavaScript страница обновляется, пока не придёт ответ; для вложений он нужен.", "没有 JavaScript 时，页面会反复加载直到回答出现；附件需要 JavaScript。";
     new_conversation: "New conversation", "Новая беседа", "新会话";
+    edit: "Edit", "Изменить", "编辑";
+    edit_message: "The message in another form", "Сообщение в другом виде", "改写消息";
+    files_stay: "Its attachments go along.", "Вложения остаются при нём.", "附件会一起发送。";
+    cancel: "Cancel", "Отмена", "取消";
+    retry: "Retry", "Ещё раз", "重试";
+    another_answer: "Another answer", "Другой ответ", "换一个回答";
+    variant: "Version", "Вариант", "版本";
+    of: "of", "из", "/";
+    version_before: "The version before", "Предыдущий вариант", "上一个版本";
+    version_behind: "The version after", "Следующий вариант", "下一个版本";
+    shortcut_edit: "In an empty message field: edit the last message", "В пустом поле: изменить последнее сообщение", "消息框为空时：编辑上一条消息";
+    shortcut_version: "On the numbers of versions: the one before or after", "На номерах вариантов: предыдущий или следующий", "在版本号上：上一个或下一个版本";
     latest: "To the latest", "К последнему", "跳到最新";
     copy: "Copy", "Копировать", "复制";
     copied: "Copied", "Скопировано", "已复制";

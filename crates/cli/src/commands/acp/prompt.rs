@@ -36,6 +36,7 @@ pub(super) fn message(
         idempotency_key: None,
         model,
         attachments,
+        attachments_of: None,
         parent: None,
     })
 }

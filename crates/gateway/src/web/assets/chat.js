@@ -4,6 +4,7 @@
 import { box, encoded, form, giveBack, session, take } from "./composer.js";
 import { call, element, words } from "./dom.js";
 import { add, following, inner, insert, log, remark, toEnd } from "./log.js";
+import { moved, sends } from "./ways.js";
 
 const stop = document.querySelector("[data-stop]");
 const status = document.querySelector("[data-status]");
@@ -49,6 +50,8 @@ async function settle(passing) {
   if (!answer?.ok) return;
   const html = await answer.text();
   following(() => {
+    // Somebody went over to another branch: what is shown of this one goes.
+    if (answer.headers.has("instar-branch")) for (const one of inner.querySelectorAll("[data-entry]")) one.remove();
     insert(html, passing.find((one) => one.isConnected) ?? inner.querySelector(".live, .mine"));
     for (const one of passing) one.remove();
     if (inner.querySelector("[data-entry]")) inner.querySelector(".empty")?.remove();
@@ -84,6 +87,7 @@ function passing(outcome) {
 }
 
 const handlers = {
+  moved,
   started() { setRunning(true); },
   text({ delta }) {
     if (!running) setRunning(true);
@@ -144,7 +148,7 @@ function submit(message) {
 async function post(entry, message) {
   const done = await encoded(message.files).then(
     (attachments) => call("POST", "/api/v1/messages", {
-      session, text: message.text, attachments, idempotencyKey: crypto.randomUUID(),
+      session, text: message.text, attachments, idempotencyKey: crypto.randomUUID(), ...message.more,
     }),
     // A file that is gone by now.
     (error) => ({ ok: false, told: String(error?.message ?? error) }),
@@ -191,6 +195,7 @@ document.addEventListener("click", (event) => {
 const model = document.querySelector("form[data-model] select");
 model?.addEventListener("change", () => submit({ text: `/model ${model.value}`, files: [] }));
 
+sends(submit);
 setRunning(form.dataset.running === "true");
 
 document.body.dataset.ready = "";
