@@ -1,6 +1,7 @@
 //! Ways on from an entry of the transcript: another answer, the message in another form, and the
 //! versions that there are already.
 //!
+//! What the buttons say is drawn by the style sheet, so that it is not copied along with the message.
 //! All of it is buttons of one plain form, `ways`, that stands before the transcript and carries the
 //! token; the script of the page sends the same as JSON instead.
 
@@ -13,7 +14,7 @@ use axum::http::HeaderMap;
 use axum::response::Redirect;
 use instar_protocol::EntryId;
 use instar_protocol::api::{ForkInfo, Retry, SendMessage};
-use instar_protocol::message::{Entry, EntryBody, Inbound, NoticeKind, plain_text};
+use instar_protocol::message::{Entry, EntryBody, Inbound, NoticeKind, Part, plain_text};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -38,7 +39,7 @@ pub(super) struct Ways<'a> {
     versions: HashMap<&'a EntryId, (usize, &'a [EntryId])>,
     /// The message that is being written anew, where no script does it.
     editing: Option<&'a str>,
-    /// Where there is no turn to wait for.
+    /// What the form for it carries.
     token: &'a str,
 }
 
@@ -83,11 +84,12 @@ impl<'a> Ways<'a> {
                     @match what {
                         What::Edit => {
                             a class="way" href={ "/chat?session=" (encoded(key)) "&edit=" (entry.id) "#anew" }
-                                data-edit=(entry.id) { (words.edit) }
+                                data-edit=(entry.id) aria-label=(words.edit) data-says=(words.edit) {}
                         },
                         What::Retry => {
                             button class="way" form=(FORM) formaction="/chat/retry" name="entry" value=(entry.id)
-                                data-retry="" title=(words.another_answer) { (words.retry) }
+                                data-retry="" aria-label=(words.retry) data-says=(words.retry)
+                                title=(words.another_answer) {}
                         },
                         What::Nothing => {},
                     }
@@ -130,13 +132,13 @@ fn switcher(words: &Words, at: usize, all: &[EntryId]) -> Markup {
         html! {
             button class="way" form=(FORM) formaction="/chat/switch" name="entry"
                 value=[target] disabled[target.is_none()] aria-label=(label) title=(label)
-                data-way=(name) { (sign) }
+                data-way=(name) data-says=(sign) {}
         }
     };
     html! {
         span class="versions" role="group" aria-label=(told) {
             (to(at.checked_sub(1), "‹", words.version_before, "before"))
-            span aria-hidden="true" { (at + 1) " / " (all.len()) }
+            span aria-hidden="true" data-says=(format!("{} / {}", at + 1, all.len())) {}
             (to(Some(at + 1), "›", words.version_behind, "behind"))
         }
     }
@@ -183,7 +185,6 @@ fn text_of(entry: &Entry) -> String {
 }
 
 fn has_files(entry: &Entry) -> bool {
-    use instar_protocol::message::Part;
     match &entry.body {
         EntryBody::User { parts, .. } => {
             parts.iter().any(|part| !matches!(part, Part::Text { .. }))
