@@ -42,7 +42,7 @@ await browse(async (browser) => {
     document.body.focus();
   });
   found.order = [];
-  for (let step = 0; step < 40 && found.order.at(-1) !== "send"; step += 1) {
+  for (let step = 0; step < 80 && found.order.at(-1) !== "send"; step += 1) {
     await page.keyboard.press("Tab");
     found.order.push(await focused(page));
   }
