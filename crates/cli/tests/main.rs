@@ -13,6 +13,7 @@ mod browser;
 mod browser_branches;
 mod browser_chat;
 mod browser_pages;
+mod browser_setup;
 mod canary;
 mod chat;
 mod clients;

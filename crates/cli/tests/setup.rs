@@ -9,10 +9,10 @@ use crate::support::terminal::Terminal;
 use crate::support::{Instar, Setup, is_echo, until};
 
 /// A key that must be found nowhere but in the request to the model.
-const KEY: &str = "sk-setup-5f2d9c7e1b4a8036";
+pub(crate) const KEY: &str = "sk-setup-5f2d9c7e1b4a8036";
 
 /// A gateway whose owner named no model; the scripted one listens nearby.
-fn without_model() -> Setup {
+pub(crate) fn without_model() -> Setup {
     Setup {
         config_text: Some("// mine\n{ gateway: { shutdownGraceSeconds: 5 } }\n".to_owned()),
         ..Setup::default()
@@ -21,7 +21,7 @@ fn without_model() -> Setup {
 
 /// Fails if the key lies in a file of the state folder, the configuration included.
 #[track_caller]
-fn assert_key_is_hidden(instar: &Instar) {
+pub(crate) fn assert_key_is_hidden(instar: &Instar) {
     for path in crate::state::walk(&instar.state) {
         let Ok(bytes) = std::fs::read(&path) else {
             continue;
@@ -33,7 +33,7 @@ fn assert_key_is_hidden(instar: &Instar) {
 }
 
 /// The key that the model was last called with.
-fn key_seen(instar: &Instar) -> Option<String> {
+pub(crate) fn key_seen(instar: &Instar) -> Option<String> {
     let last = instar.model.requests().pop()?;
     last.headers.get("authorization").cloned()
 }
@@ -57,6 +57,8 @@ fn over_http_one_answer_at_a_time_and_the_key_is_never_given_back() {
         ("server-key", json!(KEY)),
         ("server-model", json!("x")),
         ("provider-name", json!("mine")),
+        ("port", json!(crate::support::free_port().to_string())),
+        ("bind", json!("loopback")),
     ];
     // What is not asked is not taken.
     let body = json!({ "answer": { "stepId": "port", "value": "1" } });
@@ -90,7 +92,7 @@ fn onboard(instar: &Instar) -> Terminal {
 }
 
 /// A port that nobody listens on.
-fn nobody() -> String {
+pub(crate) fn nobody() -> String {
     format!("http://127.0.0.1:{}/v1", crate::support::free_port())
 }
 
@@ -117,7 +119,7 @@ fn in_a_terminal_question_by_question_with_a_live_probe() {
     // Nobody listens there: a verdict, and another try.
     terminal.expect("The model did not answer");
     assert!(terminal.echoes());
-    terminal.answer("Use it all the same", "2");
+    terminal.answer("Use it all the same", "3");
     terminal.answer("Which model is to answer?", "A server of my own");
     terminal.answer("Address of the server", &instar.model.openai_url());
     terminal.answer("Which format", "");

@@ -75,10 +75,13 @@ export async function open(browser, options = {}) {
   return page;
 }
 
-/** Opens the link and waits until the chat page is there and its script has run. */
+/** Opens the link and waits until the chat page is there and its script has run. Where nothing is set
+ * up, that is put off. */
 export async function signIn(browser, options = {}) {
   const page = await open(browser, options);
   await page.goto(input.link);
+  await page.waitForURL((url) => ["/setup", "/chat"].includes(url.pathname));
+  if (new URL(page.url()).pathname === "/setup") await page.click("button[value=skip]");
   await ready(page);
   return page;
 }

@@ -11,7 +11,7 @@ use super::input::Strict;
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::problem::{ApiProblem, chain};
-use crate::setup::{DeskError, Setup, SetupError, View};
+use crate::setup::{DeskError, Setup, SetupError, Tongue, View};
 
 /// Whether there is anything to set up.
 #[derive(Debug, Serialize)]
@@ -42,7 +42,8 @@ pub(super) async fn start(
     caller: Caller,
 ) -> Result<(StatusCode, Json<View>), ApiProblem> {
     owner_only(&caller)?;
-    let view = app.desk.start(Setup::within(&app, "browser setup")).await?;
+    let setup = Setup::within(&app, "setup API");
+    let view = app.desk.start(setup, Tongue::English).await?;
     Ok((StatusCode::CREATED, Json(view)))
 }
 

@@ -1,12 +1,16 @@
-//! The words of the questions.
+//! The questions as they are shown.
+
+use instar_models::config::Api;
 
 use super::offer::{KeyPlace, Offer, VendorOffer};
 use super::step::{Choice, Step};
 use super::wizard::{Draft, Question, Summary};
+use super::words::{Words, filled};
 use crate::config::Bind;
 
 pub(super) const KEEP: &str = "keep";
 pub(super) const AGAIN: &str = "again";
+pub(super) const CORRECT: &str = "correct";
 pub(super) const CHANGE: &str = "change";
 pub(super) const LATER: &str = "later";
 pub(super) const MORE: &str = "more";
@@ -16,6 +20,8 @@ pub(super) const LOOPBACK: &str = "loopback";
 pub(super) const LAN: &str = "lan";
 pub(super) const AS_IT_IS: &str = "as-it-is";
 pub(super) const VENDOR: &str = "vendor:";
+/// Instead of a key: none after all.
+pub(super) const NO_KEY: &str = "-";
 pub(super) const LOCAL: &str = "local:";
 
 /// Models of one local server that are offered; more can be named by hand.
@@ -23,197 +29,245 @@ const LOCAL_MODELS_MAX: usize = 6;
 /// Vendors without a key that are offered at once.
 const USUAL: [&str; 4] = ["anthropic", "openai", "gemini", "openrouter"];
 
-const RISK: &str = "\
-Instar lets a language model read what it is sent and act through tools, on your behalf.
-
-- Assume that the model can be talked into anything by a text that it reads. What it may do is \
-decided by plain code, and by what you allow.
-- Whoever has the token or a sign-in link talks to your agent as you. Keep the port on this machine, \
-or behind a proxy that signs people in.
-- What you write goes to the model that you choose. If it runs elsewhere, your messages leave this \
-machine, and calls may cost money; `models.budget` sets limits.
-- The state folder holds your conversations. Keep it and its backups to yourself.";
-
-pub(super) fn step(question: Question, offer: &Offer, draft: &Draft, summary: &Summary) -> Step {
-    match question {
-        Question::Risk => {
-            Step::confirm("risk", "I understand this and want to go on", false).message(RISK)
-        }
-        Question::Workspace => Step::text("workspace", "Workspace folder")
-            .message("It holds the files that tell the agent who it is and who you are.")
-            .initially(offer.workspace.display().to_string()),
-        Question::Model => model(offer),
-        Question::Vendor => vendor(offer),
-        Question::StoreKey => store_key(offer.vendor(&draft.vendor)),
-        Question::Key => key(offer.vendor(&draft.vendor)),
-        Question::VendorModel => vendor_model(offer.vendor(&draft.vendor)),
-        Question::ModelName => {
-            Step::text("model-name", "Name of the model, as the vendor writes it")
-        }
-        Question::BaseUrl => Step::text("base-url", "Address of the server")
-            .message("With the path before /chat/completions or /messages.")
-            .like("http://192.168.1.20:8000/v1"),
-        Question::Format => format(),
-        Question::ServerKey => Step::secret("server-key", "Key for the server, if it wants one")
-            .message("It goes into the encrypted store; nothing shows it again."),
-        Question::ServerModel => {
-            Step::text("server-model", "Name of the model, as the server knows it")
-                .like("qwen3-32b")
-        }
-        Question::ProviderName => Step::text("provider-name", "A short name for the server")
-            .message("The model is then called NAME/MODEL.")
-            .initially(draft.usual_id()),
-        Question::Verdict => verdict(draft),
-        Question::Port => port(offer, summary),
-        Question::Bind => bind(offer),
-        Question::Service => service(offer),
-    }
+/// What a question is put together from.
+pub(super) struct Asking<'a> {
+    pub(super) words: &'static Words,
+    pub(super) offer: &'a Offer,
+    pub(super) draft: &'a Draft,
+    pub(super) summary: &'a Summary,
 }
 
-fn model(offer: &Offer) -> Step {
-    let mut options = Vec::new();
-    if let Some(model) = &offer.model {
-        options.push(Choice::new(KEEP, format!("Keep {model}")).hint("as it is set up now"));
-    }
-    for server in &offer.local {
-        for model in server.models.iter().take(LOCAL_MODELS_MAX) {
-            let name = format!("{}/{model}", server.provider);
-            let hint = format!("{}, on this machine; nothing leaves it", server.name);
-            options.push(Choice::new(format!("{LOCAL}{name}"), name).hint(hint));
+impl Asking<'_> {
+    pub(super) fn step(&self, question: Question) -> Step {
+        let words = self.words;
+        match question {
+            Question::Risk => Step::confirm("risk", words.risk_title, false).message(words.risk),
+            Question::Workspace => Step::text("workspace", words.workspace)
+                .message(words.workspace_about)
+                .initially(self.offer.workspace.display().to_string()),
+            Question::Model => self.model(),
+            Question::Vendor => self.vendor(),
+            Question::StoreKey => self.store_key(),
+            Question::Key => self.key(),
+            Question::VendorModel => self.vendor_model(),
+            Question::ModelName => self.given(Step::text("model-name", words.model_name)),
+            Question::BaseUrl => self.base_url(),
+            Question::Format => self.format(),
+            Question::ServerKey => self.secret("server-key", words.server_key),
+            Question::ServerModel => {
+                self.given(Step::text("server-model", words.server_model).like("qwen3-32b"))
+            }
+            Question::ProviderName => {
+                let given = self.draft.provider.clone();
+                Step::text("provider-name", words.provider)
+                    .message(words.provider_about)
+                    .initially(given.unwrap_or_else(|| self.draft.usual_id()))
+            }
+            Question::Verdict => self.verdict(),
+            Question::Port => self.port(),
+            Question::Bind => self.bind(),
+            Question::Service => self.service(),
         }
     }
-    let offered = |vendor: &&VendorOffer| {
-        match vendor.key {
-            KeyPlace::Environment(_) | KeyPlace::Kept => true,
-            KeyPlace::Missing => USUAL.contains(&vendor.id.as_str()),
-            // What answers was offered above.
-            KeyPlace::NotNeeded => false,
+
+    /// A question for the model's name, with the name that was given before.
+    fn given(&self, step: Step) -> Step {
+        if self.draft.model.is_empty() {
+            return step;
         }
-    };
-    options.extend(offer.vendors.iter().filter(offered).map(vendor_choice));
-    options.push(Choice::new(MORE, "Another vendor"));
-    let hint = "any server that speaks the format of OpenAI, Anthropic or Ollama";
-    options.push(Choice::new(CUSTOM, "A server of my own").hint(hint));
-    if offer.model.is_none() {
-        let hint = "until then a scripted guide answers, offline";
-        options.push(Choice::new(LATER, "Decide later").hint(hint));
+        step.initially(self.draft.model.clone())
     }
-    Step::select("model", "Which model is to answer?", options)
-}
 
-fn vendor(offer: &Offer) -> Step {
-    let options = offer.vendors.iter().map(vendor_choice).map(|choice| {
-        let value = choice.value.trim_start_matches(VENDOR).to_owned();
-        Choice { value, ..choice }
-    });
-    Step::select("vendor", "Which vendor?", options.collect())
-}
-
-fn vendor_choice(vendor: &VendorOffer) -> Choice {
-    let choice = Choice::new(format!("{VENDOR}{}", vendor.id), &vendor.name);
-    match &vendor.key {
-        KeyPlace::Missing => choice.hint("needs a key"),
-        KeyPlace::Environment(variable) => choice.hint(format!("its key is in {variable}")),
-        KeyPlace::Kept => choice.hint("its key is there"),
-        KeyPlace::NotNeeded => choice.hint("runs on this machine"),
+    /// A question for a key, which is never shown, though one may have been given.
+    fn secret(&self, id: &'static str, title: &str) -> Step {
+        let words = self.words;
+        let given = self.draft.key.is_some();
+        let given = given.then(|| format!(" {}", words.key_given));
+        let about = format!("{}{}", words.key_about, given.unwrap_or_default());
+        Step::secret(id, title).message(about)
     }
-}
 
-fn store_key(vendor: Option<&VendorOffer>) -> Step {
-    let variable = match vendor.map(|vendor| &vendor.key) {
-        Some(KeyPlace::Environment(variable)) => variable.as_str(),
-        _ => "the environment",
-    };
-    Step::confirm(
-        "store-key",
-        "Keep a copy of the key in the encrypted store?",
-        true,
-    )
-    .message(format!(
-        "{variable} is set in this terminal. A service started by the system does not see it."
-    ))
-}
-
-fn key(vendor: Option<&VendorOffer>) -> Step {
-    let name = vendor.map_or("the vendor", |vendor| vendor.name.as_str());
-    Step::secret("key", &format!("Key for {name}"))
-        .message("It goes into the encrypted store; nothing shows it again.")
-}
-
-fn vendor_model(vendor: Option<&VendorOffer>) -> Step {
-    let models = vendor.map_or(&[][..], |vendor| &vendor.models);
-    if models.is_empty() {
-        return Step::text("vendor-model", "Name of the model, as the vendor writes it");
+    fn model(&self) -> Step {
+        let (words, offer) = (self.words, self.offer);
+        let mut options = Vec::new();
+        if let Some(model) = &offer.model {
+            options.push(Choice::new(KEEP, filled(words.keep, model)).hint(words.keep_hint));
+        }
+        for server in &offer.local {
+            for model in server.models.iter().take(LOCAL_MODELS_MAX) {
+                let name = format!("{}/{model}", server.provider);
+                let hint = filled(words.local_hint, &server.name);
+                options.push(Choice::new(format!("{LOCAL}{name}"), name).hint(hint));
+            }
+        }
+        let offered = |vendor: &&VendorOffer| {
+            match vendor.key {
+                KeyPlace::Environment(_) | KeyPlace::Kept => true,
+                KeyPlace::Missing => USUAL.contains(&vendor.id.as_str()),
+                // What answers was offered above.
+                KeyPlace::NotNeeded => false,
+            }
+        };
+        let vendors = offer.vendors.iter().filter(offered);
+        options.extend(vendors.map(|vendor| self.vendor_choice(vendor)));
+        options.push(Choice::new(MORE, words.another_vendor));
+        options.push(Choice::new(CUSTOM, words.own_server).hint(words.own_server_hint));
+        if offer.model.is_none() {
+            options.push(Choice::new(LATER, words.later).hint(words.later_hint));
+        }
+        let step = Step::select("model", words.model, options);
+        if self.draft.base_url.is_empty() {
+            return step;
+        }
+        step.initially(CUSTOM)
     }
-    let mut options: Vec<Choice> = models.iter().map(|id| Choice::new(id, id)).collect();
-    options.push(Choice::new(OTHER, "Another, by its name"));
-    Step::select("vendor-model", "Which of its models?", options)
-}
 
-fn format() -> Step {
-    let options = vec![
-        Choice::new("openai", "OpenAI chat completions")
-            .hint("vLLM, llama.cpp, LM Studio and most others"),
-        Choice::new("anthropic", "Anthropic messages"),
-        Choice::new("openai-responses", "OpenAI responses"),
-        Choice::new("ollama", "Ollama's own"),
-    ];
-    Step::select("format", "Which format does it speak?", options)
-}
-
-fn verdict(draft: &Draft) -> Step {
-    let why = draft
-        .verdict
-        .as_ref()
-        .map(|verdict| verdict.message.clone());
-    let options = vec![
-        Choice::new(AGAIN, "Try again"),
-        Choice::new(CHANGE, "Choose another, or describe it anew"),
-        Choice::new(KEEP, "Use it all the same").hint("messages fail until it answers"),
-    ];
-    Step::select("verdict", "The model did not answer. What now?", options)
-        .message(why.unwrap_or_default())
-}
-
-fn port(offer: &Offer, summary: &Summary) -> Step {
-    let present = summary.port.or(offer.listen.map(|listen| listen.port));
-    let port = present.unwrap_or(crate::config::DEFAULT_PORT);
-    Step::text("port", "Port").initially(port.to_string())
-}
-
-fn bind(offer: &Offer) -> Step {
-    let mut options = vec![
-        Choice::new(LOOPBACK, "This machine only")
-            .hint("reach it from elsewhere through an SSH tunnel or a proxy on this machine"),
-        Choice::new(LAN, "Every address of this machine")
-            .hint("only behind a proxy that speaks TLS and signs people in"),
-    ];
-    let present = offer.listen.map(|listen| listen.bind);
-    if present == Some(Bind::Custom) {
-        options.push(Choice::new(
-            AS_IT_IS,
-            "The address in gateway.customBindHost",
-        ));
+    fn vendor(&self) -> Step {
+        let options = self.offer.vendors.iter().map(|vendor| {
+            let choice = self.vendor_choice(vendor);
+            let value = choice.value.trim_start_matches(VENDOR).to_owned();
+            Choice { value, ..choice }
+        });
+        Step::select("vendor", self.words.vendor, options.collect())
     }
-    let initially = match present {
-        Some(Bind::Lan) => LAN,
-        Some(Bind::Custom) => AS_IT_IS,
-        Some(Bind::Loopback) | None => LOOPBACK,
-    };
-    Step::select("bind", "Who may reach the port?", options).initially(initially)
-}
 
-fn service(offer: &Offer) -> Step {
-    let (manager, installed) = match &offer.service {
-        Some(service) => (service.manager, service.installed),
-        None => ("the system", false),
-    };
-    let title = if installed {
-        "Write the service anew and start it?"
-    } else {
-        "Run it as a service, from now on?"
-    };
-    Step::confirm("service", title, true).message(format!(
-        "{manager} then starts it when you log in, and again when it fails."
-    ))
+    fn vendor_choice(&self, vendor: &VendorOffer) -> Choice {
+        let words = self.words;
+        let choice = Choice::new(format!("{VENDOR}{}", vendor.id), &vendor.name);
+        match &vendor.key {
+            KeyPlace::Missing => choice.hint(words.needs_key),
+            KeyPlace::Environment(variable) => choice.hint(filled(words.key_is_in, variable)),
+            KeyPlace::Kept => choice.hint(words.key_is_there),
+            KeyPlace::NotNeeded => choice.hint(words.runs_here),
+        }
+    }
+
+    /// The vendor that was chosen.
+    fn chosen(&self) -> Option<&VendorOffer> {
+        self.offer.vendor(&self.draft.vendor)
+    }
+
+    fn store_key(&self) -> Step {
+        let variable = match self.chosen().map(|vendor| &vendor.key) {
+            Some(KeyPlace::Environment(variable)) => variable.as_str(),
+            _ => self.words.the_environment,
+        };
+        Step::confirm("store-key", self.words.store_key, true)
+            .message(filled(self.words.store_key_about, variable))
+    }
+
+    fn key(&self) -> Step {
+        let name = self.chosen().map(|vendor| vendor.name.as_str());
+        let name = name.unwrap_or(self.words.the_vendor);
+        self.secret("key", &filled(self.words.key, name))
+    }
+
+    fn vendor_model(&self) -> Step {
+        let words = self.words;
+        let models = self.chosen().map_or(&[][..], |vendor| &vendor.models);
+        if models.is_empty() {
+            return self.given(Step::text("vendor-model", words.model_name));
+        }
+        let mut options: Vec<Choice> = models.iter().map(|id| Choice::new(id, id)).collect();
+        options.push(Choice::new(OTHER, words.other_model));
+        let step = Step::select("vendor-model", words.vendor_model, options);
+        if models.contains(&self.draft.model) {
+            return step.initially(self.draft.model.clone());
+        }
+        step
+    }
+
+    fn base_url(&self) -> Step {
+        let step = Step::text("base-url", self.words.base_url)
+            .message(self.words.base_url_about)
+            .like("http://192.168.1.20:8000/v1");
+        if self.draft.base_url.is_empty() {
+            return step;
+        }
+        step.initially(self.draft.base_url.clone())
+    }
+
+    fn format(&self) -> Step {
+        let words = self.words;
+        let options = vec![
+            Choice::new("openai", "OpenAI chat completions").hint(words.format_openai_hint),
+            Choice::new("anthropic", "Anthropic messages"),
+            Choice::new("openai-responses", "OpenAI responses"),
+            Choice::new("ollama", words.format_ollama),
+        ];
+        let present = match self.draft.api {
+            Api::AnthropicMessages => "anthropic",
+            Api::OpenaiResponses => "openai-responses",
+            Api::Ollama => "ollama",
+            Api::OpenaiCompletions => "openai",
+        };
+        Step::select("format", words.format, options).initially(present)
+    }
+
+    fn verdict(&self) -> Step {
+        let words = self.words;
+        let verdict = self.draft.verdict.as_ref();
+        let mut why = verdict.map_or_else(String::new, |verdict| verdict.message.clone());
+        if !self.draft.base_url.is_empty() {
+            why.push('\n');
+            why.push_str(&filled(words.asked_at, &self.draft.base_url));
+        }
+        let mut options = vec![Choice::new(AGAIN, words.again)];
+        if self.draft.correctable() {
+            options.push(Choice::new(CORRECT, words.correct).hint(words.correct_hint));
+        }
+        options.push(Choice::new(CHANGE, words.change));
+        options.push(Choice::new(KEEP, words.use_it).hint(words.use_it_hint));
+        let first = if self.draft.correctable() {
+            CORRECT
+        } else {
+            AGAIN
+        };
+        Step::select("verdict", words.verdict, options)
+            .initially(first)
+            .message(why)
+    }
+
+    fn port(&self) -> Step {
+        let port = self.summary.port.unwrap_or(self.offer.listen.port);
+        self.listening(Step::text("port", self.words.port).initially(port.to_string()))
+    }
+
+    /// Where a gateway runs, a change waits for its next start.
+    fn listening(&self, step: Step) -> Step {
+        if self.offer.listen.running {
+            return step.message(self.words.at_restart);
+        }
+        step
+    }
+
+    fn bind(&self) -> Step {
+        let words = self.words;
+        let mut options = vec![
+            Choice::new(LOOPBACK, words.loopback).hint(words.loopback_hint),
+            Choice::new(LAN, words.lan).hint(words.lan_hint),
+        ];
+        let present = self.offer.listen.bind;
+        if present == Bind::Custom {
+            options.push(Choice::new(AS_IT_IS, words.as_it_is));
+        }
+        let initially = match present {
+            Bind::Lan => LAN,
+            Bind::Custom => AS_IT_IS,
+            Bind::Loopback => LOOPBACK,
+        };
+        self.listening(Step::select("bind", words.bind, options).initially(initially))
+    }
+
+    fn service(&self) -> Step {
+        let words = self.words;
+        let service = self.offer.service.as_ref();
+        let manager = service.map_or(words.the_system, |service| service.manager);
+        let title = if service.is_some_and(|service| service.installed) {
+            words.service_anew
+        } else {
+            words.service
+        };
+        Step::confirm("service", title, true).message(filled(words.service_about, manager))
+    }
 }

@@ -34,11 +34,8 @@ pub struct Custom {
 impl Candidate {
     /// A model of a provider that is known or configured: `openai/gpt-5`.
     pub fn named(name: &str) -> Result<Self, Refused> {
-        let model = ModelRef::parse(name.trim()).ok_or_else(|| {
-            Refused::new(format!(
-                "{name:?} is not provider/model; write it like openai/gpt-5 or ollama/qwen3"
-            ))
-        })?;
+        let model = ModelRef::parse(name.trim())
+            .ok_or_else(|| Refused::about(|w| w.no_model_name, format!("{name:?}")))?;
         Ok(Self {
             model,
             custom: None,
@@ -55,7 +52,7 @@ impl Candidate {
         };
         let model = model.trim();
         if model.is_empty() {
-            return Err(Refused::new("the server's name for the model is missing"));
+            return Err(Refused::new(|w| w.no_server_model));
         }
         let named = Self::named(&format!("{provider}/{model}"))?;
         Ok(Self {
@@ -200,23 +197,15 @@ impl Custom {
     /// Checks an address as people type it.
     pub fn new(base_url: &str, api: Api) -> Result<Self, Refused> {
         let base_url = base_url.trim().trim_end_matches('/');
-        let url = Url::parse(base_url).map_err(|_| {
-            Refused::new("this is no address; write it like http://192.168.1.20:8000/v1")
-        })?;
+        let url = Url::parse(base_url).map_err(|_| Refused::new(|w| w.no_address))?;
         if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-            return Err(Refused::new(
-                "the address has to begin with http:// or https://",
-            ));
+            return Err(Refused::new(|w| w.address_scheme));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Refused::new(
-                "leave user name and password out of the address; the key is asked for by itself",
-            ));
+            return Err(Refused::new(|w| w.address_user));
         }
         if url.query().is_some_and(|query| query.contains("key")) || url.fragment().is_some() {
-            return Err(Refused::new(
-                "leave what follows ? or # out of the address; the key is asked for by itself",
-            ));
+            return Err(Refused::new(|w| w.address_query));
         }
         Ok(Self {
             base_url: base_url.to_owned(),
@@ -247,14 +236,10 @@ fn provider_id(name: &str) -> Result<String, Refused> {
     let name = name.trim();
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > PROVIDER_CHARS_MAX || !name.chars().all(plain) {
-        return Err(Refused::new(
-            "a provider's name is made of letters, digits, '-', '_' and '.'",
-        ));
+        return Err(Refused::new(|w| w.provider_refused));
     }
     if name == IN_PROCESS {
-        return Err(Refused::new(
-            "demo is the name of the built-in model; choose another name",
-        ));
+        return Err(Refused::new(|w| w.provider_demo));
     }
     Ok(name.to_owned())
 }
@@ -266,8 +251,6 @@ pub fn format_named(word: &str) -> Result<Api, Refused> {
         "openai-responses" => Ok(Api::OpenaiResponses),
         "anthropic" | "anthropic-messages" => Ok(Api::AnthropicMessages),
         "ollama" => Ok(Api::Ollama),
-        other => Err(Refused::new(format!(
-            "{other:?} is no format: choose openai, openai-responses, anthropic or ollama"
-        ))),
+        other => Err(Refused::about(|w| w.no_format, format!("{other:?}"))),
     }
 }

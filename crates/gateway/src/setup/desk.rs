@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::step::{Refused, Step};
 use super::wizard::{Now, Summary, Wizard};
+use super::words::Tongue;
 use super::work::{Setup, SetupError};
 
 /// Wizards at once; the oldest gives way.
@@ -71,8 +72,8 @@ pub enum DeskError {
 
 impl Desk {
     /// Begins, and says what to ask first.
-    pub async fn start(&self, setup: Setup) -> Result<View, DeskError> {
-        let wizard = Wizard::new(setup.look().await?);
+    pub async fn start(&self, setup: Setup, tongue: Tongue) -> Result<View, DeskError> {
+        let wizard = Wizard::new(setup.look().await?, tongue);
         let mut bytes = [0_u8; 16];
         getrandom::fill(&mut bytes).map_err(DeskError::Random)?;
         let id = hex::encode(bytes);

@@ -14,6 +14,7 @@ mod offer;
 mod seen;
 mod step;
 mod wizard;
+mod words;
 mod work;
 
 #[cfg(test)]
@@ -24,4 +25,5 @@ pub use desk::{Desk, DeskError, View};
 pub use offer::{KeyPlace, Listen, Offer, Service, VendorOffer};
 pub use step::{Answer, Choice, Refused, Step, StepKind};
 pub use wizard::{Now, Report, Summary, Task, Verdict, Wizard};
+pub use words::{Tongue, Words, filled};
 pub use work::{Setup, SetupError};

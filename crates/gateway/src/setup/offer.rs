@@ -20,9 +20,7 @@ pub struct Offer {
     pub local: Vec<LocalServer>,
     /// The vendors that Instar knows, those with a key first.
     pub vendors: Vec<VendorOffer>,
-    /// Where it listens; `None` if that is not to be asked, as in the browser, whose own
-    /// connection it would cut.
-    pub listen: Option<Listen>,
+    pub listen: Listen,
     /// The service manager, if there is one and it may be asked.
     pub service: Option<Service>,
 }
@@ -34,6 +32,8 @@ pub struct Listen {
     pub bind: Bind,
     /// People are signed in by a proxy that speaks TLS, so that it may listen beyond this machine.
     pub may_open: bool,
+    /// It does so now: another port or address waits for its next start.
+    pub running: bool,
 }
 
 /// A vendor.

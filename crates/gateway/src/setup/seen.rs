@@ -15,6 +15,9 @@ pub(super) struct Seen {
     /// When every question had been answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) finished_at: Option<String>,
+    /// When somebody chose to begin without answering.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) put_off_at: Option<String>,
 }
 
 impl Seen {

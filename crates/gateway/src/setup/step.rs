@@ -4,6 +4,8 @@ use instar_protocol::Secret;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::words::{Tongue, Words, filled};
+
 /// The longest answer that is read.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
 
@@ -57,14 +59,32 @@ pub enum Answer {
     Secret(Secret),
 }
 
-/// Why an answer does not do, for the person who gave it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Refused(pub String);
+/// Why an answer does not do, for the person who gave it. Shown as it is, it is English.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", self.told(Tongue::English))]
+pub struct Refused {
+    row: fn(&Words) -> &'static str,
+    name: String,
+}
 
 impl Refused {
-    pub(crate) fn new(why: impl Into<String>) -> Self {
-        Self(why.into())
+    /// Named by its row in the catalogue.
+    #[must_use]
+    pub fn new(row: fn(&Words) -> &'static str) -> Self {
+        Self::about(row, "")
+    }
+
+    /// With the name that the row speaks of.
+    #[must_use]
+    pub fn about(row: fn(&Words) -> &'static str, name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self { row, name }
+    }
+
+    /// In this language.
+    #[must_use]
+    pub fn told(&self, tongue: Tongue) -> String {
+        filled((self.row)(tongue.words()), &self.name)
     }
 }
 
@@ -133,27 +153,27 @@ impl Step {
         let value = value.or_else(|| self.initial_value.clone());
         match (self.kind, value) {
             (StepKind::Confirm, Some(Value::Bool(yes))) => Ok(Answer::Yes(yes)),
-            (StepKind::Confirm, _) => Err(Refused::new("answer yes or no")),
+            (StepKind::Confirm, _) => Err(Refused::new(|w| w.yes_or_no)),
             (StepKind::Select | StepKind::Text, Some(Value::String(text))) => self.typed(text),
             (StepKind::Text, None) => self.typed(String::new()),
-            (StepKind::Select | StepKind::Text, _) => Err(Refused::new("answer with a text")),
+            (StepKind::Select | StepKind::Text, _) => Err(Refused::new(|w| w.a_text)),
         }
     }
 
     /// Reads an answer that was typed.
     pub fn typed(&self, text: String) -> Result<Answer, Refused> {
         if text.len() > ANSWER_BYTES_MAX {
-            return Err(Refused::new("this is too long for an answer"));
+            return Err(Refused::new(|w| w.too_long));
         }
         if self.sensitive {
             return Ok(Answer::Secret(Secret::new(text)));
         }
         if self.kind == StepKind::Select && !self.options.iter().any(|one| one.value == text) {
-            return Err(Refused::new("choose one of the options"));
+            return Err(Refused::new(|w| w.one_option));
         }
         let text = text.trim();
         if text.chars().any(char::is_control) {
-            return Err(Refused::new("an answer is one line of plain text"));
+            return Err(Refused::new(|w| w.one_line));
         }
         Ok(Answer::Text(text.to_owned()))
     }

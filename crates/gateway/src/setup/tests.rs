@@ -3,6 +3,7 @@
 use super::offer::{KeyPlace, Listen, Offer, Service, VendorOffer};
 use super::step::StepKind;
 use super::wizard::{Now, Report, Task, Verdict, Wizard};
+use super::words::Tongue;
 use crate::config::Bind;
 use instar_models::LocalServer;
 use serde_json::{Value, json};
@@ -29,11 +30,12 @@ fn offer() -> Offer {
             vendor("openai", KeyPlace::Missing),
             vendor("xai", KeyPlace::Missing),
         ],
-        listen: Some(Listen {
+        listen: Listen {
             port: 18_789,
             bind: Bind::Loopback,
             may_open: false,
-        }),
+            running: false,
+        },
         service: Some(Service {
             manager: "systemd",
             installed: false,
@@ -77,7 +79,7 @@ fn verdict(ok: bool) -> Report {
 
 /// A wizard that asks for the model.
 fn at_model(offer: Offer) -> Wizard {
-    let mut wizard = Wizard::new(offer);
+    let mut wizard = Wizard::new(offer, Tongue::English);
     answer(&mut wizard, "risk", true);
     work(&mut wizard, done());
     answer(&mut wizard, "workspace", "~/agent");
@@ -123,7 +125,7 @@ fn a_local_model_is_found_tried_and_taken() {
 
 #[test]
 fn nothing_happens_before_the_risks_are_accepted() {
-    let mut wizard = Wizard::new(offer());
+    let mut wizard = Wizard::new(offer(), Tongue::English);
     assert_eq!(asked(&wizard), "risk");
     answer(&mut wizard, "risk", false);
     assert!(matches!(wizard.now(), Now::Declined));
@@ -131,7 +133,7 @@ fn nothing_happens_before_the_risks_are_accepted() {
         risk_accepted: Some("2026-11-01T00:00:00Z".to_owned()),
         ..offer()
     };
-    assert_eq!(asked(&Wizard::new(accepted)), "workspace");
+    assert_eq!(asked(&Wizard::new(accepted, Tongue::English)), "workspace");
 }
 
 #[test]
@@ -254,7 +256,7 @@ fn what_fails_is_asked_again_with_the_reason() {
     work(&mut wizard, done());
     let lan = super::step::Answer::Text("lan".to_owned());
     let refused = wizard.answer(lan).unwrap_err();
-    assert!(refused.0.contains("TLS"), "{refused}");
+    assert!(refused.to_string().contains("TLS"), "{refused}");
     assert_eq!(asked(&wizard), "bind");
 }
 
@@ -273,13 +275,99 @@ fn one_can_go_back_but_not_before_the_notice() {
 }
 
 #[test]
-fn the_browser_is_not_asked_what_would_cut_it_off() {
+fn a_running_gateway_says_that_its_port_waits_for_the_next_start() {
     let browser = Offer {
-        listen: None,
+        listen: Listen {
+            running: true,
+            ..offer().listen
+        },
         service: None,
         ..offer()
     };
     let mut wizard = at_model(browser);
     answer(&mut wizard, "model", "later");
+    let Now::Ask(step) = wizard.now() else {
+        panic!()
+    };
+    assert!(step.message.unwrap().contains("started again"));
+    answer(&mut wizard, "port", "18800");
+    work(&mut wizard, done());
+    answer(&mut wizard, "bind", "loopback");
+    work(&mut wizard, done());
     assert!(matches!(wizard.now(), Now::Work(Task::Finish)));
+}
+
+#[test]
+fn correcting_keeps_everything_that_was_typed() {
+    let mut wizard = at_model(offer());
+    let typed = [
+        ("base-url", "http://127.0.0.1:1/v1"),
+        ("format", "anthropic"),
+        ("server-key", "sk-very-secret"),
+        ("server-model", "qwen3"),
+        ("provider-name", "mine"),
+    ];
+    answer(&mut wizard, "model", "custom");
+    for (id, text) in typed {
+        answer(&mut wizard, id, text);
+    }
+    work(&mut wizard, verdict(false));
+    answer(&mut wizard, "verdict", "correct");
+    for (id, text) in typed {
+        let Now::Ask(step) = wizard.now() else {
+            panic!()
+        };
+        assert!(!format!("{step:?}").contains("very-secret"));
+        let suggested = step.initial_value.clone();
+        let taken = if step.sensitive {
+            ""
+        } else {
+            assert_eq!(suggested, Some(json!(text)), "{id}");
+            text
+        };
+        answer(&mut wizard, id, taken);
+    }
+    let Task::Probe(candidate) = work(&mut wizard, verdict(false)) else {
+        panic!()
+    };
+    assert_eq!(candidate.key().unwrap().expose(), "sk-very-secret");
+    answer(&mut wizard, "verdict", "correct");
+    wizard.back().unwrap();
+    assert_eq!(asked(&wizard), "model");
+    answer(&mut wizard, "model", "custom");
+    answer(&mut wizard, "base-url", "http://127.0.0.1:2/v1");
+    answer(&mut wizard, "format", "openai");
+    answer(&mut wizard, "server-key", "-");
+    answer(&mut wizard, "server-model", "qwen3");
+    answer(&mut wizard, "provider-name", "mine");
+    let Task::Probe(candidate) = work(&mut wizard, verdict(true)) else {
+        panic!()
+    };
+    assert!(candidate.key().is_none());
+}
+
+#[test]
+fn a_kept_key_that_is_refused_can_be_given_anew() {
+    let mut kept = offer();
+    kept.vendors[1].key = KeyPlace::Kept;
+    let mut wizard = at_model(kept);
+    answer(&mut wizard, "model", "vendor:openai");
+    answer(&mut wizard, "vendor-model", "openai-large");
+    work(&mut wizard, verdict(false));
+    answer(&mut wizard, "verdict", "correct");
+    assert_eq!(asked(&wizard), "key");
+}
+
+#[test]
+fn the_questions_and_refusals_are_in_the_language_that_was_asked_for() {
+    let mut wizard = Wizard::new(offer(), Tongue::Russian);
+    let Now::Ask(step) = wizard.now() else {
+        panic!()
+    };
+    assert!(step.title.contains("понимаю"), "{step:?}");
+    let refused = wizard
+        .answer(super::step::Answer::Text(String::new()))
+        .unwrap_err();
+    assert!(refused.told(Tongue::Russian).contains("да или нет"));
+    assert!(refused.to_string().contains("yes or no"));
 }

@@ -9,11 +9,13 @@ use super::ask;
 use super::candidate::{Candidate, Custom, format_named};
 use super::offer::{KeyPlace, Offer};
 use super::step::{Answer, Refused, Step};
+use super::words::Tongue;
 use crate::config::Bind;
 
 /// A setting-up under way. It does no I/O: whoever drives it shows [`Step`]s and does [`Task`]s.
 #[derive(Debug)]
 pub struct Wizard {
+    tongue: Tongue,
     offer: Offer,
     stage: Stage,
     /// The questions that were answered, for going back.
@@ -124,10 +126,15 @@ pub(super) struct Draft {
     pub(super) vendor: String,
     /// Where the vendor's key is copied from.
     key_of: Option<String>,
-    key: Option<Secret>,
+    pub(super) key: Option<Secret>,
+    /// The vendor wants a key.
+    keyed: bool,
     pub(super) base_url: String,
-    api: Api,
-    model: String,
+    pub(super) api: Api,
+    /// The name of the model, as far as one was given.
+    pub(super) model: String,
+    /// The short name of the server, as far as one was given.
+    pub(super) provider: Option<String>,
     candidate: Option<Candidate>,
     pub(super) verdict: Option<Verdict>,
 }
@@ -138,11 +145,27 @@ impl Draft {
             vendor: String::new(),
             key_of: None,
             key: None,
+            keyed: false,
             base_url: String::new(),
             api: Api::OpenaiCompletions,
             model: String::new(),
+            provider: None,
             candidate: None,
             verdict: None,
+        }
+    }
+
+    /// True if something was typed that may be what is wrong.
+    pub(super) fn correctable(&self) -> bool {
+        !self.base_url.is_empty() || self.keyed
+    }
+
+    /// Where correcting begins.
+    fn first(&self) -> Question {
+        if self.base_url.is_empty() {
+            Question::Key
+        } else {
+            Question::BaseUrl
         }
     }
 
@@ -159,7 +182,7 @@ impl Draft {
 
 impl Wizard {
     #[must_use]
-    pub fn new(offer: Offer) -> Self {
+    pub fn new(offer: Offer, tongue: Tongue) -> Self {
         let first = if offer.risk_accepted.is_some() {
             Question::Workspace
         } else {
@@ -168,8 +191,8 @@ impl Wizard {
         let summary = Summary {
             workspace: offer.workspace.clone(),
             model: offer.model.clone(),
-            port: offer.listen.map(|listen| listen.port),
-            bind: offer.listen.map(|listen| listen.bind),
+            port: Some(offer.listen.port),
+            bind: Some(offer.listen.bind),
             service: offer
                 .service
                 .as_ref()
@@ -177,6 +200,7 @@ impl Wizard {
             ..Summary::default()
         };
         Self {
+            tongue,
             offer,
             stage: Stage::Ask(first),
             trail: Vec::new(),
@@ -191,7 +215,13 @@ impl Wizard {
     pub fn now(&self) -> Now<'_> {
         match &self.stage {
             Stage::Ask(question) => {
-                let mut step = ask::step(*question, &self.offer, &self.draft, &self.summary);
+                let mut step = ask::Asking {
+                    words: self.tongue.words(),
+                    offer: &self.offer,
+                    draft: &self.draft,
+                    summary: &self.summary,
+                }
+                .step(*question);
                 step.problem.clone_from(&self.problem);
                 Now::Ask(Box::new(step))
             }
@@ -204,7 +234,7 @@ impl Wizard {
     /// Takes the answer to the question that is asked now. A refused answer leaves it standing.
     pub fn answer(&mut self, answer: Answer) -> Result<(), Refused> {
         let Stage::Ask(question) = self.stage else {
-            return Err(Refused::new("nothing is asked at the moment"));
+            return Err(Refused::new(|w| w.nothing_asked));
         };
         let next = match answer {
             Answer::Yes(yes) => self.decided(question, yes)?,
@@ -212,7 +242,9 @@ impl Wizard {
             Answer::Text(text) => self.said(question, &text)?,
         };
         // A verdict is about what was answered before it: nobody wants to go back to it.
-        if question != Question::Verdict {
+        if question == Question::Verdict {
+            self.turn_back(&next);
+        } else {
             self.trail.push(question);
         }
         self.problem = None;
@@ -220,10 +252,19 @@ impl Wizard {
         Ok(())
     }
 
+    /// After a verdict an earlier question may stand again: what came after it is not behind it.
+    fn turn_back(&mut self, to: &Stage) {
+        if let Stage::Ask(question) = to
+            && let Some(at) = self.trail.iter().position(|one| one == question)
+        {
+            self.trail.truncate(at);
+        }
+    }
+
     /// Returns to the question before this one. What was written stays written.
     pub fn back(&mut self) -> Result<(), Refused> {
         let Stage::Ask(_) = self.stage else {
-            return Err(Refused::new("nothing is asked at the moment"));
+            return Err(Refused::new(|w| w.nothing_asked));
         };
         // The notice was read.
         match self.trail.pop().filter(|last| *last != Question::Risk) {
@@ -232,7 +273,7 @@ impl Wizard {
                 self.stage = Stage::Ask(last);
                 Ok(())
             }
-            None => Err(Refused::new("this is the first question")),
+            None => Err(Refused::new(|w| w.first_question)),
         }
     }
 
@@ -276,7 +317,7 @@ impl Wizard {
             }
             Question::Service if yes => Stage::Work(Task::Service, question),
             Question::Service => finish(question),
-            _ => return Err(Refused::new("answer with a text")),
+            _ => return Err(Refused::new(|w| w.a_text)),
         })
     }
 
@@ -289,14 +330,18 @@ impl Wizard {
                 self.draft.key_of = None;
                 Stage::Ask(Question::VendorModel)
             }
+            // The one that was given before.
+            Question::Key if self.draft.key.is_some() => Stage::Ask(Question::VendorModel),
             Question::Key => {
-                return Err(Refused::new("a key is needed; go back to choose another"));
+                return Err(Refused::new(|w| w.key_needed));
             }
             Question::ServerKey => {
-                self.draft.key = secret;
+                if given {
+                    self.draft.key = secret.filter(|key| key.expose() != ask::NO_KEY);
+                }
                 Stage::Ask(Question::ServerModel)
             }
-            _ => return Err(Refused::new("no secret is asked for here")),
+            _ => return Err(Refused::new(|w| w.no_secret_asked)),
         })
     }
 
@@ -308,6 +353,7 @@ impl Wizard {
             Question::VendorModel if text == ask::OTHER => Stage::Ask(Question::ModelName),
             Question::VendorModel | Question::ModelName => {
                 let named = Candidate::named(&format!("{}/{text}", self.draft.vendor))?;
+                text.clone_into(&mut self.draft.model);
                 let candidate = named
                     .with_key(self.draft.key.clone())
                     .with_key_of(self.draft.key_of.clone());
@@ -330,6 +376,7 @@ impl Wizard {
             Question::ProviderName => {
                 let server = self.draft.server()?;
                 let candidate = Candidate::custom(server, &self.draft.model, Some(text))?;
+                self.draft.provider = Some(text.to_owned());
                 let candidate = candidate.with_key(self.draft.key.clone());
                 self.probe(candidate)
             }
@@ -340,7 +387,7 @@ impl Wizard {
             | Question::StoreKey
             | Question::Key
             | Question::ServerKey
-            | Question::Service => return Err(Refused::new("answer yes or no")),
+            | Question::Service => return Err(Refused::new(|w| w.yes_or_no)),
         })
     }
 
@@ -355,14 +402,15 @@ impl Wizard {
         if path.is_absolute() {
             Ok(path)
         } else {
-            Err(Refused::new(
-                "name the folder from the root on, or beginning with ~/",
-            ))
+            Err(Refused::new(|w| w.folder_from_root))
         }
     }
 
     fn chosen(&mut self, value: &str) -> Result<Stage, Refused> {
-        self.draft = Draft::empty();
+        // What was told of a server of one's own is not asked for anew.
+        if value != ask::CUSTOM || self.draft.base_url.is_empty() {
+            self.draft = Draft::empty();
+        }
         if let Some(vendor) = value.strip_prefix(ask::VENDOR) {
             return self.chosen_vendor(vendor);
         }
@@ -377,8 +425,8 @@ impl Wizard {
             }
             (ask::MORE, _) => Ok(Stage::Ask(Question::Vendor)),
             (ask::CUSTOM, _) => Ok(Stage::Ask(Question::BaseUrl)),
-            (ask::LATER, _) => Ok(self.after_model()),
-            _ => Err(Refused::new("choose one of the options")),
+            (ask::LATER, _) => Ok(Stage::Ask(Question::Port)),
+            _ => Err(Refused::new(|w| w.one_option)),
         }
     }
 
@@ -386,13 +434,15 @@ impl Wizard {
         let vendor = self
             .offer
             .vendor(id)
-            .ok_or_else(|| Refused::new(format!("{id} is not a vendor that Instar knows")))?;
+            .ok_or_else(|| Refused::about(|w| w.no_vendor, id))?;
         let next = match vendor.key {
             KeyPlace::Missing => Question::Key,
             KeyPlace::Environment(_) => Question::StoreKey,
             KeyPlace::Kept | KeyPlace::NotNeeded => Question::VendorModel,
         };
+        let keyed = vendor.key != KeyPlace::NotNeeded;
         self.draft = Draft::empty();
+        self.draft.keyed = keyed;
         id.clone_into(&mut self.draft.vendor);
         Ok(Stage::Ask(next))
     }
@@ -422,6 +472,7 @@ impl Wizard {
     fn after_verdict(&self, text: &str) -> Stage {
         match (text, self.draft.candidate.clone()) {
             (ask::AGAIN, Some(candidate)) => Stage::Work(Task::Probe(candidate), Question::Model),
+            (ask::CORRECT, _) if self.draft.correctable() => Stage::Ask(self.draft.first()),
             (ask::KEEP, Some(candidate)) => Stage::Work(Task::UseModel(candidate), Question::Model),
             _ => Stage::Ask(Question::Model),
         }
@@ -430,12 +481,9 @@ impl Wizard {
     fn bind(&self, text: &str) -> Result<Bind, Refused> {
         match (text, self.offer.listen) {
             (ask::LOOPBACK, _) => Ok(Bind::Loopback),
-            (ask::LAN, Some(listen)) if listen.may_open => Ok(Bind::Lan),
-            (ask::AS_IT_IS, Some(listen)) => Ok(listen.bind),
-            _ => Err(Refused::new(
-                "this listener speaks no TLS: first set up a proxy that does and signs people in \
-                 (gateway.auth.mode trusted-proxy, see the guide), or use an SSH tunnel",
-            )),
+            (ask::LAN, listen) if listen.may_open => Ok(Bind::Lan),
+            (ask::AS_IT_IS, listen) => Ok(listen.bind),
+            _ => Err(Refused::new(|w| w.lan_refused)),
         }
     }
 
@@ -453,7 +501,7 @@ impl Wizard {
                 self.offer.model = Some(candidate.name());
                 // Keys are not kept longer than they are needed.
                 self.draft = Draft::empty();
-                self.after_model()
+                Stage::Ask(Question::Port)
             }
             Task::Port(port) => {
                 self.summary.port = Some(port);
@@ -473,18 +521,11 @@ impl Wizard {
         }
     }
 
-    fn after_model(&self) -> Stage {
-        if self.offer.listen.is_some() {
-            return Stage::Ask(Question::Port);
-        }
-        self.after_listen()
-    }
-
     fn after_listen(&self) -> Stage {
         if self.offer.service.is_some() {
             return Stage::Ask(Question::Service);
         }
-        finish(Question::Model)
+        finish(Question::Bind)
     }
 }
 
@@ -496,5 +537,5 @@ fn port(text: &str) -> Result<u16, Refused> {
     text.parse()
         .ok()
         .filter(|port| *port > 0)
-        .ok_or_else(|| Refused::new("a port is a number from 1 to 65535"))
+        .ok_or_else(|| Refused::new(|w| w.port_refused))
 }

@@ -34,8 +34,8 @@ pub struct Setup {
     /// Models with the configuration as it was found; others are derived from them to try one.
     models: Models,
     secrets: Arc<dyn SecretSource>,
-    /// False in the browser: its own connection would be cut.
-    listen: bool,
+    /// This is the gateway's own process.
+    running: bool,
 }
 
 /// Why setting up cannot begin.
@@ -79,7 +79,7 @@ impl Setup {
             who: who.to_owned(),
             models,
             secrets,
-            listen: true,
+            running: false,
         })
     }
 
@@ -92,7 +92,7 @@ impl Setup {
             who: who.to_owned(),
             models: app.models.clone(),
             secrets: Arc::clone(&app.secrets),
-            listen: false,
+            running: true,
         }
     }
 
@@ -102,6 +102,28 @@ impl Setup {
         Seen::read(state).finished_at.is_some()
     }
 
+    /// True if a person who signs in should be offered to set things up: nothing names a model, and
+    /// nobody has answered or put off the questions.
+    #[must_use]
+    pub fn is_wanted(app: &AppState) -> bool {
+        let config = app.config.current();
+        let named = config.value.agents.defaults.model.is_some();
+        if named || !config.value.models.providers.is_empty() {
+            return false;
+        }
+        let seen = Seen::read(&app.state_dir);
+        seen.finished_at.is_none() && seen.put_off_at.is_none()
+    }
+
+    /// Puts the questions off: they are not offered again, but can be begun.
+    pub async fn put_off(&self) -> Result<(), String> {
+        let this = self.clone();
+        let noted =
+            tokio::task::spawn_blocking(move || this.note(|seen, now| seen.put_off_at = Some(now)));
+        let noted = noted.await.map_err(|error| error.to_string())?;
+        noted.map(|_none| ())
+    }
+
     /// Looks around before the first question.
     pub async fn look(&self) -> Result<Offer, SetupError> {
         let config = read(&self.state, self.env)?;
@@ -109,11 +131,12 @@ impl Setup {
         let agent = config.agent_config().default_agent();
         let workspace = config.agents.defaults.workspace.as_ref();
         let model = config.agents.defaults.model.as_ref();
-        let listen = self.listen.then(|| Listen {
+        let listen = Listen {
             port: config.gateway.port,
             bind: config.gateway.bind,
             may_open: config.gateway.auth.mode == AuthMode::TrustedProxy,
-        });
+            running: self.running,
+        };
         Ok(Offer {
             risk_accepted: Seen::read(&self.state).risk_accepted_at,
             workspace: workspace

@@ -189,6 +189,7 @@ pub(super) fn bar(words: &Words, open: Tab) -> Markup {
                             a href=(tab.path()) aria-current=[(tab == open).then_some("page")] { (tab.title(words)) }
                         }
                     }
+                    p { a href="/setup" { (words.setup) } }
                     p { button type="button" class="quiet" data-shortcuts="" { (words.shortcuts) " " kbd { "?" } } }
                     p class="languages" { span { (words.language) }
                         @for (name, own, other) in Words::ALL {

@@ -28,6 +28,7 @@ use crate::control;
 use crate::door::{Caller, form_token};
 use crate::http::Routes;
 use crate::problem::ApiProblem;
+use crate::setup::Setup;
 
 /// Conversations listed beside the chat.
 const LISTED: usize = 40;
@@ -60,7 +61,11 @@ async fn home(state: State<AppState>, request: Request) -> Response {
     if control::is_upgrade(request.headers()) {
         return control::upgrade(state, request).await;
     }
-    Redirect::to("/chat").into_response()
+    let State(app) = state;
+    let caller = request.extensions().get::<Caller>();
+    let owner = caller.is_some_and(|caller| caller.principal.is_owner());
+    let first = owner && Setup::is_wanted(&app);
+    Redirect::to(if first { "/setup" } else { "/chat" }).into_response()
 }
 
 async fn asset(Path(name): Path<String>) -> Response {

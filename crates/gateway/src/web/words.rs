@@ -8,6 +8,8 @@ use axum::http::header;
 use axum::http::request::Parts;
 use std::convert::Infallible;
 
+use crate::setup::Tongue;
+
 /// The cookie that remembers a choice.
 pub(super) const COOKIE: &str = "instar-language";
 
@@ -166,6 +168,29 @@ words! {
     signing_in: "Signing in to your gateway.", "Входим в ваш шлюз.", "正在登录您的网关。";
     go_on: "Continue", "Продолжить", "继续";
     not_any_more: "You are not signed in any more.", "Вы больше не вошли.", "您已不再处于登录状态。";
+    // Setting up.
+    setup: "Set up", "Настройка", "设置";
+    setup_about: "Four short steps: the risks, the agent's folder, a model that is tried at once, and the port. Every answer is kept as it is given.", "Четыре коротких шага: риски, папка агента, модель, которая сразу проверяется, и порт. Каждый ответ сохраняется сразу.", "四个简短步骤：风险、代理的文件夹、即时测试的模型，以及端口。每个回答都会立即保存。";
+    setup_until_then: "Until then this model answers:", "До тех пор отвечает эта модель:", "在此之前由此模型回答：";
+    setup_begin: "Begin", "Начать", "开始";
+    setup_skip: "Skip it and talk to the agent", "Пропустить и говорить с агентом", "跳过，直接与代理对话";
+    setup_steps: "Steps", "Шаги", "步骤";
+    setup_risks: "Risks", "Риски", "风险";
+    setup_folder: "Folder", "Папка", "文件夹";
+    setup_port: "Port", "Порт", "端口";
+    setup_back: "Back", "Назад", "返回";
+    setup_leave: "Leave; what was answered is kept", "Выйти; ответы сохранены", "离开；已答内容已保留";
+    setup_over: "That setting-up is over or was left alone for too long. What was answered is kept; begin again to change it.", "Эта настройка окончена или слишком долго ждала. Ответы сохранены; начните снова, чтобы их изменить.", "该设置已结束或搁置太久。已答内容已保留；如需更改请重新开始。";
+    setup_declined: "Nothing was set up, because the risks were not accepted.", "Ничего не настроено: риски не приняты.", "由于未接受风险，未作任何设置。";
+    setup_working: "The answer before is still being worked on.", "Предыдущий ответ ещё обрабатывается.", "上一个回答仍在处理中。";
+    setup_look_again: "Look again", "Посмотреть снова", "再看一次";
+    setup_busy: "Working; a model is given 20 seconds to answer…", "Работаю; модели даётся 20 секунд на ответ…", "处理中；模型有 20 秒时间回答…";
+    setup_done: "Everything is set up", "Всё настроено", "全部设置完成";
+    setup_later: "Decided later; what is found at the start answers.", "Решите позже; отвечает найденное при запуске.", "以后再定；由启动时找到的模型回答。";
+    setup_open: "Open the chat", "Открыть чат", "打开聊天";
+    setup_service: "To run it as a service, which starts when you log in and again when it fails: `instar gateway install` on the machine of the gateway.", "Чтобы он работал службой, которая запускается при входе и после сбоя: `instar gateway install` на машине шлюза.", "要作为服务运行（登录时启动，出错后重启）：在网关所在机器上运行 `instar gateway install`。";
+    setup_restart: "Another port or address takes effect at the next start: `instar gateway restart`.", "Другой порт или адрес вступит в силу при следующем запуске: `instar gateway restart`.", "新的端口或地址在下次启动时生效：`instar gateway restart`。";
+    setup_asked_before: "Everything was answered before. Setting up again changes only what you answer differently.", "На всё уже отвечали. Повторная настройка меняет лишь то, на что вы ответите иначе.", "之前已全部回答。再次设置只会更改您回答不同的内容。";
     // Conversations.
     sessions_hint: "Titles and keys that contain this", "Названия и ключи, где есть это", "包含此内容的标题和键";
     session: "Conversation", "Беседа", "会话";
@@ -339,6 +364,11 @@ impl Words {
             "help" => self.command_help,
             _ => return None,
         })
+    }
+
+    /// The same language for the questions of setting up.
+    pub(super) fn tongue(&self) -> Tongue {
+        Tongue::named(self.tag)
     }
 
     fn named(tag: &str) -> Option<&'static Self> {

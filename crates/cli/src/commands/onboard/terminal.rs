@@ -1,7 +1,9 @@
 //! The questions on a terminal: numbered options and typed lines, which every terminal and every
 //! screen reader can do.
 
-use instar_gateway::setup::{Answer, Now, Offer, Refused, Report, Step, StepKind, Task, Wizard};
+use instar_gateway::setup::{
+    Answer, Now, Offer, Refused, Report, Step, StepKind, Task, Tongue, Wizard, filled,
+};
 use instar_protocol::Secret;
 use instar_protocol::api::SignInCode;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -13,7 +15,7 @@ use super::{Bench, declined, next_step};
 use crate::args::Onboard;
 use crate::client::Client;
 use crate::commands::process::{Running, waiting};
-use crate::context::Context;
+use crate::context::{Context, environment};
 use crate::failure::{Code, Failure};
 use crate::out::{Out, Style, visible};
 
@@ -36,20 +38,19 @@ pub(super) async fn run(command: &Onboard, bench: &Bench<'_>, offer: Offer) -> a
         .next("add --non-interactive, or leave these arguments out")
         .into());
     }
-    out.line(&out.paint(Style::Strong, "Setting up Instar"));
-    out.line(&out.paint(
-        Style::Faint,
-        "Enter takes what stands in [ ]; < goes back; Ctrl-C stops and keeps what was answered.",
-    ));
+    let tongue = tongue();
+    let words = tongue.words();
+    out.line(&out.paint(Style::Strong, words.terminal_title));
+    out.line(&out.paint(Style::Faint, words.terminal_keys));
     let found = offer.clone();
-    let mut keyboard = Keyboard::open()?;
-    let mut wizard = Wizard::new(offer);
+    let mut keyboard = Keyboard::open(tongue)?;
+    let mut wizard = Wizard::new(offer, tongue);
     loop {
         match wizard.now() {
             Now::Ask(step) => ask(&mut wizard, &step, &mut keyboard, out).await?,
             Now::Work(task) => {
                 let task = task.clone();
-                let report = work(&task, bench).await?;
+                let report = work(&task, bench, tongue).await?;
                 wizard.report(report);
             }
             Now::Declined => return Err(declined()),
@@ -58,14 +59,14 @@ pub(super) async fn run(command: &Onboard, bench: &Bench<'_>, offer: Offer) -> a
     }
     if let Now::Done(summary) = wizard.now() {
         out.line("");
-        out.line(&out.paint(Style::Good, "Everything is set up."));
+        out.line(&out.paint(Style::Good, words.all_set));
         let row = |name: &str, value: &str| {
             let name = out.paint(Style::Faint, &format!("{name:<10}"));
             out.line(&format!("  {name} {}", visible(value)));
         };
         row("workspace", &summary.workspace.display().to_string());
-        let later = "decided later; what is found at the start answers";
-        row("model", summary.model.as_deref().unwrap_or(later));
+        let model = summary.model.as_deref();
+        row("model", model.unwrap_or(words.decided_later));
         if let Some(port) = summary.port {
             row("port", &port.to_string());
         }
@@ -87,6 +88,14 @@ pub(super) async fn run(command: &Onboard, bench: &Bench<'_>, offer: Offer) -> a
     Ok(())
 }
 
+/// The language of the terminal, as the system's own programs find it.
+fn tongue() -> Tongue {
+    let names = ["LC_ALL", "LC_MESSAGES", "LANG"];
+    let set = names.iter().filter_map(|name| environment(name));
+    let mut set = set.filter(|value| !value.is_empty());
+    Tongue::named(&set.next().unwrap_or_default())
+}
+
 /// A link into the gateway that runs, if one does.
 async fn link(bench: &Bench<'_>) -> Option<String> {
     let client = Client::find(&bench.state).ok()??;
@@ -105,7 +114,7 @@ async fn ask(
 ) -> anyhow::Result<()> {
     show(step, out);
     loop {
-        out.ask(&prompt(step));
+        out.ask(&prompt(step, keyboard.tongue));
         let line = keyboard.line(step.sensitive).await?;
         let taken = if line.trim() == BACK {
             wizard.back()
@@ -114,7 +123,7 @@ async fn ask(
         };
         match taken {
             Ok(()) => return Ok(()),
-            Err(refused) => complain(&refused.to_string(), out),
+            Err(refused) => complain(&refused.told(keyboard.tongue), out),
         }
     }
 }
@@ -156,7 +165,7 @@ fn complain(why: &str, out: Out) {
 }
 
 /// What stands before the answer.
-fn prompt(step: &Step) -> String {
+fn prompt(step: &Step, tongue: Tongue) -> String {
     let initial = match (&step.kind, &step.initial_value) {
         (StepKind::Confirm, Some(Value::Bool(true))) => "Y/n".to_owned(),
         (StepKind::Confirm, _) => "y/N".to_owned(),
@@ -169,7 +178,9 @@ fn prompt(step: &Step) -> String {
     };
     match (&step.placeholder, initial.is_empty()) {
         (_, false) => format!("  [{initial}] > "),
-        (Some(like), true) => format!("  (like {like}) > "),
+        (Some(like), true) => {
+            format!("  ({}) > ", filled(tongue.words().terminal_like, like))
+        }
         (None, true) => "  > ".to_owned(),
     }
 }
@@ -183,7 +194,7 @@ fn read(step: &Step, line: String) -> Result<Answer, Refused> {
         StepKind::Confirm => match typed.to_lowercase().as_str() {
             "y" | "yes" => Ok(Answer::Yes(true)),
             "n" | "no" => Ok(Answer::Yes(false)),
-            _ => Err(Refused("answer y or n".to_owned())),
+            _ => Err(Refused::new(|w| w.terminal_yes)),
         },
         StepKind::Select => {
             let at = typed.parse::<usize>().ok().and_then(|at| at.checked_sub(1));
@@ -194,7 +205,7 @@ fn read(step: &Step, line: String) -> Result<Answer, Refused> {
             };
             let option = at.and_then(|at| step.options.get(at)).or_else(named);
             let count = step.options.len();
-            let wrong = || Refused(format!("type a number from 1 to {count}"));
+            let wrong = || Refused::about(|w| w.terminal_number, count.to_string());
             step.typed(option.ok_or_else(wrong)?.value.clone())
         }
         StepKind::Text if step.sensitive => Ok(Answer::Secret(Secret::new(line))),
@@ -203,24 +214,24 @@ fn read(step: &Step, line: String) -> Result<Answer, Refused> {
 }
 
 /// Does a task, and says what came of the ones that take long.
-async fn work(task: &Task, bench: &Bench<'_>) -> anyhow::Result<Report> {
+async fn work(task: &Task, bench: &Bench<'_>, tongue: Tongue) -> anyhow::Result<Report> {
     let out = bench.run.out;
     let what = match task {
-        Task::Probe(candidate) => format!("asking {} for one word", visible(&candidate.name())),
+        Task::Probe(candidate) => filled(tongue.words().asking, &visible(&candidate.name())),
         _ => "working".to_owned(),
     };
     if let Task::Probe(_) = task {
         out.line("");
-        out.line(&out.paint(Style::Faint, &format!("  {what}, within 20 s")));
+        out.line(&out.paint(Style::Faint, &format!("  {what}, ≤ 20 s")));
     }
     let doing = async { Ok(bench.perform(task).await) };
-    let report = interruptible(waiting(&what, bench.run, doing), bench.run).await?;
+    let report = interruptible(waiting(&what, bench.run, doing), bench.run, tongue).await?;
     if let (Task::Probe(candidate), Report::Probed(verdict)) = (task, &report)
         && verdict.ok
     {
-        let good = out.paint(Style::Good, "it answers");
+        let good = out.paint(Style::Good, tongue.words().it_answers);
         let name = visible(&candidate.name());
-        out.line(&format!("  {name}: {good}, after {} ms", verdict.millis));
+        out.line(&format!("  {name}: {good}, {} ms", verdict.millis));
     }
     Ok(report)
 }
@@ -228,34 +239,34 @@ async fn work(task: &Task, bench: &Bench<'_>) -> anyhow::Result<Report> {
 async fn interruptible<T>(
     work: impl Future<Output = anyhow::Result<T>>,
     run: &Context,
+    tongue: Tongue,
 ) -> anyhow::Result<T> {
     tokio::select! {
         result = work => result,
         _ = tokio::signal::ctrl_c() => {
             run.out.line("");
-            Err(stopped())
+            Err(stopped(tongue))
         }
     }
 }
 
-fn stopped() -> anyhow::Error {
-    Failure::new(
-        Code::Failed,
-        "setting up was stopped; what was answered is kept",
-    )
-    .next("`instar onboard` goes on with it")
-    .into()
+fn stopped(tongue: Tongue) -> anyhow::Error {
+    Failure::new(Code::Failed, tongue.words().stopped)
+        .next("`instar onboard` goes on with it")
+        .into()
 }
 
 /// The terminal's lines. Whatever ends the reading, the terminal is left as it was found.
 struct Keyboard {
+    tongue: Tongue,
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Keyboard {
-    fn open() -> std::io::Result<Self> {
+    fn open(tongue: Tongue) -> std::io::Result<Self> {
         Ok(Self {
+            tongue,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
         })
@@ -292,7 +303,7 @@ impl Keyboard {
             }
             None => {
                 out.line("");
-                Err(stopped())
+                Err(stopped(self.tongue))
             }
         }
     }

@@ -111,6 +111,24 @@ document.addEventListener("submit", async (event) => {
   else location.reload();
 });
 
+/* A plain form that takes its time says so, and is sent once. */
+for (const form of all("form[data-busy]")) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) return event.preventDefault();
+    form.dataset.sent = "yes";
+    form.setAttribute("aria-busy", "true");
+    form.querySelector("[data-busy-note]").textContent = form.dataset.busy;
+  });
+}
+// A page that comes back from the browser's memory can be sent again.
+addEventListener("pageshow", () => {
+  for (const form of all("form[data-sent]")) {
+    delete form.dataset.sent;
+    form.removeAttribute("aria-busy");
+    form.querySelector("[data-busy-note]").textContent = "";
+  }
+});
+
 /* Parts that are fetched when they are asked for. */
 for (const link of all("[data-into]")) {
   link.addEventListener("click", async (event) => {

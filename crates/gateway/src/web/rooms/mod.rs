@@ -9,6 +9,7 @@ mod logs;
 mod models;
 mod releases;
 mod sessions;
+mod setup;
 mod usage;
 
 pub(super) use sessions::encoded;
@@ -44,6 +45,8 @@ pub(super) fn routes() -> Routes {
         .route("/status", get(health::page))
         .route("/status/checks", get(health::checks))
         .route("/logs", get(logs::page))
+        .route("/setup", get(setup::welcome).post(setup::begin))
+        .route("/setup/{id}", get(setup::show).post(setup::answer))
         .route("/language", get(language))
 }
 

@@ -224,7 +224,7 @@ async fn write(
 }
 
 /// Waits until the file was read again, for a moment at most: the next page is right either way.
-async fn settle(app: &AppState, before: &str) {
+pub(in crate::web::rooms) async fn settle(app: &AppState, before: &str) {
     let deadline = tokio::time::Instant::now() + IN_FORCE;
     while app.config.current().hash == before && app.config_health().ok {
         if tokio::time::Instant::now() >= deadline {

@@ -12,7 +12,7 @@ use instar_config::{ConfigError, journal};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-pub(super) use change::{apply, edit, preview};
+pub(super) use change::{apply, edit, preview, settle};
 
 use self::keys::{Key, keys};
 use crate::app::AppState;
