@@ -12,6 +12,7 @@ mod branches;
 mod browser;
 mod browser_branches;
 mod browser_chat;
+mod browser_forms;
 mod browser_pages;
 mod browser_setup;
 mod canary;

@@ -245,13 +245,14 @@ fn without_questions_the_model_is_tried_before_anything_is_written() {
     assert_eq!(instar.run(["secrets", "list", "--json"]).json(), json!([]));
 
     let url = instar.model.openai_url();
+    let port = crate::support::free_port().to_string();
     let args = quiet(&[
         "--custom-base-url",
         &url,
         "--custom-api-key",
         "-",
         "--port",
-        "18999",
+        &port,
     ]);
     let done = instar.run_with(&args, &format!("{KEY}\n"));
     assert_eq!(done.json()["model"], json!("mine/x"), "{done:?}");

@@ -20,6 +20,7 @@ mod sign_in;
 
 pub(crate) use body::HELD_KIB;
 pub(crate) use guard::Ends;
+pub(crate) use path::is_plain;
 pub(crate) use peers::PeerLimits;
 pub(crate) use routes::Routes;
 pub(crate) use serve::{Listening, listen};

@@ -35,7 +35,7 @@ impl Routes {
         self
     }
 
-    pub(super) fn into_router(self) -> Router<AppState> {
+    pub(crate) fn into_router(self) -> Router<AppState> {
         self.router
     }
 

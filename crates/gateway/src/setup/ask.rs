@@ -4,7 +4,8 @@ use instar_models::config::Api;
 
 use super::offer::{KeyPlace, Offer, VendorOffer};
 use super::step::{Choice, Step};
-use super::wizard::{Draft, Question, Summary};
+use super::draft::Draft;
+use super::wizard::{Question, Summary};
 use super::words::{Words, filled};
 use crate::config::Bind;
 
@@ -20,8 +21,6 @@ pub(super) const LOOPBACK: &str = "loopback";
 pub(super) const LAN: &str = "lan";
 pub(super) const AS_IT_IS: &str = "as-it-is";
 pub(super) const VENDOR: &str = "vendor:";
-/// Instead of a key: none after all.
-pub(super) const NO_KEY: &str = "-";
 pub(super) const LOCAL: &str = "local:";
 
 /// Models of one local server that are offered; more can be named by hand.

@@ -10,6 +10,7 @@
 mod ask;
 mod candidate;
 mod desk;
+mod draft;
 mod offer;
 mod seen;
 mod step;

@@ -1,12 +1,12 @@
 //! The conversation: which question follows which answer, and what is done between them.
 
-use instar_models::config::Api;
 use instar_protocol::Secret;
 use serde::Serialize;
 use std::path::PathBuf;
 
 use super::ask;
 use super::candidate::{Candidate, Custom, format_named};
+use super::draft::Draft;
 use super::offer::{KeyPlace, Offer};
 use super::step::{Answer, Refused, Step};
 use super::words::Tongue;
@@ -118,66 +118,6 @@ enum Stage {
     Work(Task, Question),
     Done,
     Declined,
-}
-
-/// A model as far as it is described.
-#[derive(Debug)]
-pub(super) struct Draft {
-    pub(super) vendor: String,
-    /// Where the vendor's key is copied from.
-    key_of: Option<String>,
-    pub(super) key: Option<Secret>,
-    /// The vendor wants a key.
-    keyed: bool,
-    pub(super) base_url: String,
-    pub(super) api: Api,
-    /// The name of the model, as far as one was given.
-    pub(super) model: String,
-    /// The short name of the server, as far as one was given.
-    pub(super) provider: Option<String>,
-    candidate: Option<Candidate>,
-    pub(super) verdict: Option<Verdict>,
-}
-
-impl Draft {
-    fn empty() -> Self {
-        Self {
-            vendor: String::new(),
-            key_of: None,
-            key: None,
-            keyed: false,
-            base_url: String::new(),
-            api: Api::OpenaiCompletions,
-            model: String::new(),
-            provider: None,
-            candidate: None,
-            verdict: None,
-        }
-    }
-
-    /// True if something was typed that may be what is wrong.
-    pub(super) fn correctable(&self) -> bool {
-        !self.base_url.is_empty() || self.keyed
-    }
-
-    /// Where correcting begins.
-    fn first(&self) -> Question {
-        if self.base_url.is_empty() {
-            Question::Key
-        } else {
-            Question::BaseUrl
-        }
-    }
-
-    fn server(&self) -> Result<Custom, Refused> {
-        Custom::new(&self.base_url, self.api)
-    }
-
-    /// The usual name for the server that is described.
-    pub(super) fn usual_id(&self) -> String {
-        self.server()
-            .map_or_else(|_| "custom".to_owned(), |server| server.usual_id())
-    }
 }
 
 impl Wizard {
@@ -337,7 +277,9 @@ impl Wizard {
             }
             Question::ServerKey => {
                 if given {
-                    self.draft.key = secret.filter(|key| key.expose() != ask::NO_KEY);
+                    // A dash is no key.
+                    let letters = |key: &Secret| key.expose().chars().any(char::is_alphanumeric);
+                    self.draft.key = secret.filter(letters);
                 }
                 Stage::Ask(Question::ServerModel)
             }

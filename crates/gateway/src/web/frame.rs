@@ -127,8 +127,7 @@ impl<'a> Frame<'a> {
                     main class="page" id="content" tabindex="-1" {
                         @if let Some(banner) = &self.banner { p class="banner" role="alert" { (banner) } }
                         h1 { (title) }
-                        // The configuration is changed with plain forms.
-                        @if self.tab != Tab::Config { noscript { p class="soft" { (words.needs_script) } } }
+                        @if matches!(self.tab, Tab::Events | Tab::Logs) { noscript { p class="soft" { (words.needs_script) } } }
                         (body)
                     }
                     (shortcuts(words))

@@ -2,6 +2,7 @@
 
 pub mod markdown;
 
+mod act;
 mod assets;
 mod attached;
 mod chart;

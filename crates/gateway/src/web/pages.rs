@@ -21,7 +21,7 @@ use super::frame::banner;
 use super::page::page;
 use super::ways::Ways;
 use super::words::{Reader, Words};
-use super::{assets, attached, rooms, say, ways};
+use super::{act, assets, attached, rooms, say, ways};
 use crate::api::queries::{self, QueryError, SessionsQuery};
 use crate::app::AppState;
 use crate::control;
@@ -53,6 +53,7 @@ pub(crate) fn routes() -> Routes {
         .route("/chat/retry", post(ways::retry))
         .route("/chat/switch", post(ways::switch))
         .route("/assets/{name}", get(asset))
+        .route(act::PATH, post(act::act))
         .merge(rooms::routes())
 }
 
@@ -262,13 +263,22 @@ impl IntoResponse for Refused {
 
 /// In English, as the refusal itself is.
 fn refusal(problem: &ApiProblem) -> Markup {
-    let words = Words::of(&HeaderMap::new());
+    refusal_with_way_back(Words::of(&HeaderMap::new()), problem, "/chat")
+}
+
+/// The same, for somebody who comes from a page and wants to go back there.
+pub(super) fn refusal_with_way_back(words: &Words, problem: &ApiProblem, back: &str) -> Markup {
+    let label = if back == "/chat" {
+        words.back_to_chat
+    } else {
+        words.back_to_page
+    };
     let body = maud::html! {
         main class="door" id="main" {
             h1 { "Instar" }
-            p class="wrong" role="alert" { (problem.message) }
-            @if let Some(step) = &problem.next_step { p { (step) } }
-            p { a href="/chat" { (words.back_to_chat) } }
+            p class="wrong" role="alert" lang="en" { (problem.message) }
+            @if let Some(step) = &problem.next_step { p lang="en" { (step) } }
+            p { a href=(back) { (label) } }
         }
     };
     page(words, words.refused_title, "/assets/ui.js", &body)

@@ -59,8 +59,9 @@ words! {
     close: "Close", "Закрыть", "关闭";
     refused_title: "Refused", "Отказано", "已拒绝";
     back_to_chat: "Back to the conversation", "Назад к беседе", "返回会话";
+    back_to_page: "Back to the page", "Назад к странице", "返回页面";
     unreachable: "The gateway does not answer. Is it still running?", "Шлюз не отвечает. Он запущен?", "网关没有响应。它还在运行吗？";
-    needs_script: "Reading works without JavaScript; changing needs it, or the command line.", "Читать можно и без JavaScript; для изменений нужен он или командная строка.", "不用 JavaScript 也能阅读；修改需要 JavaScript 或命令行。";
+    needs_script: "Without JavaScript nothing comes by itself here; load the page again to see what is new.", "Без JavaScript новое здесь не появляется само; загрузите страницу снова.", "没有 JavaScript 时此处不会自动更新；请重新加载页面。";
     // What many pages say.
     agent: "Agent", "Агент", "代理";
     model: "Model", "Модель", "模型";
@@ -264,6 +265,8 @@ words! {
     key: "Key", "Ключ", "密钥";
     priced: "Price known", "Цена известна", "已知价格";
     probe: "Try now", "Проверить", "立即测试";
+    make_default: "Make it the default", "Сделать основной", "设为默认";
+    all_models: "All models", "Все модели", "全部模型";
     probing: "Asking…", "Спрашиваю…", "正在询问…";
     answered: "answered in", "ответила за", "响应用时";
     not_answered: "no answer:", "нет ответа:", "无响应：";

@@ -64,6 +64,9 @@ function complain(form, text) {
   form.append(note);
 }
 
+/** What a plain form carries besides: its token, the call and the page that follows. */
+const CARRIED = ["form", "act", "then"];
+
 function offerUndo(form) {
   const notice = document.querySelector("[data-undo]");
   const row = form.closest("tr");
@@ -71,7 +74,7 @@ function offerUndo(form) {
   notice.classList.remove("hidden");
   const button = notice.querySelector("button");
   button.onclick = async () => {
-    const done = await call("POST", form.dataset.back);
+    const done = await call("POST", `${form.dataset.path}/restore`);
     if (!done.ok) return complain(notice, done.told);
     row.hidden = false;
     notice.classList.add("hidden");
@@ -83,24 +86,25 @@ function offerUndo(form) {
 function showProbe(form, answer) {
   const [row] = answer.read ?? [];
   const place = form.querySelector("[data-result]");
-  const { wordsGood, wordsBad } = form.dataset;
+  const { wordsGood, wordsBad } = place.dataset;
   place.className = row?.ok ? "mark" : "mark wrong";
   place.textContent = row?.ok ? `${wordsGood} ${row.millis} ms` : `${wordsBad} ${row?.message ?? ""}`;
 }
 
 document.addEventListener("submit", async (event) => {
   const form = event.target;
-  const { send, path, then, wordsBusy } = form.dataset;
+  const { send, path, then } = form.dataset;
   if (!send) return;
   event.preventDefault();
   const button = form.querySelector("button:not([type=button])");
   button.disabled = true;
   const place = form.querySelector("[data-result]");
-  if (place && wordsBusy) {
+  if (place) {
     place.className = "soft";
-    place.textContent = wordsBusy;
+    place.textContent = place.dataset.wordsBusy;
   }
-  const done = await call(send, path, Object.fromEntries(new FormData(form)));
+  const fields = [...new FormData(form)].filter(([name]) => !CARRIED.includes(name));
+  const done = await call(send, path, Object.fromEntries(fields));
   button.disabled = false;
   if (!done.ok) {
     if (place) place.textContent = "";

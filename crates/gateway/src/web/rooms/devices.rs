@@ -8,6 +8,7 @@ use crate::app::AppState;
 use crate::control::methods::devices::listed;
 use crate::door::Caller;
 use crate::problem::ApiProblem;
+use crate::web::act::{Act, Forms};
 use crate::web::frame::{Frame, Tab, empty, moment, short};
 use crate::web::pages::Refused;
 use crate::web::words::{Reader, Words};
@@ -17,6 +18,7 @@ pub(super) async fn page(
     State(app): State<AppState>,
     _caller: Caller,
     Reader(words): Reader,
+    forms: Forms,
 ) -> Result<Markup, Refused> {
     let list = listed(&app).await.map_err(|refusal| {
         tracing::error!(why = refusal.message, "the devices cannot be read");
@@ -29,7 +31,7 @@ pub(super) async fn page(
         @if !pending.is_empty() {
             section {
                 h2 { (words.waiting_devices) }
-                @for row in &pending { (waiting(words, row)) }
+                @for row in &pending { (waiting(words, &forms, row)) }
             }
         }
         @if !paired.is_empty() {
@@ -38,7 +40,7 @@ pub(super) async fn page(
                 div class="wide" tabindex="0" { table class="rows" {
                     thead { tr { th scope="col" { (words.name) } th scope="col" { (words.may) }
                         th scope="col" { (words.last_seen) } th scope="col" { span class="sr" { (words.what) } } } }
-                    tbody { @for row in &paired { (line(words, row)) } }
+                    tbody { @for row in &paired { (line(words, &forms, row)) } }
                 } }
             }
         }
@@ -64,9 +66,20 @@ fn scopes(row: &Value) -> String {
     names.join(", ")
 }
 
-fn waiting(words: &Words, row: &Value) -> Markup {
+/// A change after which the page is shown again.
+fn change<'a>(method: &'static str, path: &'a str) -> Act<'a> {
+    Act {
+        method,
+        path,
+        then: "/devices",
+        script: "reload",
+    }
+}
+
+fn waiting(words: &Words, forms: &Forms, row: &Value) -> Markup {
     let id = |name: &str| row[name].as_str().unwrap_or("").to_owned();
     let request = format!("/api/v1/devices/requests/{}", id("requestId"));
+    let (approve, reject) = (format!("{request}/approve"), format!("{request}/reject"));
     html! {
         article class="card wait" {
             h3 { (told(row)) }
@@ -76,19 +89,16 @@ fn waiting(words: &Words, row: &Value) -> Markup {
                 div { dt { (words.address) } dd { (id("remoteIp")) } }
             }
             div class="acts" {
-                form data-send="POST" data-path={ (request) "/approve" } data-then="reload" {
-                    button class="primary" { (words.approve) }
-                }
-                form data-send="POST" data-path={ (request) "/reject" } data-then="reload" {
-                    button { (words.reject) }
-                }
+                (forms.form(change("POST", &approve), &html! { button class="primary" { (words.approve) } }))
+                (forms.form(change("POST", &reject), &html! { button { (words.reject) } }))
             }
         }
     }
 }
 
-fn line(words: &Words, row: &Value) -> Markup {
+fn line(words: &Words, forms: &Forms, row: &Value) -> Markup {
     let id = row["deviceId"].as_str().unwrap_or("");
+    let path = format!("/api/v1/devices/{id}");
     let seen = row["lastSeenAtMs"].as_u64().map(Timestamp::from_millis);
     html! {
         tr {
@@ -97,9 +107,7 @@ fn line(words: &Words, row: &Value) -> Markup {
             td { (scopes(row)) }
             td { @match seen { Some(at) => (moment(at)), None => (words.never) } }
             td class="acts" {
-                form data-send="DELETE" data-path={ "/api/v1/devices/" (id) } data-then="reload" {
-                    button class="bad" { (words.revoke) }
-                }
+                (forms.form(change("DELETE", &path), &html! { button class="bad" { (words.revoke) } }))
             }
         }
     }

@@ -6,7 +6,7 @@ mod devices;
 mod events;
 mod health;
 mod logs;
-mod models;
+pub(super) mod models;
 mod releases;
 mod sessions;
 mod setup;

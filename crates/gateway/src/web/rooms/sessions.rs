@@ -10,6 +10,7 @@ use crate::api::queries::{self, SessionsQuery};
 use crate::app::AppState;
 use crate::door::Caller;
 use crate::problem::ApiProblem;
+use crate::web::act::{Act, Forms};
 use crate::web::frame::{Frame, Tab, dollars, empty, moment, number};
 use crate::web::pages::Refused;
 use crate::web::words::{Reader, Words};
@@ -23,6 +24,8 @@ pub(super) struct Asked {
     search: String,
     deleted: Option<String>,
     before: Option<u64>,
+    /// A conversation that was deleted just now.
+    undo: String,
 }
 
 impl Asked {
@@ -35,6 +38,7 @@ pub(super) async fn page(
     State(app): State<AppState>,
     _caller: Caller,
     Reader(words): Reader,
+    forms: Forms,
     Query(asked): Query<Asked>,
 ) -> Result<Markup, Refused> {
     let query = SessionsQuery {
@@ -49,6 +53,7 @@ pub(super) async fn page(
         .map_err(ApiProblem::from)?;
     let body = html! {
         (tools(words, &asked))
+        @if !asked.undo.is_empty() { (undo(words, &forms, &asked.undo)) }
         @if list.sessions.is_empty() {
             @if asked.search.is_empty() && !asked.deleted() {
                 (empty(words.no_sessions, words.no_sessions_do))
@@ -62,7 +67,7 @@ pub(super) async fn page(
                     th scope="col" class="num" { (words.messages) } th scope="col" class="num" { (words.cost) }
                     th scope="col" { (words.last_used) } th scope="col" { span class="sr" { (words.what) } }
                 } }
-                tbody { @for row in &list.sessions { (line(&app, words, row)) } }
+                tbody { @for row in &list.sessions { (line(&app, words, &forms, row)) } }
             } }
             @if let Some(next) = list.next {
                 p { a href={ "/sessions?before=" (next.millis()) "&deleted=" (if asked.deleted() { "1" } else { "" }) "&search=" (encoded(&asked.search)) } { (words.older) } }
@@ -92,9 +97,33 @@ fn tools(words: &Words, asked: &Asked) -> Markup {
     }
 }
 
-fn line(app: &AppState, words: &Words, row: &SessionInfo) -> Markup {
+/// The way back of a page that was loaded anew after deleting.
+fn undo(words: &Words, forms: &Forms, id: &str) -> Markup {
+    let restore = Act {
+        method: "POST",
+        path: &format!("/api/v1/sessions/{}/restore", encoded(id)),
+        then: "/sessions",
+        script: "reload",
+    };
+    html! {
+        div class="undo" role="status" {
+            (words.session_deleted) " "
+            (forms.form(restore, &html! { button autofocus { (words.undo) } }))
+        }
+    }
+}
+
+fn line(app: &AppState, words: &Words, forms: &Forms, row: &SessionInfo) -> Markup {
     let running = SessionKey::parse(&row.key).is_ok_and(|key| app.sessions.is_running(&key));
     let path = format!("/api/v1/sessions/{}", row.id);
+    let act = |method, path, then, script| Act {
+        method,
+        path,
+        then,
+        script,
+    };
+    let restore = format!("{path}/restore");
+    let undone = format!("/sessions?undo={}", row.id);
     html! {
         tr data-row=(row.id) {
             td class="main" {
@@ -109,19 +138,17 @@ fn line(app: &AppState, words: &Words, row: &SessionInfo) -> Markup {
             td { (moment(row.updated_at)) }
             td class="acts" {
                 @if row.deleted {
-                    form data-send="POST" data-path={ (path) "/restore" } data-then="reload" { button { (words.restore) } }
+                    (forms.form(act("POST", &restore, "/sessions", "reload"), &html! { button { (words.restore) } }))
                 } @else {
                     details class="act" {
                         summary { (words.rename) }
-                        form data-send="PATCH" data-path=(path) data-then="reload" {
+                        (forms.form(act("PATCH", &path, "/sessions", "reload"), &html! {
                             label { (words.name) " " input name="title" value=(row.title) maxlength="80" required; }
                             button class="primary" { (words.save) }
-                        }
+                        }))
                     }
                     a class="button" href={ (path) "/export" } download="" { (words.export) }
-                    form data-send="DELETE" data-path=(path) data-then="undo" data-back={ (path) "/restore" } {
-                        button class="bad" { (words.delete) }
-                    }
+                    (forms.form(act("DELETE", &path, &undone, "undo"), &html! { button class="bad" { (words.delete) } }))
                 }
             }
         }

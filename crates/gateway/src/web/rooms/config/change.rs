@@ -34,6 +34,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 #[derive(Deserialize, Debug)]
 pub(in crate::web::rooms) struct Open {
     path: String,
+    /// A value that another page proposes; it is written only as every other.
+    #[serde(default)]
+    value: Option<String>,
     #[serde(default)]
     done: Option<String>,
 }
@@ -118,6 +121,7 @@ pub(in crate::web::rooms) async fn edit(
         html! { p class="good" role="status" { (words.config_written) " " (takes(words, &key.path)) } }
     });
     let now = key.written.as_ref().or(key.value.as_ref()).map(typed);
+    let now = open.value.or(now);
     let body = form(&asker, &key, now.as_deref(), told.as_ref());
     Ok(asker.page(&key.path, &body))
 }
