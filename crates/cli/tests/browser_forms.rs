@@ -21,18 +21,27 @@ fn without_javascript_conversations_devices_and_models_are_changed() {
     }
     let more = json!({ "kept": kept, "gone": gone, "other": "scripted/x" });
     let found = browser.run("pages_forms.mjs", &instar.url(), &link(&instar), more);
-    assert_eq!(found["renamed"], json!(["/sessions", "<b>mine</b> & yours"]));
+    assert_eq!(
+        found["renamed"],
+        json!(["/sessions", "<b>mine</b> & yours"])
+    );
     assert_eq!(found["deleted"], json!(["/sessions", 0, 2]), "{found}");
     assert_eq!(found["undone"], json!(["/sessions", 1]), "{found}");
     assert_eq!(found["restored"], json!(["/sessions", 1]), "{found}");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     assert_eq!(found["refused"][0], 404, "{found}");
-    assert!(text(&found["refused"][1]).contains("Back to the page"), "{found}");
+    assert!(
+        text(&found["refused"][1]).contains("Back to the page"),
+        "{found}"
+    );
     assert_eq!(found["forged"], json!([403, 403, 403]), "{found}");
     assert_eq!(found["wrong"], json!([400, 400]), "{found}");
     assert_eq!(found["waiting"], 2, "{found}");
     assert_eq!(found["approved"], json!(["/devices", 1]), "{found}");
-    assert_eq!((&found["rejected"], &found["removed"]), (&json!(0), &json!(0)));
+    assert_eq!(
+        (&found["rejected"], &found["removed"]),
+        (&json!(0), &json!(0))
+    );
     assert!(text(&found["tried"]).contains("answered in"), "{found}");
     assert_eq!(found["proposed"], json!(["/config/key", "scripted/x"]));
     assert!(text(&found["preview"]).contains("+ "), "{found}");

@@ -92,7 +92,7 @@ fn without_javascript_every_page_reads_and_plain_forms_change_the_configuration(
     assert!(text(&found["listed"]).contains("321"), "{found}");
 
     let file = std::fs::read_to_string(instar.state.join("instar.json")).unwrap();
-    assert!(file.contains("321") && !file.contains("322"), "{file}");
+    assert!(file.contains(": 321") && !file.contains(": 322"), "{file}");
     let journal = std::fs::read_to_string(instar.state.join("config-journal.jsonl")).unwrap();
     let last: Value = serde_json::from_str(journal.lines().last().unwrap()).unwrap();
     assert_eq!(last["who"], "web", "{last}");

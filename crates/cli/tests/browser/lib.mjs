@@ -12,7 +12,7 @@ export const input = JSON.parse(process.env.INSTAR_BROWSER_INPUT);
 const { chromium } = createRequire(path.join(input.modules, "index.js"))("playwright-core");
 
 /** How long a whole script and one step of it may take, in milliseconds. */
-const SCRIPT_MS_MAX = 100_000;
+const SCRIPT_MS_MAX = 200_000;
 const STEP_MS_MAX = 30_000;
 
 const FLAGS = [

@@ -29,7 +29,7 @@ await browse(async (browser) => {
   const send = (fields, origin = input.origin) => page.context().request.post(`${input.origin}/act`, {
     form: fields, headers: { Origin: origin }, maxRedirects: 0,
   });
-  const act = "DELETE /api/v1/sessions/nobody";
+  const act = "DELETE /api/v1/sessions/agent:main:nobody";
   const refused = await send({ form, act, then: "/sessions" });
   found.refused = [refused.status(), await refused.text()];
   found.forged = [

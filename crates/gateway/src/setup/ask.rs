@@ -2,9 +2,9 @@
 
 use instar_models::config::Api;
 
+use super::draft::Draft;
 use super::offer::{KeyPlace, Offer, VendorOffer};
 use super::step::{Choice, Step};
-use super::draft::Draft;
 use super::wizard::{Question, Summary};
 use super::words::{Words, filled};
 use crate::config::Bind;
