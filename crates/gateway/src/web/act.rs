@@ -98,7 +98,8 @@ impl Called {
             _ => return None,
         };
         let then = then.filter(|then| then.starts_with('/') && !then.starts_with("//"))?;
-        (path.starts_with("/api/v1/") && is_plain(path)).then(|| Self {
+        let is_call = path.starts_with("/api/v1/") && !path.contains(['?', '#']) && is_plain(path);
+        is_call.then(|| Self {
             method,
             path: path.to_owned(),
             then,
