@@ -5,8 +5,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use crate::run::{cache, cargo, root, say};
 
@@ -43,8 +43,12 @@ pub(crate) struct Feature {
     breaks: Break,
 }
 
-/// How long the test of a feature may take on a broken copy.
-const BREAK_SECONDS_MAX: u32 = 180;
+/// How long the test of a feature may take on a broken copy: longer than any of them takes on a busy
+/// machine, as one that does not end counts as one that noticed.
+const BREAK_SECONDS_MAX: u32 = 600;
+
+/// What `timeout` ends with when it had to step in.
+const TIMED_OUT: i32 = 124;
 
 /// One replacement in one file.
 #[derive(Deserialize)]
@@ -178,50 +182,81 @@ fn break_one(feature: &Feature) -> anyhow::Result<()> {
         .test
         .split_once(' ')
         .with_context(|| format!("{}: the test is not `binary test`", feature.name))?;
-    let package = binary.split("::").next().unwrap_or(binary);
-    let target = cache()?.join("broken-target");
     say(&format!(
         "break {}: building and running {test} on a broken copy",
         feature.name
     ));
-    let built = cargo()
-        .current_dir(&copy)
-        .env("CARGO_TARGET_DIR", &target)
-        .args(["test", "--quiet", "--no-run", "--package", package])
-        .status()?;
-    if !built.success() {
-        bail!(
-            "{}: the broken copy does not build, so the break shows nothing",
-            feature.name
-        );
-    }
-    // A break may make a test wait for ever for what does not come: it has noticed, then.
-    let status = Command::new("timeout")
+    let runner = build(&copy, binary)
+        .with_context(|| format!("{}: the broken copy shows nothing", feature.name))?;
+    // Not through cargo: the time that it takes to build must not count as noticing.
+    let run = Command::new("timeout")
         .arg(BREAK_SECONDS_MAX.to_string())
-        .arg(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .current_dir(&copy)
-        .env("CARGO_TARGET_DIR", &target)
-        .args([
-            "test",
-            "--quiet",
-            "--package",
-            package,
-            "--",
-            "--exact",
-            test,
-        ])
-        .status()?;
-    if status.success() {
-        bail!(
-            "{}: {test} passes on the broken copy: it does not guard this feature",
-            feature.name
-        );
-    }
+        .arg(&runner.executable)
+        .current_dir(&runner.package)
+        .env("CARGO_MANIFEST_DIR", &runner.package)
+        .args(["--exact", test, "--nocapture"])
+        .output()?;
+    let printed = [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    let why = noticed(run.status.code(), &printed.concat());
     say(&format!(
-        "break {}: {test} fails on the broken copy, as it must",
-        feature.name
+        "break {}: {test} fails on the broken copy, as it must: {}",
+        feature.name,
+        why.with_context(|| format!("{}: {test}", feature.name))?
     ));
     Ok(())
+}
+
+/// A built test program.
+struct Runner {
+    executable: PathBuf,
+    /// The folder of its package.
+    package: PathBuf,
+}
+
+/// Builds the tests of the package in `package::binary` and finds that binary.
+fn build(copy: &Path, binary: &str) -> anyhow::Result<Runner> {
+    let (package, name) = binary.split_once("::").unwrap_or((binary, binary));
+    let messages = cargo()
+        .current_dir(copy)
+        .env("CARGO_TARGET_DIR", cache()?.join("broken-target"))
+        .args(["test", "--quiet", "--no-run", "--package", package])
+        .args(["--message-format", "json-render-diagnostics"])
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !messages.status.success() {
+        bail!("it does not build");
+    }
+    let messages = String::from_utf8_lossy(&messages.stdout);
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .find_map(|built| {
+            let ours = built["profile"]["test"] == true && built["target"]["name"] == name;
+            let executable = built["executable"].as_str().filter(|_| ours)?;
+            let package = Path::new(built["manifest_path"].as_str()?).parent()?;
+            Some(Runner {
+                executable: executable.into(),
+                package: package.to_owned(),
+            })
+        })
+        .with_context(|| format!("no test program {binary} was built"))
+}
+
+/// How the test noticed the break; an error if it did not, or did not run.
+fn noticed(code: Option<i32>, printed: &str) -> anyhow::Result<String> {
+    match code {
+        Some(0) if printed.contains("SKIPPED: ") => bail!("was skipped, so it shows nothing"),
+        Some(0) if !printed.contains("test result: ok. 1 passed") => bail!("there is no such test"),
+        Some(0) => bail!("passes on the broken copy: it does not guard this feature"),
+        // A break may make a test wait for ever for what does not come: it has noticed, then.
+        Some(TIMED_OUT) => Ok(format!("it did not end within {BREAK_SECONDS_MAX} s")),
+        _ => {
+            let mut lines = printed.lines();
+            let place = lines.find(|line| line.contains("panicked at"));
+            let words = lines.next().unwrap_or_default();
+            Ok(format!("{} {words}", place.unwrap_or("it was killed")))
+        }
+    }
 }
 
 /// Brings the copy to what git tracks, in its present state. Files that are the same keep their
@@ -264,4 +299,23 @@ fn remove_others(top: &Path, folder: &Path, files: &BTreeSet<&str>) -> anyhow::R
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_test_that_ran_and_failed_has_noticed() {
+        let ok = "running 1 test\ntest result: ok. 1 passed; 0 failed";
+        let refused = |code, printed: &str| noticed(code, printed).unwrap_err().to_string();
+        assert!(refused(Some(0), ok).contains("does not guard"));
+        assert!(refused(Some(0), &format!("SKIPPED: no node\n{ok}")).contains("skipped"));
+        assert!(refused(Some(0), "test result: ok. 0 passed").contains("no such test"));
+        let failed = "thread 'a' panicked at a.rs:1:2:\nsomething ran\nnote";
+        let said = noticed(Some(101), failed).unwrap();
+        assert!(said.ends_with("a.rs:1:2: something ran"), "{said}");
+        assert!(noticed(Some(TIMED_OUT), "").unwrap().contains("600 s"));
+        assert!(noticed(None, "").unwrap().contains("killed"));
+    }
 }
