@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, INJECTIONS, gateway, link, texts};
-use crate::support::{Instar, Setup};
+use crate::support::{Instar, Setup, percent};
 
 const PAGES: [&str; 12] = [
     "/chat",
@@ -141,7 +141,9 @@ fn hostile_text_runs_nothing_on_any_page() {
     });
     let instar = Instar::start(Setup::default().config(model));
     for (index, text) in INJECTIONS.iter().enumerate() {
-        let _outcome = instar.ask(&format!("agent:main:hostile-{index}"), text);
+        let session = format!("agent:main:hostile-{index}");
+        let _outcome = instar.ask(&session, text);
+        rename(&instar, &session, text);
     }
     let searched: Vec<String> = INJECTIONS[..6]
         .iter()
@@ -175,4 +177,19 @@ fn hostile_text_runs_nothing_on_any_page() {
     for request in texts(&found["requests"]) {
         assert!(request.starts_with(&own), "{request} left the origin");
     }
+}
+
+/// Gives a conversation this title, letter by letter: one that is made from a message has lost its
+/// brackets, one that somebody chose has not.
+#[track_caller]
+fn rename(instar: &Instar, session: &str, title: &str) {
+    let title: String = title
+        .chars()
+        .filter(|letter| !letter.is_control())
+        .take(80)
+        .collect();
+    let path = format!("/api/v1/sessions/{}", percent(session));
+    let body = json!({ "title": title });
+    let renamed = instar.http.send("PATCH", &path, &[], Some(&body)).unwrap();
+    assert!((200..300).contains(&renamed.status), "{title}: {renamed:?}");
 }
