@@ -225,6 +225,30 @@ fn what_types_cannot_refuse_has_a_place_too() {
 }
 
 #[test]
+fn listening_beyond_this_machine_is_not_even_written_down() {
+    let instar = Instar::start(Setup::default());
+    let file = instar.state.join("instar.json");
+    let before = std::fs::read_to_string(&file).unwrap();
+    for bind in ["lan", "custom"] {
+        let refused = instar.run(["config", "set", "gateway.bind", bind]);
+        assert_eq!(refused.code, 3, "{refused:?}");
+        for word in ["gateway.bind", "TLS", "trusted-proxy"] {
+            assert!(refused.stderr.contains(word), "{word}: {refused:?}");
+        }
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+    }
+    // An edit by hand is as little in force: the socket stays where it is.
+    let open = before.replacen('{', "{ \"gateway\": { \"bind\": \"lan\" },", 1);
+    write_private(&file, &open);
+    until("the edit is refused", || {
+        let config = instar.run(["status", "--json"]).json()["config"].clone();
+        let problem = config["problem"].as_str()?;
+        problem.contains("gateway.bind").then_some(())
+    });
+    instar.chat("still there?");
+}
+
+#[test]
 fn a_bad_edit_while_running_keeps_the_last_good_configuration_and_says_so() {
     let instar = Instar::start(Setup::default());
     let file = instar.state.join("instar.json");
