@@ -150,15 +150,6 @@ impl Messages {
         self.splitter
             .push(bytes, &mut |_, data| state.event(data, bounded, out))
     }
-
-    /// The vendor always says that a message stops.
-    pub(crate) fn finish(bounded: &Bounded) -> Result<(), DecodeError> {
-        if bounded.finished {
-            Ok(())
-        } else {
-            Err(DecodeError::Early)
-        }
-    }
 }
 
 impl State {

@@ -43,6 +43,15 @@ impl Bounded {
         }
     }
 
+    /// For formats in which an answer always says that it ends: one that did not was cut.
+    pub(crate) fn whole(&self) -> Result<(), DecodeError> {
+        if self.finished {
+            Ok(())
+        } else {
+            Err(DecodeError::Early)
+        }
+    }
+
     pub(crate) fn text(
         &mut self,
         delta: String,

@@ -97,8 +97,7 @@ impl Decoder {
     pub fn finish(&mut self, out: &mut Vec<ModelEvent>) -> Result<(), DecodeError> {
         match &mut self.format {
             Format::Chat(chat) => chat.finish(&mut self.bounded, out),
-            Format::Responses(_) => openai_responses::Responses::finish(&self.bounded),
-            Format::Messages(_) => anthropic::Messages::finish(&self.bounded),
+            Format::Responses(_) | Format::Messages(_) => self.bounded.whole(),
             Format::Ollama(format) => format.finish(&mut self.bounded, out),
         }
     }

@@ -69,11 +69,7 @@ impl Ollama {
         out: &mut Vec<ModelEvent>,
     ) -> Result<(), DecodeError> {
         self.lines.flush(&mut |text| line(text, bounded, out))?;
-        if bounded.finished {
-            Ok(())
-        } else {
-            Err(DecodeError::Early)
-        }
+        bounded.whole()
     }
 }
 

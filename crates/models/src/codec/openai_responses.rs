@@ -101,14 +101,6 @@ impl Responses {
         self.splitter
             .push(bytes, &mut |_, data| state.event(data, bounded, out))
     }
-
-    pub(crate) fn finish(bounded: &Bounded) -> Result<(), DecodeError> {
-        if bounded.finished {
-            Ok(())
-        } else {
-            Err(DecodeError::Early)
-        }
-    }
 }
 
 impl State {
