@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use axum::Form;
-use axum::extract::{Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use instar_config::{Author, ConfigError, KeyPath, Preview, Writing, parse_value, place, put_key};
 use maud::{Markup, html};
@@ -21,7 +22,7 @@ use crate::problem::ApiProblem;
 use crate::web::frame::{Frame, Tab};
 use crate::web::pages::Refused;
 use crate::web::rooms::sessions::encoded;
-use crate::web::words::{Reader, Words};
+use crate::web::words::Words;
 
 /// Lines that stay the same, shown around those that change.
 const LINES_AROUND: usize = 3;
@@ -66,18 +67,28 @@ impl Change {
 }
 
 /// Who asks, in which language, with which token for the next form.
-struct Asker {
+pub(in crate::web::rooms) struct Asker {
     app: AppState,
     words: &'static Words,
     token: String,
 }
 
-impl Asker {
-    fn new(app: AppState, words: &'static Words, headers: &HeaderMap) -> Result<Self, ApiProblem> {
-        let token = form_token(headers).ok_or_else(ApiProblem::internal)?;
-        Ok(Self { app, words, token })
-    }
+impl FromRequestParts<AppState> for Asker {
+    type Rejection = Refused;
 
+    /// Somebody who may see the page, with what its forms need.
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Refused> {
+        let _caller = Caller::from_request_parts(parts, app).await?;
+        let token = form_token(&parts.headers).ok_or_else(ApiProblem::internal)?;
+        Ok(Self {
+            app: app.clone(),
+            words: Words::of(&parts.headers),
+            token,
+        })
+    }
+}
+
+impl Asker {
     fn page(&self, title: &str, body: &Markup) -> Markup {
         Frame::new(&self.app, self.words, Tab::Config)
             .titled(title)
@@ -109,16 +120,12 @@ impl Asker {
 
 /// The page of one key.
 pub(in crate::web::rooms) async fn edit(
-    State(app): State<AppState>,
-    _caller: Caller,
-    Reader(words): Reader,
-    headers: HeaderMap,
+    asker: Asker,
     Query(open): Query<Open>,
 ) -> Result<Markup, Refused> {
-    let asker = Asker::new(app, words, &headers)?;
     let key = asker.key(&open.path).await?;
     let told = open.done.is_some().then(|| {
-        html! { p class="good" role="status" { (words.config_written) " " (takes(words, &key.path)) } }
+        html! { p class="good" role="status" { (asker.words.config_written) " " (takes(asker.words, &key.path)) } }
     });
     let now = key.written.as_ref().or(key.value.as_ref()).map(typed);
     let now = open.value.or(now);
@@ -128,13 +135,9 @@ pub(in crate::web::rooms) async fn edit(
 
 /// What a change would do; nothing is written.
 pub(in crate::web::rooms) async fn preview(
-    State(app): State<AppState>,
-    _caller: Caller,
-    Reader(words): Reader,
-    headers: HeaderMap,
+    asker: Asker,
     Form(change): Form<Change>,
 ) -> Result<Response, Refused> {
-    let asker = Asker::new(app, words, &headers)?;
     let key = asker.key(&change.path).await?;
     let shown = match change.value() {
         Ok(value) => look(&asker.app, &key.path, value).await?,
@@ -151,13 +154,9 @@ pub(in crate::web::rooms) async fn preview(
 
 /// Writes a change that was shown, if the file is still the one that it was shown for.
 pub(in crate::web::rooms) async fn apply(
-    State(app): State<AppState>,
-    _caller: Caller,
-    Reader(words): Reader,
-    headers: HeaderMap,
+    asker: Asker,
     Form(change): Form<Change>,
 ) -> Result<Response, Refused> {
-    let asker = Asker::new(app, words, &headers)?;
     let key = asker.key(&change.path).await?;
     let before = asker.app.config.current().hash.clone();
     let written = match change.value() {
