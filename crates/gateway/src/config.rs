@@ -1,10 +1,17 @@
 //! The whole configuration: each crate's part, composed, and the gateway's own.
+//!
+//! The types are here; what they alone cannot refuse, and which keys wait for a restart or are
+//! hidden, is in `rules`.
+
+mod rules;
 
 use instar_agent::{AgentsConfig, CommandsConfig, LearningConfig, MessagesConfig, SessionConfig};
 use instar_models::ModelsConfig;
 use instar_protocol::SecretRef;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use rules::{is_secret, needs_restart};
 
 /// The port that is listened on when nobody says otherwise.
 pub const DEFAULT_PORT: u16 = 18_789;
@@ -310,32 +317,6 @@ pub struct LoggingConfig {
     pub redact_patterns: Vec<String>,
 }
 
-/// Patterns that are looked for in every line.
-const PATTERNS_MAX: usize = 64;
-const PATTERN_CHARS_MIN: usize = 4;
-const PATTERN_CHARS_MAX: usize = 200;
-
-impl LoggingConfig {
-    fn problems(&self) -> Vec<(String, String)> {
-        const PATH: &str = "logging.redactPatterns";
-        let mut problems = Vec::new();
-        if self.redact_patterns.len() > PATTERNS_MAX {
-            let why = format!("there are more than {PATTERNS_MAX} patterns");
-            problems.push((PATH.to_owned(), why));
-        }
-        for (index, pattern) in self.redact_patterns.iter().enumerate() {
-            let fits = (PATTERN_CHARS_MIN..=PATTERN_CHARS_MAX).contains(&pattern.chars().count());
-            if !fits || pattern.chars().any(|c| c.is_control() || c.is_whitespace()) {
-                let why = format!(
-                    "a pattern has {PATTERN_CHARS_MIN} to {PATTERN_CHARS_MAX} characters and no spaces"
-                );
-                problems.push((format!("{PATH}[{index}]"), why));
-            }
-        }
-        problems
-    }
-}
-
 impl Default for LoggingConfig {
     fn default() -> Self {
         Self {
@@ -366,156 +347,4 @@ pub enum Level {
 pub enum ConsoleStyle {
     Pretty,
     Json,
-}
-
-impl GatewayConfig {
-    fn problems(&self) -> Vec<(String, String)> {
-        let mut problems = Vec::new();
-        let mut wrong = |path: &str, why: String| problems.push((path.to_owned(), why));
-        if self.bind != Bind::Loopback && self.auth.mode != AuthMode::TrustedProxy {
-            wrong("gateway.bind", "listening beyond this machine needs a proxy that speaks TLS and signs \
-                people in: set gateway.auth.mode to trusted-proxy, or keep bind on loopback and use an \
-                SSH tunnel".to_owned());
-        }
-        if self.bind == Bind::Custom {
-            match self
-                .custom_bind_host
-                .as_deref()
-                .map(str::parse::<std::net::IpAddr>)
-            {
-                Some(Ok(_)) => {}
-                _ => wrong(
-                    "gateway.customBindHost",
-                    "bind `custom` needs an IP address here".to_owned(),
-                ),
-            }
-        }
-        match self.auth.mode {
-            AuthMode::Token => {}
-            AuthMode::Password if self.auth.password.is_none() => {
-                wrong(
-                    "gateway.auth.password",
-                    "mode `password` needs one: run `instar secrets set \
-                    gateway-password` and refer to it here"
-                        .to_owned(),
-                );
-            }
-            AuthMode::Password => {}
-            AuthMode::TrustedProxy => {
-                let proxy = &self.auth.trusted_proxy;
-                if self.trusted_proxies.is_empty() {
-                    wrong(
-                        "gateway.trustedProxies",
-                        "mode `trusted-proxy` needs the proxy's address".to_owned(),
-                    );
-                }
-                if proxy.user_header.is_none() || proxy.allow_users.is_empty() {
-                    wrong(
-                        "gateway.auth.trustedProxy",
-                        "mode `trusted-proxy` needs userHeader and allowUsers".to_owned(),
-                    );
-                }
-            }
-        }
-        for proxy in &self.trusted_proxies {
-            if crate::door::Network::parse(proxy).is_none() {
-                wrong(
-                    "gateway.trustedProxies",
-                    format!("{proxy:?} is not an address or network"),
-                );
-            }
-        }
-        for origin in self
-            .control_ui
-            .allowed_origins
-            .iter()
-            .chain(&self.public_origin)
-        {
-            if !is_origin(origin) {
-                wrong(
-                    "gateway",
-                    format!("{origin:?} is not an origin like https://agent.example.org"),
-                );
-            }
-        }
-        problems
-    }
-}
-
-fn is_origin(text: &str) -> bool {
-    url::Url::parse(text).is_ok_and(|url| {
-        matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text
-    })
-}
-
-/// Sections whose change needs a new start; everything else is taken while running.
-const RESTART: &[&str] = &[
-    "gateway.port",
-    "gateway.bind",
-    "gateway.customBindHost",
-    "gateway.auth.mode",
-    "gateway.auth.password",
-    "gateway.limits.connections",
-    "logging.file",
-    "logging.maxFileBytes",
-    "logging.consoleLevel",
-    "logging.consoleStyle",
-    "agents.defaults.maxConcurrent",
-];
-
-/// True if the key at this path is read only when the gateway starts.
-#[must_use]
-pub fn needs_restart(path: &str) -> bool {
-    RESTART.iter().any(|prefix| {
-        path.strip_prefix(prefix)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            || prefix
-                .strip_prefix(path)
-                .is_some_and(|rest| rest.starts_with('.'))
-    })
-}
-
-/// True for texts that are hidden from everybody, beyond those that their key gives away: headers of
-/// providers carry keys.
-#[must_use]
-pub fn is_secret(path: &instar_config::KeyPath) -> bool {
-    matches!(
-        path.words().as_slice(),
-        ["models", "providers", _, "headers", _]
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_hot_or_wait_for_a_restart() {
-        for path in [
-            "gateway.port",
-            "gateway.auth.mode",
-            "gateway.auth.password.id",
-            "gateway",
-        ] {
-            assert!(needs_restart(path), "{path}");
-        }
-        for path in [
-            "gateway.auth.rateLimit.maxAttempts",
-            "models.providers",
-            "gateway.portal",
-        ] {
-            assert!(!needs_restart(path), "{path}");
-        }
-    }
-
-    #[test]
-    fn every_key_of_the_restart_table_exists() {
-        let known: Vec<String> = instar_config::keys::<InstarConfig>()
-            .into_iter()
-            .map(|key| key.path)
-            .collect();
-        for path in RESTART {
-            assert!(known.iter().any(|key| key == path), "{path}");
-        }
-    }
 }
