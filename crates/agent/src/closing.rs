@@ -296,15 +296,23 @@ pub(crate) fn storage_error(error: &StoreError) -> UserError {
     let message = match error {
         StoreError::Full => "The disk is full, so the answer could not be stored.",
         StoreError::ReadOnly => "The state folder is read-only, so the answer could not be stored.",
+        StoreError::Gone => "The file of the store is gone, so the answer could not be stored.",
         _ => "The answer could not be stored.",
     };
     UserError {
         class: ErrorClass::Storage,
         message: message.to_owned(),
-        next_step:
-            "Make room on the gateway's disk. Your message is kept; the answer appears in the \
+        next_step: match error {
+            StoreError::Gone => {
+                "Put the file back; the answer appears in the conversation as soon as it can be \
+                    stored."
+            }
+            _ => {
+                "Make room on the gateway's disk. Your message is kept; the answer appears in the \
                     conversation as soon as it can be stored."
-                .to_owned(),
+            }
+        }
+        .to_owned(),
     }
 }
 

@@ -23,6 +23,7 @@ mod crash;
 mod devices;
 mod disk;
 mod flush;
+mod keeping;
 mod look;
 mod mcp;
 mod peers;

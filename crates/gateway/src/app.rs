@@ -148,8 +148,8 @@ impl App {
         match self.store.health() {
             None => Health::sound(),
             Some(problem) => Health::broken(
-                format!("the store cannot be written: {problem:?}"),
-                "free space on the disk of the state folder, or make it writable; it recovers by itself",
+                format!("the store cannot be written: {}", problem.message),
+                problem.next_step,
             ),
         }
     }

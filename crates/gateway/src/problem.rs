@@ -130,7 +130,7 @@ impl From<StoreError> for ApiProblem {
         tracing::error!(error = %chain(&error), "the store failed a request");
         if error.is_disk() {
             return Self::unavailable(format!("the store cannot be used: {error}"))
-                .next("free space on the disk of the state folder, or make it writable");
+                .next(error.next_step());
         }
         Self::internal()
     }

@@ -49,6 +49,9 @@ pub enum StoreError {
     Full,
     #[error("the state folder is read-only")]
     ReadOnly,
+    /// Nothing that is written would ever be found again.
+    #[error("the file of the store was moved, removed or replaced while it is in use")]
+    Gone,
     #[error("the store is closed")]
     Closed,
     #[error("too many writes are waiting")]
@@ -106,7 +109,7 @@ impl StoreError {
     #[must_use]
     pub fn is_disk(&self) -> bool {
         match self {
-            Self::Full | Self::ReadOnly | Self::Io { .. } => true,
+            Self::Full | Self::ReadOnly | Self::Gone | Self::Io { .. } => true,
             Self::Sql { source, .. } => matches!(
                 source.sqlite_error_code(),
                 Some(
@@ -121,6 +124,25 @@ impl StoreError {
             | Self::Missing { .. }
             | Self::Decode { .. }
             | Self::Object(_) => false,
+        }
+    }
+
+    /// What the owner can do about it.
+    #[must_use]
+    pub fn next_step(&self) -> &'static str {
+        match self {
+            Self::Full => "free some space on the disk of the state folder; it recovers by itself",
+            Self::ReadOnly => "make the state folder writable; it recovers by itself",
+            Self::Gone => {
+                "put the file back, or restart the gateway to go on with what is there now"
+            }
+            Self::Busy => "try again shortly",
+            Self::Closed
+            | Self::Missing { .. }
+            | Self::Sql { .. }
+            | Self::Decode { .. }
+            | Self::Object(_)
+            | Self::Io { .. } => "`instar doctor` says more",
         }
     }
 
@@ -164,6 +186,7 @@ impl StoreError {
         match self {
             Self::Full => Self::Full,
             Self::ReadOnly => Self::ReadOnly,
+            Self::Gone => Self::Gone,
             Self::Busy => Self::Busy,
             Self::Sql { doing, source } => Self::Sql {
                 doing,

@@ -56,6 +56,11 @@ pub(crate) fn file(state: &Path) -> PathBuf {
     state.join("instar.sqlite")
 }
 
+/// The write-ahead log, which is there as long as the file is open.
+pub(crate) fn log(state: &Path) -> PathBuf {
+    state.join("instar.sqlite-wal")
+}
+
 /// Prepares the folder and the file and returns the writer's connection, migrated.
 pub(crate) fn writer(state: &Path, options: &Options) -> Result<Connection, OpenError> {
     if file(state).exists() {

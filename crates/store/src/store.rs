@@ -475,7 +475,12 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.inner.pool.read(body).await
+        let read = self.inner.pool.read(body).await;
+        read.map_err(|error| match error {
+            // Said of the files rather than of what could not be done because of them.
+            error if error.is_disk() && !self.inner.shared.files_stand() => StoreError::Gone,
+            other => other,
+        })
     }
 
     async fn with_objects<T, F>(&self, body: F) -> Result<T, StoreError>

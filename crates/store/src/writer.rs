@@ -10,25 +10,30 @@
 //! writer copies the few pages that came in meanwhile between two groups. That bounds the log
 //! to [`WAL_PAGES_COPY`] and what arrives during one copy.
 
+mod files;
+mod shared;
+mod work;
+
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use instar_protocol::Timestamp;
-use instar_protocol::event::Event;
-use instar_protocol::message::Inbound;
-use instar_protocol::time::{Clock as _, SystemClock};
 use rusqlite::Connection;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::apply;
 use crate::error::{OpenError, StoreError};
 use crate::maintain;
-use crate::op::{Accepted, Op, Retention};
 use crate::open::{self, Options};
+use files::Files;
+use shared::Watch;
+use work::{Outcome, Reply, answer, take_close};
+
+pub(crate) use shared::Shared;
+pub use shared::{FLUSH_BOUNDS_MICROS, WriteProblem};
+pub(crate) use work::{Job, Work};
 
 /// Batches that may wait for the writer. Callers beyond that wait in line for a place.
 pub(crate) const QUEUE_MAX: usize = 1024;
@@ -40,116 +45,6 @@ const WAL_PAGES_COPY: i32 = 1024;
 const WAL_PAGES_IDLE: i32 = 256;
 /// Nothing happened for this long: the writer is idle.
 const IDLE: Duration = Duration::from_millis(500);
-
-/// The upper ends of the classes that the times of commits are counted in; one more is without end.
-pub const FLUSH_BOUNDS_MICROS: [u64; 12] = [
-    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_500_000,
-];
-
-type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
-
-/// What the writer is asked to do.
-#[derive(Debug)]
-pub(crate) enum Work {
-    Accept(Box<Inbound>, Box<Event>, Reply<Accepted>),
-    Commit(Vec<Op>, Reply<()>),
-    /// May wait for company; nobody waits for the answer.
-    Lazy(Vec<Op>),
-    Maintain(Timestamp, Retention, Reply<u64>),
-    Close(Reply<()>),
-}
-
-/// Work with its place in the queue, which is free again when the work is done.
-#[derive(Debug)]
-pub(crate) struct Job {
-    pub(crate) work: Work,
-    pub(crate) place: Option<OwnedSemaphorePermit>,
-}
-
-/// What the writer tells about itself. Shared with the handles.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    pub(crate) commits: AtomicU64,
-    pub(crate) batches: AtomicU64,
-    pub(crate) flush_nanos: AtomicU64,
-    pub(crate) flushes: [AtomicU64; FLUSH_BOUNDS_MICROS.len() + 1],
-    pub(crate) checkpoints: AtomicU64,
-    problem: Mutex<Option<WriteProblem>>,
-    /// Pages in the log after the last commit.
-    log_pages: AtomicI32,
-    /// A copy was asked for and has not ended.
-    copying: AtomicBool,
-    /// A copy has ended since the writer last looked.
-    copied: AtomicBool,
-}
-
-/// Why the store does not take writes at present.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WriteProblem {
-    pub message: String,
-    pub since: Timestamp,
-}
-
-impl Shared {
-    fn note_flush(&self, nanos: u64) {
-        self.flush_nanos.fetch_add(nanos, Ordering::Relaxed);
-        let class = FLUSH_BOUNDS_MICROS.partition_point(|bound| bound * 1_000 < nanos);
-        if let Some(counter) = self.flushes.get(class) {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    pub(crate) fn problem(&self) -> Option<WriteProblem> {
-        self.problem
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn note(&self, error: Option<&StoreError>) {
-        let mut problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
-        match error {
-            None => {
-                if problem.take().is_some() {
-                    tracing::info!("the store takes writes again");
-                }
-            }
-            Some(error) if error.is_disk() => {
-                let since = problem
-                    .as_ref()
-                    .map_or_else(|| SystemClock.now(), |known| known.since);
-                if problem.is_none() {
-                    tracing::error!(%error, "the store does not take writes");
-                }
-                *problem = Some(WriteProblem {
-                    message: error.to_string(),
-                    since,
-                });
-            }
-            Some(_) => {}
-        }
-    }
-}
-
-/// Says that writes fail, for good, when the writer's thread ends by a panic.
-struct Watch(Arc<Shared>);
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            tracing::error!("the thread that writes the store panicked");
-            let mut problem = self
-                .0
-                .problem
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            *problem = Some(WriteProblem {
-                message: "the thread that writes has failed; restart the gateway".to_owned(),
-                since: SystemClock.now(),
-            });
-        }
-    }
-}
 
 struct Writer {
     connection: Connection,
@@ -181,6 +76,11 @@ pub(crate) fn start(
         }))
         .map_err(failed)?;
     let copying = open::checkpointer(state, options.synchronous).map_err(failed)?;
+    let files = Files::remember(state).map_err(|source| OpenError::Folder {
+        path: state.to_owned(),
+        source,
+    })?;
+    shared.watch(files);
     let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
         thread::Builder::new()
             .name(name.to_owned())
@@ -320,7 +220,11 @@ impl Writer {
         let jobs = std::mem::take(group);
         let alone = jobs.len() == 1;
         let mut settled = Vec::with_capacity(jobs.len());
-        let mut committed = self.sql("starting a transaction", "BEGIN IMMEDIATE");
+        let mut committed = if self.shared.files_stand() {
+            self.sql("starting a transaction", "BEGIN IMMEDIATE")
+        } else {
+            Err(StoreError::Gone)
+        };
         for job in jobs {
             let Job { work, place } = job;
             let outcome = match &committed {
@@ -453,98 +357,5 @@ impl Writer {
         {
             tracing::error!("the thread that copies the log has ended");
         }
-    }
-}
-
-/// Work that was tried, with who waits for it.
-enum Outcome {
-    Accept(Result<Accepted, StoreError>, Reply<Accepted>),
-    Commit(Result<(), StoreError>, Reply<()>),
-    Lazy(Result<(), StoreError>),
-    Maintain(Result<u64, StoreError>, Reply<u64>),
-}
-
-impl Work {
-    fn failed(self, error: StoreError) -> Outcome {
-        match self {
-            Self::Accept(_, _, reply) => Outcome::Accept(Err(error), reply),
-            Self::Commit(_, reply) | Self::Close(reply) => Outcome::Commit(Err(error), reply),
-            Self::Lazy(_) => Outcome::Lazy(Err(error)),
-            Self::Maintain(_, _, reply) => Outcome::Maintain(Err(error), reply),
-        }
-    }
-}
-
-impl Outcome {
-    fn error(&self) -> Option<&StoreError> {
-        match self {
-            Self::Accept(result, _) => result.as_ref().err(),
-            Self::Commit(result, _) | Self::Lazy(result) => result.as_ref().err(),
-            Self::Maintain(result, _) => result.as_ref().err(),
-        }
-    }
-
-    fn failed(self, error: StoreError) -> Self {
-        match self {
-            Self::Accept(_, reply) => Self::Accept(Err(error), reply),
-            Self::Commit(_, reply) => Self::Commit(Err(error), reply),
-            Self::Lazy(_) => Self::Lazy(Err(error)),
-            Self::Maintain(_, reply) => Self::Maintain(Err(error), reply),
-        }
-    }
-
-    /// Answers; a batch that was applied fails with the group's commit.
-    fn send(self, group: Option<&StoreError>) {
-        let done = match group {
-            Some(error) if self.error().is_none() => self.failed(error.again()),
-            _ => self,
-        };
-        match done {
-            Self::Accept(result, reply) => answer(reply, result),
-            Self::Commit(result, reply) => answer(reply, result),
-            Self::Maintain(result, reply) => answer(reply, result),
-            Self::Lazy(Ok(())) => {}
-            Self::Lazy(Err(error)) => tracing::warn!(%error, "a lazy batch was not stored"),
-        }
-    }
-}
-
-fn answer<T>(reply: Reply<T>, result: Result<T, StoreError>) {
-    // Who asked may have gone; what was committed stays committed.
-    drop(reply.send(result));
-}
-
-/// Takes the request to close out of the group; what came after it is refused.
-fn take_close(group: &mut Vec<Job>) -> Option<Reply<()>> {
-    let at = group
-        .iter()
-        .position(|job| matches!(job.work, Work::Close(_)))?;
-    for late in group.drain(at + 1..) {
-        late.work.failed(StoreError::Closed).send(None);
-    }
-    match group.pop()?.work {
-        Work::Close(reply) => Some(reply),
-        Work::Accept(..) | Work::Commit(..) | Work::Lazy(_) | Work::Maintain(..) => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_writer_that_panics_is_a_problem_and_one_that_ends_is_none() {
-        let watched = |body: fn()| {
-            let shared = Arc::new(Shared::default());
-            let watch = Watch(Arc::clone(&shared));
-            let ended = thread::spawn(move || {
-                let _watch = watch;
-                body();
-            });
-            let panicked = ended.join().is_err();
-            (panicked, shared.problem().is_some())
-        };
-        assert_eq!(watched(|| ()), (false, false));
-        assert_eq!(watched(|| panic!("a fault of ours")), (true, true));
     }
 }

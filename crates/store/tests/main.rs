@@ -5,6 +5,7 @@
 mod crash;
 mod disk;
 mod given;
+mod gone;
 mod group;
 mod migrations;
 mod model;

@@ -53,8 +53,8 @@ pub async fn store(store: &Store) -> Vec<Finding> {
         found.push(finding(
             "store",
             Severity::Error,
-            format!("writes fail: {problem:?}"),
-            Some("make room or make the state folder writable; accepted messages are kept"),
+            format!("writes fail: {}", problem.message),
+            Some(problem.next_step),
         ));
     }
     match read_back(store).await {

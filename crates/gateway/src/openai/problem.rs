@@ -86,6 +86,9 @@ impl Problem {
             StoreError::ReadOnly => {
                 "the state folder is read-only; make it writable, then try again"
             }
+            StoreError::Gone => {
+                "the file of the store was moved or removed; put it back or restart the gateway"
+            }
             StoreError::Busy => "too many writes are waiting; try again shortly",
             StoreError::Closed => "the gateway is shutting down",
             StoreError::Sql { .. }
