@@ -1,9 +1,10 @@
 //! The whole way of a turn, measured on the real binary beside the scripted model called directly.
 
+mod figures;
+
 use anyhow::Context;
 use bytes::Bytes;
 use clap::Args;
-use serde::Serialize;
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +16,8 @@ use instar_store::{Op, SessionRow, Store};
 use crate::load::{self, Timings};
 use crate::machine::{Machine, quantile};
 use crate::process::{self, Running, Start, Used};
-use crate::report::{progress, row, say};
+use crate::report::{progress, say};
+use figures::{Growth, Report, Soak, StartRow, TurnRow, print};
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -28,65 +30,6 @@ pub(crate) struct Options {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Serialize, Debug)]
-struct Report {
-    machine: Machine,
-    binary_mb: f64,
-    start: Vec<StartRow>,
-    idle_mb: f64,
-    turns: Vec<TurnRow>,
-    long_session: Growth,
-    stored_sessions: Growth,
-    soak: Soak,
-}
-
-#[derive(Serialize, Debug)]
-struct StartRow {
-    what: &'static str,
-    wall_ms: f64,
-    cpu_ms: f64,
-}
-
-/// One load, through the gateway and directly at the model.
-#[derive(Serialize, Debug)]
-struct TurnRow {
-    clients: usize,
-    turns: usize,
-    direct_p50_ms: f64,
-    gateway_p50_ms: f64,
-    added_p50_ms: f64,
-    direct_p99_ms: f64,
-    gateway_p99_ms: f64,
-    added_p99_ms: f64,
-    turns_per_s: f64,
-    cpu_ms_per_turn: f64,
-    written_bytes_per_turn: f64,
-}
-
-/// Cost of the same turn with little and with much stored.
-#[derive(Serialize, Debug)]
-struct Growth {
-    few: usize,
-    many: usize,
-    few_p50_ms: f64,
-    many_p50_ms: f64,
-    ratio: f64,
-    few_cpu_ms: f64,
-    many_cpu_ms: f64,
-    cpu_ratio: f64,
-}
-
-#[derive(Serialize, Debug)]
-struct Soak {
-    turns: usize,
-    first_tenth_cpu_ms_per_turn: f64,
-    last_tenth_cpu_ms_per_turn: f64,
-    idle_before_mb: f64,
-    after_mb: f64,
-    memory_ratio: f64,
-    turns_per_s: f64,
 }
 
 /// Messages of a fixed size, so that every turn carries the same work.
@@ -440,106 +383,4 @@ async fn soak(bench: &Bench, port: u16, turns: usize) -> anyhow::Result<Soak> {
         memory_ratio: after_mb / idle_before_mb,
         turns_per_s: count(tenth * 10) / wall_s,
     })
-}
-
-fn print(report: &Report) {
-    let machine = &report.machine;
-    say(&format!(
-        "{} cores, load {:.2}, flush {:.0} us, kernel {}\n",
-        machine.cores, machine.load, machine.flush_us, machine.kernel
-    ));
-    let second = &report.start[1];
-    row(
-        "first start: wall / CPU",
-        &format!(
-            "{:.0} / {:.0} ms",
-            report.start[0].wall_ms, report.start[0].cpu_ms
-        ),
-        "",
-        None,
-    );
-    row(
-        "second start: wall / CPU",
-        &format!("{:.0} / {:.0} ms", second.wall_ms, second.cpu_ms),
-        "< 50 ms",
-        Some(second.wall_ms < 50.0),
-    );
-    row(
-        "idle memory",
-        &format!("{:.1} MB", report.idle_mb),
-        "< 25 MB",
-        Some(report.idle_mb < 25.0),
-    );
-    row(
-        "binary",
-        &format!("{:.1} MB", report.binary_mb),
-        "< 40 MB",
-        Some(report.binary_mb < 40.0),
-    );
-    for turns in &report.turns {
-        let name = format!("{} clients: ", turns.clients);
-        let sequential = turns.clients == 1;
-        row(
-            &format!("{name}added p50"),
-            &format!("{:.2} ms", turns.added_p50_ms),
-            if sequential { "< 1 ms" } else { "" },
-            sequential.then_some(turns.added_p50_ms < 1.0),
-        );
-        row(
-            &format!("{name}added p99"),
-            &format!("{:.2} ms", turns.added_p99_ms),
-            if sequential { "< 5 ms" } else { "" },
-            sequential.then_some(turns.added_p99_ms < 5.0),
-        );
-        let many = turns.clients == 32;
-        row(
-            &format!("{name}turns per second"),
-            &format!("{:.0}", turns.turns_per_s),
-            if many { "> 1000" } else { "" },
-            many.then_some(turns.turns_per_s > 1000.0),
-        );
-        row(
-            &format!("{name}CPU per turn"),
-            &format!("{:.2} ms", turns.cpu_ms_per_turn),
-            "< 1 ms",
-            Some(turns.cpu_ms_per_turn < 1.0),
-        );
-        row(
-            &format!("{name}bytes written per turn"),
-            &format!("{:.0}", turns.written_bytes_per_turn),
-            "",
-            None,
-        );
-    }
-    for (name, growth) in [
-        ("turn", &report.long_session),
-        ("stored conversations", &report.stored_sessions),
-    ] {
-        row(
-            &format!("{name} {} against {}: time", growth.many, growth.few),
-            &format!("{:.2} x", growth.ratio),
-            "< 1.2 x",
-            Some(growth.ratio < 1.2),
-        );
-        row(
-            &format!("{name} {} against {}: CPU", growth.many, growth.few),
-            &format!("{:.2} x", growth.cpu_ratio),
-            "< 1.2 x",
-            Some(growth.cpu_ratio < 1.2),
-        );
-    }
-    let soak = &report.soak;
-    let flat = soak.last_tenth_cpu_ms_per_turn / soak.first_tenth_cpu_ms_per_turn;
-    row(
-        &format!("soak of {}: CPU, last tenth against first", soak.turns),
-        &format!("{flat:.2} x"),
-        "flat",
-        None,
-    );
-    row(
-        "soak: memory at rest, after against before",
-        &format!("{:.1} / {:.1} MB", soak.after_mb, soak.idle_before_mb),
-        "< 1.2 x",
-        Some(soak.memory_ratio < 1.2),
-    );
 }
