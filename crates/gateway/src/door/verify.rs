@@ -1,5 +1,7 @@
 //! The verification itself.
 
+mod password;
+
 use axum::http::{HeaderMap, header};
 use instar_protocol::principal::Via;
 use instar_protocol::{Clock, Principal, Secret, Timestamp};
@@ -16,6 +18,7 @@ use super::digest::Digest;
 use super::limiter::{Class, Limiter, Locked};
 use super::network::{Network, Peer};
 use crate::config::{AuthConfig, AuthMode, RateLimitConfig};
+use password::SlowHash;
 
 /// Random bytes in a browser's cookie.
 const COOKIE_BYTES: usize = 32;
@@ -290,13 +293,11 @@ impl Auth {
                         ));
                     }
                 };
-                let made = blocking(move || SlowHash::new(&password)).await??;
+                let made = SlowHash::of(password).await?;
                 hash.insert(made).clone()
             }
         };
-        let candidate = Secret::new(secret);
-        let fits = blocking(move || reference.matches(&candidate)).await??;
-        if !fits {
+        if !reference.matches(Secret::new(secret)).await? {
             self.limiter
                 .failed(peer, Class::Password, now, settings.rules);
             return Err(AuthProblem::Wrong);
@@ -506,51 +507,6 @@ fn owner(via: Via, ambient: bool) -> Caller {
         principal: Principal::Owner { via },
         ambient,
     }
-}
-
-/// Runs slow work off the async threads.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, AuthProblem> + Send + 'static,
-) -> Result<Result<T, AuthProblem>, AuthProblem> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| AuthProblem::Unavailable(error.to_string()))
-}
-
-/// Argon2id of the password under a salt of this process.
-#[derive(Clone)]
-struct SlowHash {
-    salt: [u8; 16],
-    hash: Digest,
-}
-
-impl std::fmt::Debug for SlowHash {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SlowHash(…)")
-    }
-}
-
-impl SlowHash {
-    fn new(password: &Secret) -> Result<Self, AuthProblem> {
-        let mut salt = [0; 16];
-        getrandom::fill(&mut salt).map_err(|error| AuthProblem::Unavailable(error.to_string()))?;
-        Ok(Self {
-            salt,
-            hash: Digest::of(&slow(password, &salt)?),
-        })
-    }
-
-    fn matches(&self, candidate: &Secret) -> Result<bool, AuthProblem> {
-        Ok(self.hash.matches(&slow(candidate, &self.salt)?))
-    }
-}
-
-fn slow(password: &Secret, salt: &[u8; 16]) -> Result<String, AuthProblem> {
-    let mut out = [0; 32];
-    argon2::Argon2::default()
-        .hash_password_into(password.expose().as_bytes(), salt, &mut out)
-        .map_err(|error| AuthProblem::Unavailable(error.to_string()))?;
-    Ok(hex::encode(out))
 }
 
 #[cfg(test)]
