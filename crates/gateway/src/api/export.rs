@@ -5,7 +5,8 @@
 
 use instar_protocol::Timestamp;
 use instar_protocol::message::{Entry, EntryBody, Part};
-use instar_protocol::model::{ModelRef, StopReason, Usage};
+use instar_protocol::model::{ModelRef, Reasoning, StopReason, Usage};
+use instar_protocol::tool::ToolCall;
 use instar_store::SessionRow;
 use serde_json::{Value, json};
 
@@ -94,32 +95,15 @@ fn message(entry: &Entry) -> Value {
             usage,
             cost_micros,
             stop,
-        } => {
-            let mut content = Vec::new();
-            if let Some(reasoning) = reasoning {
-                content.push(json!({"type": "thinking", "thinking": reasoning.text}));
-            }
-            if !text.is_empty() {
-                content.push(json!({"type": "text", "text": text}));
-            }
-            content.extend(tool_calls.iter().map(|call| {
-                json!({
-                    "type": "toolCall",
-                    "id": call.id,
-                    "name": call.name,
-                    "arguments": call.arguments,
-                })
-            }));
-            json!({
-                "role": "assistant",
-                "content": content,
-                "provider": model.provider(),
-                "model": model.model(),
-                "usage": tokens(*usage, *cost_micros),
-                "stopReason": stop_reason(*stop),
-                "timestamp": entry.at,
-            })
-        }
+        } => json!({
+            "role": "assistant",
+            "content": said(text, tool_calls, reasoning.as_ref(), str::to_owned),
+            "provider": model.provider(),
+            "model": model.model(),
+            "usage": tokens(*usage, *cost_micros),
+            "stopReason": stop_reason(*stop),
+            "timestamp": entry.at,
+        }),
         EntryBody::ToolResult {
             call_id,
             tool,
@@ -140,6 +124,28 @@ fn message(entry: &Entry) -> Value {
         | EntryBody::ModelChange { .. }
         | EntryBody::Notice { .. } => Value::Null,
     }
+}
+
+/// What a model said, piece by piece; the texts are passed through `shown`.
+pub(crate) fn said(
+    text: &str,
+    tool_calls: &[ToolCall],
+    reasoning: Option<&Reasoning>,
+    shown: impl Fn(&str) -> String,
+) -> Vec<Value> {
+    let mut content = Vec::new();
+    if let Some(reasoning) = reasoning.filter(|found| !found.text.is_empty()) {
+        content.push(json!({ "type": "thinking", "thinking": shown(&reasoning.text) }));
+    }
+    if !text.is_empty() {
+        content.push(json!({ "type": "text", "text": shown(text) }));
+    }
+    content.extend(tool_calls.iter().map(|call| {
+        json!({
+            "type": "toolCall", "id": call.id, "name": call.name, "arguments": call.arguments,
+        })
+    }));
+    content
 }
 
 fn part(part: &Part) -> Value {

@@ -6,7 +6,7 @@ use instar_protocol::tool::ToolDecision;
 use serde_json::{Map, Value, json};
 
 use super::{cut, dollars};
-use crate::api::export::stop_reason;
+use crate::api::export::{said, stop_reason};
 use crate::control::runs::Runs;
 
 /// The most characters of one message when nobody says how many.
@@ -51,30 +51,14 @@ fn body(body: &EntryBody, chars_max: usize) -> Option<Map<String, Value>> {
             usage,
             cost_micros,
             stop,
-        } => {
-            let mut content = Vec::new();
-            if let Some(reasoning) = reasoning.as_ref().filter(|found| !found.text.is_empty()) {
-                let thinking = cut(&reasoning.text, chars_max);
-                content.push(json!({ "type": "thinking", "thinking": thinking }));
-            }
-            if !text.is_empty() {
-                content.push(json!({ "type": "text", "text": cut(text, chars_max) }));
-            }
-            content.extend(tool_calls.iter().map(|call| {
-                json!({
-                    "type": "toolCall", "id": call.id, "name": call.name,
-                    "arguments": call.arguments,
-                })
-            }));
-            json!({
-                "role": "assistant",
-                "content": content,
-                "provider": model.provider(),
-                "model": model.model(),
-                "usage": usage_of(*usage, *cost_micros),
-                "stopReason": stop_reason(*stop),
-            })
-        }
+        } => json!({
+            "role": "assistant",
+            "content": said(text, tool_calls, reasoning.as_ref(), |text| cut(text, chars_max)),
+            "provider": model.provider(),
+            "model": model.model(),
+            "usage": usage_of(*usage, *cost_micros),
+            "stopReason": stop_reason(*stop),
+        }),
         EntryBody::ToolResult {
             call_id,
             tool,
