@@ -166,6 +166,10 @@ pub(crate) fn check_ran(results: &BTreeMap<String, bool>) -> anyhow::Result<()> 
 /// Applies the break in a scratch copy, runs the one test there and fails if it still passes.
 fn break_one(feature: &Feature) -> anyhow::Result<()> {
     let copy = cache()?.join("broken");
+    std::fs::create_dir_all(&copy)?;
+    // A second run would mend what the first has broken, under its hands.
+    let alone = std::fs::File::create(cache()?.join("broken.lock"))?;
+    alone.lock()?;
     copy_tree(&copy)?;
     let path = copy.join(&feature.breaks.file);
     let text = std::fs::read_to_string(&path)?;
