@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::state::walk;
+use crate::support::systemd::beside_systemd;
 use crate::support::{Instar, Setup, base_config, merge, private_folder, until, write_private};
 
 #[test]
@@ -104,6 +105,32 @@ fn the_key_to_the_secrets_can_come_from_the_service_manager() {
     for path in walk(&state) {
         assert_ne!(path.file_name().unwrap(), "master.key", "{path:?}");
     }
+}
+
+#[test]
+fn a_real_systemd_hands_in_the_key() {
+    const SCRIPT: &str = r#"
+unit() {
+    systemd-run --user --quiet --wait --pipe --collect \
+        -p "LoadCredential=instar-master-key:$HOME/key" --setenv="INSTAR_STATE_DIR=$INSTAR_STATE_DIR" "$@"
+}
+unit sh -c "echo sk-in-the-store | $INSTAR secrets set canary"
+echo "listed $(unit "$INSTAR" secrets list)"
+echo sk-other | "$INSTAR" secrets set other || echo "without $?"
+"#;
+    let instar = Instar::prepare(Setup::default());
+    let key = instar.home().join("key");
+    std::fs::write(&key, [7; 32]).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o400)).unwrap();
+    let Some((said, errors)) = beside_systemd(&instar, SCRIPT) else {
+        return;
+    };
+    assert!(said.contains("listed canary"), "{said}{errors}");
+    assert!(said.contains("without "), "{said}{errors}");
+    assert!(errors.contains("$CREDENTIALS_DIRECTORY"), "{errors}");
+    assert!(!instar.state.join("master.key").exists());
+    let record = std::fs::read_to_string(instar.state.join("master.json")).unwrap();
+    assert!(record.contains("credential"), "{record}");
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::process::Command;
 use instar_demo::{Answer as Said, Script, Step};
 use serde_json::json;
 
-use crate::support::{Instar, Setup, skipped, until, write_private};
+use crate::support::systemd::beside_systemd;
+use crate::support::{Instar, Setup, until, write_private};
 
 /// Puts a program of this name first on the path of an installation.
 fn with_program(name: &str, script: &str) -> (tempfile::TempDir, Setup) {
@@ -145,19 +146,9 @@ fn profiles_have_services_of_their_own() {
     );
 }
 
-/// The whole life of the service under a real systemd: a user instance of this test's own, in a
-/// mount namespace that makes it believe that the machine runs systemd.
 #[test]
 fn under_a_real_systemd_it_starts_restarts_and_stops() {
     const SCRIPT: &str = r#"
-set -e
-mount --make-rprivate /
-mkdir -p /run/systemd && mount -t tmpfs none /run/systemd && mkdir -p /run/systemd/system
-systemd --user 2>"$HOME/systemd.log" &
-manager=$!
-trap 'kill $manager; wait $manager' EXIT
-for _ in $(seq 100); do systemctl --user show-environment >/dev/null 2>&1 && break; sleep 0.1; done
-systemctl --user show-environment >/dev/null 2>&1 || { echo UNREACHABLE; exit 0; }
 property() { systemctl --user show instar -p "$1" --value; }
 "$INSTAR" gateway install
 echo "first $(property MainPID) $(property ActiveState)"
@@ -173,33 +164,11 @@ echo "set-up $(property MainPID) $(property ActiveState)"
 "$INSTAR" gateway uninstall
 "$INSTAR" gateway status || echo "status $?"
 "#;
-    let path = format!("{}:/lib/systemd", std::env::var("PATH").unwrap());
-    let runtime = tempfile::tempdir().unwrap();
     let port = json!({ "gateway": { "port": crate::support::free_port() } });
-    let mut instar = Instar::prepare(
-        Setup::default()
-            .config(port)
-            .env("PATH", &path)
-            .env("XDG_RUNTIME_DIR", &runtime.path().display().to_string())
-            .env("INSTAR", env!("CARGO_BIN_EXE_instar")),
-    );
-    instar.under = ["unshare", "--mount", "sh", "-c", SCRIPT]
-        .map(str::to_owned)
-        .to_vec();
-    let output = instar.command(&instar.under, &[]).output();
-    let output = match output {
-        Ok(output) => output,
-        Err(error) => return skipped(&format!("unshare: {error}")),
+    let instar = Instar::prepare(Setup::default().config(port));
+    let Some((said, errors)) = beside_systemd(&instar, SCRIPT) else {
+        return;
     };
-    let (said, errors) = (
-        String::from_utf8_lossy(&output.stdout).into_owned(),
-        String::from_utf8_lossy(&output.stderr).into_owned(),
-    );
-    if said.contains("UNREACHABLE") || errors.contains("unshare") || errors.contains("not found") {
-        return skipped(&format!(
-            "no user instance of systemd can be started here: {errors}"
-        ));
-    }
     let pid = |word: &str| {
         let line = said.lines().find(|line| line.starts_with(word));
         let line = line.unwrap_or_else(|| panic!("{word}: {said}{errors}"));

@@ -6,6 +6,7 @@
 pub(crate) mod http;
 mod process;
 pub(crate) mod socket;
+pub(crate) mod systemd;
 pub(crate) mod terminal;
 pub(crate) mod trace;
 
