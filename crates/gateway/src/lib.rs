@@ -42,6 +42,7 @@ mod auth {
 }
 
 pub use app::{App, AppState, ConfigHandle, Current};
+pub use control::first_frame;
 pub use door::Caller;
 pub use http::paths;
 pub use instar_agent::{COMMANDS, CommandHelp};

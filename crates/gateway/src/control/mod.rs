@@ -2,10 +2,11 @@
 //! exist today connect unchanged. `docs/control-plane.md` is its page for client writers.
 //!
 //! A connection's way: [`socket`] takes the upgrade and bounds what an unknown caller may send;
-//! [`handshake`] proves who it is and what it may do; [`talk`] reads its requests, looks each up in
+//! [`connect`] reads its first frame, [`handshake`] proves who it is and what it may do; [`talk`] reads its requests, looks each up in
 //! the one table of [`methods`] and runs it; its [`link`] in the [`hub`] is where events go.
 //! [`mod@pump`] reads what happens in conversations, [`told`] makes the protocol's events of it.
 
+mod connect;
 pub(crate) mod device;
 pub(crate) mod expiry;
 pub(crate) mod frame;
@@ -23,6 +24,7 @@ mod socket;
 mod talk;
 mod told;
 
+pub use connect::first_frame;
 pub(crate) use hub::Hub;
 pub(crate) use pump::{pump, tick};
 pub(crate) use socket::{is_upgrade, upgrade};

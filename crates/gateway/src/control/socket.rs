@@ -21,9 +21,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
+use super::connect::Turned;
 use super::device::Challenge;
 use super::frame::{self, Event, Refusal};
-use super::handshake::{self, Greeted, Knock, Turned};
+use super::handshake::{self, Greeted, Knock};
 use super::link::{Link, Why};
 use super::talk;
 use crate::app::AppState;
