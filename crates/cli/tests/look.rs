@@ -59,6 +59,26 @@ fn words_are_found_where_they_were_said_and_not_in_what_was_deleted() {
     );
     let empty = instar.run(["sessions", "search", " "]);
     assert_eq!(empty.code, 2, "{empty:?}");
+    // What was left behind says so.
+    let wanted = instar.run(["sessions", "search", "reeds", "--json"]).json();
+    assert_eq!(wanted["found"][0]["current"], json!(true), "{wanted}");
+    let path = format!("/api/v1/sessions/{kept}");
+    let entries = instar.http.get(&path).expect(200)["entries"].clone();
+    let body = json!({ "entry": entries[0]["id"] });
+    instar
+        .http
+        .post(&format!("{path}/rewind"), &body)
+        .expect(200);
+    let found = search(&instar);
+    let current: Vec<&serde_json::Value> = found["found"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hit| &hit["current"])
+        .collect();
+    assert_eq!(current, [false, true], "{found}");
+    let shown = instar.run(["sessions", "search", "heron"]);
+    assert!(shown.stdout.contains("another branch"), "{shown:?}");
     // The same without a gateway.
     let before = search(&instar);
     instar.terminate();

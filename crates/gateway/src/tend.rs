@@ -103,6 +103,32 @@ impl Quiet {
     }
 }
 
+/// Keeps the index of what was said up with the transcripts until the gateway stops.
+pub(crate) async fn keep_index(app: AppState) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = app.closing.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        loop {
+            match app.store.index_step().await {
+                Ok(true) => tokio::time::sleep(STEP_PAUSE).await,
+                Ok(false) => break,
+                // Everything is found without it, and the store says itself what is wrong.
+                Err(error) => {
+                    tracing::debug!(%error, "the index of what was said stands still");
+                    break;
+                }
+            }
+            if app.closing.is_cancelled() {
+                return;
+            }
+        }
+    }
+}
+
 /// Removes old rows now and then until the gateway stops.
 pub(crate) async fn keep_clean(app: AppState) {
     let mut wait = FIRST_CLEANUP;

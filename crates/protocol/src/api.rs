@@ -168,6 +168,9 @@ pub struct SearchHit {
     pub at: Timestamp,
     /// True if the agent said it.
     pub by_agent: bool,
+    /// True if it is part of the conversation as it stands; else it was left behind on another
+    /// branch.
+    pub current: bool,
     /// Some of what was said around the words, on one line.
     pub excerpt: String,
 }

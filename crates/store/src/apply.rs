@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::devices;
 use crate::error::StoreError;
 use crate::op::{Accepted, EffectOutcome, Op, SessionPatch, SessionRow, Spend, WebSession};
+use crate::said;
 
 /// Browser sessions that are kept; the ones that end first make room for new ones.
 pub const WEB_SESSIONS_MAX: u32 = 256;
@@ -32,6 +33,7 @@ pub(crate) fn apply(connection: &Connection, op: &Op) -> Result<(), StoreError> 
             params![id.as_str()],
         ),
         Op::AppendEntry(entry) => append_entry(connection, entry),
+        Op::IndexSaid => said::index(connection),
         Op::AppendEvent(event) => append_event(connection, event),
         Op::SettleInbound { id, run, state, at } => change(
             connection,

@@ -14,6 +14,7 @@ mod op;
 mod open;
 mod pool;
 mod read;
+mod said;
 mod search;
 mod store;
 mod sweep;
@@ -31,7 +32,7 @@ pub use op::{
 };
 pub use open::{Options, Synchronous};
 pub use read::ROWS_MAX;
-pub use search::{TextFound, TextSearch};
+pub use search::{Found, TextFound, TextSearch};
 pub use store::{Stats, Store};
 pub use sweep::Swept;
 pub use writer::{FLUSH_BOUNDS_MICROS, WriteProblem};

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, Params, params};
 use crate::apply::millis;
 use crate::error::StoreError;
 use crate::op::Retention;
+use crate::said;
 
 /// Rows of one table that one call removes at the most.
 const ROWS_MAX: u32 = 500;
@@ -64,6 +65,7 @@ fn deleted_sessions(connection: &Connection, before: i64) -> Result<u64, StoreEr
         let Some(session) = oldest_deleted(connection, before)? else {
             break;
         };
+        said::forget(connection, &session, ROWS_MAX)?;
         let gone = run(
             connection,
             "DELETE FROM entries WHERE seq IN (
@@ -71,6 +73,7 @@ fn deleted_sessions(connection: &Connection, before: i64) -> Result<u64, StoreEr
             params![session, ROWS_MAX],
         )?;
         removed += gone;
+        said::rewind(connection)?;
         if gone == 0 {
             let _keys = run(
                 connection,

@@ -30,6 +30,8 @@ pub enum Op {
     },
     /// Adds an entry and counts it; the session's leaf moves by `PatchSession` alone.
     AppendEntry(Entry),
+    /// Takes some of the entries that the index of what was said lacks into it, the oldest first.
+    IndexSaid,
     AppendEvent(Event),
     SettleInbound {
         id: InboundId,

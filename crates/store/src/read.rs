@@ -471,7 +471,7 @@ pub(crate) fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
-fn parsed<T: DeserializeOwned>(what: &'static str, id: &str, json: &str) -> Answer<T> {
+pub(crate) fn parsed<T: DeserializeOwned>(what: &'static str, id: &str, json: &str) -> Answer<T> {
     serde_json::from_str(json).map_err(|source| StoreError::Decode {
         what,
         id: id.to_owned(),

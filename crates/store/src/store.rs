@@ -25,6 +25,7 @@ use crate::op::{
 use crate::open::{Options, Synchronous};
 use crate::pool::Pool;
 use crate::read;
+use crate::said;
 use crate::search::{self, TextFound, TextSearch};
 use crate::sweep::{self, Place, Swept};
 use crate::tree;
@@ -258,6 +259,16 @@ impl Store {
         let session = session.clone();
         self.read(move |sql| tree::branches(sql, &session, limit))
             .await
+    }
+
+    /// Takes some of what was said since into the index that [`Store::search`] asks. True if there
+    /// may be more: call again. Without it everything is found, only more slowly.
+    pub async fn index_step(&self) -> Result<bool, StoreError> {
+        if !self.read(said::is_behind).await? {
+            return Ok(false);
+        }
+        self.commit(vec![Op::IndexSaid]).await?;
+        Ok(true)
     }
 
     /// Looks for words in what was said, newest first.

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use instar_store::{EventFilter, OpenError, Options, SCHEMA_VERSION, Store};
+use instar_protocol::message::{EntryBody, Part};
+use instar_protocol::principal::{Principal, Via};
+use instar_store::{EventFilter, Op, OpenError, Options, SCHEMA_VERSION, Store, TextSearch};
 use rusqlite::Connection;
 
 use crate::given::{at, device, device_token, entry, entry_id, inbound, key, session_id};
@@ -13,6 +15,7 @@ const FIXTURES: &[&[u8]] = &[
     include_bytes!("fixtures/v2.sqlite"),
     include_bytes!("fixtures/v3.sqlite"),
     include_bytes!("fixtures/v4.sqlite"),
+    include_bytes!("fixtures/v5.sqlite"),
 ];
 
 #[tokio::test]
@@ -53,6 +56,7 @@ async fn a_store_of_every_version_opens_and_keeps_what_it_holds() {
         } else {
             assert_eq!((devices, tokens), (vec![device(1)], vec![device_token(1)]));
         }
+        assert!(is_found(&store).await, "version {version}");
         store.close().await.unwrap();
         assert_eq!(user_version(&file), SCHEMA_VERSION);
     }
@@ -95,6 +99,26 @@ async fn a_file_that_is_no_store_is_refused() {
     .unwrap();
     let refused = Store::open(folder.path(), Options::default()).unwrap_err();
     assert!(matches!(refused, OpenError::Open { .. }), "{refused}");
+}
+
+/// What is said now is taken into the index and found there.
+async fn is_found(store: &Store) -> bool {
+    let mut said = entry(1, 3, Some(2));
+    said.body = EntryBody::User {
+        parts: vec![Part::text("a needle")],
+        principal: Principal::Owner { via: Via::Token },
+        inbound: None,
+        surface: "web".to_owned(),
+    };
+    store.commit(vec![Op::AppendEntry(said)]).await.unwrap();
+    while store.index_step().await.unwrap() {}
+    let wanted = TextSearch {
+        text: "needle".to_owned(),
+        limit: 1,
+        ..TextSearch::default()
+    };
+    let found = store.search(wanted).await.unwrap();
+    !found.is_indexing && found.entries.iter().any(|one| one.entry.id == entry_id(3))
 }
 
 fn user_version(file: &Path) -> u32 {

@@ -137,10 +137,12 @@ async fn search(query: &SearchQuery, run: &Context) -> anyhow::Result<()> {
     }
     for hit in &report.found {
         let who = if hit.by_agent { "agent" } else { "you" };
+        let where_else = if hit.current { "" } else { " (another branch)" };
         run.out.line(&format!(
-            "{} {} {} {}",
+            "{} {}{} {} {}",
             run.out.paint(Style::Faint, &clock(hit.at)),
             visible(&hit.session),
+            run.out.paint(Style::Faint, where_else),
             run.out.paint(Style::Strong, who),
             visible(&hit.excerpt)
         ));

@@ -3,7 +3,7 @@
 use instar_protocol::api::{SearchHit, SearchReport};
 use instar_protocol::message::{EntryBody, plain_text};
 use instar_protocol::session::AgentId;
-use instar_store::{Store, TextSearch};
+use instar_store::{Found, Store, TextSearch};
 use serde::Deserialize;
 
 use super::queries::{QueryError, page};
@@ -50,7 +50,12 @@ pub async fn search(store: &Store, query: &SearchQuery) -> Result<SearchReport, 
             limit,
         })
         .await?;
-    let hits = found.entries.into_iter().map(|(key, entry)| {
+    let hits = found.entries.into_iter().map(|found| {
+        let Found {
+            key,
+            entry,
+            is_current,
+        } = found;
         let (by_agent, said) = match &entry.body {
             EntryBody::Assistant { text, .. } => (true, text.clone()),
             EntryBody::User { parts, .. } => (false, plain_text(parts)),
@@ -62,6 +67,7 @@ pub async fn search(store: &Store, query: &SearchQuery) -> Result<SearchReport, 
             entry: entry.id,
             at: entry.at,
             by_agent,
+            current: is_current,
             excerpt: excerpt(&said, text),
         }
     });

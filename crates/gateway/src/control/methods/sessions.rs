@@ -430,9 +430,13 @@ async fn search(call: Call) -> Result<Value, Refusal> {
     let hits: Vec<Value> = found
         .entries
         .iter()
-        .filter_map(|(key, entry)| hit(key, entry, query))
+        // The protocol has no word for what was left behind on another branch.
+        .filter(|found| found.is_current)
+        .filter_map(|found| hit(&found.key, &found.entry, query))
         .collect();
-    Ok(json!({ "results": hits, "truncated": found.is_cut }))
+    Ok(json!({
+        "results": hits, "indexing": found.is_indexing, "truncated": found.is_cut,
+    }))
 }
 
 /// One place where the words were said. The score is the share of them in what was said.
