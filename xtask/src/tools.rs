@@ -53,6 +53,7 @@ const PYTHON: &[(&str, &str)] = &[
     ("openai", "openai==3.52.0"),
     ("anthropic", "anthropic==2.11.0"),
     ("ollama", "ollama==0.6.3"),
+    ("mcp", "mcp==2.3.0"),
 ];
 /// Ready-built cargo subcommands, taken from PyPI because building them takes minutes.
 const CARGO_TOOLS: &[(&str, &str)] = &[
@@ -75,6 +76,7 @@ const NODE: &[&str] = &[
     "@agentclientprotocol/sdk@2.4.0",
     "@modelcontextprotocol/sdk@1.32.2",
     "@modelcontextprotocol/conformance@0.1.16",
+    "@modelcontextprotocol/inspector@2.12.0",
 ];
 
 /// Where the tests find what was installed.

@@ -8,10 +8,15 @@ use serde_json::{Value, json};
 
 use crate::support::{Instar, TOKEN, skipped};
 
-/// A script of `clients/`, with the packages that it needs.
+/// A script of `clients/`, with what runs it and the packages that it needs.
 pub(crate) struct Script {
+    program: PathBuf,
     modules: PathBuf,
     path: PathBuf,
+}
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }
 
 impl Script {
@@ -32,10 +37,34 @@ impl Script {
                 return None;
             }
         }
-        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
         Some(Self {
+            program: modules.join("node/bin/node"),
             modules,
-            path: scripts.join(name),
+            path: scripts().join(name),
+        })
+    }
+
+    /// The same for a Python that has a module.
+    pub(crate) fn find_python(name: &str, module: &str) -> Option<Self> {
+        let program = std::env::var_os("INSTAR_TEST_PYTHON").map_or_else(
+            || {
+                let home = std::env::var_os("HOME").unwrap_or_default();
+                Path::new(&home).join(".cache/instar/python/bin/python")
+            },
+            PathBuf::from,
+        );
+        let import = format!("import {module}");
+        let found = Command::new(&program).args(["-c", &import]).output();
+        if !found.is_ok_and(|output| output.status.success()) {
+            skipped(&format!(
+                "no Python with {module}; `cargo xtask test` installs it"
+            ));
+            return None;
+        }
+        Some(Self {
+            program,
+            modules: PathBuf::new(),
+            path: scripts().join(name),
         })
     }
 
@@ -54,7 +83,7 @@ impl Script {
             },
         });
         crate::support::merge(&mut input, more);
-        let output = Command::new(self.modules.join("node/bin/node"))
+        let output = Command::new(&self.program)
             .arg(&self.path)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::clients::Script;
+use crate::support::http::Answer;
 use crate::support::{Instar, Setup, is_echo};
 
 /// Scenarios of the suite that concern what this server offers; `docs/mcp.md` tells of the rest.
@@ -96,6 +97,63 @@ fn the_conformance_suite_passes_where_it_applies() {
 }
 
 #[test]
+fn the_inspector_lists_and_calls_and_has_nothing_to_complain_of() {
+    let packages = ["@modelcontextprotocol/inspector"];
+    let Some(script) = Script::find("inspector.mjs", &packages) else {
+        return;
+    };
+    let instar = Instar::start(Setup::default());
+    let found = script.run(&instar, Value::Null);
+    for way in ["http", "pipes"] {
+        let found = &found[way];
+        let tools = found["tools"]["answer"]["tools"].as_array().unwrap();
+        assert_eq!(tools.len(), 8, "{way}");
+        let complaints = found["tools"]["complaints"].as_str().unwrap();
+        assert!(!complaints.contains("Issue:"), "{way}: {complaints}");
+        let sent = &found["sent"]["answer"]["structuredContent"];
+        assert!(is_echo(&sent["text"], "over the wire"), "{way}: {sent}");
+        let resources = found["resources"]["answer"]["resources"]
+            .as_array()
+            .unwrap();
+        assert!(!resources.is_empty(), "{way}");
+        let prompts = &found["prompts"]["answer"]["prompts"];
+        assert_eq!(prompts[0]["name"], "conversation_summary", "{way}");
+    }
+}
+
+#[test]
+fn the_official_python_client_calls_and_reads_over_both_ways() {
+    let Some(script) = Script::find_python("mcp_sdk.py", "mcp") else {
+        return;
+    };
+    let instar = Instar::start(Setup::default());
+    let found = script.run(&instar, Value::Null);
+    for way in ["http", "pipes"] {
+        let found = &found[way];
+        assert_eq!(found["server"], "instar", "{way}");
+        assert_eq!(found["tools"].as_array().unwrap().len(), 8, "{way}");
+        assert!(is_echo(&found["sent"]["text"], "over the wire"), "{way}");
+        assert_eq!(found["roles"], json!(["user", "assistant"]), "{way}");
+        assert_eq!(found["refused"], true, "{way}");
+        let text = found["transcript"].as_str().unwrap();
+        assert!(text.contains("over the wire"), "{way}: {text}");
+    }
+}
+
+#[test]
+fn the_owner_can_switch_it_off() {
+    let off = json!({ "gateway": { "http": { "endpoints": { "mcp": { "enabled": false } } } } });
+    let instar = Instar::start(Setup::default().config(off));
+    let answer = rpc_answer(&instar, "tools/list", &json!({}));
+    assert_eq!(answer.status, 404);
+    let call = message("tools/call", &json!({"name": "status", "arguments": {}}));
+    let output = instar.run_with(&["mcp", "serve"], &format!("{call}\n"));
+    assert!(output.stdout.contains("switched off"), "{output:?}");
+    // Everything else is as it was.
+    assert_eq!(instar.http.get("/api/v1/status").status, 200);
+}
+
+#[test]
 fn nobody_gets_in_without_a_credential_or_from_another_page() {
     let instar = Instar::start(Setup::default());
     let body = message("tools/list", &json!({}));
@@ -147,14 +205,17 @@ fn message(method: &str, params: &Value) -> Value {
 /// One request over HTTP.
 #[track_caller]
 fn rpc(instar: &Instar, method: &str, params: &Value) -> Value {
+    rpc_answer(instar, method, params).expect(200)
+}
+
+fn rpc_answer(instar: &Instar, method: &str, params: &Value) -> Answer {
     let body = message(method, params);
     let headers = [
         ("content-type", "application/json"),
         ("accept", "application/json, text/event-stream"),
     ];
-    let answer = instar
+    instar
         .http
         .send("POST", "/mcp", &headers, Some(&body))
-        .unwrap();
-    answer.expect(200)
+        .unwrap()
 }

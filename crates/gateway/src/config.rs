@@ -249,6 +249,8 @@ pub struct EndpointsConfig {
     pub chat_completions: EndpointConfig,
     /// `/v1/responses`.
     pub responses: EndpointConfig,
+    /// `/mcp`, and with it `instar mcp serve`.
+    pub mcp: EndpointConfig,
 }
 
 /// One interface.

@@ -299,6 +299,7 @@ fn check_served(app: &AppState, path: &str) -> Result<(), Refusal> {
     let off = match path {
         "/v1/chat/completions" => !endpoints.chat_completions.enabled,
         _ if path.starts_with("/v1/responses") => !endpoints.responses.enabled,
+        "/mcp" => !endpoints.mcp.enabled,
         _ => page && !gateway.control_ui.enabled,
     };
     if off {

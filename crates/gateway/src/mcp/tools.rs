@@ -135,9 +135,26 @@ fn tool<Arguments: JsonSchema>(
     };
     // Names of our own types say nothing to a client.
     let _own_name = schema.remove("title");
+    plain(&mut schema);
     Tool::new(name, about, Arc::new(schema))
         .with_title(title)
         .with_annotations(hints)
+}
+
+/// An argument that may be left out is left out, not sent as `null`: several kinds of one value are
+/// more than some clients can tell their models.
+fn plain(schema: &mut JsonObject) {
+    let Some(Value::Object(properties)) = schema.get_mut("properties") else {
+        return;
+    };
+    for property in properties.values_mut() {
+        if let Some(Value::Array(kinds)) = property.get_mut("type") {
+            kinds.retain(|kind| kind != "null");
+            if let [one] = kinds.as_slice() {
+                property["type"] = one.clone();
+            }
+        }
+    }
 }
 
 /// The arguments, read as strictly as the schema says.
