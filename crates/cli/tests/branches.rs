@@ -5,6 +5,7 @@
 use instar_demo::{Answer, Rule, Script, Step, When};
 use serde_json::{Value, json};
 
+use crate::support::terminal::Terminal;
 use crate::support::{Instar, Setup, is_echo, until};
 
 /// A model that counts its answers.
@@ -292,4 +293,31 @@ fn clients_of_the_control_plane_list_switch_rewind_and_fork() {
     assert_eq!(copied(&answers[5]), shown(&instar));
     assert_eq!(answers[6], json!({ "branches": [] }));
     assert!(answers[7]["refused"].is_object(), "{:#}", answers[7]);
+}
+
+#[test]
+fn the_terminal_asks_for_another_answer_and_writes_the_last_message_anew() {
+    let instar = Instar::start(Setup::scripted(counting()));
+    let _outcome = instar.ask("main", "hello");
+    let args = ["chat".to_owned()];
+    let mut terminal = Terminal::start(&instar.command(&[], &args));
+    terminal.shows("answer 1");
+    // Ctrl-R and Ctrl-G.
+    terminal.keys("\u{12}");
+    terminal.shows("answer 2");
+    terminal.keys("\u{7}");
+    terminal.shows("Esc leaves it as it is");
+    terminal.keys(", better\r");
+    terminal.shows("answer 3");
+    until("both ways are stored", || {
+        (shown(&instar) == ["hello, better", "answer 3"]).then_some(())
+    });
+    let list = instar
+        .http
+        .get("/api/v1/sessions/main/branches")
+        .expect(200);
+    assert_eq!(list["branches"].as_array().unwrap().len(), 3, "{list}");
+    terminal.keys("\u{4}");
+    let (_, ended) = terminal.end();
+    assert!(ended.success(), "{ended:?}");
 }

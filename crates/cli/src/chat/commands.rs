@@ -17,6 +17,8 @@ pub(crate) enum Own {
     Sessions,
     Models,
     Chat,
+    Retry,
+    Edit,
     Fold,
     Keys,
     Quit,
@@ -31,7 +33,7 @@ const fn own(name: &'static str, about: &'static str, own: Own) -> Known {
     }
 }
 
-const OWN: [Known; 6] = [
+const OWN: [Known; 8] = [
     own(
         "sessions",
         "choose another conversation (Ctrl-O)",
@@ -46,6 +48,16 @@ const OWN: [Known; 6] = [
         "chat",
         "begin a conversation beside this one (Ctrl-N)",
         Own::Chat,
+    ),
+    own(
+        "retry",
+        "another answer to the last message (Ctrl-R)",
+        Own::Retry,
+    ),
+    own(
+        "edit",
+        "write the last message in another form (Ctrl-G)",
+        Own::Edit,
     ),
     own(
         "fold",

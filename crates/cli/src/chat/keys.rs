@@ -4,6 +4,7 @@ use crossterm::event::{
     Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseEventKind,
 };
 
+use super::again;
 use super::commands::{self, Own};
 use super::picker::{Picker, What};
 use super::state::{Effect, State};
@@ -13,7 +14,7 @@ use super::update::{begin, go_to, send};
 const WHEEL: usize = 3;
 
 /// The keys as the help shows them.
-pub(crate) const HELP: [(&str, &str); 14] = [
+pub(crate) const HELP: [(&str, &str); 16] = [
     ("Enter", "send"),
     ("Alt-Enter, Ctrl-J", "new line"),
     ("Up, Down", "move; on the first line, earlier messages"),
@@ -21,6 +22,8 @@ pub(crate) const HELP: [(&str, &str); 14] = [
     ("PgUp, PgDn, wheel", "scroll; Ctrl-End to the end"),
     ("Ctrl-T", "fold or unfold tools and reasoning"),
     ("Esc, Ctrl-C", "stop the answer that is being written"),
+    ("Ctrl-R", "another answer to the last message"),
+    ("Ctrl-G", "write the last message in another form"),
     ("Ctrl-O", "choose a conversation"),
     ("Ctrl-N", "begin a conversation"),
     ("Ctrl-P", "choose the model"),
@@ -75,6 +78,7 @@ fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     match key.code {
         KeyCode::F(1) => return obey(state, Own::Keys),
         KeyCode::F(2) => return obey(state, Own::Sessions),
+        KeyCode::Esc if again::leave(state) => {}
         KeyCode::Esc => return stop(state),
         KeyCode::PageUp => scroll_up(state, state.page),
         KeyCode::PageDown => scroll_down(state, state.page),
@@ -99,6 +103,8 @@ fn with_control(state: &mut State, code: KeyCode) -> Option<Vec<Effect>> {
         KeyCode::Char('p') => return Some(obey(state, Own::Models)),
         KeyCode::Char('n') => return Some(obey(state, Own::Chat)),
         KeyCode::Char('t') => return Some(obey(state, Own::Fold)),
+        KeyCode::Char('r') => return Some(obey(state, Own::Retry)),
+        KeyCode::Char('g') => return Some(obey(state, Own::Edit)),
         KeyCode::Char('j') => typed(state, "\n"),
         KeyCode::Char('d') => state.input.delete(),
         KeyCode::Char('a') => state.input.home(),
@@ -156,6 +162,9 @@ fn interrupted(state: &mut State) -> Vec<Effect> {
     if state.running() {
         return stop(state);
     }
+    if again::leave(state) {
+        return Vec::new();
+    }
     if !state.input.text().is_empty() {
         state.input.clear();
         return Vec::new();
@@ -211,6 +220,7 @@ fn entered(state: &mut State) -> Vec<Effect> {
     state.completion = 0;
     match commands::own_command(&text) {
         Some(own) => obey(state, own),
+        None if state.editing.is_some() => again::send(state, text.trim_end().to_owned()),
         None => send(state, text.trim_end().to_owned()),
     }
 }
@@ -226,6 +236,8 @@ fn obey(state: &mut State, own: Own) -> Vec<Effect> {
             return vec![Effect::Models];
         }
         Own::Chat => return begin(state),
+        Own::Retry => return again::retry(state),
+        Own::Edit => again::edit(state),
         Own::Fold => {
             state.unfolded = !state.unfolded;
             state.drawn = None;

@@ -4,6 +4,7 @@
 //! none of them does I/O. `net` does what `update` wants done, `screen` is the terminal. Text from
 //! elsewhere is made safe where it enters the state (`transcript`, `text`).
 
+mod again;
 mod commands;
 mod editor;
 mod keys;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use http::Method;
 use instar_config::StateDir;
-use instar_protocol::Clock;
-use instar_protocol::api::{Done, MessageAccepted, SendMessage, SessionList};
+use instar_protocol::api::{Done, MessageAccepted, Retry, SendMessage, SessionList};
 use instar_protocol::live::LiveEvent;
 use instar_protocol::time::SystemClock;
+use instar_protocol::{Clock, EntryId};
 use serde_json::json;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
@@ -76,16 +76,24 @@ impl Net {
 async fn answer(state: &StateDir, effect: Effect) -> Vec<Message> {
     let failed = |error: &anyhow::Error| vec![Message::Failed(words(error))];
     match effect {
-        Effect::Send { key, text, number } => vec![match send(state, key, text).await {
-            Ok(accepted) => Message::Accepted {
-                number,
-                inbound: accepted.inbound,
-            },
-            Err(error) => Message::NotSent {
-                number,
-                why: words(&error),
-            },
-        }],
+        Effect::Send { key, text, number } => vec![send(state, number, plain(key, text)).await],
+        Effect::SendAgain {
+            key,
+            text,
+            number,
+            instead_of,
+        } => {
+            let body = SendMessage {
+                attachments_of: instead_of.has_files.then_some(instead_of.entry),
+                parent: Some(instead_of.parent),
+                ..plain(key, text)
+            };
+            vec![send(state, number, body).await]
+        }
+        Effect::Retry { key, entry } => match retry(state, &key, entry).await {
+            Ok(_) => Vec::new(),
+            Err(error) => failed(&error),
+        },
         Effect::Stop(key) => match stop(state, &key).await {
             Ok(_) => Vec::new(),
             Err(error) => failed(&error),
@@ -123,8 +131,9 @@ where
     ask().await
 }
 
-async fn send(state: &StateDir, key: String, text: String) -> anyhow::Result<MessageAccepted> {
-    let body = SendMessage {
+/// A message for the end of a conversation.
+fn plain(key: String, text: String) -> SendMessage {
+    SendMessage {
         session: Some(key),
         text,
         idempotency_key: None,
@@ -132,9 +141,34 @@ async fn send(state: &StateDir, key: String, text: String) -> anyhow::Result<Mes
         attachments: Vec::new(),
         attachments_of: None,
         parent: None,
+    }
+}
+
+async fn send(state: &StateDir, number: u64, body: SendMessage) -> Message {
+    let sent = async || -> anyhow::Result<MessageAccepted> {
+        let client = Client::require(state)?;
+        client.post("/api/v1/messages", &body).await
     };
-    let client = Client::require(state)?;
-    client.post("/api/v1/messages", &body).await
+    match sent().await {
+        Ok(accepted) => Message::Accepted {
+            number,
+            inbound: accepted.inbound,
+        },
+        Err(error) => Message::NotSent {
+            number,
+            why: words(&error),
+        },
+    }
+}
+
+async fn retry(state: &StateDir, key: &str, entry: EntryId) -> anyhow::Result<MessageAccepted> {
+    let path = format!("/api/v1/sessions/{}/retry", escape(key));
+    let body = Retry {
+        entry,
+        idempotency_key: None,
+        model: None,
+    };
+    Client::require(state)?.post(&path, &body).await
 }
 
 async fn stop(state: &StateDir, key: &str) -> anyhow::Result<Done> {

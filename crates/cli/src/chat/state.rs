@@ -3,7 +3,7 @@
 use crossterm::event::Event as Input;
 use instar_protocol::api::{SessionDetail, SessionInfo, Status, UsageReport};
 use instar_protocol::live::LiveEvent;
-use instar_protocol::{InboundId, RunId, Timestamp};
+use instar_protocol::{EntryId, InboundId, RunId, Timestamp};
 use ratatui::text::Line;
 use serde::Deserialize;
 
@@ -79,12 +79,33 @@ pub(crate) enum Effect {
         text: String,
         number: u64,
     },
+    /// Sends a message beside one that was sent before.
+    SendAgain {
+        key: String,
+        text: String,
+        number: u64,
+        instead_of: Asked,
+    },
+    /// Asks for another answer to a message.
+    Retry {
+        key: String,
+        entry: EntryId,
+    },
     Stop(String),
     /// Ask what runs and what was spent.
     Ask,
     Sessions(String),
     Models,
     Quit,
+}
+
+/// The last message of a conversation, as far as it matters for another form of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) entry: EntryId,
+    pub(crate) parent: Option<EntryId>,
+    pub(crate) text: String,
+    pub(crate) has_files: bool,
 }
 
 /// How the gateway can be reached.
@@ -139,6 +160,12 @@ pub(crate) struct State {
     pub(crate) truncated: bool,
     pub(crate) turn: Option<Turn>,
     pub(crate) sent: Vec<Sent>,
+    /// The last message that is stored.
+    pub(crate) asked: Option<Asked>,
+    /// The message that is being written in another form.
+    pub(crate) editing: Option<Asked>,
+    /// Where the conversation goes on while a turn is on its way to another branch.
+    pub(crate) moved: Option<Option<EntryId>>,
     pub(crate) numbers: u64,
     pub(crate) input: Editor,
     pub(crate) completion: usize,
@@ -176,6 +203,9 @@ impl State {
             truncated: false,
             turn: None,
             sent: Vec::new(),
+            asked: None,
+            editing: None,
+            moved: None,
             numbers: 0,
             input: Editor::default(),
             completion: 0,

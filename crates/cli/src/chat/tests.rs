@@ -419,3 +419,50 @@ impl Client {
         assert!(self.state.picker.is_none());
     }
 }
+
+#[test]
+fn the_last_message_is_answered_again_and_written_anew() {
+    let mut client = Client::new(80, 24);
+    assert_eq!(client.control('r'), [], "nothing was said yet");
+    client.shows("nothing was said here yet");
+    client.load(&[user("first"), agent("one"), user("second"), agent("two")]);
+    let asked = instar_protocol::EntryId::from_stored("ent_2");
+    let retry = Effect::Retry {
+        key: KEY.to_owned(),
+        entry: asked.clone(),
+    };
+    assert_eq!(client.control('r'), [retry]);
+    // What stood behind the message is out of sight while another answer comes.
+    let wanted = client.live(json!({ "type": "moved", "leaf": "ent_2" }));
+    assert_eq!(wanted, [Effect::Load(KEY.to_owned())]);
+    client.load(&[user("first"), agent("one"), user("second"), agent("two")]);
+    client.shows("second");
+    client.hides("two");
+
+    client.control('g');
+    client.shows("Esc leaves it as it is");
+    assert_eq!(client.state.input.text(), "second");
+    client.press(KeyCode::Esc);
+    assert_eq!(client.state.input.text(), "");
+    client.control('g');
+    client.type_in(", better");
+    let wanted = client.press(KeyCode::Enter);
+    let [
+        Effect::SendAgain {
+            text, instead_of, ..
+        },
+    ] = wanted.as_slice()
+    else {
+        panic!("{wanted:?}");
+    };
+    assert_eq!(
+        (text.as_str(), &instead_of.entry),
+        ("second, better", &asked)
+    );
+    client.type_in("plain");
+    let wanted = client.press(KeyCode::Enter);
+    assert!(
+        matches!(wanted.as_slice(), [Effect::Send { .. }]),
+        "{wanted:?}"
+    );
+}

@@ -4,6 +4,7 @@ use instar_protocol::api::{SessionDetail, Status, UsageReport};
 use instar_protocol::live::LiveEvent;
 use instar_protocol::message::{Entry, EntryBody};
 
+use super::again;
 use super::keys;
 use super::picker::What;
 use super::state::{Effect, Link, Message, Sent, State, Turn};
@@ -20,7 +21,7 @@ pub(crate) fn update(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Tick => state.ticks = state.ticks.wrapping_add(1),
         Message::Up { key } if key == state.key => {
             state.link = Link::Up;
-            (state.loads, state.flash) = (0, None);
+            (state.loads, state.flash, state.moved) = (0, None, None);
             return vec![load(state), Effect::Ask];
         }
         Message::Lost { key, why } if key == state.key => {
@@ -85,6 +86,7 @@ fn loaded(state: &mut State, detail: Option<&SessionDetail>) {
     if running && state.turn.is_none() {
         state.turn = Some(Turn::default());
     }
+    state.asked = detail.and_then(|detail| again::last(&detail.entries));
     let Some(detail) = detail else {
         (state.blocks, state.title, state.model) = (Vec::new(), String::new(), None);
         return;
@@ -97,7 +99,8 @@ fn loaded(state: &mut State, detail: Option<&SessionDetail>) {
         .map(|one| clean_line(one, 80));
     state.truncated = detail.truncated;
     let first = state.blocks.is_empty();
-    state.blocks = blocks(settled(&detail.entries, state.turn.as_ref()));
+    let entries = again::up_to(&detail.entries, state.moved.as_ref());
+    state.blocks = blocks(settled(entries, state.turn.as_ref()));
     let stored = |sent: &Sent| {
         detail.entries.iter().any(|entry| {
             matches!(&entry.body, EntryBody::User { inbound: Some(id), .. } if Some(id) == sent.inbound.as_ref())
@@ -142,15 +145,20 @@ fn live(state: &mut State, event: &LiveEvent) -> Vec<Effect> {
         LiveEvent::Done { outcome, .. } => {
             let turn = state.turn.get_or_insert_default();
             turn.over = true;
+            state.moved = None;
             if let Some(error) = &outcome.error {
                 state.flash = Some(clean_line(&error.next_step, 300));
             }
             return vec![load(state), Effect::Ask];
         }
-        LiveEvent::Stored { .. } | LiveEvent::Moved { .. } if !state.running() => {
+        LiveEvent::Moved { leaf } => {
+            state.moved = Some(leaf.clone());
             return vec![load(state)];
         }
-        LiveEvent::Stored { .. } | LiveEvent::Moved { .. } => {}
+        LiveEvent::Stored { .. } if !state.running() => {
+            return vec![load(state)];
+        }
+        LiveEvent::Stored { .. } => {}
         event => {
             // A command is answered without a turn.
             let alone = state.turn.is_none() && matches!(event, LiveEvent::Notice { .. });
@@ -207,19 +215,21 @@ fn not_sent(state: &mut State, number: u64, why: &str) {
 
 /// Sends a message of the person, and shows it at once.
 pub(super) fn send(state: &mut State, text: String) -> Vec<Effect> {
+    let number = show(state, text.clone());
+    let key = state.key.clone();
+    vec![Effect::Send { key, text, number }]
+}
+
+/// Shows a message that is on its way; the number that it has.
+pub(super) fn show(state: &mut State, text: String) -> u64 {
     state.numbers += 1;
     state.scroll = 0;
-    let effect = Effect::Send {
-        key: state.key.clone(),
-        text: text.clone(),
-        number: state.numbers,
-    };
     state.sent.push(Sent {
         number: state.numbers,
         text,
         inbound: None,
     });
-    vec![effect]
+    state.numbers
 }
 
 /// Shows another conversation.
@@ -231,6 +241,7 @@ pub(super) fn go_to(state: &mut State, key: String) -> Vec<Effect> {
     state.sent.clear();
     state.truncated = false;
     (state.turn, state.drawn) = (None, None);
+    (state.asked, state.editing, state.moved) = (None, None, None);
     (state.scroll, state.loads) = (0, 0);
     state.link = Link::Connecting;
     vec![Effect::Follow(key)]
