@@ -18,14 +18,16 @@ await browse(async (browser) => {
   await page.context().addInitScript(() => { window.__pwned = undefined; });
   const found = { links: [], elements: [], pwned: [], titles: [], live: "" };
   const look = async (where) => {
-    const ran = await page.evaluate(() => String(window.__pwned));
+    // A page that is led elsewhere while it is looked at has an element of theirs, too.
+    const away = (error) => [`${where}: ${error.message}`];
+    const ran = await page.evaluate(() => String(window.__pwned)).catch(away);
     if (ran !== "undefined") found.pwned.push(where);
     found.elements.push(...await page.evaluate(() => {
       const foreign = ".log :is(script, img, svg, iframe, object, embed, style, form, input, link, meta, base, video, audio, math)";
       const handlers = [...document.querySelectorAll("*")].filter((one) =>
         [...one.attributes].some((attribute) => attribute.name.startsWith("on")));
       return [...document.querySelectorAll(foreign), ...handlers].map((one) => one.outerHTML);
-    }));
+    }).catch(away));
   };
   for (const session of input.sessions) {
     await visit(page, session);
