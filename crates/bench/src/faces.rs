@@ -10,6 +10,7 @@ use std::time::Instant;
 use crate::gateway::{Bench, fill, free_port};
 use crate::load::Connection;
 use crate::machine::{Machine, quantile};
+use crate::paint::first_paints;
 use crate::process;
 use crate::report::{progress, row, say};
 use crate::socket::Client;
@@ -58,6 +59,9 @@ struct PageRow {
     /// The page with everything that it loads, as sent.
     bytes: usize,
     first_byte_p50_ms: f64,
+    /// In a browser with an empty cache; absent if there is none to ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_paint_p50_ms: Option<f64>,
 }
 
 #[derive(Serialize, Debug)]
@@ -152,7 +156,13 @@ async fn pages(address: &str) -> anyhow::Result<Vec<PageRow>> {
             path,
             bytes,
             first_byte_p50_ms: quantile(&mut millis, 0.5),
+            first_paint_p50_ms: None,
         });
+    }
+    if let Some(paints) = first_paints(address, &PAGES)? {
+        for row in &mut rows {
+            row.first_paint_p50_ms = paints.get(row.path).copied();
+        }
     }
     Ok(rows)
 }
@@ -272,9 +282,11 @@ fn print(report: &Report, stored: usize) {
         machine.cores, machine.load, machine.flush_us, machine.kernel
     ));
     for page in &report.pages {
+        let paint = page.first_paint_p50_ms;
+        let paint = paint.map_or_else(|| "-".to_owned(), |millis| format!("{millis:.0}"));
         row(
-            &format!("{}: first visit / first byte", page.path),
-            &format!("{} B / {:.2} ms", page.bytes, page.first_byte_p50_ms),
+            &format!("{}: first visit / byte / paint", page.path),
+            &format!("{} B / {:.2} / {paint} ms", page.bytes, page.first_byte_p50_ms),
             "< 100 KB",
             Some(page.bytes < FIRST_VISIT_BYTES_MAX),
         );

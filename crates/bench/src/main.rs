@@ -6,6 +6,7 @@ mod gateway;
 
 mod load;
 mod machine;
+mod paint;
 mod process;
 mod report;
 mod socket;

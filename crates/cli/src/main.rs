@@ -9,10 +9,12 @@ mod client;
 mod context;
 mod failure;
 mod hide;
+mod keyboard;
 mod lines;
 mod manual;
 mod memory;
 mod out;
+mod progress;
 mod service;
 mod typed;
 
@@ -63,7 +65,6 @@ fn misread(error: &clap::Error) -> ExitCode {
 fn dispatch(command: &Command, run: &Context) -> anyhow::Result<()> {
     match command {
         Command::Config(command) => commands::config::run(command, run),
-        Command::Secrets(command) => commands::secrets::run(command, run),
         Command::Token(command) => commands::secrets::token(command, run),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -115,6 +116,7 @@ async fn ask(command: &Command, run: &Context) -> anyhow::Result<()> {
         Command::Gateway(command) => commands::service::run(command, run).await,
         Command::Onboard(command) => commands::onboard::run(command, run).await,
         Command::Logs(command) => commands::logs::run(command, run).await,
+        Command::Secrets(command) => commands::secrets::run(command, run).await,
         Command::Models(command) => commands::models::run(command, run).await,
         Command::Devices(command) => commands::devices::run(command, run).await,
         Command::Sessions(command) => commands::sessions::run(command, run).await,

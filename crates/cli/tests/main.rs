@@ -31,3 +31,4 @@ mod serve;
 mod service;
 mod setup;
 mod state;
+mod terminal;

@@ -58,7 +58,7 @@ enum Fate {
 }
 
 pub(crate) async fn run(command: &Doctor, run: &Context) -> anyhow::Result<()> {
-    let found = gather(run).await?;
+    let found = crate::progress::waiting("looking", run, gather(run)).await?;
     if !command.fix {
         return tell(&found, run);
     }

@@ -10,6 +10,7 @@ use crate::args::Models;
 use crate::context::{Context, environment};
 use crate::failure::{Code, Failure};
 use crate::out::{Style, visible};
+use crate::progress::waiting;
 
 pub(crate) async fn run(command: &Models, run: &Context) -> anyhow::Result<()> {
     match command {
@@ -102,10 +103,14 @@ fn set(model: &str, fallbacks: &[String], run: &Context) -> anyhow::Result<()> {
 }
 
 async fn probe(model: Option<String>, run: &Context) -> anyhow::Result<()> {
-    let rows: Vec<Value> = run
-        .client()?
-        .post("/api/v1/models/probe", &ProbeRequest { model })
-        .await?;
+    let client = run.client()?;
+    let what = match &model {
+        Some(model) => format!("asking {} for one word", crate::out::visible(model)),
+        None => "asking every model for one word".to_owned(),
+    };
+    let request = ProbeRequest { model };
+    let asking = client.post("/api/v1/models/probe", &request);
+    let rows: Vec<Value> = waiting(&what, run, asking).await?;
     let broken = rows
         .iter()
         .filter(|row| row["ok"] != Value::Bool(true))

@@ -11,6 +11,7 @@ use instar_protocol::Clock;
 use instar_protocol::api::{
     BranchList, Finding, Health, SearchReport, SessionDetail, SessionList, Severity, UsageReport,
 };
+use instar_protocol::devices::DeviceList;
 use instar_protocol::time::SystemClock;
 use instar_release::Releases;
 use instar_store::{Options, Store};
@@ -196,6 +197,13 @@ pub(crate) async fn doctor(run: &Context) -> anyhow::Result<Vec<Finding>> {
         folder.close().await?;
     }
     Ok(findings)
+}
+
+pub(crate) async fn devices(run: &Context) -> anyhow::Result<DeviceList> {
+    let folder = Folder::open(&run.state()?)?;
+    let known = queries::devices(&folder.store).await.map_err(explain)?;
+    folder.close().await?;
+    Ok(serde_json::from_value(known)?)
 }
 
 pub(crate) async fn branches(

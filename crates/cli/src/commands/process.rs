@@ -2,8 +2,6 @@
 
 use instar_config::StateDir;
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::io::IsTerminal as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -13,13 +11,12 @@ use tokio::time::Instant;
 use crate::client::Client;
 use crate::context::Context;
 use crate::failure::{Code, Failure};
+use crate::progress::waiting;
 use crate::service::Plan;
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// What a start may take: opening a large store, and taking up what the last run left.
 const START_PATIENCE: Duration = Duration::from_secs(120);
-/// Work that takes longer than this says that it goes on.
-const QUIET: Duration = Duration::from_secs(1);
 
 /// A gateway that owns its state folder at this moment.
 #[derive(Debug)]
@@ -198,30 +195,4 @@ pub(crate) async fn in_background(
         }
     };
     waiting("starting", run, ready).await
-}
-
-/// Waits for something, and says on a terminal that it goes on.
-pub(crate) async fn waiting<T>(
-    what: &str,
-    run: &Context,
-    work: impl Future<Output = anyhow::Result<T>>,
-) -> anyhow::Result<T> {
-    let begun = Instant::now();
-    let mut work = std::pin::pin!(work);
-    let mut told = false;
-    let result = loop {
-        tokio::select! {
-            result = &mut work => break result,
-            () = tokio::time::sleep(QUIET) => {
-                if std::io::stderr().is_terminal() && !run.out.json() {
-                    told = true;
-                    run.out.progress(&format!("{what}, {} s", begun.elapsed().as_secs()));
-                }
-            }
-        }
-    };
-    if told {
-        run.out.progress("");
-    }
-    result
 }

@@ -8,16 +8,17 @@ use std::io::{IsTerminal, Read};
 use crate::args::{Secrets, Token};
 use crate::context::{Context, environment};
 use crate::failure::{Code, Failure};
+use crate::keyboard::Keyboard;
 
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 
-pub(crate) fn run(command: &Secrets, run: &Context) -> anyhow::Result<()> {
+pub(crate) async fn run(command: &Secrets, run: &Context) -> anyhow::Result<()> {
     let state = run.state()?;
     state.prepare()?;
     let store = SecretStore::open(&state, &environment)?;
     match command {
         Secrets::Set { name } => {
-            let value = read_secret(&format!("value of {name}: "))?;
+            let value = read_secret(&format!("value of {name}: "), run).await?;
             store.set(name, &value)?;
             if run.out.json() {
                 return run.out.value(&json!({ "source": "store", "id": name }));
@@ -53,7 +54,7 @@ pub(crate) fn run(command: &Secrets, run: &Context) -> anyhow::Result<()> {
             run.out.note(&format!("removed {name}"));
         }
         Secrets::Protect => {
-            let first = read_secret("new passphrase: ")?;
+            let first = read_secret("new passphrase: ", run).await?;
             store.protect(&first)?;
             if run.out.json() {
                 return run.out.value(&json!({ "protected": true }));
@@ -81,10 +82,13 @@ pub(crate) fn token(command: &Token, run: &Context) -> anyhow::Result<()> {
 }
 
 /// Reads from standard input; on a terminal without showing what is typed.
-fn read_secret(prompt: &str) -> anyhow::Result<Secret> {
+async fn read_secret(prompt: &str, run: &Context) -> anyhow::Result<Secret> {
     let stdin = std::io::stdin();
     let text = if stdin.is_terminal() {
-        rpassword::prompt_password(prompt)?
+        let mut keyboard = Keyboard::open()?;
+        run.out.ask(prompt);
+        let typed = keyboard.line(true).await?;
+        typed.ok_or_else(|| Failure::new(Code::Failed, "stopped; nothing was stored"))?
     } else {
         let mut text = String::new();
         let _read = stdin

@@ -12,6 +12,7 @@ use crate::args::Gateway;
 use crate::client::Client;
 use crate::context::{Context, environment};
 use crate::failure::{Code, Failure};
+use crate::progress::waiting;
 use crate::service::{Manager, Plan, Reach, Standing, is_a_build, lingers};
 
 pub(crate) async fn run(command: &Gateway, run: &Context) -> anyhow::Result<()> {
@@ -164,7 +165,7 @@ pub(crate) async fn install(
         ));
     }
     show_first_token(state, run)?;
-    process::waiting("starting", run, apart(move || manager.install(&plan))).await
+    waiting("starting", run, apart(move || manager.install(&plan))).await
 }
 
 /// A service has nobody to show the token to: it is made and shown here, before the first start.
@@ -231,7 +232,7 @@ async fn start(run: &Context) -> anyhow::Result<()> {
     let plan = plan(&state, run)?;
     show_first_token(&state, run)?;
     if let Some(manager) = service(&plan)? {
-        process::waiting("starting", run, apart(move || manager.start(&plan))).await?;
+        waiting("starting", run, apart(move || manager.start(&plan))).await?;
     } else {
         process::in_background(&plan, &process::Origin::here(), &state, run).await?;
     }
@@ -291,7 +292,7 @@ async fn end(running: Running, plan: &Plan, state: &StateDir, run: &Context) -> 
     match manager {
         Some(manager) => {
             let plan = plan.clone();
-            process::waiting(
+            waiting(
                 "stopping: letting turns finish",
                 run,
                 apart(move || manager.stop(&plan)),
@@ -311,7 +312,7 @@ async fn restart(run: &Context) -> anyhow::Result<()> {
     };
     let manager = service(&plan)?.filter(|manager| manager.main_pid(&plan) == Some(running.pid));
     if let Some(manager) = manager {
-        process::waiting("restarting", run, apart(move || manager.start(&plan))).await?;
+        waiting("restarting", run, apart(move || manager.start(&plan))).await?;
     } else {
         let origin = process::Origin::of(&running, &state)?;
         running.end(plan.stop, &state, run).await?;

@@ -241,9 +241,8 @@ async fn export(session: &str, run: &Context) -> anyhow::Result<()> {
         Failure::new(Code::NoGateway, "exporting needs a running gateway")
             .next("start it with `instar up`, or read with `instar sessions show --json`")
     })?;
-    let bytes = client
-        .raw(&format!("/api/v1/sessions/{}/export", escape(session)))
-        .await?;
+    let path = format!("/api/v1/sessions/{}/export", escape(session));
+    let bytes = crate::progress::waiting("exporting", run, client.raw(&path)).await?;
     run.out.json_text(std::str::from_utf8(&bytes)?);
     Ok(())
 }

@@ -14,14 +14,14 @@ pub(crate) async fn run(command: &Usage, run: &Context) -> anyhow::Result<()> {
             query.push(format!("{name}={}", escape(day)));
         }
     }
-    let report: UsageReport = match super::offline::live(run).await? {
-        Some(client) => {
-            client
-                .get(&format!("/api/v1/usage?{}", query.join("&")))
-                .await?
+    let path = format!("/api/v1/usage?{}", query.join("&"));
+    let counting = async {
+        match super::offline::live(run).await? {
+            Some(client) => client.get(&path).await,
+            None => super::offline::usage(run, command).await,
         }
-        None => super::offline::usage(run, command).await?,
     };
+    let report: UsageReport = crate::progress::waiting("counting", run, counting).await?;
     if run.out.json() {
         return run.out.value(&report);
     }

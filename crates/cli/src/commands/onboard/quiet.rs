@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 
 use super::{Bench, declined, next_step};
 use crate::args::{BindTo, Onboard};
-use crate::commands::process::{Running, waiting};
+use crate::commands::process::Running;
 use crate::failure::{Code, Failure};
 use crate::hide::{Exposure, is_key};
 use crate::out::visible;
+use crate::progress::waiting;
 
 const KEY_BYTES_MAX: u64 = 64 << 10;
 

@@ -6,21 +6,19 @@ use instar_gateway::setup::{
 };
 use instar_protocol::Secret;
 use instar_protocol::api::SignInCode;
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde_json::Value;
-use std::io::{BufRead as _, IsTerminal as _, Read as _};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use std::io::IsTerminal as _;
 
 use super::{Bench, declined, next_step};
 use crate::args::Onboard;
 use crate::client::Client;
-use crate::commands::process::{Running, waiting};
+use crate::commands::process::Running;
 use crate::context::{Context, environment};
 use crate::failure::{Code, Failure};
+use crate::keyboard::Keyboard;
 use crate::out::{Out, Style, visible};
+use crate::progress::waiting;
 
-/// The longest line that is read.
-const LINE_BYTES_MAX: u64 = 64 << 10;
 const BACK: &str = "<";
 
 pub(super) async fn run(command: &Onboard, bench: &Bench<'_>, offer: Offer) -> anyhow::Result<()> {
@@ -43,11 +41,11 @@ pub(super) async fn run(command: &Onboard, bench: &Bench<'_>, offer: Offer) -> a
     out.line(&out.paint(Style::Strong, words.terminal_title));
     out.line(&out.paint(Style::Faint, words.terminal_keys));
     let found = offer.clone();
-    let mut keyboard = Keyboard::open(tongue)?;
+    let mut keyboard = Keyboard::open()?;
     let mut wizard = Wizard::new(offer, tongue);
     loop {
         match wizard.now() {
-            Now::Ask(step) => ask(&mut wizard, &step, &mut keyboard, out).await?,
+            Now::Ask(step) => ask(&mut wizard, &step, &mut keyboard, (out, tongue)).await?,
             Now::Work(task) => {
                 let task = task.clone();
                 let report = work(&task, bench, tongue).await?;
@@ -110,12 +108,13 @@ async fn ask(
     wizard: &mut Wizard,
     step: &Step,
     keyboard: &mut Keyboard,
-    out: Out,
+    (out, tongue): (Out, Tongue),
 ) -> anyhow::Result<()> {
     show(step, out);
     loop {
-        out.ask(&prompt(step, keyboard.tongue));
+        out.ask(&prompt(step, tongue));
         let line = keyboard.line(step.sensitive).await?;
+        let line = line.ok_or_else(|| stopped(tongue))?;
         let taken = if line.trim() == BACK {
             wizard.back()
         } else {
@@ -123,7 +122,7 @@ async fn ask(
         };
         match taken {
             Ok(()) => return Ok(()),
-            Err(refused) => complain(&refused.told(keyboard.tongue), out),
+            Err(refused) => complain(&refused.told(tongue), out),
         }
     }
 }
@@ -254,79 +253,6 @@ fn stopped(tongue: Tongue) -> anyhow::Error {
     Failure::new(Code::Failed, tongue.words().stopped)
         .next("`instar onboard` goes on with it")
         .into()
-}
-
-/// The terminal's lines. Whatever ends the reading, the terminal is left as it was found.
-struct Keyboard {
-    tongue: Tongue,
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Keyboard {
-    fn open(tongue: Tongue) -> std::io::Result<Self> {
-        Ok(Self {
-            tongue,
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    /// The next line, not shown while it is typed if it is a secret.
-    async fn line(&mut self, hidden: bool) -> anyhow::Result<String> {
-        let dark = hidden.then(Dark::begin).transpose()?;
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        // A thread of its own: a read from a terminal cannot be taken back, and must not hold up
-        // the end of the program.
-        let _reader = std::thread::spawn(move || {
-            let mut line = String::new();
-            let read = std::io::stdin()
-                .lock()
-                .take(LINE_BYTES_MAX)
-                .read_line(&mut line);
-            // Nobody waits any more after an interruption.
-            drop(sender.send(read.map(|bytes| (bytes > 0).then_some(line))));
-        });
-        let line = tokio::select! {
-            line = receiver => line?,
-            _ = self.interrupt.recv() => Ok(None),
-            _ = self.terminate.recv() => Ok(None),
-        };
-        drop(dark);
-        let out = Out::before_arguments();
-        match line? {
-            Some(line) => {
-                if hidden {
-                    out.line("");
-                }
-                Ok(line.trim_end_matches(['\n', '\r']).to_owned())
-            }
-            None => {
-                out.line("");
-                Err(stopped(self.tongue))
-            }
-        }
-    }
-}
-
-/// A terminal that shows nothing of what is typed, until this is dropped.
-struct Dark(Termios);
-
-impl Dark {
-    fn begin() -> std::io::Result<Self> {
-        let before = tcgetattr(std::io::stdin())?;
-        let mut dark = before.clone();
-        dark.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(std::io::stdin(), OptionalActions::Now, &dark)?;
-        Ok(Self(before))
-    }
-}
-
-impl Drop for Dark {
-    fn drop(&mut self) {
-        // A terminal that is gone needs no light.
-        let _gone = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0);
-    }
 }
 
 /// A text in lines of at most so many characters, broken between words.

@@ -2,7 +2,7 @@
 //!
 //! No operation gives away more than its caller has, and none touches a device that is stronger.
 
-use instar_store::{DeviceRow, DeviceToken, Op};
+use instar_store::{DeviceRow, DeviceToken, Op, Store, StoreError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -113,28 +113,35 @@ pub(crate) async fn listed(app: &AppState) -> Result<Value, Refusal> {
         .iter()
         .map(Asked::shown)
         .collect();
-    let tokens = app.store.device_tokens().await?;
-    let rows = app.store.devices().await?;
-    let paired: Vec<Value> = rows
-        .iter()
-        .map(|row| {
-            shown(
-                app,
-                row,
-                tokens
-                    .iter()
-                    .find(|token| token.device == row.id && !token.is_revoked()),
-            )
-        })
-        .collect();
+    let paired = paired(&app.store, |id| is_connected(app, id)).await?;
     Ok(json!({ "pending": pending, "paired": paired }))
 }
 
-fn shown(app: &AppState, row: &DeviceRow, token: Option<&DeviceToken>) -> Value {
+fn is_connected(app: &AppState, id: &str) -> bool {
     let links = app.control.all();
-    let connected = links
+    links
         .iter()
-        .any(|link| link.who.device.as_deref() == Some(row.id.as_str()));
+        .any(|link| link.who.device.as_deref() == Some(id))
+}
+
+/// The devices that were let in, as the store has them.
+pub(crate) async fn paired(
+    store: &Store,
+    connected: impl Fn(&str) -> bool,
+) -> Result<Vec<Value>, StoreError> {
+    let tokens = store.device_tokens().await?;
+    let rows = store.devices().await?;
+    let living = |row: &DeviceRow| {
+        let mut tokens = tokens.iter();
+        tokens.find(|token| token.device == row.id && !token.is_revoked())
+    };
+    let shown = rows
+        .iter()
+        .map(|row| shown(connected(&row.id), row, living(row)));
+    Ok(shown.collect())
+}
+
+fn shown(connected: bool, row: &DeviceRow, token: Option<&DeviceToken>) -> Value {
     let mut shown = json!({
         "deviceId": row.id,
         "publicKey": row.public_key,
@@ -244,7 +251,7 @@ pub(crate) async fn approved(
     tracing::info!(device = asked.device, "a device was approved");
     resolved(app, &asked, "approved");
     let row = app.store.device(&asked.device).await?;
-    let device = row.map(|row| shown(app, &row, None));
+    let device = row.map(|row| shown(is_connected(app, &row.id), &row, None));
     Ok(json!({ "requestId": asked.request, "device": device }))
 }
 

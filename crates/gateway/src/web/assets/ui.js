@@ -158,6 +158,15 @@ function clock(millis) {
 }
 
 const isObject = (value) => value && typeof value === "object" && !Array.isArray(value);
+
+/** A value in words, as the server tells the rows that were there before. */
+function inWords(value) {
+  if (Array.isArray(value)) return value.map(inWords).join(", ");
+  if (!isObject(value)) return String(value);
+  const rest = Object.entries(value).filter(([name, one]) => name !== "model" && one && inWords(one))
+    .map(([name, one]) => (name === "millis" ? `${one} ms` : `${name.replaceAll("_", " ")} ${inWords(one)}`));
+  return [value.model, ...rest].filter(Boolean).join(" ");
+}
 const plain = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 
 const shapes = {
@@ -166,7 +175,7 @@ const shapes = {
     const told = Object.entries(event).filter(([name]) => !HIDDEN.has(name))
       .flatMap(([name, value]) => (isObject(value) ? Object.entries(value) : [[name, value]]))
       .filter(([, value]) => value && !(Array.isArray(value) && !value.length))
-      .map(([name, value]) => `${name.replaceAll("_", " ")} ${plain(value).slice(0, 80)}`).join(" · ");
+      .map(([name, value]) => `${name.replaceAll("_", " ")} ${inWords(value).slice(0, 160)}`).join(" · ");
     const details = element("details");
     details.append(element("summary", "", told), element("pre", "", JSON.stringify(event, null, 2)));
     return [clock(event.at), element("code", "", event.kind), details];

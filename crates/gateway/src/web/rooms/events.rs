@@ -15,6 +15,8 @@ use crate::web::pages::Refused;
 use crate::web::words::{Reader, Words};
 
 const ROWS: usize = 100;
+/// Characters of one field on the line of its event; the whole is behind it.
+const VALUE_CHARS_MAX: usize = 160;
 
 #[derive(Deserialize, Debug, Default)]
 #[serde(default)]
@@ -128,9 +130,52 @@ fn one(name: &str, value: &serde_json::Value) -> Option<String> {
     {
         return None;
     }
-    let value = value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned);
-    let value: String = value.chars().take(80).collect();
+    let value: String = told(value).chars().take(VALUE_CHARS_MAX).collect();
     Some(format!("{} {value}", name.replace('_', " ")))
+}
+
+/// A value in words: what a list holds one after the other, what a row is about first.
+fn told(value: &serde_json::Value) -> String {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(told).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) => {
+            let about = fields.get("model").map(told);
+            let rest = fields.iter().filter(|(name, _)| *name != "model");
+            let rest = rest.filter_map(|(name, value)| match name.as_str() {
+                "millis" => Some(format!("{value} ms")),
+                name => one(name, value),
+            });
+            about.into_iter().chain(rest).collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_with_its_attempts_is_told_in_words() {
+        let mut event = serde_json::json!({
+            "id": "x", "kind": "model_call", "model": "b/y", "cost_micros": 0,
+            "attempts": [
+                { "model": "a/x", "millis": 12, "failure": "overloaded", "usage": { "input_tokens": 0 } },
+                { "model": "b/y", "millis": 40, "usage": { "input_tokens": 7 } },
+            ],
+        });
+        let line = summary(&mut event);
+        for part in [
+            "attempts a/x",
+            "failure overloaded",
+            "12 ms",
+            ", b/y",
+            "input tokens 7",
+        ] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+        assert!(!line.contains(['{', '[', '"']), "{line}");
+    }
 }
