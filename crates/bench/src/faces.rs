@@ -286,7 +286,10 @@ fn print(report: &Report, stored: usize) {
         let paint = paint.map_or_else(|| "-".to_owned(), |millis| format!("{millis:.0}"));
         row(
             &format!("{}: first visit / byte / paint", page.path),
-            &format!("{} B / {:.2} / {paint} ms", page.bytes, page.first_byte_p50_ms),
+            &format!(
+                "{} B / {:.2} / {paint} ms",
+                page.bytes, page.first_byte_p50_ms
+            ),
             "< 100 KB",
             Some(page.bytes < FIRST_VISIT_BYTES_MAX),
         );

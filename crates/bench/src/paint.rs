@@ -23,7 +23,9 @@ pub(crate) fn first_paints(
     let (Some(node), Some(chromium), Some(modules)) =
         (on_path("node"), on_path("chromium"), modules())
     else {
-        progress("no first paint: node, chromium and playwright-core are needed (`cargo xtask test` installs them)");
+        progress(
+            "no first paint: node, chromium and playwright-core are needed (`cargo xtask test` installs them)",
+        );
         return Ok(None);
     };
     let folder = tempfile::tempdir().context("a folder for the browser")?;
