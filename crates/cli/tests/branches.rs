@@ -129,6 +129,8 @@ fn a_place_that_is_not_in_the_conversation_is_refused_and_nothing_is_stored() {
             json!({ "text": "x", "place": { "at": "under" } }),
             400,
         ),
+        (send, json!({ "text": "x", "attachmentsOf": foreign }), 404),
+        (send, json!({ "text": "x", "attachmentsOf": own }), 400),
         (RETRY, json!({ "entry": foreign }), 404),
         (RETRY, json!({ "entry": null }), 400),
         (RETRY, json!({ "entry": own, "principal": "owner" }), 400),
