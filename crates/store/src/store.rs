@@ -250,7 +250,7 @@ impl Store {
             .await
     }
 
-    /// The branches of a transcript, at most `limit`, among its newest [`ROWS_MAX`] entries.
+    /// The branches of a transcript, at most `limit`, among its newest [`crate::ROWS_MAX`] entries.
     pub async fn branches(
         &self,
         session: &SessionId,
