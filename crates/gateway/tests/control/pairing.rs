@@ -87,6 +87,39 @@ async fn a_device_waits_for_the_owner_on_this_machine_too() {
     assert!(matches!(answered, Answered::Refused(_)), "{answered:?}");
 }
 
+/// Whoever comes at the same time: a code and a request are answered once, and neither is worth
+/// anything by itself.
+#[tokio::test]
+async fn a9_a_code_and_a_request_are_good_once_whoever_comes_at_the_same_time() {
+    let house = House::with(WIDE).await;
+    let code = format!("code={}", house.code());
+    let tries = std::iter::repeat_with(|| house.sign_in(&code)).take(8);
+    let answers = futures_util::future::join_all(tries).await;
+    let signed_in = answers.iter().filter(|answer| answer.status == 303);
+    assert_eq!(signed_in.count(), 1, "{answers:?}");
+
+    let mut owners = Vec::new();
+    for _ in 0..4 {
+        owners.push(owner(&house).await);
+    }
+    let device = Device::new(1);
+    let (_, answered) = device.connect(&house, hello_with(TOKEN)).await;
+    let request = answered.refused()["details"]["requestId"].clone();
+    // Its number opens nothing: neither as a secret nor as a device's token.
+    let (_, answered) = connect(&house, hello_with(request.as_str().unwrap())).await;
+    assert_eq!(answered.code(), "AUTH_TOKEN_MISMATCH");
+    let as_token = hello_as_device(request.as_str().unwrap(), READ);
+    let (_, answered) = device.connect(&house, as_token).await;
+    assert_eq!(answered.code(), "AUTH_DEVICE_TOKEN_MISMATCH");
+    let approve = json!({ "requestId": request });
+    let asked = owners
+        .iter_mut()
+        .map(|owner| owner.ask("device.pair.approve", approve.clone()));
+    let answers = futures_util::future::join_all(asked).await;
+    let agreed = answers.iter().filter(|one| matches!(one, Answered::Ok(_)));
+    assert_eq!(agreed.count(), 1, "{answers:?}");
+}
+
 #[tokio::test]
 async fn what_the_owner_refuses_stays_outside() {
     let house = House::new().await;
