@@ -183,8 +183,10 @@ impl Window {
 
     /// Replaces everything before `first_kept` by the summary.
     fn shorten(&mut self, summary: &str, first_kept: Option<&EntryId>, entry: &Entry) {
+        // Results of calls that were cut off stand before the message that closed them, under its id:
+        // the last of its marks is the message's own.
         let kept = first_kept
-            .and_then(|first| self.marks.iter().position(|mark| &mark.entry == first))
+            .and_then(|first| self.marks.iter().rposition(|mark| &mark.entry == first))
             .unwrap_or(self.marks.len());
         let text = fence::fenced(
             "summary of the conversation so far",
@@ -448,6 +450,38 @@ mod tests {
             })
             .collect();
         assert_eq!(kinds, ["user", "user", "assistant", "tool", "user"]);
+    }
+
+    #[test]
+    fn a_summary_takes_the_results_of_calls_that_were_cut_off_with_their_calls() {
+        let mut window = Window::new(Arc::new(TimeZone::UTC));
+        window.push(&user(1, "web"));
+        let asks = EntryBody::Assistant {
+            text: String::new(),
+            tool_calls: vec![instar_protocol::tool::ToolCall {
+                id: "a".to_owned(),
+                name: "look".to_owned(),
+                arguments: serde_json::json!({}),
+            }],
+            reasoning: None,
+            model: instar_protocol::model::ModelRef::parse("test/one").unwrap(),
+            usage: Usage::default(),
+            cost_micros: 0,
+            stop: instar_protocol::model::StopReason::ToolUse,
+        };
+        window.push(&entry(2, asks));
+        window.push(&user(3, "web"));
+        let summary = EntryBody::Compaction {
+            summary: "so far".to_owned(),
+            first_kept: Some(EntryId::from_stored("ent_3")),
+            tokens_before: 9,
+        };
+        window.push(&entry(4, summary));
+        let all_said = window
+            .messages()
+            .iter()
+            .all(|message| matches!(message, ModelMessage::User { .. }));
+        assert!(all_said && window.messages().len() == 2, "{window:?}");
     }
 
     #[test]
