@@ -15,8 +15,8 @@ use crate::web::frame::{Frame, Tab, dollars, empty, moment, number};
 use crate::web::pages::Refused;
 use crate::web::words::{Reader, Words};
 
-/// Rows of one page.
-const ROWS: usize = 50;
+/// Rows of one page: with their forms they stay within what a first visit may load.
+const ROWS: usize = 30;
 
 #[derive(Deserialize, Debug, Default)]
 #[serde(default)]
