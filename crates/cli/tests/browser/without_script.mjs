@@ -29,12 +29,11 @@ await browse(async (browser) => {
   await page.waitForURL((url) => url.hash === "#say");
   found.reloads = await page.locator("noscript meta[http-equiv=refresh]").count();
   await page.click("[data-stop] button");
-  await page.waitForSelector(".entry.assistant");
-  found.stopped = await page.locator(".entry.assistant .meta").last().innerText();
+  // Stopped before its first word it leaves this notice alone.
+  found.stopped = await page.locator(".entry.notice", { hasText: "stopped" }).innerText();
   await page.selectOption("#model", "default");
   await page.click("form[data-model] button");
-  await page.waitForSelector(".entry.notice");
-  found.chosen = await page.locator(".entry.notice").last().innerText();
+  found.chosen = await page.locator(".entry.notice", { hasText: "model" }).last().innerText();
 
   const plain = await open(browser, { javaScriptEnabled: false });
   await plain.goto(input.secondLink);

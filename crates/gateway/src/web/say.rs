@@ -6,6 +6,7 @@ use axum::Form;
 use axum::extract::State;
 use axum::response::Redirect;
 use instar_protocol::api::SendMessage;
+use instar_protocol::live::LiveEvent;
 use instar_protocol::session::SessionKey;
 use serde::Deserialize;
 
@@ -67,7 +68,18 @@ pub(super) async fn stop(
 ) -> Result<Redirect, Refused> {
     let key = SessionKey::parse(&said.session)
         .map_err(|error| ApiProblem::invalid(format!("session: {error}")))?;
-    let _was_running = app.sessions.stop(&key).await;
+    let mut live = app.sessions.watch(&key).await.map_err(ApiProblem::from)?;
+    if app.sessions.stop(&key).await {
+        let ended = async {
+            while let Ok(event) = live.recv().await {
+                if matches!(*event, LiveEvent::Done { .. }) {
+                    break;
+                }
+            }
+        };
+        // What is left of the answer is stored by then, so that the next page shows it.
+        drop(tokio::time::timeout(ANSWER_WAIT, ended).await);
+    }
     Ok(back(&said.session))
 }
 
