@@ -76,6 +76,12 @@ ids! {
     RunId = "run";
     /// One event of the event log.
     EventId = "evt";
+    /// One question to the owner about a call.
+    QuestionId = "ask";
+    /// One standing rule that the owner made of an answer.
+    RuleId = "rul";
+    /// One change of a file that can be undone.
+    UndoId = "und";
 }
 
 macro_rules! hashes {

@@ -7,6 +7,7 @@
 pub mod message;
 
 pub mod api;
+pub mod approval;
 pub mod devices;
 pub mod event;
 pub mod id;
@@ -14,13 +15,17 @@ pub mod label;
 pub mod live;
 pub mod model;
 pub mod principal;
+pub mod receipt;
 pub mod redact;
 pub mod secret;
 pub mod session;
 pub mod time;
 pub mod tool;
 
-pub use id::{EntryId, EventId, InboundId, ObjectHash, OutboxId, ReleaseId, RunId, SessionId};
+pub use id::{
+    EntryId, EventId, InboundId, ObjectHash, OutboxId, QuestionId, ReleaseId, RuleId, RunId,
+    SessionId, UndoId,
+};
 pub use label::{Label, Origin, Origins, Readers};
 pub use principal::Principal;
 pub use secret::{Secret, SecretOrigin, SecretRef, SecretSource};

@@ -15,7 +15,8 @@ use instar_protocol::{AgentId, ObjectHash, ReleaseId};
 use instar_store::{Op, SessionPatch, Spend, WebSession};
 
 use given::{
-    at, device, device_token, entry, entry_id, event, inbound, outbox, run, session, session_id,
+    at, device, device_token, entry, entry_id, event, inbound, outbox, question, receipt, run,
+    session, session_id,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -32,6 +33,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn rows() -> Vec<Op> {
     let release = ReleaseId::from_hex("1".repeat(64));
     vec![
+        Op::PutQuestion(Box::new(question(1))),
+        Op::AppendReceipt(receipt(1)),
+        Op::AppendReceipt(receipt(2)),
         Op::PutSession(session(1)),
         Op::AppendEntry(entry(1, 1, None)),
         Op::AppendEntry(entry(1, 2, Some(1))),

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::devices;
 use crate::error::StoreError;
 use crate::op::{Accepted, EffectOutcome, Op, SessionPatch, SessionRow, Spend, WebSession};
-use crate::said;
+use crate::{questions, receipts, said, traces};
 
 /// Browser sessions that are kept; the ones that end first make room for new ones.
 pub const WEB_SESSIONS_MAX: u32 = 256;
@@ -118,6 +118,13 @@ pub(crate) fn apply(connection: &Connection, op: &Op) -> Result<(), StoreError> 
         Op::ForgetDevice { id } => devices::forget(connection, id),
         Op::PutDeviceToken(token) => devices::put_token(connection, token),
         Op::RevokeDeviceToken { device, at } => devices::revoke_token(connection, device, *at),
+        Op::PutQuestion(question) => questions::put(connection, question),
+        Op::SettleQuestion { question, at } => questions::settle(connection, question, *at),
+        Op::PutRule(rule) => questions::put_rule(connection, rule),
+        Op::AppendReceipt(receipt) => receipts::append(connection, receipt),
+        Op::PutFileLabel(row) => traces::put_label(connection, row),
+        Op::PutUndo(row) => traces::put_undo(connection, row),
+        Op::PutOutput(row) => traces::put_output(connection, row),
     }
 }
 
@@ -380,7 +387,11 @@ pub(crate) fn millis(at: Timestamp) -> i64 {
     number(at.millis())
 }
 
-fn json(what: &'static str, id: &str, value: &impl Serialize) -> Result<String, StoreError> {
+pub(crate) fn json(
+    what: &'static str,
+    id: &str,
+    value: &impl Serialize,
+) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|source| StoreError::Decode {
         what,
         id: id.to_owned(),

@@ -13,11 +13,14 @@ mod objects;
 mod op;
 mod open;
 mod pool;
+mod questions;
 mod read;
+mod receipts;
 mod said;
 mod search;
 mod store;
 mod sweep;
+mod traces;
 mod tree;
 mod writer;
 
@@ -31,8 +34,10 @@ pub use op::{
     Unfinished, WebSession,
 };
 pub use open::{Options, Synchronous};
+pub use questions::RULES_MAX;
 pub use read::ROWS_MAX;
 pub use search::{Found, TextFound, TextSearch};
 pub use store::{Stats, Store};
 pub use sweep::Swept;
+pub use traces::{FileLabel, KeptOutput, UndoRow};
 pub use writer::{FLUSH_BOUNDS_MICROS, WriteProblem};

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, Params, params};
 use crate::apply::millis;
 use crate::error::StoreError;
 use crate::op::Retention;
-use crate::said;
+use crate::{questions, receipts, said, traces};
 
 /// Rows of one table that one call removes at the most.
 const ROWS_MAX: u32 = 500;
@@ -55,6 +55,9 @@ pub(crate) fn maintain(
              SELECT digest FROM web_sessions WHERE expires_at <= ?1 LIMIT ?2)",
         params![millis(now), ROWS_MAX],
     )?;
+    removed += questions::maintain(connection, events_before, ROWS_MAX)?;
+    removed += receipts::maintain(connection, events_before)?;
+    removed += traces::maintain(connection, events_before, ROWS_MAX)?;
     Ok(removed)
 }
 
@@ -75,6 +78,7 @@ fn deleted_sessions(connection: &Connection, before: i64) -> Result<u64, StoreEr
         removed += gone;
         said::rewind(connection)?;
         if gone == 0 {
+            receipts::erase(connection, &session)?;
             let _keys = run(
                 connection,
                 "DELETE FROM session_keys WHERE session = ?1

@@ -1,7 +1,9 @@
 //! What is written and read: the changes, the rows and the filters. Plain data.
 
+use instar_protocol::approval::{Question, StandingRule};
 use instar_protocol::event::Event;
 use instar_protocol::message::{Entry, Inbound, InboxState, Outbox, OutboxState};
+use instar_protocol::receipt::Receipt;
 use instar_protocol::tool::ToolCall;
 use instar_protocol::{
     AgentId, EntryId, EventId, InboundId, ObjectHash, OutboxId, ReleaseId, RunId, SessionId,
@@ -9,6 +11,7 @@ use instar_protocol::{
 };
 
 use crate::devices::{DeviceRow, DeviceToken};
+use crate::traces::{FileLabel, KeptOutput, UndoRow};
 
 /// One change. A batch of them is applied whole or not at all.
 #[derive(Debug, Clone)]
@@ -99,6 +102,19 @@ pub enum Op {
         device: String,
         at: Timestamp,
     },
+    /// Asks the owner.
+    PutQuestion(Box<Question>),
+    /// Writes a question in its next state. The batch is refused if it was settled meanwhile.
+    SettleQuestion {
+        question: Box<Question>,
+        at: Timestamp,
+    },
+    /// Keeps a standing rule, or writes it again as revoked.
+    PutRule(StandingRule),
+    AppendReceipt(Receipt),
+    PutFileLabel(FileLabel),
+    PutUndo(UndoRow),
+    PutOutput(KeptOutput),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

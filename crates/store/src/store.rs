@@ -7,10 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, SystemTime};
 
+use instar_protocol::approval::{Question, QuestionState, StandingRule};
 use instar_protocol::event::Event;
 use instar_protocol::message::{Entry, Inbound, Outbox};
+use instar_protocol::receipt::{ChainHead, ChainReport, StoredReceipt};
 use instar_protocol::{
-    EntryId, InboundId, ObjectHash, ReleaseId, RunId, SessionId, SessionKey, Timestamp,
+    EntryId, InboundId, ObjectHash, QuestionId, ReleaseId, RuleId, RunId, SessionId, SessionKey,
+    Timestamp, UndoId,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
@@ -25,11 +28,12 @@ use crate::op::{
 use crate::open::{Options, Synchronous};
 use crate::pool::Pool;
 use crate::read;
-use crate::said;
 use crate::search::{self, TextFound, TextSearch};
 use crate::sweep::{self, Place, Swept};
+use crate::traces::{self, FileLabel, KeptOutput, UndoRow};
 use crate::tree;
 use crate::writer::{self, FLUSH_BOUNDS_MICROS, Job, QUEUE_MAX, Shared, Work, WriteProblem};
+use crate::{questions, receipts, said};
 
 /// How long a write waits for a place in the queue before it is refused.
 const PLACE_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -368,6 +372,102 @@ impl Store {
     pub async fn device_token(&self, digest: &str) -> Result<Option<DeviceToken>, StoreError> {
         let digest = digest.to_owned();
         self.read(move |sql| devices::token(sql, &digest)).await
+    }
+
+    pub async fn question(&self, id: &QuestionId) -> Result<Option<Question>, StoreError> {
+        let id = id.clone();
+        self.read(move |sql| questions::question(sql, &id)).await
+    }
+
+    /// Open ones oldest first, others newest first.
+    pub async fn questions(
+        &self,
+        state: Option<QuestionState>,
+        session: Option<&SessionId>,
+        limit: usize,
+    ) -> Result<Vec<Question>, StoreError> {
+        let session = session.cloned();
+        self.read(move |sql| questions::questions(sql, state, session.as_ref(), limit))
+            .await
+    }
+
+    pub async fn rule(&self, id: &RuleId) -> Result<Option<StandingRule>, StoreError> {
+        let id = id.clone();
+        self.read(move |sql| questions::rule(sql, &id)).await
+    }
+
+    /// The newest first, revoked and spent ones included.
+    pub async fn rules(&self) -> Result<Vec<StandingRule>, StoreError> {
+        self.read(questions::rules).await
+    }
+
+    /// The newest first, behind `before`.
+    pub async fn receipts(
+        &self,
+        session: Option<&SessionId>,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<StoredReceipt>, StoreError> {
+        let session = session.cloned();
+        self.read(move |sql| receipts::receipts(sql, session.as_ref(), before, limit))
+            .await
+    }
+
+    /// The end of the chain of receipts.
+    pub async fn receipts_head(&self) -> Result<Option<ChainHead>, StoreError> {
+        self.read(receipts::head).await
+    }
+
+    /// Goes through the whole chain of receipts. Takes long.
+    pub async fn verify_receipts(
+        &self,
+        noted: Option<ChainHead>,
+    ) -> Result<ChainReport, StoreError> {
+        self.read(move |sql| receipts::verify(sql, noted.as_ref()))
+            .await
+    }
+
+    /// Who wrote a file with this content.
+    pub async fn file_label(
+        &self,
+        path: &str,
+        digest: &str,
+    ) -> Result<Option<FileLabel>, StoreError> {
+        let (path, digest) = (path.to_owned(), digest.to_owned());
+        self.read(move |sql| traces::file_label(sql, &path, &digest))
+            .await
+    }
+
+    /// True if a tool changed a file since then.
+    pub async fn wrote_since(&self, since: Timestamp) -> Result<bool, StoreError> {
+        self.read(move |sql| traces::wrote_since(sql, since)).await
+    }
+
+    pub async fn undo(&self, id: &UndoId) -> Result<Option<UndoRow>, StoreError> {
+        let id = id.clone();
+        self.read(move |sql| traces::undo(sql, &id)).await
+    }
+
+    /// Changes of files that can be undone, the newest first.
+    pub async fn undo_rows(
+        &self,
+        session: Option<&SessionId>,
+        limit: usize,
+    ) -> Result<Vec<UndoRow>, StoreError> {
+        let session = session.cloned();
+        self.read(move |sql| traces::undo_rows(sql, session.as_ref(), limit))
+            .await
+    }
+
+    /// A kept output, for the conversation that it belongs to.
+    pub async fn kept_output(
+        &self,
+        session: &SessionId,
+        handle: &str,
+    ) -> Result<Option<KeptOutput>, StoreError> {
+        let (session, handle) = (session.clone(), handle.to_owned());
+        self.read(move |sql| traces::output(sql, &session, &handle))
+            .await
     }
 
     /// Removes what retention says: deleted sessions, old events and settled rows, spent web

@@ -32,10 +32,18 @@ pub(crate) enum Place {
     Inbox,
     Entries,
     Releases,
+    Undo,
+    Outputs,
 }
 
 impl Place {
-    pub(crate) const ALL: [Self; 3] = [Self::Inbox, Self::Entries, Self::Releases];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Inbox,
+        Self::Entries,
+        Self::Releases,
+        Self::Undo,
+        Self::Outputs,
+    ];
 
     fn sql(self) -> &'static str {
         match self {
@@ -50,6 +58,14 @@ impl Place {
             Self::Releases => {
                 "SELECT rowid, '\"object\":\"' || object FROM releases
                  WHERE rowid > ?1 ORDER BY rowid LIMIT ?2"
+            }
+            Self::Undo => {
+                "SELECT seq, '\"object\":\"' || coalesce(before, '') || '\"object\":\"'
+                     || coalesce(after, '') FROM undo WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+            }
+            Self::Outputs => {
+                "SELECT seq, '\"object\":\"' || object FROM kept_outputs
+                 WHERE seq > ?1 ORDER BY seq LIMIT ?2"
             }
         }
     }

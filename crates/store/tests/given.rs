@@ -1,13 +1,16 @@
 //! Small values that the tests store.
 
+use instar_protocol::approval::{Question, QuestionState};
 use instar_protocol::event::{Arm, Event, EventKind, GatewayFact};
 use instar_protocol::label::Label;
 use instar_protocol::message::{
     Entry, EntryBody, Inbound, NoticeKind, OnRestart, Outbox, OutboxState, Overrides, Part,
 };
 use instar_protocol::principal::{Principal, Via};
+use instar_protocol::receipt::{Receipt, ReceiptKind};
 use instar_protocol::{
-    AgentId, EntryId, EventId, InboundId, OutboxId, RunId, SessionId, SessionKey, Timestamp,
+    AgentId, EntryId, EventId, InboundId, OutboxId, QuestionId, RunId, SessionId, SessionKey,
+    Timestamp,
 };
 use instar_store::{DeviceRow, DeviceToken, Options, SessionRow, Store};
 use tempfile::TempDir;
@@ -154,5 +157,45 @@ pub(crate) fn device_token(n: u64) -> DeviceToken {
         digest: format!("digest{n}"),
         scopes: vec!["operator.read".to_owned()],
         created_at: at(n),
+    }
+}
+
+pub(crate) fn question(number: u64) -> Question {
+    Question {
+        id: QuestionId::from_stored(format!("ask_{number:08}")),
+        digest: "d".repeat(64),
+        session: session_id(1),
+        key: key("chat1"),
+        run: run(1),
+        agent: AgentId::main(),
+        principal: Principal::Owner { via: Via::Token },
+        release: instar_protocol::ReleaseId::from_hex("1".repeat(64)),
+        call: instar_protocol::tool::ToolCall {
+            id: "call".to_owned(),
+            name: "send".to_owned(),
+            arguments: serde_json::json!({"to": "a"}),
+        },
+        effect: instar_protocol::tool::Effect::Send,
+        context: Label::owner(),
+        arguments: Vec::new(),
+        touches: vec!["a".to_owned()],
+        why: vec!["posture-careful".to_owned()],
+        always: None,
+        facts: serde_json::Value::Null,
+        asked_at: at(number),
+        expires_at: at(number + 1000),
+        state: QuestionState::Open,
+        answer: None,
+    }
+}
+
+pub(crate) fn receipt(number: u64) -> Receipt {
+    Receipt {
+        at: at(number),
+        kind: ReceiptKind::Decision,
+        session: Some(session_id(1)),
+        run: Some(run(1)),
+        body: serde_json::json!({"tool": "read", "number": number}),
+        salt: [7; 16],
     }
 }

@@ -7,6 +7,7 @@ mod disk;
 mod given;
 mod gone;
 mod group;
+mod hands;
 mod migrations;
 mod model;
 mod objects;

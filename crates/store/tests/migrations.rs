@@ -7,7 +7,7 @@ use instar_protocol::principal::{Principal, Via};
 use instar_store::{EventFilter, Op, OpenError, Options, SCHEMA_VERSION, Store, TextSearch};
 use rusqlite::Connection;
 
-use crate::given::{at, device, device_token, entry, entry_id, inbound, key, session_id};
+use crate::given::{at, device, device_token, entry, entry_id, inbound, key, question, session_id};
 
 /// One store per schema version, each holding what `examples/fixture.rs` wrote.
 const FIXTURES: &[&[u8]] = &[
@@ -16,6 +16,7 @@ const FIXTURES: &[&[u8]] = &[
     include_bytes!("fixtures/v3.sqlite"),
     include_bytes!("fixtures/v4.sqlite"),
     include_bytes!("fixtures/v5.sqlite"),
+    include_bytes!("fixtures/v6.sqlite"),
 ];
 
 #[tokio::test]
@@ -55,6 +56,14 @@ async fn a_store_of_every_version_opens_and_keeps_what_it_holds() {
             assert!(devices.is_empty() && tokens.is_empty());
         } else {
             assert_eq!((devices, tokens), (vec![device(1)], vec![device_token(1)]));
+        }
+        let asked = store.question(&question(1).id).await.unwrap();
+        let chain = store.verify_receipts(None).await.unwrap();
+        assert!(chain.problems.is_empty());
+        if version < 6 {
+            assert_eq!((asked, chain.receipts), (None, 0));
+        } else {
+            assert_eq!((asked, chain.receipts), (Some(question(1)), 2));
         }
         assert!(is_found(&store).await, "version {version}");
         store.close().await.unwrap();
