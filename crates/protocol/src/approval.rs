@@ -169,7 +169,7 @@ pub fn visible(text: &str) -> String {
     for c in text.chars() {
         match c {
             '\n' => shown.push_str("\u{23ce}\n"),
-            '\t' => shown.push_str("\u{2409}"),
+            '\t' => shown.push('\u{2409}'),
             c if is_hidden(c) => shown.push_str(&format!("⟦U+{:04X}⟧", u32::from(c))),
             c => shown.push(c),
         }
