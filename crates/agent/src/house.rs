@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::asking::Asking;
 use crate::config::Config;
 use crate::sessions::Parts;
 use crate::tally::Tally;
@@ -43,6 +44,7 @@ pub(crate) struct House {
     pub(crate) parts: Parts,
     settings: RwLock<Arc<Settings>>,
     pub(crate) tally: Tally,
+    pub(crate) asking: Asking,
     /// Turns that run now.
     pub(crate) running: AtomicUsize,
     /// Bounds the turns that run at once.
@@ -60,6 +62,7 @@ impl House {
             |turns| usize::try_from(turns).unwrap_or(8),
         );
         Self {
+            asking: Asking::new(parts.store.clone(), Arc::clone(&parts.clock)),
             parts,
             settings: RwLock::new(Arc::new(Settings::new(config))),
             tally: Tally::default(),

@@ -15,6 +15,7 @@ mod awake;
 mod owner;
 mod queue;
 
+mod asking;
 mod calls;
 mod closing;
 mod driver;
@@ -57,6 +58,7 @@ extern crate self as instar_agent;
 #[expect(dead_code, reason = "not every helper is used here")]
 mod support;
 
+pub use asking::{AnswerError, Asking, OPEN_MAX, OPEN_PER_RUN_MAX, RULE_LIFE, Said};
 pub use commands::{COMMANDS, CommandHelp};
 pub use config::{
     AgentSettings, AgentsConfig, CommandsConfig, Config, LearningConfig, MessagesConfig,

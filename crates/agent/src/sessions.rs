@@ -20,6 +20,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, oneshot};
 use tokio_util::task::TaskTracker;
 
+use crate::asking::Asking;
 use crate::awake::{Awake, Handle};
 use crate::config::Config;
 use crate::house::House;
@@ -105,6 +106,12 @@ impl Sessions {
     #[must_use]
     pub fn watch_all(&self) -> broadcast::Receiver<Seen> {
         self.inner.awake.tap.watch()
+    }
+
+    /// The questions to the owner.
+    #[must_use]
+    pub fn asking(&self) -> &Asking {
+        &self.inner.house.asking
     }
 
     /// Stops the running turn; true if there was one. What had arrived is kept.

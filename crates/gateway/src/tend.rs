@@ -36,6 +36,9 @@ pub(crate) async fn tend(app: AppState, mut reloader: Reloader) {
         count += 1;
         reloader.tick().await;
         broken_since = watch_disk(&app, broken_since, count).await;
+        if let Err(error) = app.sessions.asking().expire().await {
+            tracing::debug!(%error, "questions that ran out could not be ended");
+        }
     }
 }
 
