@@ -12,8 +12,8 @@ use instar_store::{EffectOutcome, Op};
 use instar_tools::{Caller, Output, Repetition};
 use tokio::time::Instant;
 
-use crate::driver::{Plan, Turn, millis_since};
-use crate::step::{Fate, Input, Planned};
+use crate::driver::{Basis, Turn, millis_since};
+use crate::step::{Fate, Input, Due};
 
 /// Reads of one reply that run at the same time.
 const READS_AT_ONCE_MAX: usize = 8;
@@ -28,11 +28,11 @@ struct Judged {
 }
 
 impl Turn {
-    pub(crate) async fn run_tools(&mut self, plan: &Plan, planned: Vec<Planned>) -> Input {
-        let context = self.context(plan);
-        let mut judged: Vec<Judged> = planned
+    pub(crate) async fn run_tools(&mut self, basis: &Basis, due: Vec<Due>) -> Input {
+        let context = self.context(basis);
+        let mut judged: Vec<Judged> = due
             .into_iter()
-            .map(|planned| self.judge(plan, &context, planned))
+            .map(|due| self.judge(basis, &context, due))
             .collect();
         for judged in &judged {
             self.live.send(|| LiveEvent::ToolCall {
@@ -46,7 +46,7 @@ impl Turn {
         let cut = tokio::select! {
             biased;
             () = cancel.cancelled() => Some(Input::Cancelled),
-            () = tokio::time::sleep_until(plan.deadline) => Some(Input::DeadlinePassed),
+            () = tokio::time::sleep_until(basis.deadline) => Some(Input::DeadlinePassed),
             () = reads => None,
         };
         if let Some(cut) = cut {
@@ -74,9 +74,9 @@ impl Turn {
     }
 
     /// Puts one call before policy. A refused call has its answer at once.
-    fn judge(&mut self, plan: &Plan, context: &Label, planned: Planned) -> Judged {
+    fn judge(&mut self, basis: &Basis, context: &Label, due: Due) -> Judged {
         self.found.tool_calls += 1;
-        let Planned { call, fate } = planned;
+        let Due { call, fate } = due;
         if fate == Fate::OverLimit {
             let advice = "this turn has used up its tool calls: answer with what you have";
             return refused(
@@ -92,10 +92,10 @@ impl Turn {
             principal: &principal,
             agent: self.record.agent(),
             session: self.record.session(),
-            release: &plan.served.release.id,
+            release: &basis.served.release.id,
             context,
         };
-        match instar_policy::decide(&request, &plan.served.release.behaviour.authority) {
+        match instar_policy::decide(&request, &basis.served.release.behaviour.authority) {
             Decision::Allow(permit) => Judged {
                 decision: ToolDecision::Allowed {
                     rule: permit.rule().to_owned(),

@@ -10,7 +10,7 @@ use instar_protocol::message::{EntryBody, NoticeKind, Part};
 use instar_protocol::model::{ModelMessage, ModelRequest, Sampling, SystemSection, ToolChoice};
 use instar_protocol::{EntryId, Label};
 
-use crate::driver::{Plan, Turn};
+use crate::driver::{Basis, Turn};
 use crate::fence;
 use crate::step::{End, Input};
 use crate::window::Cut;
@@ -34,10 +34,10 @@ const QUOTE_CHARS_MAX: usize = 4_000;
 
 impl Turn {
     /// `/compact`: the same, asked for by the owner.
-    pub(crate) async fn compact_only(&mut self, plan: &Plan) -> End {
+    pub(crate) async fn compact_only(&mut self, basis: &Basis) -> End {
         let before = self.window.tokens();
         let done = match self.window.cut(0) {
-            Some(cut) => self.shorten(plan, cut).await,
+            Some(cut) => self.shorten(basis, cut).await,
             None => Input::Compacted { shorter: false },
         };
         self.found.text = match done {
@@ -54,31 +54,31 @@ impl Turn {
     }
 
     /// Makes the history shorter. Never fails: at worst the older part is left out with a note.
-    pub(crate) async fn compact(&mut self, plan: &Plan) -> Input {
+    pub(crate) async fn compact(&mut self, basis: &Basis) -> Input {
         let config = &self.settings.config.agents.defaults.compaction;
-        let room = self.room(plan);
-        let free = room.saturating_sub(self.window.corrected(plan.extra_tokens));
+        let room = self.room(basis);
+        let free = room.saturating_sub(self.window.corrected(basis.extra_tokens));
         let keep = u64::from(config.keep_recent_tokens).min(room / 2);
         let soft = self.window.cut(keep).filter(|cut| cut.kept_tokens < free);
         match soft.or_else(|| self.window.cut_hard()) {
-            Some(cut) => self.shorten(plan, cut).await,
+            Some(cut) => self.shorten(basis, cut).await,
             None => Input::Compacted { shorter: false },
         }
     }
 
-    async fn shorten(&mut self, plan: &Plan, cut: Cut) -> Input {
+    async fn shorten(&mut self, basis: &Basis, cut: Cut) -> Input {
         let config = self.settings.config.agents.defaults.compaction.clone();
         let tokens_before = self.window.tokens();
         let mut summary = None;
         if config.enabled {
             // What the vendor has just refused as too long it would refuse again.
-            let may_fit = tokens_before < self.room(plan) + self.room(plan) / 8;
+            let may_fit = tokens_before < self.room(basis) + self.room(basis) / 8;
             let note = if config.memory_flush.enabled && may_fit {
-                self.flush(plan).await
+                self.flush(basis).await
             } else {
                 None
             };
-            summary = self.summarise(plan, cut.place, note).await;
+            summary = self.summarise(basis, cut.place, note).await;
         }
         if self.cancel.is_cancelled() {
             return Input::Cancelled;
@@ -111,20 +111,20 @@ impl Turn {
     }
 
     /// The silent turn. It sees the history as it is, so that the vendor's cache is hit.
-    async fn flush(&mut self, plan: &Plan) -> Option<String> {
+    async fn flush(&mut self, basis: &Basis) -> Option<String> {
         let mut messages = self.window.lend();
         let length = messages.len();
         // The end may have been moved to between a call and its result.
         messages.extend(self.window.cut_off());
         messages.push(user(FLUSH.to_owned()));
-        let mut request = aside(plan.system.clone(), messages, self.context(plan));
-        request.tools = plan.tools.clone();
-        request.tool_choice = if plan.tools.is_empty() {
+        let mut request = aside(basis.system.clone(), messages, self.context(basis));
+        request.tools = basis.tools.clone();
+        request.tool_choice = if basis.tools.is_empty() {
             ToolChoice::Auto
         } else {
             ToolChoice::None
         };
-        let text = self.ask_silently(plan, &request).await;
+        let text = self.ask_silently(basis, &request).await;
         request.messages.truncate(length);
         self.window.give_back(request.messages);
         text
@@ -132,11 +132,11 @@ impl Turn {
 
     async fn summarise(
         &mut self,
-        plan: &Plan,
+        basis: &Basis,
         place: usize,
         note: Option<String>,
     ) -> Option<String> {
-        let chars_max = usize::try_from(self.room(plan).saturating_mul(2)).unwrap_or(usize::MAX);
+        let chars_max = usize::try_from(self.room(basis).saturating_mul(2)).unwrap_or(usize::MAX);
         let mut transcript = transcript(self.window.messages().get(..place)?, chars_max);
         if let Some(note) = note {
             transcript.push_str("\n\n[the agent's own note of what must not be forgotten]\n");
@@ -148,13 +148,13 @@ impl Turn {
             cache_here: false,
         }];
         let request = aside(system, vec![user(text)], self.window.label().clone());
-        self.ask_silently(plan, &request).await
+        self.ask_silently(basis, &request).await
     }
 
     /// A model call whose text is not part of the conversation and that nobody watches.
-    async fn ask_silently(&mut self, plan: &Plan, request: &ModelRequest) -> Option<String> {
+    async fn ask_silently(&mut self, basis: &Basis, request: &ModelRequest) -> Option<String> {
         let live = std::mem::replace(&mut self.live, crate::live::Live::unwatched());
-        let result = self.call(plan, request).await;
+        let result = self.call(basis, request).await;
         self.live = live;
         self.found.partial.clear();
         self.found.error = None;

@@ -78,7 +78,7 @@ pub(crate) struct Found {
 }
 
 /// What is fixed when the turn begins.
-pub(crate) struct Plan {
+pub(crate) struct Basis {
     pub(crate) served: Served,
     pub(crate) chain: Vec<ModelRef>,
     pub(crate) system: Vec<SystemSection>,
@@ -100,8 +100,8 @@ pub(crate) async fn run(turn: &mut Turn) -> End {
             .map(|inbound| inbound.id.clone())
             .collect(),
     });
-    let mut plan = match turn.plan() {
-        Ok(plan) => plan,
+    let mut basis = match turn.basis() {
+        Ok(basis) => basis,
         Err(error) => {
             if !turn.compacts_only {
                 turn.take_in_batch();
@@ -111,10 +111,10 @@ pub(crate) async fn run(turn: &mut Turn) -> End {
         }
     };
     if turn.compacts_only {
-        return turn.compact_only(&plan).await;
+        return turn.compact_only(&basis).await;
     }
     turn.take_in_batch();
-    let limits = &plan.behaviour(turn).limits;
+    let limits = &basis.behaviour(turn).limits;
     let bounds = Bounds {
         model_calls_max: limits.model_calls_max,
         tool_calls_max: limits.tool_calls_max,
@@ -124,16 +124,16 @@ pub(crate) async fn run(turn: &mut Turn) -> End {
     let (mut state, mut effect) = step::step(State::new(bounds, client_tools), Input::Begin);
     loop {
         let input = match effect {
-            Effect::CallModel { tools } => turn.call_model(&mut plan, tools).await,
-            Effect::RunTools(planned) => turn.run_tools(&plan, planned).await,
-            Effect::Compact => turn.compact(&plan).await,
+            Effect::CallModel { tools } => turn.call_model(&mut basis, tools).await,
+            Effect::RunTools(due) => turn.run_tools(&basis, due).await,
+            Effect::Compact => turn.compact(&basis).await,
             Effect::Finish(end) => return end,
         };
         (state, effect) = step::step(state, input);
     }
 }
 
-impl Plan {
+impl Basis {
     pub(crate) fn behaviour<'a>(&'a self, turn: &Turn) -> &'a AgentBehaviour {
         static EMPTY: std::sync::LazyLock<AgentBehaviour> =
             std::sync::LazyLock::new(AgentBehaviour::default);
@@ -164,7 +164,7 @@ impl Turn {
     }
 
     /// Resolves the release and everything that follows from it.
-    pub(crate) fn plan(&mut self) -> Result<Plan, UserError> {
+    pub(crate) fn basis(&mut self) -> Result<Basis, UserError> {
         let agent = self.record.agent().clone();
         let cohort = instar_release::Cohort {
             session: self.record.session().clone(),
@@ -225,7 +225,7 @@ impl Turn {
                 + u64::from(tokens::of_text(&tool.parameters.to_string()))
         });
         let timeout = behaviour.limits.timeout_seconds.max(1);
-        Ok(Plan {
+        Ok(Basis {
             extra_tokens: extra.chain(specs).sum(),
             deadline: Instant::now() + std::time::Duration::from_secs(u64::from(timeout)),
             chain,
@@ -303,25 +303,25 @@ impl Turn {
     }
 
     /// The label of a request made now.
-    pub(crate) fn context(&self, plan: &Plan) -> Label {
-        plan.label.join(self.window.label())
+    pub(crate) fn context(&self, basis: &Basis) -> Label {
+        basis.label.join(self.window.label())
     }
 
-    async fn call_model(&mut self, plan: &mut Plan, tools: ToolUse) -> Input {
+    async fn call_model(&mut self, basis: &mut Basis, tools: ToolUse) -> Input {
         self.take_steered();
-        if self.is_full(plan) {
+        if self.is_full(basis) {
             return Input::Full;
         }
-        let request = self.request(plan, tools);
-        let result = self.call(plan, &request).await;
+        let request = self.request(basis, tools);
+        let result = self.call(basis, &request).await;
         self.window.give_back(request.messages);
-        (plan.system, plan.tools) = (request.system, request.tools);
+        (basis.system, basis.tools) = (request.system, request.tools);
         if !self.is_kept().await {
             self.found.storage_failed = true;
             return Input::ModelFailed(ErrorClass::Storage);
         }
         match result {
-            Ok(reply) => self.take_reply(plan, reply, request.label),
+            Ok(reply) => self.take_reply(basis, reply, request.label),
             Err(input) => input,
         }
     }
@@ -335,28 +335,28 @@ impl Turn {
     }
 
     /// The request takes history, system text and tools along; they come back after the call.
-    fn request(&mut self, plan: &mut Plan, tools: ToolUse) -> ModelRequest {
+    fn request(&mut self, basis: &mut Basis, tools: ToolUse) -> ModelRequest {
         let asked = self.asked().map(|inbound| &inbound.overrides);
         let (mut sampling, choice) = asked.map_or_else(Default::default, |asked| {
             (asked.sampling.clone(), asked.tool_choice.clone())
         });
-        let output_max = plan.behaviour(self).limits.output_tokens_max;
+        let output_max = basis.behaviour(self).limits.output_tokens_max;
         if output_max > 0 {
             let asked = sampling.max_output_tokens.unwrap_or(output_max);
             sampling.max_output_tokens = Some(asked.min(output_max));
         }
         let tool_choice = match tools {
-            _ if plan.tools.is_empty() => ToolChoice::Auto,
+            _ if basis.tools.is_empty() => ToolChoice::Auto,
             ToolUse::WordsOnly => ToolChoice::None,
             // A caller that forces a tool forces the first call, not an endless row of them.
             ToolUse::Free if self.found.stop.is_some() => ToolChoice::Auto,
             ToolUse::Free => choice,
         };
         ModelRequest {
-            system: std::mem::take(&mut plan.system),
-            label: self.context(plan),
+            system: std::mem::take(&mut basis.system),
+            label: self.context(basis),
             messages: self.window.lend(),
-            tools: std::mem::take(&mut plan.tools),
+            tools: std::mem::take(&mut basis.tools),
             tool_choice,
             sampling,
         }
@@ -366,7 +366,7 @@ impl Turn {
     /// what had arrived of an answer is paid, too.
     pub(crate) async fn call(
         &mut self,
-        plan: &Plan,
+        basis: &Basis,
         request: &ModelRequest,
     ) -> Result<ModelReply, Input> {
         self.found.model_calls += 1;
@@ -391,11 +391,11 @@ impl Turn {
         let result = self.house.parts.models.call(
             Call {
                 request,
-                chain: &plan.chain,
+                chain: &basis.chain,
                 agent: self.record.agent(),
                 session: self.record.session(),
                 turn_spent_micros: self.record.cost_micros,
-                deadline: plan.deadline,
+                deadline: basis.deadline,
                 cancel: &self.cancel,
             },
             &mut on_event,
@@ -412,7 +412,7 @@ impl Turn {
             Err(error) => {
                 let class = error.class;
                 let over = class == ErrorClass::Cancelled
-                    || (class == ErrorClass::Timeout && Instant::now() >= plan.deadline);
+                    || (class == ErrorClass::Timeout && Instant::now() >= basis.deadline);
                 if !over {
                     tracing::warn!(?class, operator = %error.operator, "a model call failed");
                 }
@@ -421,7 +421,7 @@ impl Turn {
                 let (usage, cost_micros) = Attempt::spent(&attempts);
                 let model = attempts
                     .last()
-                    .map_or(&plan.chain[0], |attempt| &attempt.model)
+                    .map_or(&basis.chain[0], |attempt| &attempt.model)
                     .clone();
                 let kind = EventKind::ModelCall {
                     model: model.clone(),
@@ -445,9 +445,9 @@ impl Turn {
         }
     }
 
-    fn take_reply(&mut self, plan: &Plan, reply: ModelReply, label: Label) -> Input {
+    fn take_reply(&mut self, basis: &Basis, reply: ModelReply, label: Label) -> Input {
         let (usage, cost_micros) = Attempt::spent(&reply.attempts);
-        self.window.calibrate(reply.usage, plan.extra_tokens);
+        self.window.calibrate(reply.usage, basis.extra_tokens);
         self.found.partial.clear();
         self.found.text.clone_from(&reply.text);
         self.found.stop = Some(reply.stop);
@@ -467,8 +467,8 @@ impl Turn {
     }
 
     /// Tokens that history and answer may use together.
-    pub(crate) fn room(&self, plan: &Plan) -> u64 {
-        let window = self.house.parts.models.context_window(&plan.chain[0]);
+    pub(crate) fn room(&self, basis: &Basis) -> u64 {
+        let window = self.house.parts.models.context_window(&basis.chain[0]);
         let reserve = u64::from(
             self.settings
                 .config
@@ -480,8 +480,8 @@ impl Turn {
         window - reserve.min(window / 4)
     }
 
-    fn is_full(&self, plan: &Plan) -> bool {
-        self.window.tokens() + self.window.corrected(plan.extra_tokens) > self.room(plan)
+    fn is_full(&self, basis: &Basis) -> bool {
+        self.window.tokens() + self.window.corrected(basis.extra_tokens) > self.room(basis)
     }
 }
 

@@ -58,18 +58,18 @@ impl Turn {
     }
 
     fn model_name(&mut self) -> String {
-        match self.plan() {
-            Ok(plan) => plan.chain[0].to_string(),
+        match self.basis() {
+            Ok(basis) => basis.chain[0].to_string(),
             Err(error) => format!("not set ({})", error.message),
         }
     }
 
     fn status(&mut self, queued: usize) -> String {
-        let (model, window, release) = match self.plan() {
-            Ok(plan) => (
-                plan.chain[0].to_string(),
-                self.house.parts.models.context_window(&plan.chain[0]),
-                plan.served.release.id.short().to_owned(),
+        let (model, window, release) = match self.basis() {
+            Ok(basis) => (
+                basis.chain[0].to_string(),
+                self.house.parts.models.context_window(&basis.chain[0]),
+                basis.served.release.id.short().to_owned(),
             ),
             Err(error) => (format!("none ({})", error.message), 0, "none".to_owned()),
         };

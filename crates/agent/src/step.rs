@@ -78,7 +78,7 @@ pub(crate) enum Input {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Effect {
     CallModel { tools: ToolUse },
-    RunTools(Vec<Planned>),
+    RunTools(Vec<Due>),
     Compact,
     Finish(End),
 }
@@ -92,7 +92,7 @@ pub(crate) enum ToolUse {
 
 /// A call and whether it is put before policy at all.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Planned {
+pub(crate) struct Due {
     pub(crate) call: ToolCall,
     pub(crate) fate: Fate,
 }
@@ -185,21 +185,21 @@ fn after_reply(state: &mut State, calls: Vec<ToolCall>) -> Effect {
         return Effect::Finish(End::Handed(handed));
     }
     state.handed = handed;
-    let planned: Vec<Planned> = ours.into_iter().map(|call| plan(state, call)).collect();
-    if planned.iter().any(|planned| planned.fate != Fate::Judge) {
+    let due: Vec<Due> = ours.into_iter().map(|call| due(state, call)).collect();
+    if due.iter().any(|due| due.fate != Fate::Judge) {
         state.words_only = true;
     }
-    Effect::RunTools(planned)
+    Effect::RunTools(due)
 }
 
-fn plan(state: &mut State, call: ToolCall) -> Planned {
+fn due(state: &mut State, call: ToolCall) -> Due {
     let fate = if state.tool_calls >= state.bounds.tool_calls_max {
         Fate::OverLimit
     } else {
         state.tool_calls += 1;
         Fate::Judge
     };
-    Planned { call, fate }
+    Due { call, fate }
 }
 
 #[cfg(test)]
@@ -230,8 +230,8 @@ mod tests {
         }
     }
 
-    fn judged(call: ToolCall) -> Planned {
-        Planned {
+    fn judged(call: ToolCall) -> Due {
+        Due {
             call,
             fate: Fate::Judge,
         }
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn the_bound_on_tool_calls_answers_instead_of_running() {
-        let over = Planned {
+        let over = Due {
             call: call("ours", 2),
             fate: Fate::OverLimit,
         };
@@ -420,7 +420,7 @@ mod tests {
 
     #[test]
     fn a_message_that_joins_frees_the_tools_again() {
-        let over = Planned {
+        let over = Due {
             call: call("ours", 1),
             fate: Fate::OverLimit,
         };
@@ -463,8 +463,8 @@ mod tests {
                 let (next, effect) = step(now, input);
                 match effect {
                     Effect::CallModel { .. } => calls += u32::from(!given_back),
-                    Effect::RunTools(planned) => {
-                        runs += planned.iter().filter(|planned| planned.fate == Fate::Judge).count();
+                    Effect::RunTools(due) => {
+                        runs += due.iter().filter(|due| due.fate == Fate::Judge).count();
                     }
                     Effect::Compact => {}
                     Effect::Finish(_) => return Ok(()),
