@@ -2,18 +2,20 @@
 //! one, each with its intent on disk before it runs and its outcome after.
 
 use futures_util::{StreamExt, stream};
-use instar_policy::{Decision, Permit, Request};
+use instar_policy::{Decision, Permit, Request, canonical};
 use instar_protocol::Label;
 use instar_protocol::event::EventKind;
 use instar_protocol::live::LiveEvent;
 use instar_protocol::message::{EntryBody, InboxState};
+use instar_protocol::receipt::ReceiptKind;
 use instar_protocol::tool::{Effect, ToolCall, ToolDecision};
 use instar_store::{EffectOutcome, Op};
 use instar_tools::{Caller, Output, Repetition};
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::driver::{Basis, Turn, millis_since};
-use crate::step::{Fate, Input, Due};
+use crate::step::{Due, Fate, Input};
 
 /// Reads of one reply that run at the same time.
 const READS_AT_ONCE_MAX: usize = 8;
@@ -136,12 +138,16 @@ impl Turn {
     /// that a restart knows that they must not be run again.
     pub(crate) async fn begin_effect(&mut self, call: &ToolCall) -> Result<(), ()> {
         let at = self.house.now();
-        let mut more = vec![Op::BeginEffect {
-            run: self.run.clone(),
-            session: self.record.session().clone(),
-            call: call.clone(),
-            at,
-        }];
+        let body = json!({ "tool": call.name, "call": call.id });
+        let mut more = vec![
+            Op::BeginEffect {
+                run: self.run.clone(),
+                session: self.record.session().clone(),
+                call: call.clone(),
+                at,
+            },
+            Op::AppendReceipt(self.record.receipt_of(ReceiptKind::Intent, body)),
+        ];
         more.extend(self.batch.iter().map(|inbound| Op::SettleInbound {
             id: inbound.id.clone(),
             run: Some(self.run.clone()),
@@ -160,8 +166,13 @@ impl Turn {
             outcome,
             at: self.house.now(),
         };
-        if self.commit(std::slice::from_ref(&end)).await.is_err() {
-            self.unsettled.push(end);
+        let body = json!({ "call": call.id, "tool": call.name, "outcome": outcome.name() });
+        let ends = [
+            end,
+            Op::AppendReceipt(self.record.receipt_of(ReceiptKind::Outcome, body)),
+        ];
+        if self.commit(&ends).await.is_err() {
+            self.unsettled.extend(ends);
         }
     }
 
@@ -236,6 +247,13 @@ impl Turn {
         output: Option<&Output>,
     ) {
         let label = output.map_or_else(Label::system, |output| output.label.clone());
+        let body = json!({
+            "call": call.id,
+            "tool": call.name,
+            "arguments": arguments_digest(call),
+            "decision": decision,
+        });
+        self.record.receipt(ReceiptKind::Decision, body);
         let kind = EventKind::ToolCall {
             tool: call.name.clone(),
             decision,
@@ -289,6 +307,12 @@ fn failure(text: &str) -> Output {
         label: Label::system(),
         is_error: true,
     }
+}
+
+/// The digest of the arguments as they were judged; their text where they have no canonical form.
+fn arguments_digest(call: &ToolCall) -> String {
+    let text = canonical::write(&call.arguments).unwrap_or_else(|_| call.arguments.to_string());
+    canonical::sha256(text.as_bytes())
 }
 
 fn argument_names(call: &ToolCall) -> Vec<String> {

@@ -3,6 +3,7 @@
 use instar_protocol::event::{Arm, Event, EventKind};
 use instar_protocol::message::{Entry, EntryBody};
 use instar_protocol::model::{Attempt, ModelRef, Usage};
+use instar_protocol::receipt::{Receipt, ReceiptKind};
 use instar_protocol::{AgentId, EntryId, EventId, Label, ReleaseId, RunId, SessionId, Timestamp};
 use instar_store::{Op, SessionPatch, SessionRow, Spend};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(crate) struct Record {
     /// How many of the entries are in the store.
     committed: usize,
     events: Vec<Event>,
+    receipts: Vec<Receipt>,
     spend: Vec<Spend>,
     patch: SessionPatch,
     /// Nothing is said in this run: the time of the last change stays.
@@ -45,6 +47,7 @@ impl Record {
             entries: Vec::new(),
             committed: 0,
             events: Vec::new(),
+            receipts: Vec::new(),
             spend: Vec::new(),
             patch: SessionPatch::default(),
             is_quiet: false,
@@ -121,6 +124,24 @@ impl Record {
         });
     }
 
+    /// Adds what was decided or done to the chain of receipts.
+    pub(crate) fn receipt(&mut self, kind: ReceiptKind, body: serde_json::Value) {
+        let receipt = self.receipt_of(kind, body);
+        self.receipts.push(receipt);
+    }
+
+    /// A receipt of this run.
+    pub(crate) fn receipt_of(&self, kind: ReceiptKind, body: serde_json::Value) -> Receipt {
+        Receipt {
+            at: self.house.now(),
+            kind,
+            session: Some(self.row.id.clone()),
+            run: self.run.clone(),
+            body,
+            salt: crate::asking::salt(),
+        }
+    }
+
     /// Adds what a model call cost to the run, the session and the day, for each model that was
     /// asked.
     pub(crate) fn spent(&mut self, attempts: &[Attempt]) {
@@ -181,6 +202,7 @@ impl Record {
             },
         });
         ops.extend(self.events.iter().cloned().map(Op::AppendEvent));
+        ops.extend(self.receipts.iter().cloned().map(Op::AppendReceipt));
         ops.extend(self.spend.iter().cloned().map(Op::AddSpend));
         ops.extend_from_slice(more);
         ops
@@ -220,6 +242,7 @@ impl Record {
         self.is_stored = true;
         self.committed = self.entries.len();
         self.events.clear();
+        self.receipts.clear();
         self.spend.clear();
         let patch = std::mem::take(&mut self.patch);
         self.row.input_tokens += patch.add_input_tokens;

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::devices;
 use crate::error::StoreError;
-use crate::op::{Accepted, EffectOutcome, Op, SessionPatch, SessionRow, Spend, WebSession};
+use crate::op::{Accepted, Op, SessionPatch, SessionRow, Spend, WebSession};
 use crate::{questions, receipts, said, traces};
 
 /// Browser sessions that are kept; the ones that end first make room for new ones.
@@ -78,7 +78,7 @@ pub(crate) fn apply(connection: &Connection, op: &Op) -> Result<(), StoreError> 
             connection,
             ("tool call", call_id),
             "UPDATE effects SET outcome = ?3, ended_at = ?4 WHERE run = ?1 AND call_id = ?2",
-            params![run.as_str(), call_id, outcome_word(*outcome), millis(*at)],
+            params![run.as_str(), call_id, outcome.name(), millis(*at)],
         ),
         Op::MoveAlias {
             alias,
@@ -415,12 +415,4 @@ pub(crate) fn from_word<T: DeserializeOwned>(
         id: id.to_owned(),
         source,
     })
-}
-
-fn outcome_word(outcome: EffectOutcome) -> &'static str {
-    match outcome {
-        EffectOutcome::Done => "done",
-        EffectOutcome::Failed => "failed",
-        EffectOutcome::Uncertain => "uncertain",
-    }
 }

@@ -124,6 +124,18 @@ pub enum EffectOutcome {
     Uncertain,
 }
 
+impl EffectOutcome {
+    /// The name as it is stored.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Uncertain => "uncertain",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionRow {
     pub id: SessionId,
