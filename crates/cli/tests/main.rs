@@ -22,6 +22,7 @@ mod commands;
 mod crash;
 mod devices;
 mod disk;
+mod egress;
 mod flush;
 mod keeping;
 mod look;

@@ -73,8 +73,11 @@ const RANGES_V4: &[Range4] = &[
     ([172, 16, 0, 0], 12, Class::Private),
     ([192, 0, 0, 0], 24, Class::Reserved),
     ([192, 0, 2, 0], 24, Class::Reserved),
+    ([192, 31, 196, 0], 24, Class::Reserved),
+    ([192, 52, 193, 0], 24, Class::Reserved),
     ([192, 88, 99, 0], 24, Class::Reserved),
     ([192, 168, 0, 0], 16, Class::Private),
+    ([192, 175, 48, 0], 24, Class::Reserved),
     ([198, 18, 0, 0], 15, Class::Reserved),
     ([198, 51, 100, 0], 24, Class::Reserved),
     ([203, 0, 113, 0], 24, Class::Reserved),
@@ -92,6 +95,7 @@ const RANGES_V6: &[Range6] = &[
     ([0x100, 0, 0, 0, 0, 0, 0, 0], 64, Class::Reserved),
     ([0x2001, 0, 0, 0, 0, 0, 0, 0], 23, Class::Reserved),
     ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32, Class::Reserved),
+    ([0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 0], 48, Class::Reserved),
     ([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20, Class::Reserved),
     ([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7, Class::Private),
     ([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10, Class::LinkLocal),
@@ -110,25 +114,34 @@ fn classify_v4(address: Ipv4Addr) -> Class {
 
 fn classify_v6(address: Ipv6Addr) -> Class {
     // What is embedded is what a gateway on the way would connect to: the worst of it counts.
-    let inner = embedded(address);
-    if !inner.is_empty() {
-        return inner
-            .into_iter()
-            .map(classify_v4)
-            .max()
-            .unwrap_or(Class::Reserved);
+    let worst = embedded(address).into_iter().map(classify_v4).max();
+    if let Some(class) = worst {
+        return class;
     }
     let bits = u128::from(address);
-    RANGES_V6
+    let outer = RANGES_V6
         .iter()
         .find(|(base, prefix, _)| (bits ^ u128::from(Ipv6Addr::from(*base))) >> (128 - prefix) == 0)
-        .map_or(Class::Reserved, |range| range.2)
+        .map_or(Class::Reserved, |range| range.2);
+    // An ISATAP tunnel stands behind any prefix: whichever of the two is worse counts.
+    isatap(address).map_or(outer, |inner| outer.max(classify_v4(inner)))
+}
+
+/// The IPv4 address behind the interface identifier of an ISATAP tunnel.
+fn isatap(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    match address.segments() {
+        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => Some(v4(high, low)),
+        _ => None,
+    }
+}
+
+fn v4(high: u16, low: u16) -> Ipv4Addr {
+    Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))
 }
 
 /// The IPv4 addresses inside a mapped, compatible, translated, 6to4, NAT64 or Teredo address.
 fn embedded(address: Ipv6Addr) -> Vec<Ipv4Addr> {
     let s = address.segments();
-    let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match s {
         // `::` and `::1` are classes of their own.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => vec![],

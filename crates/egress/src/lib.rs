@@ -1,21 +1,35 @@
 //! The only way out: resolve, classify, pin, redirect loop, credentials bound to origins.
 //!
-//! Start at [`Egress::send`]. Which addresses a call may reach is decided in [`address`] on the
-//! parsed address; the name resolver hands out vetted addresses alone, so that the address that
-//! was judged is the address that is connected. Proxy variables of the environment are ignored.
+//! Start at [`Egress::send`]; tools use [`Egress::fetch`], programs behind walls the [`broker`].
+//! All three go through `dial`, which decides on the parsed address and connects to the address that
+//! was judged, directly or through the proxy that the owner configured. Proxy variables of the
+//! environment are ignored.
 
 mod send;
 
+mod broker;
+mod fetch;
+
 pub mod address;
 mod client;
+mod config;
+mod connector;
+mod dial;
 mod error;
 mod origin;
+mod proxy;
 mod redirect;
+mod rights;
 
 pub use address::Class;
+pub use broker::{Broker, Passage};
 pub use client::Egress;
+pub use config::{EgressConfig, HostsConfig, PrincipalsConfig};
 pub use error::EgressError;
+pub use fetch::{Fetch, Fetched};
 pub use origin::{Credential, Origin, shown};
+pub use proxy::Proxy;
+pub use rights::{Hosts, Rights};
 pub use send::{Incoming, Outgoing, Purpose};
 
 /// The honest name this program calls itself by.

@@ -2,7 +2,7 @@
 
 use crate::error::EgressError;
 use crate::origin::Origin;
-use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, LOCATION, RANGE};
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, LOCATION, RANGE, USER_AGENT};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use url::Url;
 
@@ -11,7 +11,7 @@ pub(crate) const REDIRECTS_MAX: usize = 5;
 
 /// The only caller's headers that survive a change of origin: whatever else there is may be a
 /// credential under a name that no list knows.
-const HARMLESS: [HeaderName; 4] = [ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, RANGE];
+const HARMLESS: [HeaderName; 5] = [ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, RANGE, USER_AGENT];
 
 /// Where a redirect leads and what may be taken along.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,12 +1,16 @@
 //! The loop: judge, send, read the head, follow or hand out.
 
 use crate::address::classify;
-use crate::client::{Egress, LookupError, Reach};
+use crate::client::Egress;
+use crate::dial::{DialError, Reach};
 use crate::error::EgressError;
 use crate::origin::{Credential, Origin, shown};
 use crate::redirect;
+use crate::rights::Rights;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy;
 use std::error::Error as _;
 use std::fmt;
 use std::net::IpAddr;
@@ -20,8 +24,8 @@ pub enum Purpose {
     /// A model endpoint. Local addresses are allowed for the exact origin that the owner
     /// configured, if one is given; everything else must be public.
     Model { local: Option<Origin> },
-    /// Anything else: public addresses only.
-    Tool,
+    /// Anything else: public addresses only, and of those what the caller's rights name.
+    Tool(Rights),
 }
 
 /// A request on its way out.
@@ -56,7 +60,7 @@ pub struct Incoming {
     pub headers: HeaderMap,
     /// Where the answer came from, after redirects.
     pub url: Url,
-    response: reqwest::Response,
+    body: hyper::body::Incoming,
 }
 
 impl fmt::Debug for Incoming {
@@ -73,42 +77,76 @@ impl Egress {
     ///
     /// Every hop is judged anew. Dropping the future closes the connection.
     pub async fn send(&self, request: Outgoing) -> Result<Incoming, EgressError> {
+        let purpose = request.purpose.clone();
+        self.follow(request, |url| judge(url, &purpose)).await
+    }
+
+    /// As [`Egress::send`], but a redirect is an answer like every other.
+    pub(crate) async fn send_once(&self, request: Outgoing) -> Result<Incoming, EgressError> {
         let deadline = Instant::now() + request.head_timeout;
-        let mut hop = Step {
-            method: request.method,
-            url: request.url,
-            headers: request.headers,
-            credential: request.credential,
-            body: request.body,
-        };
+        let reach = judge(&request.url, &request.purpose)?;
+        let (connect_timeout, head_timeout) = (request.connect_timeout, request.head_timeout);
+        let step = Step::of(request);
+        let sent = self.hop(&step, reach, connect_timeout, deadline, head_timeout);
+        let (status, headers, body) = sent.await?;
+        Ok(Incoming {
+            status,
+            headers,
+            url: step.url,
+            body,
+        })
+    }
+
+    /// The redirect loop; `judge` is asked at every hop.
+    pub(crate) async fn follow(
+        &self,
+        request: Outgoing,
+        judge: impl Fn(&Url) -> Result<Reach, EgressError>,
+    ) -> Result<Incoming, EgressError> {
+        let deadline = Instant::now() + request.head_timeout;
+        let (connect_timeout, head_timeout) = (request.connect_timeout, request.head_timeout);
+        let mut step = Step::of(request);
         for _ in 0..=redirect::REDIRECTS_MAX {
-            let host = hop.url.host_str().unwrap_or_default().to_owned();
-            let reach = judge(&hop.url, &request.purpose)?;
-            let secure = hop.url.scheme() == "https";
-            let client = self.client(reach, secure, request.connect_timeout).await?;
-            let outgoing = hop.request()?;
-            let response = timeout_at(deadline, client.execute(outgoing))
-                .await
-                .map_err(|_| EgressError::Timeout {
-                    host: host.clone(),
-                    after: request.head_timeout,
-                })?
-                .map_err(|error| explain(error, &host, request.connect_timeout))?;
-            let (status, headers) = (response.status(), response.headers().clone());
-            let has_body = !hop.body.is_empty();
-            match redirect::next(&hop.url, &hop.method, has_body, status, &headers)? {
-                Some(next) => hop.follow(next),
+            let reach = judge(&step.url)?;
+            let sent = self.hop(&step, reach, connect_timeout, deadline, head_timeout);
+            let (status, headers, body) = sent.await?;
+            let has_body = !step.body.is_empty();
+            match redirect::next(&step.url, &step.method, has_body, status, &headers)? {
+                Some(next) => step.follow(next),
                 None => {
                     return Ok(Incoming {
                         status,
                         headers,
-                        url: hop.url,
-                        response,
+                        url: step.url,
+                        body,
                     });
                 }
             }
         }
         Err(EgressError::Redirects)
+    }
+
+    async fn hop(
+        &self,
+        step: &Step,
+        reach: Reach,
+        connect_timeout: Duration,
+        deadline: Instant,
+        after: Duration,
+    ) -> Result<(StatusCode, HeaderMap, hyper::body::Incoming), EgressError> {
+        let host = step.url.host_str().unwrap_or_default().to_owned();
+        let secure = step.url.scheme() == "https";
+        let client = self.client(reach, secure, connect_timeout).await?;
+        let request = step.request(self.user_agent())?;
+        let response = timeout_at(deadline, client.request(request))
+            .await
+            .map_err(|_| EgressError::Timeout {
+                host: host.clone(),
+                after,
+            })?
+            .map_err(|error| explain(error, host))?;
+        let (head, body) = response.into_parts();
+        Ok((head.status, head.headers, body))
     }
 }
 
@@ -122,13 +160,40 @@ struct Step {
 }
 
 impl Step {
-    fn request(&self) -> Result<reqwest::Request, EgressError> {
+    fn of(request: Outgoing) -> Self {
+        Self {
+            method: request.method,
+            url: request.url,
+            headers: request.headers,
+            credential: request.credential,
+            body: request.body,
+        }
+    }
+
+    fn request(&self, user_agent: &str) -> Result<http::Request<Full<Bytes>>, EgressError> {
         let refused = |why| EgressError::Refused {
             host: self.url.host_str().unwrap_or_default().to_owned(),
             why,
         };
-        let mut request = reqwest::Request::new(self.method.clone(), self.url.clone());
+        let mut url = self.url.clone();
+        url.set_fragment(None);
+        let uri: http::Uri = url
+            .as_str()
+            .parse()
+            .map_err(|_| refused("it has characters that no request can hold"))?;
+        let mut request = http::Request::new(Full::new(self.body.clone()));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = uri;
         *request.headers_mut() = self.headers.clone();
+        let headers = request.headers_mut();
+        if !headers.contains_key(header::USER_AGENT)
+            && let Ok(agent) = HeaderValue::from_str(user_agent)
+        {
+            let _none = headers.insert(header::USER_AGENT, agent);
+        }
+        let _accept = headers
+            .entry(header::ACCEPT)
+            .or_insert(HeaderValue::from_static("*/*"));
         if let Some(credential) = &self.credential {
             if Origin::of(&self.url).as_ref() != Some(&credential.origin) {
                 return Err(refused("the credential belongs to another origin"));
@@ -137,12 +202,7 @@ impl Step {
             let mut value = HeaderValue::from_str(&text)
                 .map_err(|_| refused("the credential has characters that no header can hold"))?;
             value.set_sensitive(true);
-            request
-                .headers_mut()
-                .insert(credential.header.clone(), value);
-        }
-        if !self.body.is_empty() {
-            *request.body_mut() = Some(self.body.clone().into());
+            let _old = headers.insert(credential.header.clone(), value);
         }
         Ok(request)
     }
@@ -164,7 +224,7 @@ impl Step {
 
 /// Decides how far a hop may reach; addresses written as numbers are judged here, names when they
 /// are resolved.
-fn judge(url: &Url, purpose: &Purpose) -> Result<Reach, EgressError> {
+pub(crate) fn judge(url: &Url, purpose: &Purpose) -> Result<Reach, EgressError> {
     let refused = |why| EgressError::Refused {
         host: url.host_str().unwrap_or_default().to_owned(),
         why,
@@ -175,8 +235,11 @@ fn judge(url: &Url, purpose: &Purpose) -> Result<Reach, EgressError> {
     }
     let reach = match purpose {
         Purpose::Model { local: Some(local) } if *local == origin => Reach::Local,
-        Purpose::Model { .. } | Purpose::Tool => Reach::Public,
+        Purpose::Model { .. } | Purpose::Tool(_) => Reach::Public,
     };
+    if let Purpose::Tool(rights) = purpose {
+        judge_rights(url, rights)?;
+    }
     let literal = match url.host() {
         Some(Host::Ipv4(v4)) => Some(IpAddr::V4(v4)),
         Some(Host::Ipv6(v6)) => Some(IpAddr::V6(v6)),
@@ -189,34 +252,28 @@ fn judge(url: &Url, purpose: &Purpose) -> Result<Reach, EgressError> {
     }
 }
 
-/// Turns a client error into ours. The address is removed: its query may hold a secret.
-fn explain(error: reqwest::Error, host: &str, connect_timeout: Duration) -> EgressError {
-    let host = host.to_owned();
-    let error = error.without_url();
+fn judge_rights(url: &Url, rights: &Rights) -> Result<(), EgressError> {
+    let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
+        return Ok(());
+    };
+    rights
+        .judge(&host.to_owned(), port)
+        .map_err(|why| EgressError::Refused {
+            host: host.to_string(),
+            why,
+        })
+}
+
+/// Turns a client error into ours. None of them holds the address: its query may hold a secret.
+fn explain(error: legacy::Error, host: String) -> EgressError {
     let mut cause = error.source();
     while let Some(inner) = cause {
-        match inner.downcast_ref::<LookupError>() {
-            Some(LookupError::Refused { host, class }) => {
-                return EgressError::Refused {
-                    host: host.clone(),
-                    why: class.why(),
-                };
-            }
-            Some(LookupError::Failed { host, kind, text }) => {
-                return EgressError::Resolve {
-                    host: host.clone(),
-                    source: std::io::Error::new(*kind, text.clone()),
-                };
-            }
-            None => cause = inner.source(),
+        if let Some(dialled) = inner.downcast_ref::<DialError>() {
+            return dialled.told();
         }
+        cause = inner.source();
     }
-    if error.is_connect() && error.is_timeout() {
-        EgressError::Timeout {
-            host,
-            after: connect_timeout,
-        }
-    } else if error.is_connect() {
+    if error.is_connect() {
         EgressError::Connect {
             host,
             source: error.into(),
@@ -234,17 +291,23 @@ impl Incoming {
     ///
     /// Cancel-safe: a dropped call loses no bytes.
     pub async fn chunk(&mut self, idle: Duration) -> Result<Option<Bytes>, EgressError> {
-        let host = || self.url.host_str().unwrap_or_default().to_owned();
-        match tokio::time::timeout(idle, self.response.chunk()).await {
+        let host = self.url.host_str().unwrap_or_default().to_owned();
+        let reading = async {
+            while let Some(frame) = self.body.frame().await {
+                // Trailers are not for anybody here.
+                if let Ok(data) = frame?.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+            Ok::<_, hyper::Error>(None)
+        };
+        match tokio::time::timeout(idle, reading).await {
             Ok(Ok(piece)) => Ok(piece),
             Ok(Err(error)) => Err(EgressError::Broken {
-                host: host(),
-                source: error.without_url().into(),
+                host,
+                source: error.into(),
             }),
-            Err(_) => Err(EgressError::Timeout {
-                host: host(),
-                after: idle,
-            }),
+            Err(_) => Err(EgressError::Timeout { host, after: idle }),
         }
     }
 

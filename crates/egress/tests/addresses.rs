@@ -2,7 +2,7 @@
 
 use crate::server::{Server, egress, ok, outgoing};
 use instar_egress::address::classify;
-use instar_egress::{Class, Credential, EgressError, Origin, Purpose, shown};
+use instar_egress::{Class, Credential, EgressError, Origin, Purpose, Rights, shown};
 use instar_protocol::Secret;
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -28,7 +28,10 @@ fn special_registries() {
                 "11.0.0.0",
                 "2606:4700::1111",
                 "2a00:1450::1",
-                "2620:4f:8000::1",
+                "192.31.195.255",
+                "192.175.49.0",
+                "2620:4f:8001::1",
+                "2a00:1450::5efe:808:808",
             ],
         ),
         (Class::Loopback, &["127.0.0.1", "127.255.255.254", "::1"]),
@@ -76,6 +79,10 @@ fn special_registries() {
                 "198.18.0.1",
                 "198.19.255.255",
                 "192.88.99.1",
+                "192.31.196.1",
+                "192.52.193.1",
+                "192.175.48.6",
+                "2620:4f:8000::1",
                 "240.0.0.1",
                 "255.255.255.255",
                 "100::1",
@@ -99,6 +106,8 @@ fn special_registries() {
                 "2002:7f00:1::",
                 "64:ff9b::127.0.0.1",
                 "0:0:0:0:0:ffff:7f00:0001",
+                "2a00:1450::5efe:127.0.0.1",
+                "2a00:1450::200:5efe:7f00:1",
             ],
         ),
         (
@@ -185,6 +194,8 @@ proptest! {
             format!("[0:0:0:0:0:FFFF:{a:04x}:{b:04X}]"),
             format!("[2002:{a:x}:{b:x}::1]"),
             format!("[64:ff9b::{a:x}:{b:x}]"),
+            format!("[2a00:1450::5efe:{a:x}:{b:x}]"),
+            format!("[2a00:1450::200:5efe:{address}]"),
         ] {
             prop_assert_eq!(host_class(&text), class, "{}", text);
         }
@@ -224,7 +235,10 @@ async fn tools_reach_no_local_address_by_any_spelling_or_name() {
         "[::]",
     ] {
         let url = Url::parse(&format!("http://{host}:{port}/")).unwrap();
-        for purpose in [Purpose::Tool, Purpose::Model { local: None }] {
+        for purpose in [
+            Purpose::Tool(Rights::default()),
+            Purpose::Model { local: None },
+        ] {
             let error = egress()
                 .send(outgoing(purpose, url.clone()))
                 .await
@@ -359,13 +373,16 @@ fn look_alike_hosts_are_other_origins() {
 async fn addresses_with_credentials_are_refused_and_shown_without_them() {
     let url = Url::parse("https://user:canary@example.com/p?key=canary#canary").unwrap();
     assert_eq!(shown(&url), "https://example.com/p?***");
-    let call = outgoing(Purpose::Tool, url);
+    let call = outgoing(Purpose::Tool(Rights::default()), url);
     assert!(!format!("{call:?}").contains("canary"));
     let error = egress().send(call).await.unwrap_err();
     assert!(!format!("{error} {error:?}").contains("canary"));
     for text in ["ftp://example.com/", "file:///etc/passwd", "data:,x"] {
         let error = egress()
-            .send(outgoing(Purpose::Tool, Url::parse(text).unwrap()))
+            .send(outgoing(
+                Purpose::Tool(Rights::default()),
+                Url::parse(text).unwrap(),
+            ))
             .await;
         assert!(matches!(error, Err(EgressError::Refused { .. })), "{text}");
     }

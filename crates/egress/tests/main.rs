@@ -5,10 +5,13 @@
     reason = "helpers of tests end a test the way tests do"
 )]
 
+mod outside;
 mod server;
 
 mod addresses;
 mod alone;
+mod broker;
+mod fetches;
 mod limits;
 mod proxies;
 mod redirects;

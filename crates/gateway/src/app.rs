@@ -2,6 +2,7 @@
 
 use instar_agent::Sessions;
 use instar_config::{Loaded, StateDir};
+use instar_egress::Egress;
 use instar_models::{Dollars, Models};
 use instar_protocol::api::Health;
 use instar_protocol::event::EventKind;
@@ -37,6 +38,8 @@ pub struct App {
     pub store: Store,
     pub sessions: Sessions,
     pub models: Models,
+    /// The only way out of this process.
+    pub egress: Egress,
     pub releases: Releases,
     pub toolbox: Arc<Toolbox>,
     pub ledger: Arc<DayLedger>,

@@ -6,6 +6,7 @@
 mod rules;
 
 use instar_agent::{AgentsConfig, CommandsConfig, LearningConfig, MessagesConfig, SessionConfig};
+use instar_egress::EgressConfig;
 use instar_models::ModelsConfig;
 use instar_protocol::SecretRef;
 use schemars::JsonSchema;
@@ -34,6 +35,8 @@ pub struct InstarConfig {
     pub commands: CommandsConfig,
     /// What the event log keeps of message contents.
     pub learning: LearningConfig,
+    /// Which hosts tools and programs may reach, and through which proxy.
+    pub egress: EgressConfig,
     /// What is logged, and where.
     pub logging: LoggingConfig,
 }
@@ -56,6 +59,7 @@ impl InstarConfig {
     pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = self.agent_config().problems();
         problems.extend(self.gateway.problems());
+        problems.extend(self.egress.problems());
         problems.extend(self.logging.problems());
         problems
     }

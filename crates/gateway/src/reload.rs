@@ -101,6 +101,11 @@ impl Reloader {
             self.adopt(&old.value, "the edit was refused").await?;
             return Err(format!("models: {why}"));
         }
+        if let Err(why) = crate::seams::configure(&app.egress, &new.value.egress, &*app.secrets) {
+            self.adopt(&old.value, "the edit was refused").await?;
+            app.models.reload(old.value.models.clone())?;
+            return Err(format!("egress: {why}"));
+        }
         app.sessions.reload(new.value.agent_config());
         let zone = zone_named(new.value.agents.defaults.user_timezone.as_deref());
         if let Err(error) = app.ledger.set_zone(zone).await {

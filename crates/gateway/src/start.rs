@@ -101,6 +101,8 @@ pub enum StartError {
     Open(#[source] OpenError),
     #[error("the store cannot be used")]
     Store(#[from] StoreError),
+    #[error("the way out cannot be set up: {0}")]
+    Egress(String),
     #[error("the models cannot be set up: {0}")]
     Models(String),
     #[error("the workspace cannot be read")]

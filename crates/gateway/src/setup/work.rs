@@ -4,7 +4,6 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use instar_agent::workspace;
 use instar_config::{Author, ConfigError, KeyPath, SecretError, SecretStore, StateDir, StateError};
-use instar_egress::Egress;
 use instar_models::{Ledger, Models, ObjectSource, SpendRecord};
 use instar_protocol::model::LocalModel;
 use instar_protocol::time::SystemClock;
@@ -71,7 +70,7 @@ impl Setup {
             local,
             env,
         };
-        let egress = Egress::new(concat!("instar/", env!("CARGO_PKG_VERSION")));
+        let egress = crate::seams::egress(&config.egress, &*secrets).map_err(SetupError::Models)?;
         let models = Models::new(config.models, egress, parts).map_err(SetupError::Models)?;
         Ok(Self {
             state,

@@ -33,7 +33,7 @@ use crate::ledger::{DayLedger, zone_named};
 use crate::logging::Logs;
 use crate::metrics::Metrics;
 use crate::reload::Reloader;
-use crate::seams::Objects;
+use crate::seams::{self, Objects};
 use crate::setup::Desk;
 
 /// A shorter token could be guessed.
@@ -59,7 +59,15 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
     let metrics = Arc::new(Metrics::default());
     let facts = Facts::new(store.clone(), releases.clone(), Arc::clone(&options.clock));
     let ledger = open_ledger(&options, &current.value, &store, &facts, &metrics).await?;
-    let models = build_models(&options, &current.value, &store, &ledger, &secrets)?;
+    let egress = seams::egress(&current.value.egress, &*secrets).map_err(StartError::Egress)?;
+    let models = build_models(
+        &options,
+        &current.value,
+        egress.clone(),
+        &store,
+        &ledger,
+        &secrets,
+    )?;
     let discovered = discover(&options, &current.value, &models).await;
     let toolbox = Arc::new(Toolbox::built_in(Arc::new(StoredSessions::new(
         store.clone(),
@@ -98,6 +106,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         store,
         sessions,
         models,
+        egress,
         releases,
         toolbox,
         ledger,
@@ -244,11 +253,11 @@ async fn open_ledger(
 fn build_models(
     options: &Options,
     config: &InstarConfig,
+    egress: Egress,
     store: &Store,
     ledger: &Arc<DayLedger>,
     secrets: &Arc<dyn SecretSource>,
 ) -> Result<Models, StartError> {
-    let egress = Egress::new(concat!("instar/", env!("CARGO_PKG_VERSION")));
     let parts = instar_models::Parts {
         clock: Arc::clone(&options.clock),
         secrets: Arc::clone(secrets),
