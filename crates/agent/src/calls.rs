@@ -306,6 +306,7 @@ fn failure(text: &str) -> Output {
         text: text.to_owned(),
         label: Label::system(),
         is_error: true,
+        value: None,
     }
 }
 

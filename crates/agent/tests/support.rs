@@ -11,7 +11,7 @@ use instar_protocol::model::{
 };
 use instar_protocol::principal::Via;
 use instar_protocol::secret::SecretRef;
-use instar_protocol::tool::{Effect, ToolCall, ToolSpec};
+use instar_protocol::tool::{ToolCall, ToolSpec};
 use instar_protocol::{
     AgentId, Clock, InboundId, Label, ObjectHash, Principal, Secret, SecretSource, SessionKey,
 };
@@ -20,7 +20,7 @@ use instar_store::{Options, SessionRow, Store};
 use instar_testkit::ManualClock;
 use instar_tools::{Caller, Output, Tool, ToolError, Toolbox};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -165,18 +165,14 @@ impl Tool for Look {
                 text: format!("saw {arguments}"),
                 label: Label::system(),
                 is_error: false,
+                value: None,
             })
         })
     }
 }
 
 fn annotation() -> Annotation {
-    Annotation {
-        effect: Effect::Read,
-        destinations: BTreeSet::new(),
-        payloads: BTreeSet::new(),
-        output: Label::system(),
-    }
+    Annotation::reads(Label::system())
 }
 
 #[derive(Debug)]

@@ -1,24 +1,11 @@
 //! The authority: every fact that a decision reads, as one value with one hash.
 
-use instar_protocol::tool::Effect;
-use instar_protocol::{Label, Principal};
+use instar_protocol::Principal;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::annotation::Annotation;
 use crate::canonical::{self, CanonicalError};
-
-/// What policy knows of a tool. A tool without one has the highest risk.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Annotation {
-    pub effect: Effect,
-    /// Arguments that say who or where.
-    pub destinations: BTreeSet<String>,
-    /// Arguments that carry content away.
-    pub payloads: BTreeSet<String>,
-    /// The label that the tool's own output gets, before the arguments' label joins it.
-    pub output: Label,
-}
 
 /// Every fact that a decision reads, hashed as one part of the behaviour.
 ///
@@ -35,6 +22,24 @@ pub struct Authority {
     /// What each kind of principal may use. Without a row the owner may use every tool, and
     /// nobody else any.
     pub profiles: BTreeMap<Role, Profile>,
+    /// How much is let through without a question.
+    #[serde(default)]
+    pub posture: Posture,
+}
+
+/// How much is let through without a question.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Posture {
+    /// Reading is free, every effect asks.
+    #[default]
+    Careful,
+    /// Plan and provenance decide; only what they cannot settle asks.
+    Balanced,
+    /// Only the hard rules.
+    Open,
 }
 
 /// The kinds of principals that profiles are written for.

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-use crate::authority::{Annotation, Authority, Role};
+use crate::annotation::{Annotation, Reach};
+use crate::authority::{Authority, Role};
 use crate::canonical::{self, CanonicalError};
 use crate::permit::Permit;
 
@@ -149,7 +150,13 @@ fn admit<'a>(
 fn harmless(tool: &str, annotation: &Annotation) -> Result<(), Denial> {
     match annotation.effect {
         Effect::None | Effect::Read => {}
-        Effect::Write | Effect::Send | Effect::Execute | Effect::Spend | Effect::Destroy => {
+        Effect::Fetch
+        | Effect::Write
+        | Effect::Send
+        | Effect::Grant
+        | Effect::Execute
+        | Effect::Spend
+        | Effect::Destroy => {
             return Err(deny(
                 rules::NO_WALLS,
                 format!(
@@ -160,7 +167,7 @@ fn harmless(tool: &str, annotation: &Annotation) -> Result<(), Denial> {
             ));
         }
     }
-    if annotation.destinations.is_empty() && annotation.payloads.is_empty() {
+    if annotation.reach == Reach::Own {
         return Ok(());
     }
     Err(deny(

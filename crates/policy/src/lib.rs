@@ -9,12 +9,18 @@
 
 mod decide;
 
+mod annotation;
 mod authority;
 pub mod canonical;
 mod permit;
+mod typed;
+pub mod words;
 
-pub use authority::{Annotation, Authority, Profile, Role};
+pub use annotation::{Annotation, Field, FieldRole, OwnRow, Reach, Slot, SlotRole};
+pub use authority::{Authority, Posture, Profile, Role};
 pub use decide::{
     ARGUMENT_BYTES_MAX, Decision, Denial, NAME_BYTES_MAX, Request, decide, rules, visible,
 };
 pub use permit::Permit;
+pub use typed::{Kind, Typed, normal};
+pub use words::Words;

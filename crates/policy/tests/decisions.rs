@@ -3,7 +3,9 @@
 use crate::facts::{
     EFFECTS, Place, annotation, automation, call, contact, look, outcome, owner, set, stranger,
 };
-use instar_policy::{ARGUMENT_BYTES_MAX, Annotation, Authority, Decision, Profile, Role, visible};
+use instar_policy::{
+    ARGUMENT_BYTES_MAX, Annotation, Authority, Decision, Profile, Reach, Role, visible,
+};
 use instar_protocol::tool::Effect;
 use instar_protocol::{AgentId, Label, Origin, Readers};
 use proptest::prelude::*;
@@ -97,11 +99,11 @@ fn a_tool_that_reaches_out_needs_evidence_that_nobody_can_give_here() {
     let reaching =
         |annotation: Annotation| Authority::over([("get".to_owned(), annotation)].into());
     let destination = reaching(Annotation {
-        destinations: set(&["url"]),
+        reach: Reach::Public,
         ..annotation(Effect::Read)
     });
     let payload = reaching(Annotation {
-        payloads: set(&["query"]),
+        reach: Reach::Outside,
         ..annotation(Effect::None)
     });
     assert_eq!(owner_calls("get", json!({}), &destination), "-no-evidence");
@@ -301,6 +303,7 @@ fn authority() -> impl Strategy<Value = Authority> {
             allow,
             deny,
             profiles,
+            ..Authority::default()
         },
     )
 }

@@ -7,11 +7,13 @@ use instar_protocol::{AgentId, Label, Principal, ReleaseId, SessionId};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-pub(crate) const EFFECTS: [Effect; 7] = [
+pub(crate) const EFFECTS: [Effect; 9] = [
     Effect::None,
     Effect::Read,
+    Effect::Fetch,
     Effect::Write,
     Effect::Send,
+    Effect::Grant,
     Effect::Execute,
     Effect::Spend,
     Effect::Destroy,
@@ -42,9 +44,7 @@ pub(crate) fn automation() -> Principal {
 pub(crate) fn annotation(effect: Effect) -> Annotation {
     Annotation {
         effect,
-        destinations: BTreeSet::new(),
-        payloads: BTreeSet::new(),
-        output: Label::system(),
+        ..Annotation::reads(Label::system())
     }
 }
 

@@ -2,7 +2,7 @@
 //! kind of tool. No entry point gets a tool set but the one its principal's row has.
 
 use crate::facts::{Place, annotation, automation, call, contact, outcome, owner, set, stranger};
-use instar_policy::{Annotation, Authority, Profile, Role, visible};
+use instar_policy::{Annotation, Authority, Posture, Profile, Reach, Role, visible};
 use instar_protocol::principal::Via;
 use instar_protocol::tool::Effect;
 use instar_protocol::{AgentId, Principal};
@@ -25,7 +25,7 @@ fn world() -> Authority {
     annotations.insert(
         "fetch".to_owned(),
         Annotation {
-            destinations: set(&["url"]),
+            reach: Reach::Public,
             ..annotation(Effect::Read)
         },
     );
@@ -39,6 +39,7 @@ fn world() -> Authority {
             (Role::Automation, row(&["read", "execute"])),
         ]
         .into(),
+        posture: Posture::Careful,
     }
 }
 

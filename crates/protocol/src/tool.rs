@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::id::QuestionId;
+
 /// What the model is told about a tool.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ToolSpec {
@@ -26,9 +28,14 @@ pub struct ToolCall {
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     None,
+    /// Looks into stores of the owner's.
     Read,
+    /// Asks for something outside: the address itself leaves the house.
+    Fetch,
     Write,
     Send,
+    /// Invites, shares, adds to a group.
+    Grant,
     Execute,
     Spend,
     Destroy,
@@ -38,7 +45,23 @@ impl Effect {
     /// True if running the call twice could do harm: its intent is journalled before it runs.
     #[must_use]
     pub fn leaves_traces(self) -> bool {
-        self > Self::Read
+        self > Self::Fetch
+    }
+
+    /// The name as it is stored and shown.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Read => "read",
+            Self::Fetch => "fetch",
+            Self::Write => "write",
+            Self::Send => "send",
+            Self::Grant => "grant",
+            Self::Execute => "execute",
+            Self::Spend => "spend",
+            Self::Destroy => "destroy",
+        }
     }
 }
 
@@ -52,6 +75,11 @@ pub enum ToolDecision {
     Denied {
         rule: String,
         reason: String,
+    },
+    /// The owner was asked and had not answered when the turn went on; nothing ran.
+    Asked {
+        question: QuestionId,
+        rule: String,
     },
     /// Handed to the API client that brought the tool; nothing ran here.
     Handed,

@@ -72,7 +72,7 @@ fn what_is_gone_is_shown_as_gone() {
     +++ IDENTITY.md
     @@ -1 +0,0 @@
     -one
-    authority.annotations.look: {"effect":"read","destinations":[],"payloads":[],"output":{"origins":["system"],"readers":"public"}} -> nothing
+    authority.annotations.look: {"effect":"read","reach":"own","output":{"origins":["system"],"readers":"public"}} -> nothing
     "#);
 }
 

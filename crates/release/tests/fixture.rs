@@ -1,13 +1,11 @@
 //! A store in a folder of its own, and behaviours to put into it.
 
 use instar_policy::{Annotation, Authority};
-use instar_protocol::tool::Effect;
 use instar_protocol::{AgentId, Label, ReleaseId, SessionId, Timestamp};
 use instar_release::{
     AgentBehaviour, Behaviour, Cohort, Limits, PromptFile, ReleaseError, Releases, Route,
 };
 use instar_store::{Options, Store};
-use std::collections::BTreeSet;
 use tempfile::TempDir;
 
 pub(crate) struct House {
@@ -75,12 +73,7 @@ pub(crate) fn behaviour(text: &str) -> Behaviour {
         },
         ..AgentBehaviour::default()
     };
-    let look = Annotation {
-        effect: Effect::Read,
-        destinations: BTreeSet::new(),
-        payloads: BTreeSet::new(),
-        output: Label::system(),
-    };
+    let look = Annotation::reads(Label::system());
     Behaviour {
         agents: [("main".to_owned(), agent)].into(),
         authority: Authority::over([("look".to_owned(), look)].into()),

@@ -19,9 +19,36 @@ pub struct Caller {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Output {
+    /// What the model reads.
     pub text: String,
+    /// The same in its structure, for the evidence that policy reads.
+    pub value: Option<Value>,
     pub label: Label,
     pub is_error: bool,
+}
+
+impl Output {
+    /// A result in words.
+    #[must_use]
+    pub fn words(text: impl Into<String>, label: Label) -> Self {
+        Self {
+            text: text.into(),
+            value: None,
+            label,
+            is_error: false,
+        }
+    }
+
+    /// A structured result. The model reads its JSON.
+    #[must_use]
+    pub fn structured(value: Value, label: Label) -> Self {
+        Self {
+            text: value.to_string(),
+            value: Some(value),
+            label,
+            is_error: false,
+        }
+    }
 }
 
 /// A tool's failure, worded for the model: short, actionable, no secrets.

@@ -115,7 +115,10 @@ impl Toolbox {
             Err(err) => (Err(err), permit.output().clone()),
         };
         match result {
-            Ok(output) => finished(output.text, label, output.is_error),
+            Ok(output) => Output {
+                value: output.value,
+                ..finished(output.text, label, output.is_error)
+            },
             Err(err) => finished(err.to_string(), label, true),
         }
     }
@@ -163,5 +166,6 @@ fn finished(text: String, label: Label, is_error: bool) -> Output {
         text: bound(text, OUTPUT_CHARS_MAX),
         label,
         is_error,
+        value: None,
     }
 }

@@ -9,7 +9,6 @@ use instar_protocol::{
 };
 use instar_tools::{Caller, Output, SessionsPort, Tool, ToolError, Toolbox};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 /// Answers from a script and notes what it was asked.
@@ -97,9 +96,7 @@ impl Tool for Stub {
     fn annotation(&self) -> Annotation {
         Annotation {
             effect: self.effect,
-            destinations: BTreeSet::new(),
-            payloads: BTreeSet::new(),
-            output: Label::system(),
+            ..Annotation::reads(Label::system())
         }
     }
 
@@ -117,6 +114,7 @@ impl Tool for Stub {
                     readers: Readers::Private,
                 },
                 is_error: false,
+                value: None,
             })
         };
         Box::pin(async move {

@@ -1,7 +1,7 @@
 //! The session tools: what the model reads of them, what they ask, and whose text they bring.
 
 use crate::fixture::{built_in, call, caller, permit, run};
-use instar_policy::{Authority, Decision, Request, decide};
+use instar_policy::{Authority, Decision, Reach, Request, decide};
 use instar_protocol::tool::Effect;
 use instar_protocol::{Label, Origin, Principal, Readers, ReleaseId, SessionKey};
 use serde_json::json;
@@ -78,10 +78,7 @@ fn the_model_reads_these_specs() {
 fn all_of_them_read_and_reach_nobody() {
     for (name, annotation) in built_in().0.annotations() {
         assert_eq!(annotation.effect, Effect::Read, "{name}");
-        assert!(
-            annotation.destinations.is_empty() && annotation.payloads.is_empty(),
-            "{name}"
-        );
+        assert_eq!(annotation.reach, Reach::Own, "{name}");
     }
 }
 

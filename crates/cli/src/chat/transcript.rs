@@ -173,6 +173,9 @@ fn settle(
         ToolDecision::Denied { rule, reason } => {
             Verdict::Refused(clean_line(&format!("{reason} (rule {rule})"), 300))
         }
+        ToolDecision::Asked { question, .. } => Verdict::Refused(format!(
+            "waits for your answer: instar approvals show {question}"
+        )),
         ToolDecision::Handed => Verdict::Handed,
         ToolDecision::Allowed { rule } if is_error => Verdict::Failed(clean_line(rule, 80)),
         ToolDecision::Allowed { rule } => Verdict::Ran(clean_line(rule, 80)),

@@ -213,6 +213,9 @@ fn show_entry(entry: &Entry, out: Out) {
             ..
         } => match decision {
             ToolDecision::Denied { reason, .. } => ("refused", format!("{tool}: {reason}")),
+            ToolDecision::Asked { question, .. } => {
+                ("asked", format!("{tool}: instar approvals show {question}"))
+            }
             ToolDecision::Allowed { .. } | ToolDecision::Handed => {
                 ("tool", format!("{tool}: {text}"))
             }

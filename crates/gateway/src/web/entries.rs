@@ -203,6 +203,12 @@ fn tool_result(
                 p class="meta" { (words.allowed_by) " " (rule) }
             }
         },
+        ToolDecision::Asked { question, rule } => html! {
+            details class="entry tool asked" data-entry=(id) open {
+                summary { (words.asked_call) " " (tool) }
+                p class="meta" { (question) " · " (words.rule) " " (rule) }
+            }
+        },
         ToolDecision::Handed => html! {
             details class="entry tool" data-entry=(id) {
                 summary { (words.handed_call) " " (tool) }

@@ -93,6 +93,7 @@ words! {
     refused_call: "Refused:", "Отказано:", "已拒绝：";
     failed_call: "Failed:", "Не вышло:", "失败：";
     used_call: "Used", "Использовано:", "已使用";
+    asked_call: "You were asked about", "Задан вопрос о вызове", "已向您询问：";
     handed_call: "Handed to the calling program:", "Передано вызвавшей программе:", "已交给调用程序：";
     rule: "Rule:", "Правило:", "规则：";
     allowed_by: "Allowed by rule", "Разрешено правилом", "依据规则允许";

@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use instar_policy::Annotation;
 use instar_protocol::Label;
-use instar_protocol::tool::{Effect, ToolSpec};
+use instar_protocol::tool::ToolSpec;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
 use crate::tool::{SessionsPort, Tool};
 
@@ -24,12 +23,7 @@ pub(crate) fn all(sessions: Arc<dyn SessionsPort>) -> [Arc<dyn Tool>; 3] {
 
 /// The annotation of a tool that reads the agent's own stores.
 fn reads(output: Label) -> Annotation {
-    Annotation {
-        effect: Effect::Read,
-        destinations: BTreeSet::new(),
-        payloads: BTreeSet::new(),
-        output,
-    }
+    Annotation::reads(output)
 }
 
 fn spec(name: &str, description: &str, properties: &Value, required: &[&str]) -> ToolSpec {

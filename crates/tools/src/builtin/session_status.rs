@@ -51,6 +51,7 @@ impl Tool for SessionStatus {
                 text: status.to_string(),
                 label: Label::system(),
                 is_error: false,
+                value: None,
             })
         })
     }

@@ -76,6 +76,7 @@ impl Tool for SessionsHistory {
                 text: rows.to_string(),
                 label,
                 is_error: false,
+                value: None,
             })
         })
     }

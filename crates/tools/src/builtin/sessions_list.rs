@@ -88,6 +88,7 @@ impl Tool for SessionsList {
                 text: list.to_string(),
                 label: self.annotation().output,
                 is_error: false,
+                value: None,
             })
         })
     }

@@ -129,6 +129,9 @@ fn call_of(call: &tool::ToolCall) -> ToolCall {
 fn result(id: &str, decision: &ToolDecision, is_error: bool, text: &str) -> SessionUpdate {
     let denied = match decision {
         ToolDecision::Denied { rule, reason } => Some(format!("denied by {rule}: {reason}")),
+        ToolDecision::Asked { question, .. } => Some(format!(
+            "the owner was asked: instar approvals show {question}"
+        )),
         ToolDecision::Allowed { .. } | ToolDecision::Handed => None,
     };
     let status = if is_error || denied.is_some() {

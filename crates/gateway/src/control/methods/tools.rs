@@ -112,7 +112,7 @@ fn risk(app: &App, spec: &ToolSpec) -> &'static str {
         .map_or(Effect::Destroy, |annotation| annotation.effect);
     match effect {
         Effect::None | Effect::Read => "low",
-        Effect::Write => "medium",
-        Effect::Send | Effect::Execute | Effect::Spend | Effect::Destroy => "high",
+        Effect::Fetch | Effect::Write => "medium",
+        Effect::Send | Effect::Grant | Effect::Execute | Effect::Spend | Effect::Destroy => "high",
     }
 }
