@@ -8,6 +8,7 @@
 mod support;
 
 mod acp;
+mod approvals;
 mod branches;
 mod browser;
 mod browser_branches;

@@ -9,6 +9,7 @@
 mod api;
 mod api_house;
 mod api_http;
+mod approvals;
 mod bounds;
 mod control;
 mod door;

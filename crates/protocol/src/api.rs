@@ -22,6 +22,13 @@
 //! | GET `/usage` | `from to` | [`UsageReport`] |
 //! | GET `/releases`, `/releases/log`, `/releases/diff?from=&to=`, `/releases/{name}` | | rows |
 //! | POST `/feedback` | [`SendFeedback`] | [`Done`] |
+//! | GET `/approvals` | `state limit` | [`crate::approvals::QuestionList`]; event stream when asked for |
+//! | GET `/approvals/{id}` | | [`crate::approvals::ShownQuestion`] |
+//! | POST `/approvals/{id}/answer` | [`crate::approvals::AnswerQuestion`] | [`crate::approvals::ShownQuestion`] |
+//! | GET `/rules`, DELETE `/rules/{id}` | | [`crate::approvals::RuleList`], [`Done`] |
+//! | GET `/audit/receipts` | `session before limit` | [`crate::approvals::ReceiptPage`] |
+//! | GET `/audit/chain` | `noted` | [`crate::receipt::ChainReport`] |
+//! | GET `/audit/head` | | [`crate::receipt::ChainHead`] or `null` |
 //! | GET `/logs` | `lines` | list of log lines; event stream when asked for |
 //! | POST `/sign-in-codes` | | [`SignInCode`] |
 

@@ -162,12 +162,13 @@ impl StandingRule {
 }
 
 /// Makes every character that a reader would not see, or that would change what he sees, visible
-/// by its number. Line breaks stay, marked.
+/// by its number. Line breaks stay, marked. What is visible already stays as it is.
 #[must_use]
 pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
+            '\n' if shown.ends_with('\u{23ce}') => shown.push('\n'),
             '\n' => shown.push_str("\u{23ce}\n"),
             '\t' => shown.push('\u{2409}'),
             c if is_hidden(c) => shown.push_str(&format!("⟦U+{:04X}⟧", u32::from(c))),
@@ -204,6 +205,7 @@ mod tests {
             shown,
             "pay⟦U+202E⟧gnp⟦U+200B⟧.exe⟦U+0007⟧⟦U+E0041⟧x⟦U+0301⟧⟦U+00A0⟧y⟦U+000D⟧\u{23ce}\nz⟦U+FEFF⟧"
         );
+        assert_eq!(visible(&shown), shown);
         assert_eq!(
             visible("Zürich, 你好, привет 🙂"),
             "Zürich, 你好, привет 🙂"

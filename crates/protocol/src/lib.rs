@@ -8,6 +8,7 @@ pub mod message;
 
 pub mod api;
 pub mod approval;
+pub mod approvals;
 pub mod devices;
 pub mod event;
 pub mod id;

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod approvals;
 mod house;
 mod reports;
 mod setup;
@@ -8,6 +9,7 @@ mod talk;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use approvals::{Approvals, Approve, Audit, Rules};
 pub(crate) use house::{Config, Devices, Doctor, Gateway, Logs, Models, Secrets, Token};
 pub(crate) use reports::{Events, Release, Usage};
 pub(crate) use setup::{BindTo, Onboard};
@@ -97,6 +99,12 @@ pub(crate) enum Command {
     /// Let clients with a key of their own in, and take that back
     #[command(subcommand)]
     Devices(Devices),
+    /// Answer the agent's questions, and look after the rules that were made of answers
+    #[command(subcommand)]
+    Approvals(Approvals),
+    /// Look at the receipts of what was decided and done, and check that none was changed
+    #[command(subcommand)]
+    Audit(Audit),
     /// Talk to the agent in this terminal, full screen; lines in and answers out when piped
     Chat(Chat),
     /// Send one message to the agent and print its answer

@@ -3,6 +3,8 @@
 pub(crate) mod acp;
 pub(crate) mod agent;
 pub(crate) mod agents;
+pub(crate) mod approvals;
+pub(crate) mod audit;
 mod branches;
 pub(crate) mod config;
 pub(crate) mod dashboard;

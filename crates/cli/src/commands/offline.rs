@@ -5,13 +5,15 @@
 
 use instar_config::{SecretStore, StateDir, StateError, StateLock};
 use instar_gateway::api::search::{self, SearchQuery};
-use instar_gateway::api::{doctor, queries};
+use instar_gateway::api::{doctor, queries, records};
 use instar_gateway::config::InstarConfig;
 use instar_protocol::Clock;
 use instar_protocol::api::{
     BranchList, Finding, Health, SearchReport, SessionDetail, SessionList, Severity, UsageReport,
 };
+use instar_protocol::approvals::{QuestionList, ReceiptPage, RuleList};
 use instar_protocol::devices::DeviceList;
+use instar_protocol::receipt::ChainReport;
 use instar_protocol::time::SystemClock;
 use instar_release::Releases;
 use instar_store::{Options, Store};
@@ -216,4 +218,57 @@ pub(crate) async fn branches(
     let found = found.map_err(explain)?;
     folder.close().await?;
     Ok(found)
+}
+
+pub(crate) async fn questions(
+    run: &Context,
+    state: &str,
+    limit: usize,
+) -> anyhow::Result<QuestionList> {
+    let folder = Folder::open(&run.state()?)?;
+    let query = records::QuestionsQuery {
+        state: Some(state.to_owned()),
+        limit: Some(limit),
+    };
+    let found = records::questions(&folder.store, &query, SystemClock.now()).await;
+    let found = found.map_err(explain)?;
+    folder.close().await?;
+    Ok(found)
+}
+
+pub(crate) async fn rules(run: &Context) -> anyhow::Result<RuleList> {
+    let folder = Folder::open(&run.state()?)?;
+    let found = records::rules(&folder.store, SystemClock.now()).await;
+    let found = found.map_err(explain)?;
+    folder.close().await?;
+    Ok(found)
+}
+
+pub(crate) async fn receipts(
+    run: &Context,
+    session: Option<&str>,
+    before: Option<u64>,
+    limit: usize,
+) -> anyhow::Result<ReceiptPage> {
+    let folder = Folder::open(&run.state()?)?;
+    let query = records::ReceiptsQuery {
+        session: session.map(str::to_owned),
+        before,
+        limit: Some(limit),
+    };
+    let found = records::receipts(&folder.store, &query).await;
+    let found = found.map_err(explain)?;
+    folder.close().await?;
+    Ok(found)
+}
+
+pub(crate) async fn chain(run: &Context, noted: Option<&str>) -> anyhow::Result<ChainReport> {
+    let folder = Folder::open(&run.state()?)?;
+    let query = records::ChainQuery {
+        noted: noted.map(str::to_owned),
+    };
+    let report = records::chain(&folder.store, &query).await;
+    let report = report.map_err(explain)?;
+    folder.close().await?;
+    Ok(report)
 }

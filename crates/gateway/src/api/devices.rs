@@ -5,10 +5,8 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use instar_protocol::Principal;
 use instar_protocol::api::Done;
 use instar_protocol::devices::{RenameDevice, RotateDevice};
-use instar_protocol::principal::Via;
 use serde_json::Value;
 
 use super::input::Strict;
@@ -34,21 +32,11 @@ impl From<Refusal> for ApiProblem {
 
 /// Refuses whoever holds the API token and nothing else.
 fn owner(caller: &Caller) -> Result<&'static str, ApiProblem> {
-    match caller.principal {
-        Principal::Owner { via: Via::Local } => Ok("command line"),
-        Principal::Owner {
-            via: Via::Session | Via::TrustedProxy,
-        } => Ok("browser"),
-        Principal::Owner {
-            via: Via::Token | Via::Device,
-        }
-        | Principal::Contact { .. }
-        | Principal::Stranger { .. }
-        | Principal::Automation { .. } => Err(ApiProblem::forbidden(
-            "the API token alone decides nothing about devices",
-        )
-        .next("use the devices page of a signed-in browser, or `instar devices` on this machine")),
-    }
+    super::owner::present(
+        caller,
+        "the API token alone decides nothing about devices",
+        "use the devices page of a signed-in browser, or `instar devices` on this machine",
+    )
 }
 
 pub(super) async fn list(State(app): State<AppState>, _caller: Caller) -> Answer {

@@ -7,11 +7,14 @@ mod branches;
 mod messages;
 mod sessions;
 
+mod approvals;
+mod audit;
 mod devices;
 mod events;
 mod input;
 mod logs;
 mod models;
+mod owner;
 mod refusal;
 mod reports;
 mod setup;
@@ -21,6 +24,7 @@ pub mod doctor;
 pub mod export;
 pub mod media;
 pub mod queries;
+pub mod records;
 pub mod search;
 pub mod sse;
 
@@ -71,6 +75,14 @@ pub(crate) fn routes() -> Routes {
         .route("/devices/{id}/rename", post(devices::rename))
         .route("/devices/{id}/rotate", post(devices::rotate))
         .route("/devices/{id}/revoke", post(devices::revoke))
+        .route("/approvals", get(approvals::list))
+        .route("/approvals/{id}", get(approvals::show))
+        .route("/approvals/{id}/answer", post(approvals::answer))
+        .route("/rules", get(approvals::rules))
+        .route("/rules/{id}", delete(approvals::revoke))
+        .route("/audit/receipts", get(audit::receipts))
+        .route("/audit/chain", get(audit::chain))
+        .route("/audit/head", get(audit::head))
         .route("/releases", get(reports::releases))
         .route("/releases/log", get(reports::release_log))
         .route("/releases/diff", get(reports::release_diff))

@@ -50,6 +50,9 @@ impl QueryError {
             Self::NotFound {
                 what: "release", ..
             } => Some("see them with `instar release list`"),
+            Self::NotFound {
+                what: "question", ..
+            } => Some("see them with `instar approvals list`"),
             Self::NotFound { .. } => Some("see them with `instar sessions list`"),
             Self::Invalid { .. } => Some("mend it and ask again"),
             Self::Store(_) | Self::Release(_) => None,
