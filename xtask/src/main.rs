@@ -11,6 +11,7 @@ mod fuzz;
 mod layering;
 mod peers;
 mod run;
+mod soak;
 mod tools;
 
 use clap::{Parser, Subcommand};
@@ -36,6 +37,8 @@ enum Chore {
     Dist(dist::Options),
     /// Runs every fuzz target for a while
     Fuzz(fuzz::Options),
+    /// Runs the races a million times
+    Soak,
     /// Rewrites the generated documentation
     Docs,
 }
@@ -48,6 +51,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Bench(options) => bench::run(&options),
         Chore::Dist(options) => dist::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
+        Chore::Soak => soak::run(),
         Chore::Docs => {
             features::write_readme()?;
             test::write_generated_docs()
