@@ -45,10 +45,10 @@ impl Inside {
         if name.chars().any(char::is_control) {
             return Err(NameError::Control);
         }
-        if name.starts_with('/') || foreign_absolute(name) {
+        if name.starts_with('/') {
             return Err(NameError::Absolute);
         }
-        if name.contains("://") || scheme(name) {
+        if name.contains("://") {
             return Err(NameError::Address);
         }
         let mut parts = Vec::new();
@@ -57,6 +57,13 @@ impl Inside {
             if part != "." {
                 parts.push(part.to_owned());
             }
+        }
+        // On what is left, so that a `./` in front hides nothing.
+        if parts.first().is_some_and(|first| foreign_absolute(first)) {
+            return Err(NameError::Absolute);
+        }
+        if parts.first().is_some_and(|first| scheme(first)) {
+            return Err(NameError::Address);
         }
         match parts.len() {
             0 if name.is_empty() => Err(NameError::Empty),
