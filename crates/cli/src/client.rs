@@ -12,10 +12,12 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use instar_config::StateDir;
 use instar_protocol::Secret;
 use instar_protocol::api::{ApiError, RunFile};
+use instar_tls::Fingerprint;
 
 use crate::failure::{Code, Failure};
 
@@ -27,6 +29,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(crate) struct Client {
     authority: String,
+    /// The certificate to speak to, if the gateway speaks TLS.
+    pin: Option<Fingerprint>,
     secret: Secret,
     pub(crate) run: RunFile,
 }
@@ -60,11 +64,18 @@ impl Client {
         };
         let run: RunFile = serde_json::from_slice(&bytes)
             .with_context(|| format!("{} is not what a gateway writes", path.display()))?;
-        let authority = run.url.strip_prefix("http://").unwrap_or(&run.url);
+        let (scheme, authority) = run.url.split_once("://").unwrap_or(("http", &run.url));
         let authority = authority.trim_end_matches('/').to_owned();
+        let pin = match (scheme, &run.fingerprint) {
+            ("https", Some(text)) => Some(text.parse::<Fingerprint>()?),
+            ("http", None) => None,
+            // In clear, or to whoever answers, the secret is not sent.
+            _ => anyhow::bail!("{} is not what a gateway writes", path.display()),
+        };
         let secret = Secret::new(run.local_secret.clone());
         Ok(Some(Self {
             authority,
+            pin,
             secret,
             run,
         }))
@@ -205,8 +216,27 @@ impl Client {
             .map_err(anyhow::Error::from)
             .and_then(|opened| Ok(opened?))
             .map_err(|error| self.unreachable(&error))?;
+        match self.pin {
+            None => self.send_over(socket, request).await,
+            Some(pin) => {
+                let shaking = instar_tls::connect_pinned(socket, pin);
+                let stream = tokio::time::timeout(CONNECT_TIMEOUT, shaking)
+                    .await
+                    .map_err(anyhow::Error::from)
+                    .and_then(|shaken| Ok(shaken?))
+                    .map_err(|error| self.unreachable(&error))?;
+                self.send_over(stream, request).await
+            }
+        }
+    }
+
+    async fn send_over(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        request: Request<Full<Bytes>>,
+    ) -> anyhow::Result<Response<Incoming>> {
         let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         // The connection ends with the response body; its error shows there.
         drop(tokio::spawn(connection));
         sender

@@ -29,6 +29,7 @@ mod keeping;
 mod look;
 mod mcp;
 mod peers;
+mod secure;
 mod serve;
 mod service;
 mod setup;

@@ -55,6 +55,8 @@ pub struct App {
     pub logs: Logs,
     pub auth: Auth,
     pub conditions: Conditions,
+    /// The listener's side of TLS, if it speaks it.
+    pub tls: Option<Arc<instar_tls::Server>>,
     /// The clients of the control plane.
     pub(crate) control: Hub,
     /// Work that outlives its request; waited for at shutdown.
@@ -109,6 +111,13 @@ impl App {
     #[must_use]
     pub fn url(&self) -> &str {
         self.url.get().map_or("", String::as_str)
+    }
+
+    /// What the certificate is known by, if this gateway speaks TLS itself.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<String> {
+        let tls = self.tls.as_ref()?;
+        Some(tls.fingerprint().to_string())
     }
 
     /// A link that signs one browser in, once, within a minute.

@@ -72,14 +72,19 @@ pub struct GatewayConfig {
     /// The port to listen on.
     #[schemars(range(min = 1, max = 65_535))]
     pub port: u16,
-    /// The addresses to listen on. Anything but `loopback` needs `auth.mode` `trusted-proxy`, because
-    /// this listener does not speak TLS itself.
+    /// The addresses to listen on. Anything but `loopback` needs `tls.enabled`, a proxy in front that
+    /// signs people in (`auth.mode` `trusted-proxy`), or a network that encrypts by itself.
     pub bind: Bind,
     /// The address to listen on when `bind` is `custom`.
     pub custom_bind_host: Option<String>,
     /// The origin that people type when a proxy stands in front, for example
     /// `https://agent.example.org`.
     pub public_origin: Option<String>,
+    /// Networks of yours whose links are encrypted already, such as WireGuard: `custom` may listen on an
+    /// address in one of them without TLS.
+    pub private_overlays: Vec<String>,
+    /// TLS on the listener itself.
+    pub tls: TlsConfig,
     /// How people and programs prove who they are.
     pub auth: AuthConfig,
     /// Addresses or networks of proxies whose forwarded headers are read, for example `127.0.0.1/32`.
@@ -104,6 +109,8 @@ impl Default for GatewayConfig {
             bind: Bind::default(),
             custom_bind_host: None,
             public_origin: None,
+            private_overlays: Vec::new(),
+            tls: TlsConfig::default(),
             auth: AuthConfig::default(),
             trusted_proxies: Vec::new(),
             control_ui: ControlUiConfig::default(),
@@ -126,6 +133,32 @@ pub enum Bind {
     Lan,
     /// The address in `customBindHost`.
     Custom,
+}
+
+/// The `gateway.tls` section.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct TlsConfig {
+    /// Speak TLS, and nothing else.
+    pub enabled: bool,
+    /// The certificate with its chain, in PEM. It is read again when the file changes.
+    pub cert_path: Option<String>,
+    /// The certificate's private key, in PEM.
+    pub key_path: Option<String>,
+    /// Make a certificate that vouches for itself, when no paths are given. Its fingerprint is shown
+    /// at the start and by `instar status`: compare it with what your browser says.
+    pub auto_generate: bool,
+}
+
+impl Default for TlsConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            cert_path: None,
+            key_path: None,
+            auto_generate: true,
+        }
+    }
 }
 
 /// The `gateway.auth` section.

@@ -28,6 +28,7 @@ mod process;
 mod random;
 
 mod behaviour;
+mod certificate;
 mod reload;
 mod reserved;
 mod seams;

@@ -2,13 +2,14 @@
 //! told loudly; the gateway stays up.
 
 use instar_config::{ConfigError, Watch, diff, journal};
-use instar_protocol::api::Health;
+use instar_protocol::api::{Health, RunFile};
 use instar_protocol::event::{ConfigOutcome, EventKind};
 use serde_json::Value;
 use std::path::PathBuf;
 
 use crate::app::{AppState, Current};
 use crate::behaviour;
+use crate::certificate::Files;
 use crate::config::{InstarConfig, ReloadMode, needs_restart};
 use crate::door::{Digest, Settings, stored_token, token_file};
 use crate::ledger::zone_named;
@@ -21,6 +22,7 @@ pub(crate) struct Reloader {
     config: Watch,
     workspace: Watch,
     token: Watch,
+    certificate: Watch,
     /// What the files said when they were read last without a problem. The configuration in force
     /// differs from it by the keys that wait for a restart.
     on_disk: Value,
@@ -32,11 +34,14 @@ impl Reloader {
         let files = watched(&app, &current);
         let workspace = Watch::new(behaviour::files(&current.value, &app.state_dir));
         let token = Watch::new(vec![token_file(&app.state_dir)]);
+        let pair = Files::of(&current.value.gateway, &app.state_dir);
+        let certificate = Watch::new(vec![pair.certificate, pair.key]);
         Self {
             app,
             config: Watch::new(files),
             workspace,
             token,
+            certificate,
             on_disk: current.document.clone(),
         }
     }
@@ -53,11 +58,45 @@ impl Reloader {
                 self.refuse_behaviour(&why);
             }
         }
+        if self.certificate.changed() {
+            self.take_certificate();
+        }
         if self.token.changed() && !self.app.token_override {
             let config = self.app.config.current();
             self.apply_auth(&config.value).await;
             tracing::warn!("the API token was changed");
         }
+    }
+
+    /// The owner, or who renews for the owner, put another certificate there. Two files are not
+    /// replaced in one step: as long as they do not fit, the old ones stay in force.
+    fn take_certificate(&self) {
+        let Some(tls) = &self.app.tls else {
+            return;
+        };
+        let config = self.app.config.current();
+        let files = Files::of(&config.value.gateway, &self.app.state_dir);
+        match files.read().and_then(|identity| tls.replace(identity)) {
+            Ok(()) => {
+                let fingerprint = tls.fingerprint().to_string();
+                tracing::warn!(fingerprint, "the certificate was changed");
+                if let Err(error) = self.tell_clients(&fingerprint) {
+                    tracing::error!(%error, "the run file still names the old certificate");
+                }
+            }
+            Err(error) => tracing::error!(
+                error = chain(&error),
+                "the certificate on disk cannot be used; the last good one stays in force"
+            ),
+        }
+    }
+
+    /// Commands of the same user speak to the certificate that the run file names.
+    fn tell_clients(&self, fingerprint: &str) -> std::io::Result<()> {
+        let path = self.app.state_dir.run_file();
+        let mut run: RunFile = serde_json::from_slice(&std::fs::read(&path)?)?;
+        run.fingerprint = Some(fingerprint.to_owned());
+        instar_config::write_atomically(&path, &serde_json::to_vec(&run)?)
     }
 
     async fn take_config(&mut self) {
@@ -146,6 +185,7 @@ impl Reloader {
             .reload(Settings::new(&auth, proxies, token, password))
             .await;
         if rotated {
+            self.app.auth.end_holders();
             self.app.control.close_holders();
         }
     }

@@ -103,6 +103,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error("the way out cannot be set up: {0}")]
     Egress(String),
+    #[error("TLS cannot be set up")]
+    Certificate(#[from] crate::certificate::Problem),
     #[error("the models cannot be set up: {0}")]
     Models(String),
     #[error("the workspace cannot be read")]

@@ -149,19 +149,26 @@ async fn c9_a_missing_secret_refuses_and_never_falls_back() {
 }
 
 #[tokio::test]
-async fn a11_beyond_loopback_needs_a_proxy_with_tls() {
-    for bind in ["lan", "custom"] {
+async fn a11_beyond_loopback_needs_tls_or_a_private_overlay() {
+    for (bind, more) in [
+        ("lan", ""),
+        ("custom", ""),
+        ("custom", "privateOverlays: ['10.8.0.0/24'],"),
+        ("custom", "privateOverlays: ['0.0.0.0/0'],"),
+        ("lan", "privateOverlays: ['10.0.0.0/8'],"),
+    ] {
         let folder = tempfile::tempdir().unwrap();
-        let config = format!(r#"{{gateway: {{bind: "{bind}", customBindHost: "0.0.0.0"}}}}"#);
+        let config =
+            format!(r#"{{gateway: {{{more} bind: "{bind}", customBindHost: "0.0.0.0"}}}}"#);
         write_config(&folder, &config);
         let Err(StartError::Config(error)) = start(&folder).await else {
             panic!("{bind} started");
         };
         assert!(
-            error
-                .problems()
-                .iter()
-                .any(|one| one.path == "gateway.bind"),
+            error.problems().iter().any(|one| matches!(
+                one.path.as_str(),
+                "gateway.bind" | "gateway.privateOverlays"
+            )),
             "{error:?}"
         );
     }

@@ -19,3 +19,4 @@ mod logs;
 mod openai;
 mod openai_model;
 mod secrets;
+mod secure;

@@ -59,6 +59,9 @@ pub struct Status {
     pub sessions: u64,
     pub running_turns: u64,
     pub auth_mode: String,
+    /// Of the certificate, where the gateway speaks TLS itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     pub store: Health,
     pub config: Health,
     /// Keys that were changed on disk and wait for a restart.
@@ -409,4 +412,7 @@ pub struct RunFile {
     pub version: String,
     /// Good for this process of the gateway only.
     pub local_secret: String,
+    /// Of the gateway's certificate, if it speaks TLS: no other is spoken to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
 }

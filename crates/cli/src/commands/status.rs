@@ -41,6 +41,9 @@ pub(crate) async fn status(run: &Context) -> anyhow::Result<()> {
         ("sign-in", status.auth_mode.clone()),
         ("state", status.state_dir.clone()),
     ];
+    if let Some(fingerprint) = &status.fingerprint {
+        rows.push(("certificate", format!("SHA-256 {fingerprint}")));
+    }
     if status.uncertain > 0 {
         rows.push((
             "uncertain",

@@ -110,7 +110,7 @@ fn welcome(
     if out.json() {
         return out.value_line(&serde_json::json!({
             "url": running.url(), "link": link, "model": model, "startMs": start_ms,
-            "token": token.map(Secret::expose),
+            "token": token.map(Secret::expose), "fingerprint": app.fingerprint(),
         }));
     }
     let name = out.paint(
@@ -127,6 +127,11 @@ fn welcome(
     let faint = |text: &str| out.paint(Style::Faint, text);
     row("open", link);
     row("", &faint("the link works once, within a minute"));
+    if let Some(fingerprint) = app.fingerprint() {
+        row("TLS", &format!("SHA-256 {fingerprint}"));
+        let compare = "compare it with the certificate that the browser shows";
+        row("", &faint(compare));
+    }
     if model.starts_with("demo/") {
         row(
             "model",

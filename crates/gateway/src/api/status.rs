@@ -48,6 +48,7 @@ pub(crate) async fn now(app: &AppState) -> Result<Status, ApiProblem> {
         sessions: app.store.session_count().await?,
         running_turns: u64::try_from(app.sessions.running()).unwrap_or(u64::MAX),
         auth_mode: current.value.gateway.auth.mode.as_str().to_owned(),
+        fingerprint: app.fingerprint(),
         store: app.store_health(),
         config: app.config_health(),
         waiting_for_restart: app.conditions.waiting(),

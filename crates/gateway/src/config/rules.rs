@@ -2,15 +2,20 @@
 //! hidden.
 
 use super::{AuthMode, Bind, GatewayConfig, LoggingConfig};
+use crate::door::Network;
 
 impl GatewayConfig {
     pub(super) fn problems(&self) -> Vec<(String, String)> {
         let mut problems = Vec::new();
         let mut wrong = |path: &str, why: String| problems.push((path.to_owned(), why));
-        if self.bind != Bind::Loopback && self.auth.mode != AuthMode::TrustedProxy {
-            wrong("gateway.bind", "listening beyond this machine needs a proxy that speaks TLS and signs \
-                people in: set gateway.auth.mode to trusted-proxy, or keep bind on loopback and use an \
-                SSH tunnel".to_owned());
+        if self.is_in_clear() {
+            let why = "listening beyond this machine needs TLS: set gateway.tls.enabled, or name a network \
+                that encrypts by itself in gateway.privateOverlays, or have a proxy in front that signs \
+                people in (gateway.auth.mode trusted-proxy), or keep bind on loopback and use an SSH tunnel";
+            wrong("gateway.bind", why.to_owned());
+        }
+        for (path, why) in self.tls_problems() {
+            wrong(path, why);
         }
         if self.bind == Bind::Custom {
             match self
@@ -53,7 +58,7 @@ impl GatewayConfig {
             }
         }
         for proxy in &self.trusted_proxies {
-            if crate::door::Network::parse(proxy).is_none() {
+            if Network::parse(proxy).is_none() {
                 wrong(
                     "gateway.trustedProxies",
                     format!("{proxy:?} is not an address or network"),
@@ -72,6 +77,55 @@ impl GatewayConfig {
                     format!("{origin:?} is not an origin like https://agent.example.org"),
                 );
             }
+        }
+        problems
+    }
+
+    /// True if what is listened on could be listened to on its way.
+    fn is_in_clear(&self) -> bool {
+        let overlay = || {
+            let address: Option<std::net::IpAddr> = self
+                .custom_bind_host
+                .as_deref()
+                .and_then(|host| host.parse().ok());
+            address.is_some_and(|address| {
+                let networks = self.private_overlays.iter();
+                address.is_loopback()
+                    || networks
+                        .filter_map(|text| Network::parse(text))
+                        .any(|network| network.contains(address))
+            })
+        };
+        let private = match self.bind {
+            Bind::Loopback => true,
+            Bind::Lan => false,
+            Bind::Custom => overlay(),
+        };
+        !private && !self.tls.enabled && self.auth.mode != AuthMode::TrustedProxy
+    }
+
+    fn tls_problems(&self) -> Vec<(&'static str, String)> {
+        let mut problems = Vec::new();
+        for network in &self.private_overlays {
+            // Everything is no network of anybody's own.
+            let fits = Network::parse(network).is_some_and(|network| network.bits() >= 8);
+            if !fits {
+                let why = format!("{network:?} is not a network like 10.8.0.0/24");
+                problems.push(("gateway.privateOverlays", why));
+            }
+        }
+        let tls = &self.tls;
+        if tls.cert_path.is_some() != tls.key_path.is_some() {
+            let why = "a certificate needs its key: set certPath and keyPath, or neither";
+            problems.push(("gateway.tls", why.to_owned()));
+        } else if tls.enabled && tls.cert_path.is_none() && !tls.auto_generate {
+            let why = "there is no certificate: set certPath and keyPath, or autoGenerate";
+            problems.push(("gateway.tls", why.to_owned()));
+        }
+        let plain = |origin: &String| !origin.starts_with("https://");
+        if tls.enabled && self.public_origin.as_ref().is_some_and(plain) {
+            let why = "with TLS on, people type https://";
+            problems.push(("gateway.publicOrigin", why.to_owned()));
         }
         problems
     }
@@ -114,6 +168,7 @@ const RESTART: &[&str] = &[
     "gateway.port",
     "gateway.bind",
     "gateway.customBindHost",
+    "gateway.tls",
     "gateway.auth.mode",
     "gateway.auth.password",
     "gateway.limits.connections",

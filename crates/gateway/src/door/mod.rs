@@ -33,6 +33,21 @@ pub struct Caller {
     pub principal: Principal,
     /// True if a browser sent its cookie by itself: changes then need more than the cookie.
     pub ambient: bool,
+    /// How long it stands.
+    pub proof: Proof,
+}
+
+/// What a caller was let in by, for whatever goes on after the request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Proof {
+    /// As long as this process.
+    Process,
+    /// The gateway's token or password; it ends when that is changed for the n-th time.
+    Secret(u64),
+    /// A browser session, by its digest.
+    Session(String),
+    /// Somebody's word that is good until then.
+    Until(instar_protocol::Timestamp),
 }
 
 impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Caller {

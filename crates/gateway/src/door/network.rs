@@ -45,6 +45,12 @@ impl Network {
         (bits <= max).then_some(Self { address, bits })
     }
 
+    /// How many bits of an address belong to the network.
+    #[must_use]
+    pub fn bits(&self) -> u8 {
+        self.bits
+    }
+
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {

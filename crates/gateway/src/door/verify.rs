@@ -8,15 +8,16 @@ use instar_protocol::{Clock, Principal, Secret, Timestamp};
 use instar_store::{DeviceToken, Op, Store, StoreError, WebSession};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::Caller;
 use super::codes::{Codes, is_local, is_random, random_text};
 use super::cookie;
 use super::digest::Digest;
 use super::limiter::{Class, Limiter, Locked};
 use super::network::{Network, Peer};
+use super::{Caller, Proof};
 use crate::config::{AuthConfig, AuthMode, RateLimitConfig};
 use password::SlowHash;
 
@@ -126,6 +127,8 @@ pub struct Auth {
     hashing: tokio::sync::Mutex<Option<SlowHash>>,
     store: Store,
     clock: Arc<dyn Clock>,
+    /// How often the token or password was changed.
+    changes: AtomicU64,
 }
 
 impl Auth {
@@ -141,7 +144,32 @@ impl Auth {
             hashing: tokio::sync::Mutex::default(),
             store,
             clock,
+            changes: AtomicU64::new(0),
         }
+    }
+
+    /// Ends what was opened with the token or password that was just replaced.
+    pub fn end_holders(&self) {
+        let _before = self.changes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// True as long as what let a caller in is still good.
+    pub async fn stands(&self, proof: &Proof) -> bool {
+        match proof {
+            Proof::Process => true,
+            Proof::Secret(changes) => self.changes.load(Ordering::SeqCst) == *changes,
+            // Who cannot be asked about is not let go for that: the store's trouble is told elsewhere.
+            Proof::Session(digest) => self.is_signed_in(digest).await.unwrap_or(true),
+            Proof::Until(end) => self.clock.now() < *end,
+        }
+    }
+
+    fn by_secret(&self, via: Via) -> Caller {
+        owner(
+            via,
+            false,
+            Proof::Secret(self.changes.load(Ordering::SeqCst)),
+        )
     }
 
     #[must_use]
@@ -205,7 +233,9 @@ impl Auth {
             let via = self
                 .limiter
                 .verify(peer, Class::Local, now, settings.rules, fits)?;
-            return via.map(|via| owner(via, false)).ok_or(AuthProblem::Wrong);
+            return via
+                .map(|via| owner(via, false, Proof::Process))
+                .ok_or(AuthProblem::Wrong);
         }
         let compare = || {
             let token = settings
@@ -224,14 +254,14 @@ impl Auth {
             let via = self
                 .limiter
                 .verify(peer, Class::Bearer, now, settings.rules, compare)?;
-            return via.map(|via| owner(via, false)).ok_or(AuthProblem::Wrong);
+            return via.map(|via| self.by_secret(via)).ok_or(AuthProblem::Wrong);
         }
         self.limiter.check(peer, Class::Bearer, now)?;
         if let Some(via) = compare() {
-            return Ok(owner(via, false));
+            return Ok(self.by_secret(via));
         }
         self.password(secret, peer, settings).await?;
-        Ok(owner(Via::Token, false))
+        Ok(self.by_secret(Via::Token))
     }
 
     /// Verifies the gateway's token or password as the handshake of the control plane shows it. No
@@ -320,8 +350,8 @@ impl Auth {
         if let Some(expires) = self.session(value, &digest).await?
             && expires > now
         {
-            self.remember(digest, expires);
-            return Ok(owner(Via::Session, true));
+            self.remember(digest.clone(), expires);
+            return Ok(owner(Via::Session, true, Proof::Session(digest)));
         }
         let unknown = || None::<()>;
         self.limiter
@@ -389,7 +419,7 @@ impl Auth {
             })?;
         // The proxy's own sign-in rides on a browser's cookie, so changes need more than it.
         allowed
-            .map(|()| owner(Via::TrustedProxy, true))
+            .map(|()| owner(Via::TrustedProxy, true, Proof::Process))
             .ok_or(AuthProblem::Wrong)
     }
 
@@ -502,10 +532,11 @@ impl Auth {
     }
 }
 
-fn owner(via: Via, ambient: bool) -> Caller {
+fn owner(via: Via, ambient: bool, proof: Proof) -> Caller {
     Caller {
         principal: Principal::Owner { via },
         ambient,
+        proof,
     }
 }
 

@@ -13,9 +13,9 @@ use std::time::Duration;
 use tower::ServiceExt as _;
 
 use super::host::Source;
-use super::{body, headers, host, path, sign_in};
+use super::{body, headers, host, lasting, path, sign_in};
 use crate::app::AppState;
-use crate::door::{self, AuthProblem, Caller, Peer};
+use crate::door::{self, AuthProblem, Caller, Peer, Proof};
 use crate::problem::ApiProblem;
 
 /// Beyond the longest turn, for what comes before and after it.
@@ -46,7 +46,13 @@ pub(crate) async fn answer(
     request: Request<Body>,
 ) -> Response {
     let mut response = match admit(app, ends, request).await {
-        Ok(request) => handle(app, router, request).await,
+        Ok((request, proof)) => {
+            let response = handle(app, router, request).await;
+            match proof {
+                Some(proof) => lasting::bind(app, proof, response),
+                None => response,
+            }
+        }
         Err(refusal) => *refusal,
     };
     shape(&mut response);
@@ -64,12 +70,12 @@ fn refuse(problem: ApiProblem) -> Refusal {
     Box::new(problem.into_response())
 }
 
-/// A request that may be handled, with its body read.
+/// A request that may be handled, with its body read, and what let it in.
 async fn admit(
     app: &AppState,
     ends: Ends,
     request: Request<Body>,
-) -> Result<Request<Body>, Refusal> {
+) -> Result<(Request<Body>, Option<Proof>), Refusal> {
     let config = app.config.current();
     let gateway = &config.value.gateway;
     let (mut parts, unread) = request.into_parts();
@@ -90,15 +96,17 @@ async fn admit(
     if !control {
         check_served(app, parts.uri.path())?;
     }
-    let mut intent = Intent::Shown;
+    let (mut intent, mut lasts) = (Intent::Shown, None);
     if let Some(caller) = caller {
-        if control && caller.ambient && source != Source::Ours {
+        let elsewhere = source == Source::Allowed || (control && source != Source::Ours);
+        if caller.ambient && elsewhere {
             app.metrics.refused_origin.add(1);
             return Err(refuse(ApiProblem::forbidden(
-                "a browser's cookie opens a socket from this gateway's own page only",
+                "what a browser sends by itself counts for this gateway's own page only",
             )));
         }
-        intent = check_intent(&caller, &parts)?;
+        intent = check_intent(&caller, source, &parts)?;
+        lasts = Some(caller.proof.clone());
         let _old = parts.extensions.insert(caller);
     }
     let _old = parts.extensions.insert(ends);
@@ -117,7 +125,7 @@ async fn admit(
                 .next("load the page again and send the form once more"),
         ));
     }
-    Ok(Request::from_parts(parts, Body::from(bytes)))
+    Ok((Request::from_parts(parts, Body::from(bytes)), lasts))
 }
 
 fn check_path(app: &AppState, request: &Parts) -> Result<(), Refusal> {
@@ -162,7 +170,8 @@ fn check_host_and_origin(app: &AppState, ends: Ends, request: &Parts) -> Result<
             .next("use the address that `instar status` shows, or set gateway.publicOrigin"),
         ));
     };
-    let source = host::source(headers, named, gateway);
+    let spoken = if app.tls.is_some() { "https" } else { "http" };
+    let source = host::source(headers, named, spoken, gateway);
     let foreign = source == Source::Foreign;
     let changes = !body::is_safe(&request.method) || crate::control::is_upgrade(headers);
     if foreign && (headers.contains_key(header::ORIGIN) || changes) {
@@ -266,12 +275,12 @@ enum Intent {
 }
 
 /// A browser sends its cookie by itself: a change needs to be meant.
-fn check_intent(caller: &Caller, request: &Parts) -> Result<Intent, Refusal> {
+fn check_intent(caller: &Caller, source: Source, request: &Parts) -> Result<Intent, Refusal> {
     if !caller.ambient || body::is_safe(&request.method) {
         return Ok(Intent::Shown);
     }
     let headers = &request.headers;
-    let from_page = headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site");
+    let from_page = source == Source::Ours;
     let deliberate = body::is_deliberate(headers) || request.uri.path() == "/sign-out";
     if from_page && deliberate {
         return Ok(Intent::Shown);

@@ -70,8 +70,13 @@ pub(super) enum Source {
     Foreign,
 }
 
-/// Judges the origin of a request that came to `host`.
-pub(super) fn source(headers: &HeaderMap, host: &str, config: &GatewayConfig) -> Source {
+/// Judges the origin of a request that came to `host` by this scheme.
+pub(super) fn source(
+    headers: &HeaderMap,
+    host: &str,
+    spoken: &str,
+    config: &GatewayConfig,
+) -> Source {
     let text = |name: &str| {
         let mut values = headers.get_all(name).iter();
         let value = values.next().map(|value| value.to_str().unwrap_or("?"));
@@ -89,7 +94,7 @@ pub(super) fn source(headers: &HeaderMap, host: &str, config: &GatewayConfig) ->
         Some(origin) => {
             let own = origin
                 .split_once("://")
-                .is_some_and(|(scheme, authority)| scheme == "http" && authority == host);
+                .is_some_and(|(scheme, authority)| scheme == spoken && authority == host);
             let public = config.public_origin.as_deref() == Some(origin);
             let allowed = &config.control_ui.allowed_origins;
             if own || public {

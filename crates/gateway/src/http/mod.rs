@@ -13,6 +13,7 @@ mod stall;
 mod body;
 mod headers;
 mod host;
+mod lasting;
 mod path;
 mod peers;
 mod shares;

@@ -160,8 +160,19 @@ async fn serve(
     finish: CancellationToken,
     cut: CancellationToken,
 ) {
-    if let Some(ends) = ends(&stream, peer) {
-        converse(app, router, stream, ends, finish, cut).await;
+    let Some(ends) = ends(&stream, peer) else {
+        return;
+    };
+    let Some(tls) = app.tls.clone() else {
+        return converse(app, router, stream, ends, finish, cut).await;
+    };
+    let shaken = tokio::select! {
+        shaken = tls.accept(stream) => shaken,
+        () = finish.cancelled() => return,
+    };
+    match shaken {
+        Ok(stream) => converse(app, router, stream, ends, finish, cut).await,
+        Err(error) => note(&error),
     }
 }
 

@@ -111,7 +111,7 @@ fn ask(app: &AppState) -> Ask {
 fn https(app: &AppState) -> bool {
     let config = app.config.current();
     let origin = config.value.gateway.public_origin.as_deref();
-    origin.is_some_and(|origin| origin.starts_with("https://"))
+    app.tls.is_some() || origin.is_some_and(|origin| origin.starts_with("https://"))
 }
 
 fn html(status: StatusCode, page: &Markup) -> Response {

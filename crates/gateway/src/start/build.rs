@@ -2,7 +2,7 @@
 
 use instar_agent::port::StoredSessions;
 use instar_agent::{Sessions, workspace};
-use instar_config::{SecretStore, StateDir, StateLock};
+use instar_config::{SecretStore, StateLock};
 use instar_egress::Egress;
 use instar_models::Models;
 use instar_protocol::event::{EventKind, GatewayFact};
@@ -22,7 +22,6 @@ use tokio_util::task::TaskTracker;
 use super::run::{RunFileGuard, Running};
 use super::{Options, StartError};
 use crate::app::{App, AppState, ConfigHandle, Current};
-use crate::behaviour;
 use crate::config::{AuthMode, Bind, InstarConfig};
 use crate::control::Hub;
 use crate::door::{Auth, Digest, Settings, first_token};
@@ -35,6 +34,7 @@ use crate::metrics::Metrics;
 use crate::reload::Reloader;
 use crate::seams::{self, Objects};
 use crate::setup::Desk;
+use crate::{behaviour, certificate};
 
 /// A shorter token could be guessed.
 const TOKEN_CHARS_MIN: usize = 16;
@@ -52,6 +52,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
     // A port that is taken ends the start here: no token was made that nobody saw, and no turn of
     // the last run was taken up. Nothing is accepted before all else is ready.
     let bound = bind(&options, &current.value).await?;
+    let tls = certificate::open(&current.value.gateway, &options.state, bound.address.ip())?;
     let door = open_door(&options, &current.value, &*secrets)?;
     let store =
         Store::open(options.state.root(), store_options(&options)?).map_err(StartError::Open)?;
@@ -119,6 +120,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         metrics,
         logs,
         auth,
+        tls,
         conditions: Conditions::default(),
         control: Hub::default(),
         tasks: TaskTracker::new(),
@@ -367,13 +369,14 @@ fn accept(
     } else {
         address.ip()
     };
-    let reached = format!("http://{}", SocketAddr::new(ip, address.port()));
+    let scheme = if app.tls.is_some() { "https" } else { "http" };
+    let reached = format!("{scheme}://{}", SocketAddr::new(ip, address.port()));
     let public = config.value.gateway.public_origin.clone();
     let _first = app.url.set(public.unwrap_or_else(|| reached.clone()));
     let router = http::router(app.clone());
     let max = config.value.gateway.limits.connections;
     let listening = http::listen(app.clone(), router, listener, max);
-    let run_file = write_run_file(&options.state, reached, local)?;
+    let run_file = write_run_file(&app, reached, local)?;
     let reloader = Reloader::new(app.clone());
     let _task = app.tasks.spawn(crate::tend::tend(app.clone(), reloader));
     let _task = app.tasks.spawn(crate::tend::keep_clean(app.clone()));
@@ -387,14 +390,12 @@ fn accept(
     Ok(Running::new(app, listening, address, run_file, lock, made))
 }
 
-fn write_run_file(
-    state: &StateDir,
-    url: String,
-    local: &Secret,
-) -> Result<RunFileGuard, StartError> {
-    RunFileGuard::write(state.run_file(), url, local).map_err(|source| StartError::Io {
+fn write_run_file(app: &AppState, url: String, local: &Secret) -> Result<RunFileGuard, StartError> {
+    let path = app.state_dir.run_file();
+    let fingerprint = app.fingerprint();
+    RunFileGuard::write(path.clone(), url, local, fingerprint).map_err(|source| StartError::Io {
         doing: "write",
-        path: state.run_file(),
+        path,
         source,
     })
 }

@@ -116,12 +116,18 @@ impl Running {
 pub(super) struct RunFileGuard(PathBuf);
 
 impl RunFileGuard {
-    pub(super) fn write(path: PathBuf, url: String, local: &Secret) -> io::Result<Self> {
+    pub(super) fn write(
+        path: PathBuf,
+        url: String,
+        local: &Secret,
+        fingerprint: Option<String>,
+    ) -> io::Result<Self> {
         let run = RunFile {
             pid: std::process::id(),
             url,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             local_secret: local.expose().to_owned(),
+            fingerprint,
         };
         write_atomically(&path, &serde_json::to_vec(&run)?)?;
         Ok(Self(path))
