@@ -297,12 +297,18 @@ pub(crate) fn storage_error(error: &StoreError) -> UserError {
         StoreError::Full => "The disk is full, so the answer could not be stored.",
         StoreError::ReadOnly => "The state folder is read-only, so the answer could not be stored.",
         StoreError::Gone => "The file of the store is gone, so the answer could not be stored.",
+        StoreError::Overwritten => {
+            "The file of the store was overwritten, so the answer could not be stored."
+        }
         _ => "The answer could not be stored.",
     };
     UserError {
         class: ErrorClass::Storage,
         message: message.to_owned(),
         next_step: match error {
+            StoreError::Overwritten => {
+                "Stop the gateway and start it again: it says how to go on. Your message is kept."
+            }
             StoreError::Gone => {
                 "Put the file back; the answer appears in the conversation as soon as it can be \
                     stored."

@@ -174,6 +174,41 @@ fn a_store_that_is_taken_away_is_told_refuses_and_goes_on_when_it_is_back() {
 }
 
 #[test]
+fn a_backup_that_is_copied_over_the_open_store_is_told_and_not_mixed_with_it() {
+    let mut instar = Instar::start(Setup::default());
+    instar.chat("before the backup");
+    let file = instar.state.join("instar.sqlite");
+    instar.restart();
+    let _stopped = instar.terminate();
+    let backup = std::fs::read(&file).unwrap();
+    instar.launch();
+    instar.chat("after the backup");
+
+    std::fs::write(&file, backup).unwrap();
+    let answer = instar.http.get("/ready");
+    assert_eq!(answer.status, 503, "{answer:?}");
+    let message = json!({ "session": "main", "text": "lost" });
+    let refused = instar.http.post("/api/v1/messages", &message).expect(503);
+    let said = refused["error"]["message"].as_str().unwrap();
+    assert!(said.contains("overwritten"), "{refused}");
+    let status = instar.run(["status"]);
+    let said = format!("{}{}", status.stdout, status.stderr);
+    assert!(said.contains("overwritten"), "{said}");
+    let _stopped = instar.terminate();
+
+    let up = instar.run(["gateway", "run"]);
+    assert_ne!(up.code, 0, "{up:?}");
+    assert!(up.stderr.contains("instar.sqlite-wal"), "{up:?}");
+    for name in ["instar.sqlite-wal", "instar.sqlite-shm"] {
+        std::fs::remove_file(instar.state.join(name)).unwrap();
+    }
+    instar.launch();
+    let entries = Value::from(instar.entries("main")).to_string();
+    assert!(entries.contains("before the backup"), "{entries}");
+    assert!(!entries.contains("after the backup"), "{entries}");
+}
+
+#[test]
 fn a_limit_of_spending_is_told_and_ends_the_calls() {
     let config = json!({ "models": {
         "budget": { "perDayUsd": 0.000_001 },

@@ -21,6 +21,12 @@ pub enum OpenError {
     NotWritable { path: PathBuf },
     #[error("the disk of the state folder {path} is full; free some space and start again")]
     Full { path: PathBuf },
+    #[error(
+        "the store in {path} was overwritten while a gateway had it open; to go on with what was \
+         copied over it, remove instar.sqlite-wal and instar.sqlite-shm there and copy once more; \
+         if nothing was copied, remove instar.sqlite-overwritten"
+    )]
+    Overwritten { path: PathBuf },
     #[error("cannot open the store in {path}")]
     Open {
         path: PathBuf,
@@ -52,6 +58,9 @@ pub enum StoreError {
     /// Nothing that is written would ever be found again.
     #[error("the file of the store was moved, removed or replaced while it is in use")]
     Gone,
+    /// What is written now would be mixed with what somebody copied over it.
+    #[error("the file of the store was overwritten while it is in use")]
+    Overwritten,
     #[error("the store is closed")]
     Closed,
     #[error("too many writes are waiting")]
@@ -109,7 +118,7 @@ impl StoreError {
     #[must_use]
     pub fn is_disk(&self) -> bool {
         match self {
-            Self::Full | Self::ReadOnly | Self::Gone | Self::Io { .. } => true,
+            Self::Full | Self::ReadOnly | Self::Gone | Self::Overwritten | Self::Io { .. } => true,
             Self::Sql { source, .. } => matches!(
                 source.sqlite_error_code(),
                 Some(
@@ -135,6 +144,9 @@ impl StoreError {
             Self::ReadOnly => "make the state folder writable; it recovers by itself",
             Self::Gone => {
                 "put the file back, or restart the gateway to go on with what is there now"
+            }
+            Self::Overwritten => {
+                "stop the gateway; the next start says how to go on with either of the two"
             }
             Self::Busy => "try again shortly",
             Self::Closed
@@ -187,6 +199,7 @@ impl StoreError {
             Self::Full => Self::Full,
             Self::ReadOnly => Self::ReadOnly,
             Self::Gone => Self::Gone,
+            Self::Overwritten => Self::Overwritten,
             Self::Busy => Self::Busy,
             Self::Sql { doing, source } => Self::Sql {
                 doing,

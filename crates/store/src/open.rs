@@ -61,8 +61,27 @@ pub(crate) fn log(state: &Path) -> PathBuf {
     state.join("instar.sqlite-wal")
 }
 
+/// Stands beside a file that was overwritten while it was in use.
+pub(crate) fn overwritten(state: &Path) -> PathBuf {
+    state.join("instar.sqlite-overwritten")
+}
+
+/// Refuses to mix the log of one file with another that was copied over it. Without a log there is
+/// nothing to mix, and what was copied is the store from now on.
+fn refuse_overwritten(state: &Path) -> Result<(), OpenError> {
+    let path = state.to_owned();
+    if !overwritten(state).exists() {
+        return Ok(());
+    }
+    if log(state).exists() {
+        return Err(OpenError::Overwritten { path });
+    }
+    fs::remove_file(overwritten(state)).map_err(|source| OpenError::Folder { path, source })
+}
+
 /// Prepares the folder and the file and returns the writer's connection, migrated.
 pub(crate) fn writer(state: &Path, options: &Options) -> Result<Connection, OpenError> {
+    refuse_overwritten(state)?;
     if file(state).exists() {
         migrate::refuse_newer(&file(state), state)?;
     }

@@ -589,7 +589,7 @@ impl Store {
         let read = self.inner.pool.read(body).await;
         read.map_err(|error| match error {
             // Said of the files rather than of what could not be done because of them.
-            error if error.is_disk() && !self.inner.shared.files_stand() => StoreError::Gone,
+            error if error.is_disk() => self.inner.shared.files_problem().unwrap_or(error),
             other => other,
         })
     }

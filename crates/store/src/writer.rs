@@ -22,6 +22,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use crate::apply;
 use crate::error::{OpenError, StoreError};
@@ -130,17 +131,34 @@ fn copy_log(connection: Connection, asked: &Receiver<()>, shared: &Shared) {
         shared.copied.store(true, Ordering::Release);
         shared.copying.store(false, Ordering::Release);
     }
+    keep_what_is_not_ours(&connection, shared);
+}
+
+/// The last connection to close copies the log into the file: not if that is not ours any more.
+fn keep_what_is_not_ours(connection: &Connection, shared: &Shared) {
+    if let Some(problem) = shared.problem() {
+        tracing::warn!(
+            problem = problem.message,
+            "the log is left beside the file as it is"
+        );
+        let left = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        if let Err(error) = left {
+            tracing::error!(%error, "the log cannot be kept out of the file");
+        }
+    }
 }
 
 fn checkpoint(connection: &Connection, shared: &Shared) {
     // Passive: waits for nobody, copies what no reader still needs.
-    let done = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-    match done {
-        Ok(()) => {
+    let copy = || connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+    match shared.while_copying(copy) {
+        // Told when somebody asks, and before the next commit.
+        None => {}
+        Some(Ok(())) => {
             shared.checkpoints.fetch_add(1, Ordering::Relaxed);
         }
         // Nothing is lost: the log keeps every commit, and the next copy starts where this ended.
-        Err(error) => tracing::warn!(%error, "copying the write-ahead log failed"),
+        Some(Err(error)) => tracing::warn!(%error, "copying the write-ahead log failed"),
     }
 }
 
@@ -151,6 +169,7 @@ impl Writer {
         if copier_thread.join().is_err() {
             tracing::error!("the thread that copies the log panicked");
         }
+        keep_what_is_not_ours(&self.connection, &self.shared);
         // The last connection to close copies the whole log and removes it.
         let closed = self
             .connection
@@ -220,10 +239,9 @@ impl Writer {
         let jobs = std::mem::take(group);
         let alone = jobs.len() == 1;
         let mut settled = Vec::with_capacity(jobs.len());
-        let mut committed = if self.shared.files_stand() {
-            self.sql("starting a transaction", "BEGIN IMMEDIATE")
-        } else {
-            Err(StoreError::Gone)
+        let mut committed = match self.shared.files_problem() {
+            None => self.sql("starting a transaction", "BEGIN IMMEDIATE"),
+            Some(problem) => Err(problem),
         };
         for job in jobs {
             let Job { work, place } = job;

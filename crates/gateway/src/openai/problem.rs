@@ -89,6 +89,9 @@ impl Problem {
             StoreError::Gone => {
                 "the file of the store was moved or removed; put it back or restart the gateway"
             }
+            StoreError::Overwritten => {
+                "the file of the store was overwritten; stop the gateway and start it again"
+            }
             StoreError::Busy => "too many writes are waiting; try again shortly",
             StoreError::Closed => "the gateway is shutting down",
             StoreError::Sql { .. }

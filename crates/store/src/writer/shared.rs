@@ -55,14 +55,23 @@ impl Shared {
         self.files.get_or_init(|| files);
     }
 
-    pub(crate) fn files_stand(&self) -> bool {
-        self.files.get().is_none_or(Files::stand)
+    /// What is wrong with the files, if something is.
+    pub(crate) fn files_problem(&self) -> Option<StoreError> {
+        self.files.get().and_then(Files::problem)
+    }
+
+    /// Copies the log into the database, unless the files are not ours any more.
+    pub(super) fn while_copying<T>(&self, copy: impl FnOnce() -> T) -> Option<T> {
+        match self.files.get() {
+            Some(files) => files.while_copying(copy),
+            None => Some(copy()),
+        }
     }
 
     /// Looks at the files, too: a store that nobody writes to at present is no less lost.
     pub(crate) fn problem(&self) -> Option<WriteProblem> {
-        if !self.files_stand() {
-            self.note(Some(&StoreError::Gone));
+        if let Some(error) = self.files_problem() {
+            self.note(Some(&error));
         }
         self.problem
             .lock()
@@ -84,6 +93,9 @@ impl Shared {
                     .map_or_else(|| SystemClock.now(), |known| known.since);
                 if problem.is_none() {
                     tracing::error!(%error, "the store does not take writes");
+                    if let (StoreError::Overwritten, Some(files)) = (error, self.files.get()) {
+                        files.leave_mark();
+                    }
                 }
                 *problem = Some(WriteProblem {
                     message: error.to_string(),
