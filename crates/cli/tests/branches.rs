@@ -298,7 +298,7 @@ fn clients_of_the_control_plane_list_switch_rewind_and_fork() {
 }
 
 #[test]
-fn the_terminal_asks_for_another_answer_and_writes_the_last_message_anew() {
+fn the_terminal_asks_for_another_answer_writes_the_last_message_anew_and_goes_between() {
     let instar = Instar::start(Setup::scripted(counting()));
     let _outcome = instar.ask("main", "hello");
     let args = ["chat".to_owned()];
@@ -319,6 +319,17 @@ fn the_terminal_asks_for_another_answer_and_writes_the_last_message_anew() {
         .get("/api/v1/sessions/main/branches")
         .expect(200);
     assert_eq!(list["branches"].as_array().unwrap().len(), 3, "{list}");
+    // The branch before, and this one again: Alt-Up and Alt-Down.
+    terminal.keys("\u{1b}[1;3A");
+    until("the first form stands again", || {
+        (shown(&instar) == ["hello", "answer 2"]).then_some(())
+    });
+    terminal.shows("branch 2 of 3");
+    terminal.shows("answer 2");
+    terminal.keys("\u{1b}[1;3B");
+    until("and the second", || {
+        (shown(&instar) == ["hello, better", "answer 3"]).then_some(())
+    });
     terminal.keys("\u{4}");
     let (_, ended) = terminal.end();
     assert!(ended.success(), "{ended:?}");

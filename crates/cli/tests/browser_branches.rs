@@ -1,6 +1,6 @@
 //! The branches of a conversation on the chat page, in a real browser.
 
-use instar_demo::{Answer, Script};
+use instar_demo::{Answer, Script, Step, When};
 use serde_json::json;
 
 use crate::browser::{Browser, INJECTIONS, link, texts};
@@ -15,6 +15,13 @@ fn answers_and_messages_have_versions_and_the_reader_goes_from_one_to_the_other(
         otherwise: Answer::text("answer {{call}}"),
         ..Script::default()
     };
+    // Until it is stopped.
+    let slowly = Answer::of([Step::Text("slow ".to_owned()), Step::Pause(600_000)]);
+    let asked = When {
+        equals: Some("slowly".to_owned()),
+        ..When::default()
+    };
+    let script = script.rule(asked, slowly);
     let instar = Instar::start(Setup::scripted(script));
     let hostile = INJECTIONS.join(" ");
     let pictures = std::env::var("INSTAR_TEST_PICTURES").ok();
@@ -35,6 +42,13 @@ fn answers_and_messages_have_versions_and_the_reader_goes_from_one_to_the_other(
     assert_eq!(found["pwned"], "undefined");
     assert_eq!(texts(&found["back"]), ["first", "answer 1"]);
     assert_eq!(found["file"], 1, "the attachment stays with the message");
+    for told in ["waits", "waiting"] {
+        let text = found[told].as_str().unwrap();
+        assert!(text.contains("under way"), "{text}");
+    }
+    assert_eq!(texts(&found["forked"]), ["first", "answer 1"]);
+    assert_eq!(found["untouched"], true);
+    assert_eq!(found["plainForked"], 2);
     assert_eq!(found["complaints"], json!([]), "{found:#}");
     assert_eq!(found["plainSwitch"], "with a file");
     assert_eq!(found["plainRetry"], json!([0, "Version 2 of 2"]));

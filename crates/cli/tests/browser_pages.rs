@@ -1,5 +1,6 @@
 //! The pages beside the chat, in a real browser.
 
+use instar_demo::{Answer, Script};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, INJECTIONS, gateway, link, texts};
@@ -126,6 +127,44 @@ fn the_keyboard_reaches_every_page_and_the_language_is_the_reader_s() {
     }
     assert_eq!(found["languages"][1][2], "Беседы");
     assert_eq!(found["kept"], "ru");
+}
+
+#[test]
+fn words_are_found_in_names_and_in_what_was_said() {
+    let Some(browser) = Browser::find() else {
+        return;
+    };
+    let script = Script {
+        otherwise: Answer::text("you said: {{text}}"),
+        ..Script::default()
+    };
+    let instar = Instar::start(Setup::scripted(script));
+    let pictures = std::env::var("INSTAR_TEST_PICTURES").ok();
+    let more = json!({ "hostile": INJECTIONS[0], "pictures": pictures });
+    let found = browser.run("search.mjs", &instar.url(), &link(&instar), more);
+    let names = texts(&found["names"]);
+    assert!(names.contains(&"agent:main:herons"), "a name: {found:#}");
+    assert_eq!(
+        found["hits"],
+        json!([
+            ["you said: the heron stands in the reeds", ["heron"]],
+            ["the heron stands in the reeds", ["heron"]],
+        ]),
+        "{found:#}"
+    );
+    let target = found["target"].as_str().unwrap();
+    assert!(target.contains("the heron stands"), "{target}");
+    assert_eq!(found["seen"], true, "the page shows the place");
+    assert_eq!(found["onlySaid"], json!([1, 2, 0]), "{found:#}");
+    assert_eq!(found["none"][0], 0);
+    let none = found["none"][1].as_str().unwrap();
+    assert!(none.contains("Nothing found"), "{none}");
+    assert!(found["hostile"].as_u64().unwrap() > 0, "{found:#}");
+    assert_eq!(found["pwned"], "undefined");
+    assert_eq!(found["faults"], json!([]), "{found:#}");
+    assert_eq!(found["wide"], json!([]), "{found:#}");
+    assert_eq!(found["plain"], "В сказанном");
+    assert_eq!(found["complaints"], json!([]), "{found:#}");
 }
 
 #[test]

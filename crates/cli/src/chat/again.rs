@@ -1,9 +1,10 @@
-//! Another answer to the last message, and the message in another form.
+//! Another answer to the last message, the message in another form, and the branches that there are.
 
 use instar_protocol::EntryId;
+use instar_protocol::api::BranchInfo;
 use instar_protocol::message::{Entry, EntryBody, Part, plain_text};
 
-use super::state::{Asked, Effect, State};
+use super::state::{Asked, Effect, Neighbour, State};
 use super::text::clean;
 use super::update::show;
 
@@ -18,6 +19,33 @@ pub(super) fn last(entries: &[Entry]) -> Option<Asked> {
         }),
         _ => None,
     })
+}
+
+/// Goes over to a branch beside this one.
+pub(super) fn switch(state: &mut State, to: Neighbour) -> Vec<Effect> {
+    state.scroll = 0;
+    let key = state.key.clone();
+    vec![Effect::Switch { key, to }]
+}
+
+/// Which of the branches that is, the newest being the first; what to tell where there is none.
+pub(super) fn neighbour(branches: &[BranchInfo], to: Neighbour) -> Result<usize, String> {
+    let all = branches.len();
+    let at = branches.iter().position(|branch| branch.active);
+    let at = at.filter(|_| all > 1).ok_or(
+        "there is one branch only; another answer (Ctrl-R) or form (Ctrl-G) makes a second",
+    )?;
+    match to {
+        Neighbour::Older if at + 1 < all => Ok(at + 1),
+        Neighbour::Newer | Neighbour::Next if at > 0 => Ok(at - 1),
+        Neighbour::Next => Ok(all - 1),
+        Neighbour::Older | Neighbour::Newer => Err(place(branches, at)),
+    }
+}
+
+/// Where a branch stands among all, from the oldest on.
+pub(super) fn place(branches: &[BranchInfo], at: usize) -> String {
+    format!("branch {} of {}", branches.len() - at, branches.len())
 }
 
 /// The entries up to where the conversation goes on; all of them if that is their end.

@@ -19,6 +19,7 @@ pub(crate) enum Own {
     Chat,
     Retry,
     Edit,
+    Branch,
     Fold,
     Keys,
     Quit,
@@ -33,7 +34,7 @@ const fn own(name: &'static str, about: &'static str, own: Own) -> Known {
     }
 }
 
-const OWN: [Known; 8] = [
+const OWN: [Known; 9] = [
     own(
         "sessions",
         "choose another conversation (Ctrl-O)",
@@ -58,6 +59,11 @@ const OWN: [Known; 8] = [
         "edit",
         "write the last message in another form (Ctrl-G)",
         Own::Edit,
+    ),
+    own(
+        "branch",
+        "go over to the next branch (Alt-Up, Alt-Down)",
+        Own::Branch,
     ),
     own(
         "fold",

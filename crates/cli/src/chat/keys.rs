@@ -7,14 +7,14 @@ use crossterm::event::{
 use super::again;
 use super::commands::{self, Own};
 use super::picker::{Picker, What};
-use super::state::{Effect, State};
+use super::state::{Effect, Neighbour, State};
 use super::update::{begin, go_to, send};
 
 /// Lines that one notch of the wheel moves.
 const WHEEL: usize = 3;
 
 /// The keys as the help shows them.
-pub(crate) const HELP: [(&str, &str); 16] = [
+pub(crate) const HELP: [(&str, &str); 17] = [
     ("Enter", "send"),
     ("Alt-Enter, Ctrl-J", "new line"),
     ("Up, Down", "move; on the first line, earlier messages"),
@@ -24,6 +24,10 @@ pub(crate) const HELP: [(&str, &str); 16] = [
     ("Esc, Ctrl-C", "stop the answer that is being written"),
     ("Ctrl-R", "another answer to the last message"),
     ("Ctrl-G", "write the last message in another form"),
+    (
+        "Alt-Up, Alt-Down",
+        "the branch written before this one, after it",
+    ),
     ("Ctrl-O", "choose a conversation"),
     ("Ctrl-N", "begin a conversation"),
     ("Ctrl-P", "choose the model"),
@@ -91,6 +95,12 @@ fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
             typed(state, "\n");
         }
         KeyCode::Enter => return entered(state),
+        KeyCode::Up if key.modifiers.contains(KeyModifiers::ALT) => {
+            return again::switch(state, Neighbour::Older);
+        }
+        KeyCode::Down if key.modifiers.contains(KeyModifiers::ALT) => {
+            return again::switch(state, Neighbour::Newer);
+        }
         code => edit(state, code, key.modifiers),
     }
     Vec::new()
@@ -237,6 +247,7 @@ fn obey(state: &mut State, own: Own) -> Vec<Effect> {
         }
         Own::Chat => return begin(state),
         Own::Retry => return again::retry(state),
+        Own::Branch => return again::switch(state, Neighbour::Next),
         Own::Edit => again::edit(state),
         Own::Fold => {
             state.unfolded = !state.unfolded;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use http::Method;
 use instar_config::StateDir;
-use instar_protocol::api::{Done, MessageAccepted, Retry, SendMessage, SessionList};
+use instar_protocol::api::{
+    BranchList, Done, MessageAccepted, Retry, SendMessage, SessionList, Switch,
+};
 use instar_protocol::live::LiveEvent;
 use instar_protocol::time::SystemClock;
 use instar_protocol::{Clock, EntryId};
@@ -12,7 +14,8 @@ use serde_json::json;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 
-use super::state::{Effect, Message};
+use super::again;
+use super::state::{Effect, Message, Neighbour};
 use crate::client::Client;
 use crate::commands::events::escape;
 use crate::failure::{Code, Failure};
@@ -94,6 +97,10 @@ async fn answer(state: &StateDir, effect: Effect) -> Vec<Message> {
             Ok(_) => Vec::new(),
             Err(error) => failed(&error),
         },
+        Effect::Switch { key, to } => match switch(state, &key, to).await {
+            Ok(told) => vec![Message::Told(told)],
+            Err(error) => failed(&error),
+        },
         Effect::Stop(key) => match stop(state, &key).await {
             Ok(_) => Vec::new(),
             Err(error) => failed(&error),
@@ -169,6 +176,21 @@ async fn retry(state: &StateDir, key: &str, entry: EntryId) -> anyhow::Result<Me
         model: None,
     };
     Client::require(state)?.post(&path, &body).await
+}
+
+/// Goes over to a branch; what to tell about it.
+async fn switch(state: &StateDir, key: &str, to: Neighbour) -> anyhow::Result<String> {
+    let path = format!("/api/v1/sessions/{}", escape(key));
+    let client = Client::require(state)?;
+    let list: BranchList = client.get(&format!("{path}/branches")).await?;
+    let at = match again::neighbour(&list.branches, to) {
+        Ok(at) => at,
+        Err(told) => return Ok(told),
+    };
+    let entry = list.branches[at].leaf.clone();
+    let path = format!("{path}/switch");
+    let _done: Done = client.post(&path, &Switch { entry }).await?;
+    Ok(again::place(&list.branches, at))
 }
 
 async fn stop(state: &StateDir, key: &str) -> anyhow::Result<Done> {

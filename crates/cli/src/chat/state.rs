@@ -57,6 +57,8 @@ pub(crate) enum Message {
         why: String,
     },
     Failed(String),
+    /// Something to be told in passing.
+    Told(String),
 }
 
 /// A model that can be chosen.
@@ -91,6 +93,11 @@ pub(crate) enum Effect {
         key: String,
         entry: EntryId,
     },
+    /// Goes over to another branch.
+    Switch {
+        key: String,
+        to: Neighbour,
+    },
     Stop(String),
     /// Ask what runs and what was spent.
     Ask,
@@ -106,6 +113,15 @@ pub(crate) struct Asked {
     pub(crate) parent: Option<EntryId>,
     pub(crate) text: String,
     pub(crate) has_files: bool,
+}
+
+/// A branch beside the one that is open, in the order in which they were written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Neighbour {
+    Older,
+    Newer,
+    /// Newer, and behind the newest the oldest.
+    Next,
 }
 
 /// How the gateway can be reached.

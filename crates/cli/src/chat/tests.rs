@@ -4,14 +4,15 @@ use crossterm::event::{
     Event as Input, KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind,
 };
 use instar_protocol::Timestamp;
-use instar_protocol::api::{SessionDetail, SessionList};
+use instar_protocol::api::{BranchInfo, SessionDetail, SessionList};
 use instar_protocol::live::LiveEvent;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use serde_json::{Value, json};
 
+use super::again::neighbour;
 use super::lines::Theme;
-use super::state::{Effect, Link, Message, ModelRow, State};
+use super::state::{Effect, Link, Message, ModelRow, Neighbour, State};
 use super::update::update;
 use super::view::draw;
 
@@ -418,6 +419,46 @@ impl Client {
         assert_eq!(self.control('c'), []);
         assert!(self.state.picker.is_none());
     }
+}
+
+#[test]
+fn the_reader_goes_from_branch_to_branch() {
+    let mut client = Client::new(80, 24);
+    let to = |to| Effect::Switch {
+        key: KEY.to_owned(),
+        to,
+    };
+    let older = client.press_with(KeyCode::Up, KeyModifiers::ALT);
+    assert_eq!(older, [to(Neighbour::Older)]);
+    let newer = client.press_with(KeyCode::Down, KeyModifiers::ALT);
+    assert_eq!(newer, [to(Neighbour::Newer)]);
+    client.type_in("/branch");
+    assert_eq!(client.press(KeyCode::Enter), [to(Neighbour::Next)]);
+    client.tell(Message::Told("branch 1 of 2".to_owned()));
+    client.shows("branch 1 of 2");
+}
+
+#[test]
+fn branches_have_an_order_and_two_ends() {
+    let branches = |open: usize, all: usize| -> Vec<BranchInfo> {
+        let one = |at| {
+            serde_json::from_value(
+                json!({ "leaf": format!("ent_{at}"), "headline": "", "messages": 2,
+                "updatedAt": 1, "active": at == open }),
+            )
+            .unwrap()
+        };
+        (0..all).map(one).collect()
+    };
+    let three = |open| branches(open, 3);
+    assert_eq!(neighbour(&three(0), Neighbour::Older), Ok(1));
+    assert_eq!(neighbour(&three(1), Neighbour::Newer), Ok(0));
+    assert_eq!(neighbour(&three(1), Neighbour::Next), Ok(0));
+    assert_eq!(neighbour(&three(0), Neighbour::Next), Ok(2));
+    let end = neighbour(&three(2), Neighbour::Older);
+    assert_eq!(end, Err("branch 1 of 3".to_owned()));
+    let alone = neighbour(&branches(0, 1), Neighbour::Next).unwrap_err();
+    assert!(alone.contains("one branch only"), "{alone}");
 }
 
 #[test]

@@ -70,6 +70,7 @@ pub(crate) fn update(state: &mut State, message: Message) -> Vec<Effect> {
             }
         }
         Message::NotSent { number, why } => not_sent(state, number, &why),
+        Message::Told(text) => state.flash = Some(text),
         Message::Failed(why) => state.flash = Some(clean_line(&why, 300)),
     }
     Vec::new()
@@ -99,6 +100,11 @@ fn loaded(state: &mut State, detail: Option<&SessionDetail>) {
         .map(|one| clean_line(one, 80));
     state.truncated = detail.truncated;
     let first = state.blocks.is_empty();
+    let run = state.turn.as_ref().and_then(|turn| turn.run.as_ref());
+    let arrived = run.is_some() && detail.entries.iter().any(|entry| entry.run.as_ref() == run);
+    if arrived {
+        state.moved = None;
+    }
     let entries = again::up_to(&detail.entries, state.moved.as_ref());
     state.blocks = blocks(settled(entries, state.turn.as_ref()));
     let stored = |sent: &Sent| {

@@ -87,6 +87,20 @@ await browse(async (browser) => {
   });
   found.file = await page.locator(".entry.user").last().locator(".attached a").count();
 
+  // A conversation of its own goes on from an answer.
+  const forked = await again(browser, page);
+  await visit(forked);
+  const whole = await said(forked);
+  await forked.locator("[data-fork]").first().focus();
+  await forked.keyboard.press("Enter");
+  await forked.waitForURL((url) => url.searchParams.get("session")?.includes(":fork:"));
+  await forked.waitForSelector("body[data-ready]");
+  found.forked = await said(forked);
+  await talk(forked, "only here");
+  await forked.goto(`${input.origin}/chat`);
+  found.untouched = JSON.stringify(await said(forked)) === JSON.stringify(whole);
+  await forked.context().close();
+
   // Accessible, and not wider than a phone.
   found.complaints = [];
   for (const colorScheme of ["light", "dark"]) {
@@ -109,6 +123,10 @@ await browse(async (browser) => {
   // Without a script: the same buttons, and a form in the place of the message.
   const plain = await again(browser, page, { javaScriptEnabled: false });
   await plain.goto(`${input.origin}/chat`);
+  await plain.locator("[data-fork]").first().click();
+  await plain.waitForURL((url) => url.searchParams.get("session")?.includes(":fork:"));
+  found.plainForked = await plain.locator(".entry.user, .entry.assistant").count();
+  await plain.goto(`${input.origin}/chat`);
   await plain.locator(".entry.user [data-way=before]").last().click();
   await plain.waitForURL((url) => url.hash === "#say");
   found.plainSwitch = (await plain.locator(".entry.user").last().innerText()).split("\n")[0];
@@ -121,6 +139,22 @@ await browse(async (browser) => {
   await plain.locator("form.anew button.primary").click();
   await plain.waitForURL((url) => url.hash === "#say");
   found.plainEdit = [(await plain.locator(".entry.user").last().innerText()).split("\n")[0], await plain.locator(".entry.user").last().locator(".attached a").count()];
+
+  // While an answer is made, the form says that it waits.
+  await visit(page);
+  await page.fill("#say", "slowly");
+  await page.press("#say", "Enter");
+  await page.waitForSelector(".live .text:not(:empty)");
+  await page.locator("[data-edit]").last().click();
+  found.waits = await page.locator("form.anew .meta").last().innerText();
+  await page.fill("form.anew textarea", "beside it");
+  await page.keyboard.press("Enter");
+  found.waiting = await page.locator(".mine .meta").last().innerText();
+  await page.click("[data-stop] button");
+  await page.waitForFunction(() => {
+    const last = [...document.querySelectorAll(".entry.user[data-entry]")].pop();
+    return last?.textContent.includes("beside it") && !document.querySelector(".live, .mine");
+  });
   found.seen = { ...page.seen, requests: page.seen.requests.length };
   return found;
 });

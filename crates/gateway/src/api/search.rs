@@ -11,7 +11,7 @@ use super::queries::{QueryError, page};
 /// Rows when nobody says how many, and the most.
 const FOUND: usize = 20;
 const FOUND_MAX: usize = 200;
-const TEXT_BYTES_MAX: usize = 200;
+pub(crate) const TEXT_BYTES_MAX: usize = 200;
 /// Characters of an excerpt before the words, and in all.
 const BEFORE: usize = 40;
 const EXCERPT: usize = 160;
@@ -84,11 +84,7 @@ fn excerpt(said: &str, words: &str) -> String {
         .map(|c| if c.is_whitespace() { ' ' } else { c })
         .collect();
     let wanted: Vec<char> = words.to_lowercase().chars().collect();
-    // Lower case may be longer than what it is the lower case of: compared letter by letter.
-    let at = (0..line.len()).find(|&at| {
-        let mut rest = line[at..].iter().flat_map(|c| c.to_lowercase());
-        wanted.iter().all(|c| rest.next() == Some(*c))
-    });
+    let at = (0..line.len()).find(|&at| begins(&line[at..], &wanted).is_some());
     let from = at.unwrap_or(0).saturating_sub(BEFORE);
     let to = (from + EXCERPT).min(line.len());
     let mut text: String = line[from..to].iter().collect();
@@ -101,9 +97,69 @@ fn excerpt(said: &str, words: &str) -> String {
     text
 }
 
+/// How many letters of the text are the wanted ones, if it begins with them. Lower case may be longer
+/// than what it is the lower case of: compared letter by letter.
+fn begins(text: &[char], wanted: &[char]) -> Option<usize> {
+    let mut left = wanted;
+    for (at, letter) in text.iter().enumerate() {
+        if left.is_empty() {
+            return Some(at);
+        }
+        for small in letter.to_lowercase() {
+            match left.split_first() {
+                Some((first, rest)) if *first == small => left = rest,
+                // The words end within a letter.
+                None => break,
+                Some(_) => return None,
+            }
+        }
+    }
+    left.is_empty().then_some(text.len())
+}
+
+/// The text cut where the words stand in it: each piece, and whether it is them.
+pub(crate) fn pieces(text: &str, words: &str) -> Vec<(String, bool)> {
+    let letters: Vec<char> = text.chars().collect();
+    let wanted: Vec<char> = words.trim().to_lowercase().chars().collect();
+    let (mut cut, mut between, mut at) = (Vec::new(), String::new(), 0);
+    while at < letters.len() {
+        let length = begins(&letters[at..], &wanted).filter(|length| *length > 0);
+        let Some(length) = length else {
+            between.push(letters[at]);
+            at += 1;
+            continue;
+        };
+        cut.push((std::mem::take(&mut between), false));
+        cut.push((letters[at..at + length].iter().collect(), true));
+        at += length;
+    }
+    cut.push((between, false));
+    cut.retain(|(piece, _)| !piece.is_empty());
+    cut
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_marked_wherever_they_stand_in_any_case() {
+        let told = |text, words| {
+            let pieces = pieces(text, words).into_iter();
+            let marked =
+                pieces.map(|(piece, is_them)| if is_them { format!("[{piece}]") } else { piece });
+            marked.collect::<String>()
+        };
+        assert_eq!(
+            told("The Heron saw a heron", "heron"),
+            "The [Heron] saw a [heron]"
+        );
+        assert_eq!(told("Цапля и цапля", " ЦАПЛЯ "), "[Цапля] и [цапля]");
+        assert_eq!(told("İstanbul", "i"), "[İ]stanbul");
+        assert_eq!(told("aaa", "aa"), "[aa]a");
+        assert_eq!(told("none", "heron"), "none");
+        assert_eq!(told("none", ""), "none");
+    }
 
     #[test]
     fn an_excerpt_shows_the_words_and_is_short() {

@@ -43,7 +43,7 @@ pub(super) fn chat(chat: &Chat<'_>) -> Markup {
                 data-lost=(words.lost) data-unreachable=(words.unreachable)
                 data-copy=(words.copy) data-copied=(words.copied) data-detach=(words.detach)
                 data-attach-many=(words.attach_many) data-attach-large=(words.attach_large)
-                data-attach-together=(words.attach_together) {
+                data-attach-together=(words.attach_together) data-edit-waits=(words.edit_waits) {
                 a class="skip" href="#say" { (words.skip_to_say) }
                 (bar(words, Tab::Chat))
                 div class="shell" { (side(chat)) (conversation_of(chat)) }

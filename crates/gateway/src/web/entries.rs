@@ -42,7 +42,7 @@ impl Shown<'_> {
         let ways = self.ways.of(words, self.key, entry);
         match &entry.body {
             EntryBody::User { parts, .. } => html! {
-                article class={ "entry user" @if self.ways.is_edited(entry) { " editing" } } data-entry=(id) {
+                article class={ "entry user" @if self.ways.is_edited(entry) { " editing" } } id=(id) data-entry=(id) {
                     div class="who" { (words.you) }
                     @for (at, part) in parts.iter().enumerate() { (self.part(id, at, part)) }
                     (ways)
@@ -58,7 +58,7 @@ impl Shown<'_> {
                 cost_micros,
                 ..
             } => html! {
-                article class="entry assistant" data-entry=(id) {
+                article class="entry assistant" id=(id) data-entry=(id) {
                     @if !text.is_empty() {
                         div class="who" { (words.agent_says) }
                         div class="text" { (markdown::render(text)) }
@@ -81,17 +81,17 @@ impl Shown<'_> {
                 ..
             } => tool_result(words, id, tool, text, *is_error, decision),
             EntryBody::Compaction { summary, .. } => html! {
-                details class="entry tool" data-entry=(id) {
+                details class="entry tool" id=(id) data-entry=(id) {
                     summary { (words.summarised) }
                     (markdown::render(summary))
                     (ways)
                 }
             },
             EntryBody::Reset { reason } => {
-                html! { div class="entry notice" data-entry=(id) { (reason) (ways) } }
+                html! { div class="entry notice" id=(id) data-entry=(id) { (reason) (ways) } }
             }
             EntryBody::ModelChange { model } => html! {
-                div class="entry notice" data-entry=(id) {
+                div class="entry notice" id=(id) data-entry=(id) {
                     @match model {
                         Some(model) => { (words.now_answers) " " code { (model.as_str()) } },
                         None => (words.usual_answers),
@@ -107,7 +107,7 @@ impl Shown<'_> {
                     | NoticeKind::Uncertain
                     | NoticeKind::Aborted => "entry notice",
                 };
-                html! { div class=(class) data-entry=(id) { (markdown::render(text)) (ways) } }
+                html! { div class=(class) id=(id) data-entry=(id) { (markdown::render(text)) (ways) } }
             }
         }
     }
@@ -190,14 +190,14 @@ fn tool_result(
 ) -> Markup {
     match decision {
         ToolDecision::Denied { rule, reason } => html! {
-            details class="entry tool denied" data-entry=(id) open {
+            details class="entry tool denied" id=(id) data-entry=(id) open {
                 summary { (words.refused_call) " " (tool) }
                 p { (reason) }
                 p class="meta" { (words.rule) " " (rule) }
             }
         },
         ToolDecision::Allowed { rule } => html! {
-            details class="entry tool" data-entry=(id) {
+            details class="entry tool" id=(id) data-entry=(id) {
                 summary { @if is_error { (words.failed_call) } @else { (words.used_call) } " " (tool) }
                 pre { code { (shown(words, text)) } }
                 p class="meta" { (words.allowed_by) " " (rule) }
@@ -210,7 +210,7 @@ fn tool_result(
             }
         },
         ToolDecision::Handed => html! {
-            details class="entry tool" data-entry=(id) {
+            details class="entry tool" id=(id) data-entry=(id) {
                 summary { (words.handed_call) " " (tool) }
                 pre { code { (shown(words, text)) } }
             }

@@ -52,6 +52,7 @@ pub(crate) fn routes() -> Routes {
         .route("/chat/edit", post(ways::edit))
         .route("/chat/retry", post(ways::retry))
         .route("/chat/switch", post(ways::switch))
+        .route("/chat/fork", post(ways::fork))
         .route("/assets/{name}", get(asset))
         .route(act::PATH, post(act::act))
         .merge(rooms::routes())
@@ -112,13 +113,14 @@ async fn show(
     let token = form_token(&headers).ok_or_else(ApiProblem::internal)?;
     let models = choices(&app);
     let banner = banner(&app);
+    let running = app.sessions.is_running(&key);
     Ok(chat::chat(&Chat {
         words,
         shown: Shown {
             words,
             key: key.as_str(),
             verdicts: &verdicts,
-            ways: Ways::new(&opened.forks).editing(open.edit.as_deref(), &token),
+            ways: Ways::new(&opened.forks).editing(open.edit.as_deref(), &token, running),
         },
         composer: Composer {
             words,
@@ -127,7 +129,7 @@ async fn show(
             once: &hex::encode(app.random()),
             model: opened.model.as_deref().unwrap_or(&app.default_model()),
             models: &models,
-            running: app.sessions.is_running(&key),
+            running,
         },
         title: &opened.title,
         entries: &opened.entries,

@@ -1,5 +1,5 @@
-//! Ways on from an entry of the transcript: another answer, the message in another form, and the
-//! versions that there are already.
+//! Ways on from an entry of the transcript: another answer, the message in another form, a
+//! conversation of its own, and the versions that there are already.
 //!
 //! What the buttons say is drawn by the style sheet, so that it is not copied along with the message.
 //! All of it is buttons of one plain form, `ways`, that stands before the transcript and carries the
@@ -22,7 +22,7 @@ use super::pages::Refused;
 use super::rooms::encoded;
 use super::words::{Reader, Words};
 use crate::api::queries::find_session;
-use crate::api::{Keys, again, entry_of, inbound};
+use crate::api::{Keys, again, entry_of, fork_session, inbound};
 use crate::app::AppState;
 use crate::door::{Caller, FORM_FIELD, form_token};
 use crate::problem::ApiProblem;
@@ -41,6 +41,8 @@ pub(super) struct Ways<'a> {
     editing: Option<&'a str>,
     /// What the form for it carries.
     token: &'a str,
+    /// A turn is under way: what is sent waits.
+    waits: bool,
 }
 
 impl<'a> Ways<'a> {
@@ -57,9 +59,10 @@ impl<'a> Ways<'a> {
     }
 
     /// Opens the form for one message.
-    pub(super) fn editing(mut self, entry: Option<&'a str>, token: &'a str) -> Self {
+    pub(super) fn editing(mut self, entry: Option<&'a str>, token: &'a str, waits: bool) -> Self {
         self.editing = entry;
         self.token = token;
+        self.waits = waits;
         self
     }
 
@@ -70,7 +73,7 @@ impl<'a> Ways<'a> {
 
     /// The form for the message that is being written anew.
     pub(super) fn editor(&self, words: &Words, key: &str, entry: &Entry) -> Markup {
-        editor(words, key, self.token, entry)
+        editor(words, key, self.token, entry, self.waits)
     }
 
     /// What can be done about an entry; nothing for most.
@@ -90,6 +93,11 @@ impl<'a> Ways<'a> {
                             button class="way" form=(FORM) formaction="/chat/retry" name="entry" value=(entry.id)
                                 data-retry="" aria-label=(words.retry) data-says=(words.retry)
                                 title=(words.another_answer) {}
+                            @if matches!(entry.body, EntryBody::Assistant { .. }) {
+                                button class="way" form=(FORM) formaction="/chat/fork" name="entry" value=(entry.id)
+                                    data-fork="" aria-label=(words.fork) data-says=(words.fork)
+                                    title=(words.fork_about) {}
+                            }
                         },
                         What::Nothing => {},
                     }
@@ -157,7 +165,7 @@ pub(super) fn form(key: &str, token: &str, once: &str) -> Markup {
 }
 
 /// A message as it can be written anew.
-fn editor(words: &Words, key: &str, token: &str, entry: &Entry) -> Markup {
+fn editor(words: &Words, key: &str, token: &str, entry: &Entry, waits: bool) -> Markup {
     let text = text_of(entry);
     let files = has_files(entry);
     let rows = text.lines().count().clamp(2, 12);
@@ -169,6 +177,7 @@ fn editor(words: &Words, key: &str, token: &str, entry: &Entry) -> Markup {
             input type="hidden" name="entry" value=(entry.id);
             textarea name="text" rows=(rows) maxlength="200000" aria-label=(words.edit_message) { (text) }
             @if files { p class="meta" { (words.files_stay) } }
+            @if waits { p class="meta" { (words.edit_waits) } }
             div class="ways" {
                 a class="way" href={ "/chat?session=" (encoded(key)) "#say" } data-leave="" { (words.cancel) }
                 button class="primary" { (words.send) }
@@ -207,9 +216,10 @@ pub(super) async fn anew(
     headers: HeaderMap,
     Query(named): Query<Named>,
 ) -> Result<Markup, ApiProblem> {
-    let (_, entry) = entry_of(&app, &named.session, &named.entry).await?;
+    let (row, entry) = entry_of(&app, &named.session, &named.entry).await?;
     let token = form_token(&headers).ok_or_else(ApiProblem::internal)?;
-    Ok(editor(words, &named.session, &token, &entry))
+    let waits = app.sessions.is_running(&row.key);
+    Ok(editor(words, &named.session, &token, &entry, waits))
 }
 
 /// The first field, the form's token, was checked at the door.
@@ -245,6 +255,20 @@ pub(super) async fn switch(
         .await
         .map_err(ApiProblem::from)?;
     Ok(back(&wanted.session))
+}
+
+/// Makes a conversation of its own that goes on behind an entry, and opens it.
+pub(super) async fn fork(
+    State(app): State<AppState>,
+    _caller: Caller,
+    Form(wanted): Form<Wanted>,
+) -> Result<Redirect, Refused> {
+    let row = find_session(&app.store, &wanted.session)
+        .await
+        .map_err(ApiProblem::from)?;
+    let entry = EntryId::from_stored(wanted.entry);
+    let forked = fork_session(&app, &row, &entry).await?;
+    Ok(back(forked.key.as_str()))
 }
 
 pub(super) async fn retry(

@@ -115,6 +115,9 @@ words! {
     cancel: "Cancel", "Отмена", "取消";
     retry: "Retry", "Ещё раз", "重试";
     another_answer: "Another answer", "Другой ответ", "换一个回答";
+    fork: "Branch off", "Ответвить", "另开";
+    fork_about: "Go on from here in a conversation of its own", "Продолжить отсюда в отдельной беседе", "从这里在单独的会话中继续";
+    edit_waits: "An answer is under way; this is sent when it is done.", "Ответ ещё пишется; это уйдёт, когда он закончится.", "正在回答；完成后再发送此内容。";
     variant: "Version", "Вариант", "版本";
     of: "of", "из", "/";
     version_before: "The version before", "Предыдущий вариант", "上一个版本";
@@ -194,7 +197,10 @@ words! {
     setup_restart: "Another port or address takes effect at the next start: `instar gateway restart`.", "Другой порт или адрес вступит в силу при следующем запуске: `instar gateway restart`.", "新的端口或地址在下次启动时生效：`instar gateway restart`。";
     setup_asked_before: "Everything was answered before. Setting up again changes only what you answer differently.", "На всё уже отвечали. Повторная настройка меняет лишь то, на что вы ответите иначе.", "之前已全部回答。再次设置只会更改您回答不同的内容。";
     // Conversations.
-    sessions_hint: "Titles and keys that contain this", "Названия и ключи, где есть это", "包含此内容的标题和键";
+    sessions_hint: "Names, keys, and words that were said", "Названия, ключи и сказанные слова", "标题、键和说过的话";
+    in_what_was_said: "In what was said", "В сказанном", "在说过的话中";
+    more_was_said: "There may be more; more words find less.", "Возможно, есть ещё; уточните слова.", "可能还有更多；请输入更具体的词。";
+    on_another_branch: "left behind on another branch", "осталось на другой ветви", "留在另一分支上";
     session: "Conversation", "Беседа", "会话";
     messages: "Entries", "Записи", "条目";
     last_used: "Last used", "Последний раз", "最近使用";

@@ -139,6 +139,7 @@ function listen() {
 function submit(message) {
   const names = message.files.map((file) => file.name);
   const entry = element("div", "entry user mine", [message.text, ...names].filter(Boolean).join("\n"));
+  if (running && message.more) entry.append(element("p", "meta", words.editWaits));
   inner.querySelector(".empty")?.remove();
   inner.append(entry);
   toEnd();
@@ -199,6 +200,9 @@ sends(submit);
 setRunning(form.dataset.running === "true");
 
 document.body.dataset.ready = "";
-box.focus();
-toEnd();
+// A link may lead to an entry; the address of a page after a form names the box.
+const named = inner.querySelector(`[data-entry="${CSS.escape(location.hash.slice(1))}"]`);
+box.focus({ preventScroll: true });
+if (named) named.scrollIntoView({ block: "center" });
+else toEnd();
 listen();

@@ -62,8 +62,10 @@ async function over(button) {
 }
 
 form.addEventListener("submit", (event) => {
-  event.preventDefault();
   const button = event.submitter;
+  // It leads to another page, with a script or without.
+  if (button.dataset.fork !== undefined) return;
+  event.preventDefault();
   if (button.dataset.way) over(button);
   else change("retry", { entry: button.value, idempotencyKey: crypto.randomUUID() });
 });

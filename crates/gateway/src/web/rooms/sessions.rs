@@ -1,12 +1,14 @@
-//! Conversations: found, opened, renamed, exported, deleted and taken back.
+//! Conversations: found by name and by what was said, opened, renamed, exported, deleted and taken
+//! back.
 
 use axum::extract::{Query, State};
 use instar_protocol::SessionKey;
-use instar_protocol::api::SessionInfo;
+use instar_protocol::api::{SearchHit, SearchReport, SessionInfo};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::api::queries::{self, SessionsQuery};
+use crate::api::search::{self, SearchQuery};
 use crate::app::AppState;
 use crate::door::Caller;
 use crate::problem::ApiProblem;
@@ -17,6 +19,8 @@ use crate::web::words::{Reader, Words};
 
 /// Rows of one page: with their forms they stay within what a first visit may load.
 const ROWS: usize = 30;
+/// Places where words were said that one page shows.
+const SAID: usize = 30;
 
 #[derive(Deserialize, Debug, Default)]
 #[serde(default)]
@@ -31,6 +35,14 @@ pub(super) struct Asked {
 impl Asked {
     fn deleted(&self) -> bool {
         self.deleted.as_deref() == Some("1")
+    }
+
+    /// What to look for in what was said; nothing on later pages of the names, and nothing in
+    /// conversations that were deleted.
+    fn words(&self) -> Option<&str> {
+        let words = self.search.trim();
+        let fits = (1..=search::TEXT_BYTES_MAX).contains(&words.len());
+        (fits && self.before.is_none() && !self.deleted()).then_some(words)
     }
 }
 
@@ -51,10 +63,16 @@ pub(super) async fn page(
     let list = queries::sessions(&app.store, &query)
         .await
         .map_err(ApiProblem::from)?;
+    let said = match asked.words() {
+        Some(text) => Some(said(&app, text).await?),
+        None => None,
+    };
+    let is_said = said.as_ref().is_some_and(|said| !said.found.is_empty());
     let body = html! {
         (tools(words, &asked))
         @if !asked.undo.is_empty() { (undo(words, &forms, &asked.undo)) }
-        @if list.sessions.is_empty() {
+        @if list.sessions.is_empty() && is_said {
+        } @else if list.sessions.is_empty() {
             @if asked.search.is_empty() && !asked.deleted() {
                 (empty(words.no_sessions, words.no_sessions_do))
             } @else {
@@ -73,8 +91,46 @@ pub(super) async fn page(
                 p { a href={ "/sessions?before=" (next.millis()) "&deleted=" (if asked.deleted() { "1" } else { "" }) "&search=" (encoded(&asked.search)) } { (words.older) } }
             }
         }
+        @if let Some(said) = said.filter(|_| is_said) { (places(words, &asked.search, &said)) }
     };
     Ok(Frame::new(&app, words, Tab::Sessions).around(&body))
+}
+
+async fn said(app: &AppState, text: &str) -> Result<SearchReport, ApiProblem> {
+    let query = SearchQuery {
+        text: text.to_owned(),
+        limit: Some(SAID),
+        ..SearchQuery::default()
+    };
+    Ok(search::search(&app.store, &query).await?)
+}
+
+/// Where the words were said, the latest first.
+fn places(words: &Words, text: &str, said: &SearchReport) -> Markup {
+    html! {
+        section class="said" aria-labelledby="said" {
+            h2 id="said" { (words.in_what_was_said) }
+            ol { @for hit in &said.found { (place(words, text, hit)) } }
+            @if said.cut { p class="soft" { (words.more_was_said) } }
+        }
+    }
+}
+
+fn place(words: &Words, text: &str, hit: &SearchHit) -> Markup {
+    html! {
+        li {
+            a href={ "/chat?session=" (encoded(&hit.session)) "#" (hit.entry) } {
+                @for (piece, is_them) in search::pieces(&hit.excerpt, text) {
+                    @if is_them { mark { (piece) } } @else { (piece) }
+                }
+            }
+            p class="soft" {
+                @if hit.by_agent { (words.agent_says) } @else { (words.you) }
+                " · " span class="key" { (hit.session) } " · " (moment(hit.at))
+                @if !hit.current { " · " (words.on_another_branch) }
+            }
+        }
+    }
 }
 
 fn tools(words: &Words, asked: &Asked) -> Markup {
