@@ -12,6 +12,7 @@ mod decide;
 mod annotation;
 mod authority;
 pub mod canonical;
+pub mod cedar;
 mod permit;
 mod typed;
 pub mod words;

@@ -1,0 +1,255 @@
+//! Rules that owners read and write, in Cedar: the built-in ones and theirs, over facts that code
+//! computed.
+//!
+//! Cedar knows permit and forbid; a rule's `@answer` says what its forbid means here (see
+//! `base.cedar`). The owner's permits stand in a set of their own that is asked only where nothing but
+//! a rule that yields speaks against the call: so they can never outvote a hard rule.
+
+mod case;
+mod compile;
+mod error;
+mod split;
+
+use cedar_policy::{Authorizer, PolicySet, Response};
+use serde::{Deserialize, Serialize};
+use std::sync::{Arc, LazyLock};
+
+pub use case::{Case, InPlan};
+pub use error::RuleError;
+
+use compile::Compiled;
+
+/// The most bytes of one file of rules.
+pub const RULE_FILE_BYTES_MAX: usize = 64 * 1024;
+/// The most rules that an owner can have.
+pub const OWNER_RULES_MAX: usize = 500;
+
+/// A file of the owner's rules: its name, for people, and its text.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleFile {
+    pub name: String,
+    pub text: String,
+}
+
+/// The built-in rules and the owner's, read once.
+///
+/// Only the owner's texts are stored and hashed; reading them back checks them again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Vec<RuleFile>", into = "Vec<RuleFile>")]
+pub struct Rules {
+    files: Vec<RuleFile>,
+    compiled: Arc<Compiled>,
+}
+
+static BASE: LazyLock<Arc<Compiled>> = LazyLock::new(|| Arc::new(Compiled::base()));
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            files: Vec::new(),
+            compiled: Arc::clone(&BASE),
+        }
+    }
+}
+
+impl PartialEq for Rules {
+    fn eq(&self, other: &Self) -> bool {
+        self.files == other.files
+    }
+}
+
+impl Eq for Rules {}
+
+impl TryFrom<Vec<RuleFile>> for Rules {
+    type Error = RuleError;
+
+    fn try_from(files: Vec<RuleFile>) -> Result<Self, RuleError> {
+        Self::read(files).map_err(|mut errors| errors.swap_remove(0))
+    }
+}
+
+impl From<Rules> for Vec<RuleFile> {
+    fn from(rules: Rules) -> Self {
+        rules.files
+    }
+}
+
+/// What the rules say of a call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ruling {
+    /// The rules that let it through; the first one is named in the permit.
+    Allow(Vec<Reference>),
+    /// The rules that ask, the weightiest first.
+    Ask(Vec<Reference>),
+    /// The rules that deny, the weightiest first.
+    Never(Vec<Reference>),
+}
+
+/// A rule by its name, and where it stands.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Reference {
+    /// Its place: built-in rules first, then the owner's in the order of their files.
+    #[serde(skip)]
+    order: usize,
+    pub rule: String,
+    /// `built in`, or the owner's file and line.
+    pub place: String,
+    /// What it says, for people.
+    pub words: String,
+    /// One of the owner's own.
+    pub is_owners: bool,
+    /// What it does where it holds.
+    pub answer: Answer,
+}
+
+/// What a rule does where it holds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Lets it through.
+    Permit,
+    /// Denies.
+    Never,
+    /// Puts a question to the owner.
+    Ask,
+    /// Puts a question to the owner, unless a rule of his permits.
+    Yield,
+}
+
+/// The rule that stands for rules which could not be judged: an error denies.
+pub const RULE_ERROR: &str = "rule-error";
+/// The rule that stands for a call which no rule permits.
+pub const NO_RULE: &str = "no-rule";
+
+impl Rules {
+    /// Reads and checks the owner's files. Everything that is wrong with them is told at once.
+    pub fn read(files: Vec<RuleFile>) -> Result<Self, Vec<RuleError>> {
+        let compiled = if files.is_empty() {
+            Arc::clone(&BASE)
+        } else {
+            Arc::new(Compiled::with(&files)?)
+        };
+        Ok(Self { files, compiled })
+    }
+
+    /// The owner's files as they were read.
+    #[must_use]
+    pub fn files(&self) -> &[RuleFile] {
+        &self.files
+    }
+
+    /// Every rule, built-in ones first: what a page of rules in words shows.
+    pub fn all(&self) -> impl Iterator<Item = &Reference> {
+        self.compiled.ordered()
+    }
+
+    /// The text of the built-in rules.
+    #[must_use]
+    pub fn base_text() -> &'static str {
+        compile::BASE_TEXT
+    }
+
+    /// The schema that rules are checked against.
+    #[must_use]
+    pub fn schema_text() -> &'static str {
+        compile::SCHEMA_TEXT
+    }
+
+    /// What the rules say of a case. Whatever cannot be judged is denied.
+    #[must_use]
+    pub fn judge(&self, case: &Case<'_>) -> Ruling {
+        if let Some(broken) = &self.compiled.broken {
+            return failed(broken);
+        }
+        let request = match case.request() {
+            Ok(request) => request,
+            Err(err) => return failed(&err),
+        };
+        let ask = |set: &PolicySet| {
+            Authorizer::new().is_authorized(&request, set, &self.compiled.actions)
+        };
+        let response = ask(&self.compiled.rules);
+        if let Some(error) = response.diagnostics().errors().next() {
+            return failed(&error.to_string());
+        }
+        let mut found = self.references(&response);
+        // A yes of the owner's is the answer to whatever asked.
+        found.retain(|rule| match rule.answer {
+            Answer::Ask | Answer::Yield => !case.approved,
+            Answer::Permit | Answer::Never => true,
+        });
+        let of = |answer: Answer| -> Vec<Reference> {
+            let of_it = found.iter().filter(|rule| rule.answer == answer);
+            of_it.cloned().collect()
+        };
+        let (never, hard, soft) = (of(Answer::Never), of(Answer::Ask), of(Answer::Yield));
+        if !never.is_empty() {
+            return Ruling::Never(never);
+        }
+        if !hard.is_empty() {
+            return Ruling::Ask(hard.into_iter().chain(soft).collect());
+        }
+        let permits = of(Answer::Permit);
+        if soft.is_empty() && !permits.is_empty() {
+            return Ruling::Allow(permits);
+        }
+        // Cedar names permits only where no forbid holds; an approved call has lost its forbids above.
+        if soft.is_empty() && case.approved {
+            return Ruling::Allow(self.named(OWNER_APPROVED));
+        }
+        let own = ask(&self.compiled.owner_permits);
+        if let Some(error) = own.diagnostics().errors().next() {
+            return failed(&error.to_string());
+        }
+        let permits = self.references(&own);
+        if !permits.is_empty() {
+            return Ruling::Allow(permits);
+        }
+        if soft.is_empty() {
+            return Ruling::Ask(vec![unruled()]);
+        }
+        Ruling::Ask(soft)
+    }
+
+    fn references(&self, response: &Response) -> Vec<Reference> {
+        let mut found: Vec<Reference> = response
+            .diagnostics()
+            .reason()
+            .filter_map(|id| self.compiled.index.get(id).cloned())
+            .collect();
+        found.sort();
+        found
+    }
+
+    fn named(&self, rule: &str) -> Vec<Reference> {
+        self.all()
+            .filter(|known| known.rule == rule)
+            .cloned()
+            .collect()
+    }
+}
+
+const OWNER_APPROVED: &str = "owner-approved";
+
+fn failed(why: &str) -> Ruling {
+    Ruling::Never(vec![Reference {
+        order: 0,
+        rule: RULE_ERROR.to_owned(),
+        place: "built in".to_owned(),
+        words: format!("A rule could not be judged: {why}"),
+        is_owners: false,
+        answer: Answer::Never,
+    }])
+}
+
+fn unruled() -> Reference {
+    Reference {
+        order: 0,
+        rule: NO_RULE.to_owned(),
+        place: "built in".to_owned(),
+        words: "No rule lets this through.".to_owned(),
+        is_owners: false,
+        answer: Answer::Ask,
+    }
+}
