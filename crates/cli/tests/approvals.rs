@@ -239,3 +239,55 @@ fn change_one_byte(instar: &Instar) {
         .unwrap();
     assert!(done.success());
 }
+
+/// Every answer is checked against the published schema on its way.
+#[test]
+fn questions_have_the_shapes_of_the_published_protocol() {
+    let instar = asked(1..=4);
+    let calls = json!([
+        ["exec.approval.list", {}],
+        ["exec.approval.get", { "id": "ask_0001" }],
+        ["approval.get", { "id": "ask_0001" }],
+        ["approval.resolve", { "id": "ask_0001", "kind": "exec", "decision": "allow-once" }],
+        ["approval.resolve", { "id": "ask_0002", "kind": "exec", "decision": "allow-always" }],
+        ["exec.approval.resolve", { "id": "ask_0003", "decision": "deny" }],
+        ["approval.get", { "id": "ask_0002" }],
+        ["approval.get", { "id": "ask_0003" }],
+        ["approval.history", { "limit": 2 }],
+        ["approval.history", { "cursor": "$8.nextCursor" }],
+        ["exec.approval.grants.list", {}],
+        ["exec.approval.grants.revoke", { "grantId": "$10.grants.0.grantId" }],
+        ["exec.approval.grants.list", {}],
+        ["plugin.approval.list", {}],
+        ["exec.approval.request", { "command": "true" }],
+    ]);
+    let Some((answers, all)) = crate::peers::call_all(&instar, &calls) else {
+        return;
+    };
+    for (at, answer) in answers.iter().enumerate() {
+        assert_eq!(
+            answer.get("refused").is_some(),
+            at == 14,
+            "{at}: {answer:#}"
+        );
+    }
+    assert_eq!(answers[0].as_array().unwrap().len(), 4, "{:#}", answers[0]);
+    assert_eq!(
+        answers[7]["approval"]["status"], "denied",
+        "{:#}",
+        answers[7]
+    );
+    let counts = [8, 9].map(|at| answers[at]["items"].as_array().unwrap().len());
+    assert_eq!(counts, [2, 1], "{:#}", answers[9]);
+    assert_eq!(answers[11]["outcome"], "revoked");
+    assert!(
+        !answers[12]["grants"][0]["revokedAtMs"].is_null(),
+        "{:#}",
+        answers[12]
+    );
+    let named = all["found"]["hello"]["features"]["methods"].to_string();
+    assert!(
+        named.contains("approval.history") && !named.contains("exec.approval.request\""),
+        "{named}"
+    );
+}

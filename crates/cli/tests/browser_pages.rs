@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 use crate::browser::{Browser, INJECTIONS, gateway, link, texts};
 use crate::support::{Instar, Setup, percent};
 
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 14] = [
     "/chat",
+    "/approvals",
+    "/audit",
     "/sessions",
     "/usage",
     "/releases",

@@ -11,6 +11,7 @@ mod acp;
 mod approvals;
 mod branches;
 mod browser;
+mod browser_approvals;
 mod browser_branches;
 mod browser_chat;
 mod browser_forms;

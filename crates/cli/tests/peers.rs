@@ -345,6 +345,8 @@ fn the_house_is_run_over_the_socket() {
     let others = [
         "agent",
         "agent.wait",
+        "approval.",
+        "exec.approval.",
         "chat.",
         "sessions.",
         "usage.",

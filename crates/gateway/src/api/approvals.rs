@@ -95,7 +95,7 @@ pub(super) async fn answer(
 }
 
 /// Takes the owner's answer from whichever face it came.
-async fn said(
+pub(crate) async fn said(
     app: &AppState,
     id: &QuestionId,
     word: OwnersWord,
@@ -117,7 +117,7 @@ async fn said(
     }
 }
 
-async fn asked(app: &AppState, id: &QuestionId) -> Result<Question, AnswerError> {
+pub(crate) async fn asked(app: &AppState, id: &QuestionId) -> Result<Question, AnswerError> {
     let found = app.store.question(id).await?;
     found.ok_or_else(|| AnswerError::Unknown(id.clone()))
 }

@@ -28,6 +28,7 @@ pub mod records;
 pub mod search;
 pub mod sse;
 
+pub(crate) use approvals::{asked, said};
 pub(crate) use branches::{again, entry_of, fork_session};
 pub(crate) use events::event_id;
 pub use logs::last_lines;

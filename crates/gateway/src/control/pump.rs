@@ -5,6 +5,7 @@
 //! into a bounded ring, and if it ever falls behind, clients learn the end of a run from its last
 //! event, which holds the whole text.
 
+use instar_protocol::approval::QuestionState;
 use serde_json::json;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
@@ -12,6 +13,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::frame::Event;
+use super::scope::Scope;
+use super::show::approval::{requested, resolved};
 use super::told::Told;
 use crate::app::AppState;
 
@@ -49,6 +52,37 @@ pub(crate) async fn pump(app: AppState) {
                 },
             }
         }
+    }
+}
+
+/// Tells clients that hold the approvals scope of questions that are asked and answered, until the
+/// gateway stops. One that lagged behind asks for the list.
+pub(crate) async fn approvals(app: AppState) {
+    let mut changes = app.sessions.asking().watch();
+    loop {
+        let question = tokio::select! {
+            () = app.closing.cancelled() => return,
+            changed = changes.recv() => match changed {
+                Ok(question) => question,
+                Err(RecvError::Lagged(missed)) => {
+                    tracing::debug!(missed, "clients miss some questions");
+                    continue;
+                }
+                Err(RecvError::Closed) => return,
+            },
+        };
+        let now = app.clock.now().millis();
+        let (name, payload) = match question.state {
+            QuestionState::Open => ("exec.approval.requested", requested(&question)),
+            // Told when it was answered.
+            QuestionState::Used => continue,
+            QuestionState::Expired | QuestionState::Void if question.answer.is_some() => continue,
+            QuestionState::Approved
+            | QuestionState::Denied
+            | QuestionState::Expired
+            | QuestionState::Void => ("exec.approval.resolved", resolved(&question, now)),
+        };
+        app.control.tell_holders(Scope::Approvals, name, &payload);
     }
 }
 

@@ -381,6 +381,7 @@ fn accept(
     let _task = app.tasks.spawn(crate::tend::tend(app.clone(), reloader));
     let _task = app.tasks.spawn(crate::tend::keep_clean(app.clone()));
     let _task = app.tasks.spawn(crate::control::pump(app.clone()));
+    let _task = app.tasks.spawn(crate::control::approvals(app.clone()));
     let _task = app.tasks.spawn(crate::tend::keep_index(app.clone()));
     let _task = app.tasks.spawn(crate::control::expiry::watch(app.clone()));
     let _task = app.tasks.spawn(crate::control::tick(app.clone()));

@@ -130,7 +130,9 @@ pub(super) async fn act(
         return (status, refusal_with_way_back(words, &problem, &then)).into_response();
     }
     if probe {
-        return super::rooms::models::tried(&app, words, &body).into_response();
+        return super::rooms::models::tried(&app, words, &body)
+            .await
+            .into_response();
     }
     match HeaderValue::from_str(&then) {
         Ok(then) => (StatusCode::SEE_OTHER, [(header::LOCATION, then)]).into_response(),

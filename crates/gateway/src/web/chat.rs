@@ -28,6 +28,8 @@ pub(super) struct Chat<'a> {
     pub(super) fresh: &'a str,
     /// Something the owner should know whatever page is open, such as a refused configuration.
     pub(super) banner: Option<&'a str>,
+    /// Questions that wait for an answer.
+    pub(super) waiting: usize,
 }
 
 /// The whole page.
@@ -45,7 +47,7 @@ pub(super) fn chat(chat: &Chat<'_>) -> Markup {
                 data-attach-many=(words.attach_many) data-attach-large=(words.attach_large)
                 data-attach-together=(words.attach_together) data-edit-waits=(words.edit_waits) {
                 a class="skip" href="#say" { (words.skip_to_say) }
-                (bar(words, Tab::Chat))
+                (bar(words, Tab::Chat, chat.waiting))
                 div class="shell" { (side(chat)) (conversation_of(chat)) }
                 (shortcuts(words))
             }

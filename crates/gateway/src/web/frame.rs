@@ -11,6 +11,7 @@ use crate::app::App;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Tab {
     Chat,
+    Approvals,
     Sessions,
     Usage,
     Releases,
@@ -19,13 +20,15 @@ pub(super) enum Tab {
     Models,
     Devices,
     Config,
+    Audit,
     Health,
     Logs,
 }
 
 impl Tab {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Chat,
+        Self::Approvals,
         Self::Sessions,
         Self::Usage,
         Self::Releases,
@@ -34,6 +37,7 @@ impl Tab {
         Self::Models,
         Self::Devices,
         Self::Config,
+        Self::Audit,
         Self::Health,
         Self::Logs,
     ];
@@ -41,6 +45,7 @@ impl Tab {
     fn path(self) -> &'static str {
         match self {
             Self::Chat => "/chat",
+            Self::Approvals => "/approvals",
             Self::Sessions => "/sessions",
             Self::Usage => "/usage",
             Self::Releases => "/releases",
@@ -49,6 +54,7 @@ impl Tab {
             Self::Models => "/models",
             Self::Devices => "/devices",
             Self::Config => "/config",
+            Self::Audit => "/audit",
             Self::Health => "/status",
             Self::Logs => "/logs",
         }
@@ -57,6 +63,7 @@ impl Tab {
     fn letter(self) -> &'static str {
         match self {
             Self::Chat => "c",
+            Self::Approvals => "p",
             Self::Sessions => "s",
             Self::Usage => "u",
             Self::Releases => "r",
@@ -65,6 +72,7 @@ impl Tab {
             Self::Models => "m",
             Self::Devices => "d",
             Self::Config => "o",
+            Self::Audit => "t",
             Self::Health => "h",
             Self::Logs => "l",
         }
@@ -73,6 +81,7 @@ impl Tab {
     pub(super) fn title(self, words: &Words) -> &'static str {
         match self {
             Self::Chat => words.chat,
+            Self::Approvals => words.approvals,
             Self::Sessions => words.sessions,
             Self::Usage => words.usage,
             Self::Releases => words.releases,
@@ -81,6 +90,7 @@ impl Tab {
             Self::Models => words.models,
             Self::Devices => words.devices,
             Self::Config => words.config_file,
+            Self::Audit => words.audit,
             Self::Health => words.health,
             Self::Logs => words.logs,
         }
@@ -96,15 +106,18 @@ pub(super) struct Frame<'a> {
     pub(super) title: Option<&'a str>,
     /// Something the owner should know whatever page is open.
     pub(super) banner: Option<String>,
+    /// Questions that wait for an answer.
+    pub(super) waiting: usize,
 }
 
 impl<'a> Frame<'a> {
-    pub(super) fn new(app: &App, words: &'static Words, tab: Tab) -> Self {
+    pub(super) async fn new(app: &App, words: &'static Words, tab: Tab) -> Self {
         Self {
             words,
             tab,
             title: None,
             banner: banner(app),
+            waiting: waiting(app).await,
         }
     }
 
@@ -123,7 +136,7 @@ impl<'a> Frame<'a> {
                 (head(title, &["/assets/ui.js"], None))
                 body class="framed" data-unreachable=(words.unreachable) {
                     a class="skip" href="#content" { (words.skip) }
-                    (bar(words, self.tab))
+                    (bar(words, self.tab, self.waiting))
                     main class="page" id="content" tabindex="-1" {
                         @if let Some(banner) = &self.banner { p class="banner" role="alert" { (banner) } }
                         h1 { (title) }
@@ -133,6 +146,17 @@ impl<'a> Frame<'a> {
                     (shortcuts(words))
                 }
             }
+        }
+    }
+}
+
+/// How many questions wait for the owner.
+pub(super) async fn waiting(app: &App) -> usize {
+    match app.sessions.asking().open().await {
+        Ok(open) => open.len(),
+        Err(error) => {
+            tracing::warn!(%error, "the open questions cannot be counted");
+            0
         }
     }
 }
@@ -169,23 +193,28 @@ pub(super) fn head(title: &str, scripts: &[&str], reload: Option<&str>) -> Marku
 }
 
 /// The bar with all pages. On a phone it folds.
-pub(super) fn bar(words: &Words, open: Tab) -> Markup {
+pub(super) fn bar(words: &Words, open: Tab, waiting: usize) -> Markup {
+    let badge = html! {
+        span class="badge" data-waiting="" title=(words.questions_wait) hidden[waiting == 0] { (waiting) }
+    };
+    let name = |tab: Tab| html! { (tab.title(words)) @if tab == Tab::Approvals { " " (badge) } };
     html! {
         header class="bar" {
             a class="brand" href="/chat" { "Instar" }
             nav class="tabs" aria-label=(words.pages) {
                 @for tab in Tab::ALL {
                     a href=(tab.path()) data-go=(tab.letter()) aria-current=[(tab == open).then_some("page")] {
-                        (tab.title(words))
+                        (name(tab))
                     }
                 }
             }
+            p class="sr" role="status" data-waiting-told="" data-words=(words.questions_wait) {}
             details class="more" {
-                summary { (words.menu) }
+                summary { (words.menu) " " (badge) }
                 div class="sheet" {
                     nav class="fold" aria-label=(words.menu) {
                         @for tab in Tab::ALL {
-                            a href=(tab.path()) aria-current=[(tab == open).then_some("page")] { (tab.title(words)) }
+                            a href=(tab.path()) aria-current=[(tab == open).then_some("page")] { (name(tab)) }
                         }
                     }
                     p { a href="/setup" { (words.setup) } }

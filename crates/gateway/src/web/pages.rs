@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use super::chat::{self, Chat};
 use super::composer::Composer;
 use super::entries::Shown;
-use super::frame::banner;
+use super::frame::{banner, waiting};
 use super::page::page;
 use super::ways::Ways;
 use super::words::{Reader, Words};
@@ -141,6 +141,7 @@ async fn show(
             hex::encode(app.random())
         ),
         banner: banner.as_deref(),
+        waiting: waiting(&app).await,
     }))
 }
 

@@ -6,6 +6,8 @@ use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header;
 use axum::http::request::Parts;
+use instar_protocol::approval::QuestionState;
+use instar_protocol::tool::Effect;
 use std::convert::Infallible;
 
 use crate::setup::Tongue;
@@ -85,6 +87,71 @@ words! {
     resume: "Resume", "Продолжить", "继续";
     following: "New lines appear by themselves.", "Новые строки появляются сами.", "新内容会自动出现。";
     paused: "Paused", "На паузе", "已暂停";
+    // The owner's desk.
+    approvals: "Approvals", "Разрешения", "批准";
+    approvals_about: "What the agent wants to do and may not do by itself. An answer holds for exactly the call that is shown, once; no answer means no.", "То, что агент хочет сделать, но не может сам. Ответ действует ровно на показанный вызов, один раз; нет ответа — значит нет.", "代理想做但不能自行决定的事。回答只对所显示的这一次调用有效；不回答即为否。";
+    questions_wait: "questions wait for you", "вопросов ждут вас", "个问题等待您回答";
+    question_gone: "A question that was shown here was answered elsewhere or ran out.", "Показанный здесь вопрос закрыт: на него ответили в другом месте или вышло время.", "此处显示的问题已在别处回答或已过期。";
+    no_questions: "Nothing waits for you", "Ничего не ждёт", "没有等待的问题";
+    no_questions_do: "When the agent wants to do something that only you can allow, it is shown here. `instar approvals list` shows the same.", "Когда агент захочет сделать то, что можете разрешить только вы, это появится здесь. То же покажет `instar approvals list`.", "当代理想做只有您才能允许的事时，会显示在这里。`instar approvals list` 显示相同内容。";
+    may_it: "May it use", "Можно ли использовать", "是否允许使用";
+    touches: "What it touches", "Что затрагивает", "涉及内容";
+    argument: "Argument", "Аргумент", "参数";
+    exact_value: "Exact value", "Точное значение", "确切的值";
+    comes_from: "Comes from", "Откуда взято", "来源";
+    grade: "Grade of evidence: G0 nowhere, G3 your own words", "Степень доказательности: G0 — ниоткуда, G3 — ваши слова", "证据等级：G0 无来源，G3 您自己的话";
+    exact_call: "The exact call", "Точный вызов", "确切的调用";
+    why_asked: "Why you are asked", "Почему спрашивают вас", "为何询问您";
+    read_before: "The least trusted source of what the agent had read:", "Наименее надёжный источник прочитанного агентом:", "代理已读内容中最不可信的来源：";
+    minutes_left: "min left", "мин осталось", "分钟后过期";
+    answer_no: "No", "Нет", "否";
+    answer_once: "Yes, this once", "Да, один раз", "是，仅此一次";
+    answer_always: "Always…", "Всегда…", "始终…";
+    rule_would_be: "This rule would be kept, and calls that it covers run without a question:", "Будет сохранено правило, и подходящие под него вызовы пойдут без вопроса:", "将保存此规则，符合它的调用不再询问：";
+    keep_for_a_time: "Yes, keep it for 30 days", "Да, хранить 30 дней", "是，保留 30 天";
+    keep_for_ever: "Yes, keep it without an end", "Да, хранить бессрочно", "是，永久保留";
+    always_not_offered: "\"Always\" is not offered for calls of this kind.", "Для таких вызовов «Всегда» не предлагается.", "此类调用不提供“始终”。";
+    standing_rules: "Standing rules", "Действующие правила", "长期规则";
+    no_rules: "No rules are kept; answering \"Always\" keeps one.", "Правил нет; ответ «Всегда» сохраняет правило.", "没有规则；回答“始终”会保存一条。";
+    rule_says: "Rule", "Правило", "规则";
+    rule_over: "over", "больше не действует", "已失效";
+    rule_until: "until", "до", "有效至";
+    rule_pinned: "without an end", "бессрочно", "永久";
+    take_back: "Take back", "Отозвать", "撤回";
+    answered_before: "Answered before", "Отвеченные", "已回答";
+    state: "State", "Состояние", "状态";
+    state_open: "waits", "ждёт", "等待中";
+    state_approved: "yes, not run yet", "да, ещё не выполнен", "是，尚未执行";
+    state_used: "yes, it ran", "да, выполнен", "是，已执行";
+    state_denied: "no", "нет", "否";
+    state_expired: "ran out: no", "время вышло: нет", "已过期：否";
+    state_void: "asked for nothing any more", "вопрос отпал", "已失去意义";
+    effect_none: "no effect", "без последствий", "无影响";
+    effect_read: "reads", "читает", "读取";
+    effect_write: "writes", "пишет", "写入";
+    effect_fetch: "fetches from outside", "запрашивает извне", "从外部获取";
+    effect_send: "sends", "отправляет", "发送";
+    effect_grant: "gives access", "даёт доступ", "授予访问权";
+    effect_execute: "runs a program", "запускает программу", "运行程序";
+    effect_spend: "spends money", "тратит деньги", "花钱";
+    effect_destroy: "destroys", "уничтожает", "销毁";
+    origin_owner: "you", "вы", "您";
+    origin_system: "the gateway itself", "сам шлюз", "网关本身";
+    origin_contact: "a contact", "знакомый", "联系人";
+    origin_stranger: "a stranger", "посторонний", "陌生人";
+    origin_model: "the model", "модель", "模型";
+    // The audit.
+    audit: "Audit", "Аудит", "审计";
+    audit_about: "Every decision and effect leaves a receipt. Each receipt names the one before it, so that a later change shows.", "Каждое решение и действие оставляет запись. Запись называет предыдущую, поэтому позднее изменение заметно.", "每个决定和操作都会留下回执。每条回执都指向前一条，因此事后的改动会被发现。";
+    chain: "The chain of receipts", "Цепочка записей", "回执链";
+    chain_end: "Its end", "Её конец", "链尾";
+    chain_note: "Note it elsewhere: `instar audit verify --noted NUMBER:HASH` tells later whether anything before it was changed.", "Запишите его в другом месте: `instar audit verify --noted NUMBER:HASH` потом покажет, менялось ли что-то до него.", "把它记在别处：`instar audit verify --noted NUMBER:HASH` 之后可查出此前内容是否被改动。";
+    chain_verify: "Go through the whole chain", "Проверить всю цепочку", "检查整条链";
+    chain_whole: "The chain is whole; receipts:", "Цепочка цела; записей:", "链完整；回执数：";
+    chain_broken: "The chain does not fit in these places:", "Цепочка нарушена здесь:", "链在以下位置不符：";
+    receipts: "Receipts", "Записи", "回执";
+    no_receipts: "No receipts yet: nothing was decided.", "Записей пока нет: ничего не решалось.", "还没有回执：尚未作出任何决定。";
+    body_removed: "its content was removed", "содержание удалено", "内容已删除";
     // The chat.
     agent_says: "Agent", "Агент", "代理";
     you: "You", "Вы", "您";
@@ -374,6 +441,44 @@ impl Words {
             "help" => self.command_help,
             _ => return None,
         })
+    }
+
+    /// An effect by its stored name.
+    pub(super) fn effect(&self, effect: Effect) -> &'static str {
+        match effect {
+            Effect::None => self.effect_none,
+            Effect::Read => self.effect_read,
+            Effect::Fetch => self.effect_fetch,
+            Effect::Write => self.effect_write,
+            Effect::Send => self.effect_send,
+            Effect::Grant => self.effect_grant,
+            Effect::Execute => self.effect_execute,
+            Effect::Spend => self.effect_spend,
+            Effect::Destroy => self.effect_destroy,
+        }
+    }
+
+    pub(super) fn question_state(&self, state: QuestionState) -> &'static str {
+        match state {
+            QuestionState::Open => self.state_open,
+            QuestionState::Approved => self.state_approved,
+            QuestionState::Used => self.state_used,
+            QuestionState::Denied => self.state_denied,
+            QuestionState::Expired => self.state_expired,
+            QuestionState::Void => self.state_void,
+        }
+    }
+
+    /// An origin in a word; a word that is not known here stays as it is.
+    pub(super) fn origin<'a>(&self, origin: &'a str) -> &'a str {
+        match origin {
+            "owner" => self.origin_owner,
+            "system" => self.origin_system,
+            "contact" => self.origin_contact,
+            "stranger" => self.origin_stranger,
+            "model" => self.origin_model,
+            other => other,
+        }
     }
 
     /// The same language for the questions of setting up.

@@ -1,5 +1,6 @@
 //! The control plane over real sockets: who gets in and what that allows, and what nobody can do.
 
+mod approvals;
 mod bounds;
 mod client;
 mod events;

@@ -39,12 +39,6 @@ pub(super) const METHODS: &[Method] = &[
         run: |call| Box::pin(questions(call)),
     },
     Method {
-        name: "exec.approval.list",
-        need: Need::Scope(Scope::Approvals),
-        advertised: true,
-        run: |call| Box::pin(approvals(call)),
-    },
-    Method {
         name: "plugin.approval.list",
         need: Need::Scope(Scope::Approvals),
         advertised: true,
@@ -138,6 +132,7 @@ async fn questions(call: Call) -> Result<Value, Refusal> {
     Ok(json!({ "questions": [] }))
 }
 
+/// Plug-ins ask nothing of their own: every question is about a call.
 async fn approvals(call: Call) -> Result<Value, Refusal> {
     let Nothing {} = call.params()?;
     Ok(json!([]))

@@ -15,6 +15,7 @@ mod sessions;
 
 mod absent;
 mod agents;
+mod approvals;
 mod catalog;
 mod commands;
 pub(crate) mod config;
@@ -33,6 +34,7 @@ const TABLE: &[&[Method]] = &[
     absent::METHODS,
     agent::METHODS,
     agents::METHODS,
+    approvals::METHODS,
     branches::METHODS,
     catalog::METHODS,
     chat::METHODS,
@@ -58,6 +60,8 @@ pub(crate) const EVENTS: &[&str] = &[
     "connect.challenge",
     "device.pair.requested",
     "device.pair.resolved",
+    "exec.approval.requested",
+    "exec.approval.resolved",
     "health",
     "presence",
     "session.message",

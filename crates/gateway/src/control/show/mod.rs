@@ -1,5 +1,6 @@
 //! How conversations, messages and runs look on the wire. Plain functions over stored values.
 
+pub(crate) mod approval;
 pub(crate) mod message;
 pub(crate) mod session;
 

@@ -96,14 +96,14 @@ document.addEventListener("submit", async (event) => {
   const { send, path, then } = form.dataset;
   if (!send) return;
   event.preventDefault();
-  const button = form.querySelector("button:not([type=button])");
+  const button = event.submitter ?? form.querySelector("button:not([type=button])");
+  const fields = [...new FormData(form, event.submitter)].filter(([name]) => !CARRIED.includes(name));
   button.disabled = true;
   const place = form.querySelector("[data-result]");
   if (place) {
     place.className = "soft";
     place.textContent = place.dataset.wordsBusy;
   }
-  const fields = [...new FormData(form)].filter(([name]) => !CARRIED.includes(name));
   const done = await call(send, path, Object.fromEntries(fields));
   button.disabled = false;
   if (!done.ok) {
@@ -114,6 +114,67 @@ document.addEventListener("submit", async (event) => {
   else if (then === "probe") showProbe(form, done);
   else location.reload();
 });
+
+/* What waits for the owner: told on every page while it is looked at. */
+const badges = all("[data-waiting]");
+const questions = document.querySelector("[data-questions]");
+let waiting = null;
+
+function showWaiting(open) {
+  const before = Number(badges[0].textContent);
+  for (const badge of badges) {
+    badge.textContent = open;
+    badge.hidden = !open;
+  }
+  const told = document.querySelector("[data-waiting-told]");
+  if (open > before) told.textContent = `${open} ${told.dataset.words}`;
+}
+
+/** Takes away what is answered and adds what is new; the cards between stay as they are. */
+async function showQuestions(ids) {
+  const shown = () => all("[data-question]", questions).map((one) => one.dataset.question);
+  if (shown().join() === ids.join()) return;
+  const answer = await fetch("/approvals/open").catch(() => null);
+  if (!answer?.ok) return;
+  const fresh = parsed(await answer.text());
+  const kept = new Set(fresh.map((one) => one.dataset.question));
+  for (const card of [...questions.children]) {
+    if (kept.has(card.dataset.question)) continue;
+    const held = card.contains(document.activeElement);
+    const note = element("p", "soft", questions.dataset.wordsGone);
+    note.setAttribute("role", "status");
+    card.replaceWith(...(card.dataset.question && held ? [note] : []));
+  }
+  const known = new Set(shown());
+  questions.append(...fresh.filter((one) => !known.has(one.dataset.question)));
+}
+
+function listen() {
+  if (document.hidden || !badges.length) {
+    waiting?.close();
+    waiting = null;
+  } else if (!waiting) {
+    waiting = new EventSource("/api/v1/approvals");
+    waiting.addEventListener("waiting", ({ data }) => {
+      const { open, ids } = JSON.parse(data);
+      showWaiting(open);
+      if (questions) showQuestions(ids);
+    });
+  }
+}
+document.addEventListener("visibilitychange", listen);
+addEventListener("pageshow", listen);
+addEventListener("pagehide", () => {
+  waiting?.close();
+  waiting = null;
+});
+
+setInterval(() => {
+  for (const left of all("[data-until]")) {
+    const minutes = Math.ceil((Number(left.dataset.until) - Date.now()) / 60_000);
+    left.textContent = `${Math.max(0, minutes)} ${left.dataset.words}`;
+  }
+}, 10_000);
 
 /* A plain form that takes its time says so, and is sent once. */
 for (const form of all("form[data-busy]")) {

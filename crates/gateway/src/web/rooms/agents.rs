@@ -35,7 +35,7 @@ pub(super) async fn page(
             ul { @for folder in &folders { li { code { (folder.display()) } } } }
         }
     };
-    Frame::new(&app, words, Tab::Agents).around(&body)
+    Frame::new(&app, words, Tab::Agents).await.around(&body)
 }
 
 fn facts(words: &Words, agent: &AgentBehaviour, tools: &[&str]) -> Markup {

@@ -45,7 +45,7 @@ pub(super) async fn page(
             }
         }
     };
-    Ok(Frame::new(&app, words, Tab::Devices).around(&body))
+    Ok(Frame::new(&app, words, Tab::Devices).await.around(&body))
 }
 
 fn told(row: &Value) -> String {

@@ -75,7 +75,7 @@ pub(super) async fn page(
             tbody { @for event in &events { (line(event)) } }
         } }
     };
-    Ok(Frame::new(&app, words, Tab::Events).around(&body))
+    Ok(Frame::new(&app, words, Tab::Events).await.around(&body))
 }
 
 /// The switch of a page that grows by itself.

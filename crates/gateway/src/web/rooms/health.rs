@@ -41,7 +41,7 @@ pub(super) async fn page(
             div data-place="" aria-live="polite" { @if let Some(found) = &found { (findings(words, found)) } }
         }
     };
-    Ok(Frame::new(&app, words, Tab::Health).around(&body))
+    Ok(Frame::new(&app, words, Tab::Health).await.around(&body))
 }
 
 /// The findings alone, for the page's script.

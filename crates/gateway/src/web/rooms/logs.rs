@@ -59,7 +59,7 @@ pub(super) async fn page(
         }
         (table(words, &lines, level))
     };
-    Ok(Frame::new(&app, words, Tab::Logs).around(&body))
+    Ok(Frame::new(&app, words, Tab::Logs).await.around(&body))
 }
 
 fn table(words: &Words, lines: &[Line], level: &str) -> Markup {

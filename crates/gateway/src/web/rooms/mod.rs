@@ -1,6 +1,8 @@
 //! The pages beside the chat, one file each: each reads what its API reads, and draws it.
 
 mod agents;
+mod approvals;
+mod audit;
 mod config;
 mod devices;
 mod events;
@@ -30,6 +32,10 @@ const YEAR_SECONDS: u64 = 365 * 24 * 60 * 60;
 
 pub(super) fn routes() -> Routes {
     Routes::default()
+        .route("/approvals", get(approvals::page))
+        .route("/approvals/open", get(approvals::open))
+        .route("/approve/{id}", get(approvals::one))
+        .route("/audit", get(audit::page))
         .route("/sessions", get(sessions::page))
         .route("/usage", get(usage::page))
         .route("/releases", get(releases::list))

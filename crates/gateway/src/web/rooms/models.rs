@@ -51,7 +51,7 @@ pub(super) async fn page(
             } }
         }
     };
-    Frame::new(&app, words, Tab::Models).around(&body)
+    Frame::new(&app, words, Tab::Models).await.around(&body)
 }
 
 /// The key of the configuration that names the model: beside fallbacks it is one of theirs.
@@ -64,7 +64,7 @@ fn default_key(app: &AppState) -> &'static str {
 }
 
 /// What a model said when it was tried by a plain form.
-pub(in crate::web) fn tried(app: &AppState, words: &'static Words, answer: &Value) -> Markup {
+pub(in crate::web) async fn tried(app: &AppState, words: &'static Words, answer: &Value) -> Markup {
     let row = &answer[0];
     let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
     let ok = row["ok"] == true;
@@ -76,6 +76,7 @@ pub(in crate::web) fn tried(app: &AppState, words: &'static Words, answer: &Valu
     };
     let model = text("model");
     Frame::new(app, words, Tab::Models)
+        .await
         .titled(&model)
         .around(&body)
 }

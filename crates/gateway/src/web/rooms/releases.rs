@@ -35,7 +35,7 @@ pub(super) async fn list(
         } }
         (log(words, &moves))
     };
-    Ok(Frame::new(&app, words, Tab::Releases).around(&body))
+    Ok(Frame::new(&app, words, Tab::Releases).await.around(&body))
 }
 
 fn line(words: &Words, row: &ReleaseRow) -> Markup {
@@ -101,6 +101,7 @@ pub(super) async fn one(
         }
     };
     Ok(Frame::new(&app, words, Tab::Releases)
+        .await
         .titled(&title)
         .around(&body))
 }

@@ -93,7 +93,7 @@ pub(super) async fn page(
         }
         @if let Some(said) = said.filter(|_| is_said) { (places(words, &asked.search, &said)) }
     };
-    Ok(Frame::new(&app, words, Tab::Sessions).around(&body))
+    Ok(Frame::new(&app, words, Tab::Sessions).await.around(&body))
 }
 
 async fn said(app: &AppState, text: &str) -> Result<SearchReport, ApiProblem> {

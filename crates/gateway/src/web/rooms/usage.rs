@@ -83,7 +83,7 @@ pub(super) async fn page(
             }
         }
     };
-    Ok(Frame::new(&app, words, Tab::Usage).around(&body))
+    Ok(Frame::new(&app, words, Tab::Usage).await.around(&body))
 }
 
 async fn dearest(app: &AppState) -> Result<Vec<instar_store::SessionRow>, ApiProblem> {

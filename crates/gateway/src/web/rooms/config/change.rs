@@ -89,8 +89,9 @@ impl FromRequestParts<AppState> for Asker {
 }
 
 impl Asker {
-    fn page(&self, title: &str, body: &Markup) -> Markup {
+    async fn page(&self, title: &str, body: &Markup) -> Markup {
         Frame::new(&self.app, self.words, Tab::Config)
+            .await
             .titled(title)
             .around(body)
     }
@@ -104,7 +105,7 @@ impl Asker {
             .ok_or_else(unknown)
     }
 
-    fn refused(&self, key: &Key, change: &Change, error: &ConfigError) -> Response {
+    async fn refused(&self, key: &Key, change: &Change, error: &ConfigError) -> Response {
         let told = html! {
             div class="trouble" role="alert" { (self.words.config_refused) " " (explain(self.words, error)) }
         };
@@ -112,7 +113,7 @@ impl Asker {
         let body = form(self, key, typed, Some(&told));
         (
             StatusCode::UNPROCESSABLE_ENTITY,
-            self.page(&key.path, &body),
+            self.page(&key.path, &body).await,
         )
             .into_response()
     }
@@ -130,7 +131,7 @@ pub(in crate::web::rooms) async fn edit(
     let now = key.written.as_ref().or(key.value.as_ref()).map(typed);
     let now = open.value.or(now);
     let body = form(&asker, &key, now.as_deref(), told.as_ref());
-    Ok(asker.page(&key.path, &body))
+    Ok(asker.page(&key.path, &body).await)
 }
 
 /// What a change would do; nothing is written.
@@ -144,10 +145,10 @@ pub(in crate::web::rooms) async fn preview(
         Err(error) => Err(error),
     };
     Ok(match shown {
-        Err(error) => asker.refused(&key, &change, &error),
+        Err(error) => asker.refused(&key, &change, &error).await,
         Ok(shown) => {
             let body = before_and_after(&asker, &key, &change, &shown);
-            asker.page(&key.path, &body).into_response()
+            asker.page(&key.path, &body).await.into_response()
         }
     })
 }
@@ -164,7 +165,7 @@ pub(in crate::web::rooms) async fn apply(
         Err(error) => Err(error),
     };
     if let Err(error) = written {
-        return Ok(asker.refused(&key, &change, &error));
+        return Ok(asker.refused(&key, &change, &error).await);
     }
     settle(&asker.app, &before).await;
     let mut response = StatusCode::SEE_OTHER.into_response();

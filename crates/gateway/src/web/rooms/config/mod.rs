@@ -65,7 +65,7 @@ pub(super) async fn page(
         h2 { (words.config_history) }
         (list::history(words, &history))
     };
-    Ok(Frame::new(&app, words, Tab::Config).around(&body))
+    Ok(Frame::new(&app, words, Tab::Config).await.around(&body))
 }
 
 fn tools(words: &Words, asked: &Asked) -> Markup {
