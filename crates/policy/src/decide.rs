@@ -1,27 +1,64 @@
 //! The decision over one call, and which tools a model may be shown.
+//!
+//! Facts first: the tool, the principal, the grade of every value that says who or where, the plan,
+//! what goes along. Then the rules, in the order of [`judge`]: what denies, what an answer of the
+//! owner's has settled, what asks, what is left. Unknown facts deny or ask; none allows.
 
 use instar_protocol::redact::log_field;
 use instar_protocol::tool::{Effect, ToolCall};
-use instar_protocol::{AgentId, Label, Principal, ReleaseId, SessionId};
+use instar_protocol::{AgentId, Label, Principal, Readers, ReleaseId, SessionId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::annotation::{Annotation, Reach};
-use crate::authority::{Authority, Role};
+use crate::annotation::{Annotation, Reach, SlotRole};
+use crate::authority::{Authority, Posture, Role};
 use crate::canonical::{self, CanonicalError};
+use crate::evidence::{Evidence, texts};
+use crate::grade::{Grade, Graded};
 use crate::permit::Permit;
+use crate::plan::{OffPlan, Planned};
+use crate::question::{self, Draft, Rule};
 
 /// The most bytes of a call's arguments in canonical form.
 pub const ARGUMENT_BYTES_MAX: usize = 64 * 1024;
-
 /// The most bytes of a tool's name.
 pub const NAME_BYTES_MAX: usize = 128;
+/// Refusals of the owner's that end a run.
+pub const REFUSALS_MAX: u32 = 2;
+/// Questions of one run that may be open at the same time.
+pub const OPEN_MAX: u32 = 3;
 
 /// The names of the rules, as they are stored with a decision and shown to people.
 pub mod rules {
-    /// Allows: the principal's profile has the tool, and it changes nothing.
+    /// Allows: the principal's profile has the tool, and it only reads.
     pub const PROFILE_READS: &str = "profile-reads";
+    /// Allows: nobody but the owner has spoken, and the plan has the call.
+    pub const OWN_WORDS: &str = "own-words";
+    /// Allows: who and where are evidenced as the effect needs, and the plan has the call.
+    pub const EVIDENCE: &str = "evidence";
+    /// Allows: the posture is open and no hard rule speaks against it.
+    pub const POSTURE_OPEN: &str = "posture-open";
+    /// Allows: the owner answered yes to exactly this call.
+    pub const OWNER_APPROVED: &str = "owner-approved";
+    /// Allows: a standing rule of the owner's covers it.
+    pub const STANDING_RULE: &str = "standing-rule";
+
+    /// Asks: in the careful posture every effect does.
+    pub const POSTURE_CAREFUL: &str = "posture-careful";
+    /// Asks: nobody asked for this run.
+    pub const NOBODY_ASKED: &str = "nobody-asked";
+    /// Asks: the owner's words do not ask for this.
+    pub const NOT_IN_PLAN: &str = "not-in-plan";
+    /// Asks: it cannot be undone, and no verb of the owner's asks for it.
+    pub const NOT_ASKED_BY_VERB: &str = "not-asked-by-verb";
+    /// Asks: who or where is not evidenced as the effect needs.
+    pub const WEAK_EVIDENCE: &str = "weak-evidence";
+    /// Asks: a link, an address or a code that somebody else wrote would go along.
+    pub const FOREIGN_PAYLOAD: &str = "foreign-payload";
+    /// Asks: what was read is not cleared for where it would go.
+    pub const NOT_CLEARED: &str = "not-cleared";
+
     /// Denies a name that no tool can have.
     pub const BAD_NAME: &str = "bad-name";
     /// Denies what the owner's list denies, whatever else allows it.
@@ -32,12 +69,14 @@ pub mod rules {
     pub const NOT_ON_LIST: &str = "not-on-list";
     /// Denies what the principal's profile row does not name.
     pub const NOT_IN_PROFILE: &str = "not-in-profile";
-    /// Denies every effect above reading: there are no walls to run it inside.
-    pub const NO_WALLS: &str = "no-walls";
-    /// Denies a tool that reaches somebody or somewhere: nothing here can tell whose wish that is.
-    pub const NO_EVIDENCE: &str = "no-evidence";
     /// Denies arguments that are not an object, too large, too deep, or not exact.
     pub const BAD_ARGUMENTS: &str = "bad-arguments";
+    /// Denies to take out what nobody may see.
+    pub const SECRET: &str = "secret";
+    /// Denies everything more after the owner said no twice.
+    pub const REFUSED_TWICE: &str = "refused-twice";
+    /// Denies to ask for more while so many questions wait.
+    pub const QUESTIONS_WAIT: &str = "questions-wait";
 }
 
 /// The facts of one call.
@@ -50,11 +89,40 @@ pub struct Request<'a> {
     pub release: &'a ReleaseId,
     /// The join of everything the model had in its context when it asked.
     pub context: &'a Label,
+    /// What the run has seen.
+    pub evidence: &'a Evidence,
+    pub plan: Planned<'a>,
+    pub counts: &'a Counts,
+    /// Standing rules that hold now.
+    pub standing: &'a [Rule],
+    /// The owner's answer to a question about this call, as the stored record has it.
+    pub approval: Option<&'a Approval>,
+    /// What the call would run in, where that is part of what is judged: the executable with its
+    /// hash, the folder.
+    pub environment: &'a Value,
+}
+
+/// What was done in this run.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// Calls that were let through, by tool.
+    pub done: BTreeMap<String, u32>,
+    /// Questions that the owner answered with no.
+    pub refused: u32,
+    /// Questions that wait.
+    pub open: u32,
+}
+
+/// A yes of the owner's. Data, not authority: it counts only for the digest that it names.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Approval {
+    pub digest: String,
 }
 
 #[derive(Debug)]
 pub enum Decision {
     Allow(Permit),
+    Ask(Box<Draft>),
     Deny(Denial),
 }
 
@@ -67,28 +135,83 @@ pub struct Denial {
     pub advice: String,
 }
 
+/// A decision with the facts that it was made of, for whoever asks why. It allows nothing.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Explanation {
+    /// `allow`, `ask` or `deny`.
+    pub outcome: &'static str,
+    pub rule: String,
+    pub why: Vec<String>,
+    pub effect: Option<Effect>,
+    pub reach: Option<Reach>,
+    pub posture: Posture,
+    pub is_tainted: bool,
+    pub needed: Option<Grade>,
+    pub values: Vec<Graded>,
+}
+
 /// Decides one call. Unknown facts deny.
 ///
-/// Arguments carry no authority: nothing in them is read here except to be hashed.
+/// Arguments carry no authority: nothing in them is read here but to be compared with evidence and
+/// hashed.
 #[must_use]
 pub fn decide(request: &Request<'_>, authority: &Authority) -> Decision {
-    let (annotation, rule) = match admit(&request.call.name, request.principal, authority) {
-        Ok(admitted) => admitted,
+    let (annotation, facts) = match gather(request, authority) {
+        Ok(gathered) => gathered,
         Err(denial) => return Decision::Deny(denial),
     };
-    match digest(request) {
-        Ok(digest) => Decision::Allow(Permit::grant(
+    match judge(request, annotation, &facts, authority) {
+        Ok(rule) => Decision::Allow(Permit::grant(
             request.call.clone(),
-            digest,
-            annotation.effect,
+            facts.digest,
+            facts.effect,
             annotation.output.join(request.context),
             rule,
         )),
-        Err(denial) => Decision::Deny(denial),
+        Err(Verdict::Deny(denial)) => Decision::Deny(denial),
+        Err(Verdict::Ask(rule, why)) => ask(request, annotation, facts, rule, why),
     }
 }
 
-/// The tools that the model may be shown: those that `decide` could allow.
+/// The same decision with its facts.
+#[must_use]
+pub fn explain(request: &Request<'_>, authority: &Authority) -> Explanation {
+    let posture = authority.posture;
+    let denied =
+        |denial: Denial, facts: Option<Facts>, annotation: Option<&Annotation>| Explanation {
+            outcome: "deny",
+            rule: denial.rule,
+            why: vec![denial.reason],
+            effect: facts.as_ref().map(|facts| facts.effect),
+            reach: annotation.map(|annotation| annotation.reach),
+            posture,
+            is_tainted: request.context.is_tainted(),
+            needed: facts.as_ref().map(|facts| facts.needed),
+            values: facts.map(|facts| facts.graded).unwrap_or_default(),
+        };
+    let (annotation, facts) = match gather(request, authority) {
+        Ok(gathered) => gathered,
+        Err(denial) => return denied(denial, None, None),
+    };
+    let (outcome, rule, why) = match judge(request, annotation, &facts, authority) {
+        Ok(rule) => ("allow", rule.to_owned(), Vec::new()),
+        Err(Verdict::Ask(rule, why)) => ("ask", rule.to_owned(), why),
+        Err(Verdict::Deny(denial)) => return denied(denial, Some(facts), Some(annotation)),
+    };
+    Explanation {
+        outcome,
+        rule,
+        why,
+        effect: Some(facts.effect),
+        reach: Some(annotation.reach),
+        posture,
+        is_tainted: request.context.is_tainted(),
+        needed: Some(facts.needed),
+        values: facts.graded,
+    }
+}
+
+/// The tools that the model may be shown: those that `decide` could allow or ask about.
 #[must_use]
 pub fn visible(authority: &Authority, principal: &Principal, _agent: &AgentId) -> BTreeSet<String> {
     authority
@@ -99,12 +222,383 @@ pub fn visible(authority: &Authority, principal: &Principal, _agent: &AgentId) -
         .collect()
 }
 
+/// What is known of a call before it is judged.
+struct Facts {
+    digest: String,
+    /// What this very call does.
+    effect: Effect,
+    graded: Vec<Graded>,
+    /// The grade that its targets need once somebody else has spoken.
+    needed: Grade,
+}
+
+/// Why a call is not simply let through.
+enum Verdict {
+    Ask(&'static str, Vec<String>),
+    Deny(Denial),
+}
+
+fn gather<'a>(
+    request: &Request<'_>,
+    authority: &'a Authority,
+) -> Result<(&'a Annotation, Facts), Denial> {
+    let annotation = admit(&request.call.name, request.principal, authority)?;
+    let digest = digest(request)?;
+    let graded = grade_all(request, annotation);
+    let names_people = graded
+        .iter()
+        .any(|value| value.role == SlotRole::Who && !request.evidence.is_own_value(value));
+    let plain = match annotation.reach {
+        // Looking somewhere else takes the question there.
+        Reach::Outside | Reach::Public => annotation.effect.max(Effect::Fetch),
+        Reach::Own | Reach::Closed => annotation.effect,
+    };
+    let effect = match annotation.people {
+        Some(people) if names_people => plain.max(people),
+        _ => plain,
+    };
+    let reach = effective_reach(annotation, names_people);
+    let needed = needed(effect, reach, annotation.undoable);
+    Ok((
+        annotation,
+        Facts {
+            digest,
+            effect,
+            graded,
+            needed,
+        },
+    ))
+}
+
+/// Whom this very call can reach: a tool of the owner's own space reaches out when it names somebody.
+fn effective_reach(annotation: &Annotation, names_people: bool) -> Reach {
+    match annotation.reach {
+        Reach::Own if names_people => Reach::Outside,
+        reach => reach,
+    }
+}
+
+/// The grade that an effect needs.
+fn needed(effect: Effect, reach: Reach, undoable: bool) -> Grade {
+    match (effect, reach) {
+        (Effect::None | Effect::Read, _) => Grade::G0,
+        (Effect::Fetch, _) => Grade::G2,
+        (Effect::Write, Reach::Own | Reach::Closed) if undoable => Grade::G1,
+        (Effect::Write, _) => Grade::G2,
+        (Effect::Send | Effect::Grant, Reach::Own | Reach::Closed) => Grade::G1,
+        (Effect::Send | Effect::Grant, Reach::Outside | Reach::Public)
+        | (Effect::Destroy | Effect::Spend | Effect::Execute, _) => Grade::G3,
+    }
+}
+
+/// Every value of an argument that says who, where, which or how much, with its grade.
+fn grade_all(request: &Request<'_>, annotation: &Annotation) -> Vec<Graded> {
+    let Value::Object(arguments) = &request.call.arguments else {
+        return Vec::new();
+    };
+    let mut graded = Vec::new();
+    for (name, value) in arguments {
+        let slot = annotation.slot(name);
+        if !slot.role.is_target() {
+            continue;
+        }
+        let many = texts(value);
+        for (index, text) in many.iter().enumerate() {
+            let path = if value.is_array() {
+                format!("{name}[{index}]")
+            } else {
+                name.clone()
+            };
+            graded.push(
+                request
+                    .evidence
+                    .grade(&annotation.connector, &path, slot, text),
+            );
+        }
+    }
+    graded
+}
+
+/// The rules, in their order.
+fn judge(
+    request: &Request<'_>,
+    annotation: &Annotation,
+    facts: &Facts,
+    authority: &Authority,
+) -> Result<&'static str, Verdict> {
+    let effect = facts.effect;
+    if effect > Effect::Read && request.context.readers == Readers::Secret {
+        return Err(Verdict::Deny(deny(
+            rules::SECRET,
+            format!("{} would take out what nobody may see", request.call.name),
+            "A secret was read here. Nothing can leave after that; tell the user so.",
+        )));
+    }
+    if effect <= Effect::Read {
+        return Ok(rules::PROFILE_READS);
+    }
+    if request
+        .approval
+        .is_some_and(|approval| approval.digest == facts.digest)
+    {
+        return Ok(rules::OWNER_APPROVED);
+    }
+    if request.counts.refused >= REFUSALS_MAX {
+        return Err(Verdict::Deny(deny(
+            rules::REFUSED_TWICE,
+            "the owner said no twice in this run".to_owned(),
+            "The owner refused twice. Stop, and say in words what you wanted to do and why.",
+        )));
+    }
+    let stands = request.standing.iter().any(|rule| {
+        rule.fits(
+            request.call,
+            request.agent,
+            &facts.graded,
+            request.environment,
+        )
+    });
+    let asks = if stands {
+        payload_asks(request, annotation, facts)
+    } else {
+        asks(request, annotation, facts, authority)
+    };
+    match asks {
+        Some((rule, why)) if request.counts.open >= OPEN_MAX => Err(Verdict::Deny(deny(
+            rules::QUESTIONS_WAIT,
+            format!(
+                "{} questions wait already ({rule}: {})",
+                OPEN_MAX,
+                why.join("; ")
+            ),
+            "Several questions wait for the owner already. Say in words what else you would do.",
+        ))),
+        Some((rule, why)) => Err(Verdict::Ask(rule, why)),
+        None if stands => Ok(rules::STANDING_RULE),
+        None if authority.posture == Posture::Open => Ok(rules::POSTURE_OPEN),
+        None if request.context.is_tainted() => Ok(rules::EVIDENCE),
+        None => Ok(rules::OWN_WORDS),
+    }
+}
+
+type Asks = Option<(&'static str, Vec<String>)>;
+
+/// What asks about a call that no standing rule covers.
+fn asks(
+    request: &Request<'_>,
+    annotation: &Annotation,
+    facts: &Facts,
+    authority: &Authority,
+) -> Asks {
+    match authority.posture {
+        Posture::Careful => Some((
+            rules::POSTURE_CAREFUL,
+            vec![format!(
+                "in the careful posture every effect asks: this one would {}",
+                facts.effect.name()
+            )],
+        )),
+        Posture::Balanced => plan_asks(request, facts)
+            .or_else(|| evidence_asks(request, facts))
+            .or_else(|| payload_asks(request, annotation, facts)),
+        Posture::Open => evidence_asks(request, facts)
+            .filter(|_| is_hard(facts.effect))
+            .or_else(|| {
+                payload_asks(request, annotation, facts).filter(|_| request.context.is_tainted())
+            }),
+    }
+}
+
+/// Effects that ask in every posture when they are not evidenced.
+fn is_hard(effect: Effect) -> bool {
+    matches!(
+        effect,
+        Effect::Destroy | Effect::Spend | Effect::Execute | Effect::Grant | Effect::Send
+    )
+}
+
+fn plan_asks(request: &Request<'_>, facts: &Facts) -> Asks {
+    let tool = &request.call.name;
+    let plan = match request.plan {
+        Planned::Nobody => {
+            return Some((
+                rules::NOBODY_ASKED,
+                vec!["no message of yours asked for this run".to_owned()],
+            ));
+        }
+        Planned::Unknown => None,
+        Planned::Is(plan) => Some(plan),
+    };
+    let done = request.counts.done.get(tool).copied().unwrap_or(0);
+    let off = plan.and_then(|plan| plan.covers(tool, &request.call.arguments, done).err());
+    if let Some(off) = off {
+        let why = match off {
+            OffPlan::Tool => format!("what you asked for does not need {tool}"),
+            OffPlan::Times => format!("what you asked for needs {tool} {done} times at the most"),
+            OffPlan::Value => format!("what you asked for needs {tool} with other values"),
+            OffPlan::Wide => {
+                "what you asked for takes more steps than go without a question".to_owned()
+            }
+        };
+        return Some((rules::NOT_IN_PLAN, vec![why]));
+    }
+    if !request.evidence.words.asks_for(facts.effect) {
+        let why = format!("no word of yours asks to {}", facts.effect.name());
+        return Some((rules::NOT_ASKED_BY_VERB, vec![why]));
+    }
+    None
+}
+
+/// Who and where, once somebody else has spoken.
+fn evidence_asks(request: &Request<'_>, facts: &Facts) -> Asks {
+    if !request.context.is_tainted() {
+        return None;
+    }
+    let mut why: Vec<String> = facts
+        .graded
+        .iter()
+        .filter(|value| !suffices(value, facts, request.evidence))
+        .map(|value| {
+            let found = value.source.as_deref().map_or_else(
+                || "it stands in no place that could vouch for it".to_owned(),
+                |source| format!("found in {source}"),
+            );
+            format!(
+                "{} is of grade {}, {} needs {}: {found}",
+                value.path,
+                value.grade.name(),
+                facts.effect.name(),
+                facts.needed.name()
+            )
+        })
+        .collect();
+    // What says nowhere whom it reaches needs a word of the owner's.
+    let says_whom = facts.graded.iter().any(|value| value.role.is_target());
+    if !says_whom && needs_target(facts.effect) {
+        why.push(format!(
+            "nothing says whom or what this would {}",
+            facts.effect.name()
+        ));
+    }
+    (!why.is_empty()).then_some((rules::WEAK_EVIDENCE, why))
+}
+
+fn needs_target(effect: Effect) -> bool {
+    matches!(
+        effect,
+        Effect::Send | Effect::Grant | Effect::Execute | Effect::Spend | Effect::Destroy
+    )
+}
+
+/// Whether one value is evidenced as the effect needs.
+fn suffices(value: &Graded, facts: &Facts, evidence: &Evidence) -> bool {
+    if evidence.is_own_value(value) || value.grade >= facts.needed {
+        return true;
+    }
+    match (facts.effect, value.role) {
+        // The thing that is sent or shared along has to exist; whom it goes to has to be right.
+        (Effect::Send | Effect::Grant, SlotRole::Which) => value.grade >= Grade::G1,
+        (Effect::Send, SlotRole::Who | SlotRole::Where) => {
+            value.grade == Grade::G2 && (value.is_own_row || value.is_known)
+        }
+        // The owner's words select it by its name, or by a number of it.
+        (Effect::Destroy, SlotRole::Which) => value.grade == Grade::G2,
+        (Effect::Fetch, SlotRole::Where) => value.is_from_named_source,
+        _ => false,
+    }
+}
+
+/// What goes along.
+fn payload_asks(request: &Request<'_>, annotation: &Annotation, facts: &Facts) -> Asks {
+    let reaches_people = matches!(facts.effect, Effect::Send | Effect::Grant | Effect::Spend)
+        || (facts.effect == Effect::Fetch && annotation.reach == Reach::Public);
+    if !reaches_people {
+        return None;
+    }
+    let is_tainted = request.context.is_tainted();
+    let mut foreign = Vec::new();
+    if let Value::Object(arguments) = &request.call.arguments {
+        for (name, value) in arguments {
+            if annotation.slot(name).role != SlotRole::Payload {
+                continue;
+            }
+            for text in texts(value) {
+                foreign.extend(request.evidence.foreign_pieces(name, &text, is_tainted));
+            }
+        }
+    }
+    if !foreign.is_empty() {
+        let why = foreign.iter().map(|carried| {
+            let piece = instar_protocol::approval::visible(&carried.piece);
+            format!(
+                "{} would pass on {piece}, which somebody else wrote",
+                carried.argument
+            )
+        });
+        return Some((rules::FOREIGN_PAYLOAD, why.take(8).collect()));
+    }
+    clearance_asks(request, annotation, facts)
+}
+
+/// Private things go where the owner's words send them, or stay in the workspace they come from.
+fn clearance_asks(request: &Request<'_>, annotation: &Annotation, facts: &Facts) -> Asks {
+    let sources = request.evidence.private_sources(&annotation.connector);
+    if sources.is_empty() || facts.effect == Effect::Fetch {
+        return None;
+    }
+    let is_sure = facts
+        .graded
+        .iter()
+        .filter(|value| matches!(value.role, SlotRole::Who | SlotRole::Where))
+        .all(|value| value.grade >= Grade::G2 || request.evidence.is_own_value(value));
+    if is_sure && !matches!(request.plan, Planned::Nobody) {
+        return None;
+    }
+    let why = format!(
+        "what was read in {} would go to {}",
+        sources.join(", "),
+        annotation.connector
+    );
+    Some((rules::NOT_CLEARED, vec![why]))
+}
+
+fn ask(
+    request: &Request<'_>,
+    annotation: &Annotation,
+    facts: Facts,
+    rule: &str,
+    why: Vec<String>,
+) -> Decision {
+    let always = question::offer(
+        request.call,
+        request.agent,
+        facts.effect,
+        &facts.graded,
+        request.environment,
+    );
+    Decision::Ask(Box::new(Draft {
+        digest: facts.digest,
+        rule: rule.to_owned(),
+        effect: facts.effect,
+        reach: annotation.reach,
+        arguments: question::shown(
+            request.call,
+            annotation,
+            &facts.graded,
+            request.context.origins.worst(),
+        ),
+        touches: question::touches(facts.effect, &facts.graded, request.call),
+        why,
+        always,
+    }))
+}
+
 /// Everything that is decided before the arguments: the tool, who asks, and what it could do.
 fn admit<'a>(
     tool: &str,
     principal: &Principal,
     authority: &'a Authority,
-) -> Result<(&'a Annotation, &'static str), Denial> {
+) -> Result<&'a Annotation, Denial> {
     if !is_name(tool) {
         return Err(deny(
             rules::BAD_NAME,
@@ -141,43 +635,10 @@ fn admit<'a>(
             "This tool is not for the person you are talking to. Go on without it.",
         ));
     }
-    harmless(tool, annotation)?;
-    Ok((annotation, rules::PROFILE_READS))
+    Ok(annotation)
 }
 
-/// Only what changes nothing and reaches nobody is run as long as there are no walls to run the
-/// rest inside and no evidence of who asked for it.
-fn harmless(tool: &str, annotation: &Annotation) -> Result<(), Denial> {
-    match annotation.effect {
-        Effect::None | Effect::Read => {}
-        Effect::Fetch
-        | Effect::Write
-        | Effect::Send
-        | Effect::Grant
-        | Effect::Execute
-        | Effect::Spend
-        | Effect::Destroy => {
-            return Err(deny(
-                rules::NO_WALLS,
-                format!(
-                    "{tool} can {:?}, and there are no walls to run it inside",
-                    annotation.effect
-                ),
-                "Nothing can be changed from here. Tell the user what you would do instead.",
-            ));
-        }
-    }
-    if annotation.reach == Reach::Own {
-        return Ok(());
-    }
-    Err(deny(
-        rules::NO_EVIDENCE,
-        format!("{tool} reaches out, and nothing shows whose wish its destination is"),
-        "Nothing can be sent or fetched from here. Tell the user what you would do instead.",
-    ))
-}
-
-/// The digest of exactly this call by this principal in this place.
+/// The digest of exactly this call by this principal in this place, in this state of labels.
 fn digest(request: &Request<'_>) -> Result<String, Denial> {
     let malformed = |reason: String| {
         deny(
@@ -196,6 +657,7 @@ fn digest(request: &Request<'_>) -> Result<String, Denial> {
             "agent": request.agent,
             "arguments": canonical::sha256(arguments.as_bytes()),
             "context": request.context,
+            "environment": request.environment,
             "principal": request.principal,
             "release": request.release,
             "session": request.session,

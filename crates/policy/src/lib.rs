@@ -13,15 +13,25 @@ mod annotation;
 mod authority;
 pub mod canonical;
 pub mod cedar;
+mod evidence;
+mod grade;
+mod payload;
 mod permit;
+mod plan;
+mod question;
 mod typed;
 pub mod words;
 
 pub use annotation::{Annotation, Field, FieldRole, OwnRow, Reach, Slot, SlotRole};
 pub use authority::{Authority, Posture, Profile, Role};
 pub use decide::{
-    ARGUMENT_BYTES_MAX, Decision, Denial, NAME_BYTES_MAX, Request, decide, rules, visible,
+    ARGUMENT_BYTES_MAX, Approval, Counts, Decision, Denial, Explanation, NAME_BYTES_MAX, OPEN_MAX,
+    REFUSALS_MAX, Request, decide, explain, rules, visible,
 };
+pub use evidence::Evidence;
+pub use grade::{Grade, Graded, WORKSPACE};
 pub use permit::Permit;
+pub use plan::{OffPlan, Plan, Planned, STEPS_MAX, Step};
+pub use question::{Draft, Rule};
 pub use typed::{Kind, Typed, normal};
 pub use words::Words;

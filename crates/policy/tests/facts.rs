@@ -1,6 +1,8 @@
 //! The facts that tests decide over.
 
-use instar_policy::{Annotation, Authority, Decision, Request, decide};
+use instar_policy::{
+    Annotation, Approval, Authority, Counts, Decision, Evidence, Planned, Request, Rule, decide,
+};
 use instar_protocol::principal::Via;
 use instar_protocol::tool::{Effect, ToolCall};
 use instar_protocol::{AgentId, Label, Principal, ReleaseId, SessionId};
@@ -65,11 +67,18 @@ pub(crate) fn call(name: &str, arguments: Value) -> ToolCall {
     }
 }
 
+/// Where a call is decided.
 pub(crate) struct Place {
     pub(crate) agent: AgentId,
     pub(crate) session: SessionId,
     pub(crate) release: ReleaseId,
     pub(crate) context: Label,
+    pub(crate) evidence: Evidence,
+    /// The owner asked for something, and there is no plan.
+    pub(crate) counts: Counts,
+    pub(crate) standing: Vec<Rule>,
+    pub(crate) approval: Option<Approval>,
+    pub(crate) environment: Value,
 }
 
 impl Place {
@@ -79,6 +88,32 @@ impl Place {
             session: SessionId::from_stored("ses_1"),
             release: ReleaseId::from_hex("r1"),
             context: Label::owner(),
+            evidence: Evidence::default(),
+            counts: Counts::default(),
+            standing: Vec::new(),
+            approval: None,
+            environment: Value::Null,
+        }
+    }
+
+    pub(crate) fn request<'a>(
+        &'a self,
+        call: &'a ToolCall,
+        principal: &'a Principal,
+    ) -> Request<'a> {
+        Request {
+            call,
+            principal,
+            agent: &self.agent,
+            session: &self.session,
+            release: &self.release,
+            context: &self.context,
+            evidence: &self.evidence,
+            plan: Planned::Unknown,
+            counts: &self.counts,
+            standing: &self.standing,
+            approval: self.approval.as_ref(),
+            environment: &self.environment,
         }
     }
 
@@ -88,15 +123,7 @@ impl Place {
         principal: &Principal,
         authority: &Authority,
     ) -> Decision {
-        let request = Request {
-            call,
-            principal,
-            agent: &self.agent,
-            session: &self.session,
-            release: &self.release,
-            context: &self.context,
-        };
-        decide(&request, authority)
+        decide(&self.request(call, principal), authority)
     }
 }
 
@@ -104,6 +131,7 @@ impl Place {
 pub(crate) fn outcome(decision: &Decision) -> String {
     match decision {
         Decision::Allow(permit) => format!("+{}", permit.rule()),
+        Decision::Ask(draft) => format!("?{}", draft.rule),
         Decision::Deny(denial) => format!("-{}", denial.rule),
     }
 }

@@ -48,12 +48,12 @@ fn world() -> Authority {
 const TABLE: [(&str, [&str; 4]); 10] = [
     ("none",    ["+profile-reads",  "+profile-reads",  "-not-in-profile", "-not-in-profile"]),
     ("read",    ["+profile-reads",  "-not-in-profile", "-not-in-profile", "+profile-reads"]),
-    ("fetch",   ["-no-evidence",    "-not-in-profile", "-not-in-profile", "-not-in-profile"]),
-    ("write",   ["-no-walls",       "-no-walls",       "-not-in-profile", "-not-in-profile"]),
-    ("send",    ["-no-walls",       "-not-in-profile", "-not-in-profile", "-not-in-profile"]),
-    ("execute", ["-no-walls",       "-not-in-profile", "-not-in-profile", "-no-walls"]),
-    ("spend",   ["-no-walls",       "-not-in-profile", "-not-in-profile", "-not-in-profile"]),
-    ("destroy", ["-no-walls",       "-not-in-profile", "-not-in-profile", "-not-in-profile"]),
+    ("fetch",   ["?posture-careful",  "-not-in-profile", "-not-in-profile", "-not-in-profile"]),
+    ("write",   ["?posture-careful", "?posture-careful", "-not-in-profile", "-not-in-profile"]),
+    ("send",    ["?posture-careful", "-not-in-profile", "-not-in-profile", "-not-in-profile"]),
+    ("execute", ["?posture-careful", "-not-in-profile", "-not-in-profile", "?posture-careful"]),
+    ("spend",   ["?posture-careful", "-not-in-profile", "-not-in-profile", "-not-in-profile"]),
+    ("destroy", ["?posture-careful", "-not-in-profile", "-not-in-profile", "-not-in-profile"]),
     ("off",     ["-denied-by-name", "-denied-by-name", "-denied-by-name", "-denied-by-name"]),
     ("ghost",   ["-not-annotated",  "-not-annotated",  "-not-annotated",  "-not-annotated"]),
 ];
@@ -111,7 +111,7 @@ fn every_entry_point_gets_its_principals_set_and_no_other() {
     for (entry, principal, column) in entries() {
         let expected: std::collections::BTreeSet<String> = TABLE
             .iter()
-            .filter(|(_, row)| row[column].starts_with('+'))
+            .filter(|(_, row)| !row[column].starts_with('-'))
             .map(|(tool, _)| (*tool).to_owned())
             .collect();
         assert_eq!(
@@ -122,7 +122,7 @@ fn every_entry_point_gets_its_principals_set_and_no_other() {
         assert_eq!(principal.is_owner(), column == 0, "{entry}");
         for context in [
             instar_protocol::Label::owner(),
-            instar_protocol::Label::stranger(instar_protocol::Readers::Secret),
+            instar_protocol::Label::stranger(instar_protocol::Readers::Private),
         ] {
             let mut place = Place::new();
             place.context = context;

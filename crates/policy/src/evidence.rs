@@ -1,0 +1,434 @@
+//! What a run has seen, taken apart into typed fields: the only thing that can show whose wish a
+//! value is.
+//!
+//! Nothing in here is instructions. A field is known by the tool that returned it, its path, its kind
+//! and who vouches for it; text that somebody wrote is kept only to find out where a link came from.
+
+use instar_protocol::{Origin, Readers};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::annotation::{Annotation, Field, FieldRole, Reach, SlotRole};
+use crate::grade::Graded;
+use crate::typed::{Kind, Typed, normal};
+use crate::words::{Words, literals};
+
+/// Rows beyond this number are not remembered: their values have no evidence.
+const ROWS_MAX: usize = 4_096;
+/// Cells of one row.
+const CELLS_MAX: usize = 256;
+/// The deepest nesting that is looked into.
+const DEPTH_MAX: usize = 12;
+/// Characters of one text that are searched for links and codes.
+const TEXT_CHARS_MAX: usize = 200_000;
+
+/// What a run has seen.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    pub(crate) words: Words,
+    /// The owner's own addresses and accounts.
+    pub(crate) own: BTreeSet<Typed>,
+    /// What the owner put on a list of his.
+    pub(crate) lists: BTreeSet<Typed>,
+    /// People the owner wrote to first or entered himself.
+    pub(crate) contacts: BTreeSet<Typed>,
+    pub(crate) rows: Vec<Row>,
+    /// Where each link and code that was read stood: the worst writer of it.
+    pub(crate) carried: BTreeMap<String, Origin>,
+    /// Where things were read that not everybody may see.
+    private: BTreeSet<String>,
+    results: usize,
+}
+
+/// One row of a result.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    /// The result that it came in.
+    pub(crate) result: usize,
+    pub(crate) tool: String,
+    pub(crate) connector: String,
+    /// Somebody other than the owner had a say in which rows were asked for.
+    pub(crate) is_steered: bool,
+    /// The owner named where it was to be read.
+    pub(crate) is_named: bool,
+    /// All that the tool has was asked for.
+    pub(crate) is_whole: bool,
+    /// Entered or accepted by the owner.
+    pub(crate) is_own: bool,
+    /// It came from a call that made something.
+    pub(crate) is_made: bool,
+    pub(crate) cells: Vec<Cell>,
+}
+
+/// One field of a row.
+#[derive(Clone, Debug)]
+pub(crate) struct Cell {
+    pub(crate) path: String,
+    pub(crate) kind: Kind,
+    pub(crate) role: FieldRole,
+    pub(crate) text: String,
+    pub(crate) typed: Option<Typed>,
+    pub(crate) origin: Origin,
+}
+
+impl Evidence {
+    /// Nothing but what the owner said.
+    #[must_use]
+    pub fn of_words(text: &str) -> Self {
+        let mut evidence = Self::default();
+        evidence.owner_words(text);
+        evidence
+    }
+
+    /// Adds a message of the owner's.
+    pub fn owner_words(&mut self, text: &str) {
+        self.words.add(text);
+    }
+
+    #[must_use]
+    pub fn words(&self) -> &Words {
+        &self.words
+    }
+
+    /// The owner's own address or account.
+    pub fn own(&mut self, kind: Kind, text: &str) {
+        self.own.extend(normal(kind, text));
+    }
+
+    /// A value on one of the owner's lists.
+    pub fn list(&mut self, kind: Kind, text: &str) {
+        self.lists.extend(normal(kind, text));
+    }
+
+    /// Somebody whom the owner wrote to first or entered himself.
+    pub fn contact(&mut self, kind: Kind, text: &str) {
+        self.contacts.extend(normal(kind, text));
+    }
+
+    /// True if text of somebody else was read.
+    #[must_use]
+    pub fn has_results(&self) -> bool {
+        self.results > 0
+    }
+
+    /// Takes a result of a tool apart.
+    pub fn result(
+        &mut self,
+        tool: &str,
+        annotation: &Annotation,
+        arguments: &Value,
+        value: &Value,
+        readers: &Readers,
+    ) {
+        self.source(&annotation.connector, readers);
+        let result = self.results;
+        self.results += 1;
+        let asked = self.asked(annotation, arguments);
+        let mut walk = Walk {
+            fields: annotation
+                .fields
+                .iter()
+                .map(|field| (field.path.as_str(), field))
+                .collect(),
+            rows: Vec::new(),
+        };
+        walk.begin(value);
+        for found in walk.rows {
+            if self.rows.len() >= ROWS_MAX {
+                return;
+            }
+            let row = Row {
+                result,
+                tool: tool.to_owned(),
+                connector: annotation.connector.clone(),
+                is_steered: asked.is_steered,
+                is_named: asked.is_named,
+                is_whole: asked.is_whole,
+                is_own: false,
+                is_made: annotation.effect.leaves_traces(),
+                cells: Vec::new(),
+            };
+            self.add_row(annotation, row, found);
+        }
+    }
+
+    /// A result without structure: free text, from nobody in particular.
+    pub fn text(&mut self, connector: &str, text: &str, origin: &Origin, readers: &Readers) {
+        self.results += 1;
+        self.source(connector, readers);
+        self.carry(text, origin);
+    }
+
+    fn source(&mut self, connector: &str, readers: &Readers) {
+        if *readers != Readers::Public {
+            self.private.insert(connector.to_owned());
+        }
+    }
+
+    /// Where private things were read, other than in this connector.
+    pub(crate) fn private_sources(&self, connector: &str) -> Vec<String> {
+        let others = self.private.iter().filter(|source| *source != connector);
+        others.cloned().collect()
+    }
+
+    /// True for the owner's own address or account.
+    pub(crate) fn is_own_value(&self, value: &Graded) -> bool {
+        normal(value.kind, &value.text).is_some_and(|typed| self.own.contains(&typed))
+    }
+
+    fn add_row(&mut self, annotation: &Annotation, mut row: Row, found: Vec<Found<'_>>) {
+        let party = |path: &str| {
+            let cell = found.iter().find(|cell| cell.path == path)?;
+            let kind = cell.field.map_or(Kind::Name, |field| field.kind);
+            normal(kind, &cell.text)
+        };
+        for cell in &found {
+            let (kind, role) = cell.field.map_or((Kind::Text, FieldRole::Text), |field| {
+                (field.kind, field.role)
+            });
+            let typed = normal(kind, &cell.text);
+            let origin = match role {
+                FieldRole::System => Origin::System,
+                FieldRole::Party => self.party(annotation.reach, typed.as_ref()),
+                FieldRole::Text if row.is_made => Origin::System,
+                FieldRole::Text => {
+                    let author = cell.field.and_then(|field| field.author.as_deref());
+                    author.map_or(Origin::Stranger, |path| {
+                        self.party(annotation.reach, party(path).as_ref())
+                    })
+                }
+            };
+            if role == FieldRole::Text && !row.is_made {
+                self.carry(&cell.text, &origin);
+            }
+            row.cells.push(Cell {
+                path: cell.path.clone(),
+                kind,
+                role,
+                text: cell.text.clone(),
+                typed,
+                origin,
+            });
+        }
+        row.is_own = annotation.own.as_ref().is_some_and(|own| {
+            row.cells.iter().any(|cell| {
+                cell.path == own.path
+                    && if own.equals.is_empty() {
+                        cell.typed
+                            .as_ref()
+                            .is_some_and(|typed| self.own.contains(typed))
+                    } else {
+                        own.equals
+                            .iter()
+                            .any(|word| word.eq_ignore_ascii_case(&cell.text))
+                    }
+            })
+        });
+        self.rows.push(row);
+    }
+
+    /// Who a party is: the owner, somebody he knows, or a stranger. The members of a closed workspace
+    /// are known there.
+    fn party(&self, reach: Reach, typed: Option<&Typed>) -> Origin {
+        match typed {
+            Some(typed) if self.own.contains(typed) => Origin::Owner,
+            Some(typed) if reach == Reach::Closed || self.contacts.contains(typed) => {
+                Origin::Contact(typed.form.clone())
+            }
+            _ => Origin::Stranger,
+        }
+    }
+
+    /// Remembers the links and codes of a text with their writer.
+    fn carry(&mut self, text: &str, origin: &Origin) {
+        let text: String = text.chars().take(TEXT_CHARS_MAX).collect();
+        for piece in carried(&text) {
+            let worst = self.carried.entry(piece).or_insert_with(|| origin.clone());
+            // One who is not known makes it his: nobody can tell who had it first.
+            if *origin == Origin::Stranger
+                || (*worst == Origin::System && *origin != Origin::System)
+            {
+                *worst = origin.clone();
+            }
+        }
+    }
+
+    /// Who chose what was asked for.
+    fn asked(&self, annotation: &Annotation, arguments: &Value) -> Asked {
+        let mut asked = Asked {
+            is_steered: false,
+            is_named: false,
+            is_whole: true,
+        };
+        let Value::Object(arguments) = arguments else {
+            return asked;
+        };
+        for (name, value) in arguments {
+            if value.is_null() || value.as_str().is_some_and(str::is_empty) {
+                continue;
+            }
+            asked.is_whole = false;
+            let slot = annotation.slot(name);
+            if slot.kind.is_closed() {
+                continue;
+            }
+            let is_said = texts(value).iter().all(|text| {
+                let typed = normal(slot.kind, text);
+                typed.is_some_and(|typed| self.words.has(&typed)) || self.words.says(text)
+            });
+            if is_said {
+                asked.is_named |= slot.role != SlotRole::Payload || slot.kind == Kind::Text;
+            } else {
+                asked.is_steered = true;
+            }
+        }
+        asked.is_named &= !asked.is_steered;
+        asked
+    }
+}
+
+struct Asked {
+    is_steered: bool,
+    is_named: bool,
+    is_whole: bool,
+}
+
+/// The texts in an argument: itself, or its items.
+pub(crate) fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::String(text) => vec![text.clone()],
+        Value::Bool(_) | Value::Number(_) => vec![value.to_string()],
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::Object(fields) => fields.values().flat_map(texts).collect(),
+    }
+}
+
+/// Links, addresses, file names and codes in a text, as they are compared.
+pub(crate) fn carried(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let breaks = |c: char| c.is_whitespace() || "()<>[]\"'`|{}".contains(c);
+    for piece in text.split(breaks) {
+        for typed in literals(piece) {
+            match typed.kind {
+                Kind::Url | Kind::Host | Kind::Address | Kind::Phone => {
+                    found.insert(typed.form);
+                }
+                _ => {}
+            }
+        }
+        let bare = piece.trim_matches(|c: char| !c.is_alphanumeric());
+        if is_code(bare) {
+            found.insert(bare.to_lowercase());
+        }
+    }
+    found
+}
+
+/// Something that opens a door when it is passed on: digits and letters that are no word, no date,
+/// no time and no plain number.
+fn is_code(piece: &str) -> bool {
+    let digits = piece.bytes().filter(u8::is_ascii_digit).count();
+    let letters = piece.bytes().filter(u8::is_ascii_alphabetic).count();
+    let other = piece.chars().count() - digits - letters;
+    if digits == 0 || other > 0 {
+        return false;
+    }
+    let is_year =
+        letters == 0 && digits == 4 && (piece.starts_with("19") || piece.starts_with("20"));
+    (letters == 0 && digits >= 5) || (letters > 0 && digits >= 2 && letters + digits >= 6) || {
+        letters == 0 && digits == 4 && !is_year
+    }
+}
+
+/// A field as it was found.
+struct Found<'a> {
+    path: String,
+    field: Option<&'a Field>,
+    text: String,
+}
+
+/// Goes through a result. Objects in the outermost list are rows; so is a result that is no list,
+/// and so is each plain item of a list.
+struct Walk<'a> {
+    fields: BTreeMap<&'a str, &'a Field>,
+    rows: Vec<Vec<Found<'a>>>,
+}
+
+impl<'a> Walk<'a> {
+    fn begin(&mut self, value: &Value) {
+        match value {
+            Value::Array(items) => {
+                for item in items {
+                    let mut row = Vec::new();
+                    self.cells(item, "[]", 1, &mut row);
+                    self.rows.push(row);
+                }
+            }
+            Value::Object(fields) => {
+                // A frame around one list, as many servers answer: its items are the rows.
+                let lists: Vec<_> = fields
+                    .iter()
+                    .filter_map(|(name, value)| Some((name, value.as_array()?)))
+                    .filter(|(_, items)| items.iter().any(Value::is_object))
+                    .collect();
+                if let [(name, items)] = lists.as_slice()
+                    && !self.fields.keys().any(|path| !path.contains("[]"))
+                {
+                    for item in *items {
+                        let mut row = Vec::new();
+                        self.cells(item, &format!("{name}[]"), 1, &mut row);
+                        self.rows.push(row);
+                    }
+                } else {
+                    let mut row = Vec::new();
+                    self.cells(value, "", 0, &mut row);
+                    self.rows.push(row);
+                }
+            }
+            _ => {
+                let mut row = Vec::new();
+                self.cells(value, "", 0, &mut row);
+                self.rows.push(row);
+            }
+        }
+    }
+
+    fn cells(&self, value: &Value, path: &str, depth: usize, row: &mut Vec<Found<'a>>) {
+        if depth > DEPTH_MAX || row.len() >= CELLS_MAX {
+            return;
+        }
+        match value {
+            Value::Null => {}
+            Value::Array(items) => {
+                for item in items {
+                    self.cells(item, &format!("{path}[]"), depth + 1, row);
+                }
+            }
+            Value::Object(fields) => {
+                let keys = format!("{path}{{}}");
+                let are_keys_declared = self.fields.contains_key(keys.as_str());
+                for (name, value) in fields {
+                    if are_keys_declared {
+                        row.push(self.found(&keys, name.clone()));
+                    }
+                    let inner = match path {
+                        "" => name.clone(),
+                        path => format!("{path}.{name}"),
+                    };
+                    self.cells(value, &inner, depth + 1, row);
+                }
+            }
+            Value::String(text) => row.push(self.found(path, text.clone())),
+            Value::Bool(_) | Value::Number(_) => row.push(self.found(path, value.to_string())),
+        }
+    }
+
+    fn found(&self, path: &str, text: String) -> Found<'a> {
+        Found {
+            path: path.to_owned(),
+            field: self.fields.get(path).copied(),
+            text,
+        }
+    }
+}

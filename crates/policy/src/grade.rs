@@ -1,0 +1,327 @@
+//! How well a value is evidenced: four grades.
+
+use instar_protocol::Origin;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::annotation::{FieldRole, Slot, SlotRole};
+use crate::evidence::{Cell, Evidence, Row};
+use crate::typed::{Kind, Typed, normal};
+
+/// How a value that says who or where is traced.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum Grade {
+    /// Only in free text, or nowhere.
+    G0,
+    /// Member of a list that the system gave; the model chose it.
+    G1,
+    /// From a system or party field of the one row that the owner's words select.
+    G2,
+    /// In the owner's words, or on a list of his.
+    G3,
+}
+
+impl Grade {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::G0 => "G0",
+            Self::G1 => "G1",
+            Self::G2 => "G2",
+            Self::G3 => "G3",
+        }
+    }
+}
+
+/// A value with its grade and where that comes from.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Graded {
+    pub path: String,
+    pub text: String,
+    pub role: SlotRole,
+    pub kind: Kind,
+    pub grade: Grade,
+    pub origin: Origin,
+    /// The row is the owner's own: entered or accepted by him.
+    pub is_own_row: bool,
+    /// Somebody whom the owner wrote to first or entered himself.
+    pub is_known: bool,
+    /// It stands verbatim in what a contact wrote in a place that the owner named.
+    pub is_from_named_source: bool,
+    /// Where it was found, in words.
+    pub source: Option<String>,
+}
+
+/// The connector of the agent's own files.
+pub const WORKSPACE: &str = "files";
+
+/// Words that pick one row by a number or a time of it, with the fields that they speak of.
+const SELECTORS: [(&[&str], &[&str], bool); 4] = [
+    (
+        &["largest", "biggest", "longest", "самый большой", "最大"],
+        &["size", "bytes", "length"],
+        true,
+    ),
+    (
+        &["smallest", "shortest"],
+        &["size", "bytes", "length"],
+        false,
+    ),
+    (
+        &["latest", "newest", "last", "most recent"],
+        &["time", "date", "created", "modified", "timestamp"],
+        true,
+    ),
+    (
+        &["oldest", "earliest", "first"],
+        &["time", "date", "created", "modified", "timestamp"],
+        false,
+    ),
+];
+
+impl Evidence {
+    /// Grades one value of an argument of a call of this connector.
+    #[must_use]
+    pub fn grade(&self, connector: &str, path: &str, slot: Slot, text: &str) -> Graded {
+        let mut graded = Graded {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            role: slot.role,
+            kind: slot.kind,
+            grade: Grade::G0,
+            origin: Origin::Stranger,
+            is_own_row: false,
+            is_known: false,
+            is_from_named_source: false,
+            source: None,
+        };
+        let Some(typed) = normal(slot.kind, text) else {
+            // What has no normal form can still be the owner's word for word.
+            if slot.kind == Kind::Text && self.words.says(text) {
+                graded.grade = Grade::G3;
+                graded.origin = Origin::Owner;
+                graded.source = Some("your words".to_owned());
+            }
+            return graded;
+        };
+        graded.is_known = self.contacts.contains(&typed);
+        if self.words.has(&typed) {
+            graded.grade = Grade::G3;
+            graded.origin = Origin::Owner;
+            graded.source = Some("your words".to_owned());
+            return graded;
+        }
+        if self.lists.contains(&typed) || self.own.contains(&typed) {
+            graded.grade = Grade::G3;
+            graded.origin = Origin::Owner;
+            graded.source = Some("your list".to_owned());
+            return graded;
+        }
+        // A path below the workspace is a member of it.
+        if typed.kind == Kind::Path && connector == WORKSPACE && !typed.form.starts_with('/') {
+            graded.grade = Grade::G1;
+            graded.origin = Origin::System;
+            graded.source = Some("the workspace".to_owned());
+        }
+        self.trace(connector, &typed, &mut graded);
+        graded
+    }
+
+    fn trace(&self, connector: &str, typed: &Typed, graded: &mut Graded) {
+        for row in self
+            .rows
+            .iter()
+            .filter(|row| row.speaks_for(connector, typed.kind))
+        {
+            for cell in &row.cells {
+                if !cell.holds(typed) {
+                    continue;
+                }
+                let grade = if self.selects(row) || row.is_made {
+                    Grade::G2
+                } else {
+                    Grade::G1
+                };
+                if grade > graded.grade || (grade == graded.grade && row.is_own) {
+                    graded.grade = grade;
+                    graded.origin = cell.origin.clone();
+                    graded.is_own_row = row.is_own;
+                    graded.source = Some(format!("{} of {}", cell.path, row.tool));
+                }
+            }
+        }
+        if matches!(typed.kind, Kind::Url | Kind::Host) {
+            self.trace_link(typed, graded);
+        }
+    }
+
+    /// A link that stands, whole, in what a contact wrote in a place that the owner named.
+    fn trace_link(&self, typed: &Typed, graded: &mut Graded) {
+        let written_by_stranger = self.carried.get(&typed.form) == Some(&Origin::Stranger);
+        if written_by_stranger {
+            return;
+        }
+        for row in self.rows.iter().filter(|row| !row.is_steered) {
+            let is_named = row.is_named || row.names_party(self);
+            for cell in row.cells.iter().filter(|cell| cell.role == FieldRole::Text) {
+                if is_named
+                    && matches!(cell.origin, Origin::Contact(_) | Origin::Owner)
+                    && crate::evidence::carried(&cell.text).contains(&typed.form)
+                {
+                    graded.is_from_named_source = true;
+                    graded.origin = cell.origin.clone();
+                    graded.source = Some(format!("{} of {}", cell.path, row.tool));
+                }
+            }
+        }
+    }
+
+    /// True if this row, and no other thing, is the one that the owner's words speak of.
+    fn selects(&self, row: &Row) -> bool {
+        if row.is_steered {
+            return false;
+        }
+        if self.is_picked(row) {
+            return true;
+        }
+        let keys = self.keys_of(row);
+        if keys.is_empty() {
+            return false;
+        }
+        let name = row.identity();
+        // Whoever has as many keys as this row is as good a reading of the words.
+        !self.rows.iter().any(|other| {
+            other.connector == row.connector
+                && !other.is_made
+                && other.identity() != name
+                && self.keys_of(other).len() >= keys.len()
+        })
+    }
+
+    /// The cells of a row that stand in the owner's words as keys: whole names, titles, addresses,
+    /// dates.
+    fn keys_of<'a>(&self, row: &'a Row) -> BTreeSet<&'a str> {
+        row.cells
+            .iter()
+            .filter(|cell| self.is_key(cell))
+            .map(|cell| cell.path.as_str())
+            .collect()
+    }
+
+    fn is_key(&self, cell: &Cell) -> bool {
+        let text = cell.text.as_str();
+        match cell.kind {
+            Kind::Name | Kind::Channel | Kind::Path => text.len() <= 200 && self.words.keys(text),
+            Kind::Address | Kind::Phone | Kind::Url | Kind::Account | Kind::Id => cell
+                .typed
+                .as_ref()
+                .is_some_and(|typed| self.words.has(typed)),
+            Kind::Date => text
+                .split([' ', 'T'])
+                .next()
+                .is_some_and(|day| day.len() >= 8 && self.words.says(day)),
+            _ => false,
+        }
+    }
+
+    /// True if the owner's words pick this row by a number or a time of it, out of all that there is.
+    fn is_picked(&self, row: &Row) -> bool {
+        if !row.is_whole {
+            return false;
+        }
+        SELECTORS.iter().any(|(words, fields, is_most)| {
+            if !words.iter().any(|word| self.words.says(word)) {
+                return false;
+            }
+            let rank = |row: &Row| row.rank(fields);
+            let Some(own) = rank(row) else {
+                return false;
+            };
+            let others = self
+                .rows
+                .iter()
+                .filter(|other| other.result == row.result && other.identity() != row.identity());
+            let mut others = others.map(rank);
+            others.all(|other| match other {
+                Some(other) if *is_most => other < own,
+                Some(other) => other > own,
+                None => false,
+            })
+        })
+    }
+}
+
+/// How a row is ranked by a field: a number, or a time as it is written.
+#[derive(Clone, PartialEq, PartialOrd, Debug)]
+enum Rank {
+    Number(f64),
+    Time(String),
+}
+
+impl Row {
+    /// An id of one connector says nothing about another; names, addresses and links are the same
+    /// everywhere.
+    fn speaks_for(&self, connector: &str, kind: Kind) -> bool {
+        !matches!(kind, Kind::Id | Kind::Path | Kind::Channel) || self.connector == connector
+    }
+
+    /// What tells this thing from another one: its ids, else all that it says.
+    fn identity(&self) -> BTreeMap<&str, &str> {
+        let ids: BTreeMap<&str, &str> = self
+            .cells
+            .iter()
+            .filter(|cell| cell.kind == Kind::Id && cell.role == FieldRole::System)
+            .map(|cell| (cell.path.trim_start_matches("[]."), cell.text.as_str()))
+            .collect();
+        if !ids.is_empty() {
+            return ids;
+        }
+        self.cells
+            .iter()
+            .map(|cell| (cell.path.trim_start_matches("[]."), cell.text.as_str()))
+            .collect()
+    }
+
+    fn names_party(&self, evidence: &Evidence) -> bool {
+        self.cells.iter().any(|cell| {
+            cell.role == FieldRole::Party
+                && cell
+                    .typed
+                    .as_ref()
+                    .is_some_and(|typed| evidence.words.has(typed))
+        })
+    }
+
+    fn rank(&self, fields: &[&str]) -> Option<Rank> {
+        let cell = self.cells.iter().find(|cell| {
+            let name = cell.path.rsplit(['.', ']']).next().unwrap_or(&cell.path);
+            cell.role == FieldRole::System && fields.iter().any(|field| name.contains(field))
+        })?;
+        match cell.kind {
+            Kind::Number | Kind::Amount => cell.text.parse().ok().map(Rank::Number),
+            Kind::Date => Some(Rank::Time(cell.text.clone())),
+            _ => None,
+        }
+    }
+}
+
+impl Cell {
+    /// True if this cell vouches for the value: assigned by the system or asserted by a party that
+    /// it checked. Free text vouches for nothing.
+    fn holds(&self, typed: &Typed) -> bool {
+        if self.role == FieldRole::Text {
+            return false;
+        }
+        match &self.typed {
+            Some(own) if own == typed => true,
+            // A person is found under his name where the workspace knows people by names.
+            Some(own) => {
+                matches!(
+                    (own.kind, typed.kind),
+                    (Kind::Name, Kind::Channel) | (Kind::Channel, Kind::Name)
+                ) && own.form == typed.form
+            }
+            None => false,
+        }
+    }
+}

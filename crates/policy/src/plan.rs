@@ -1,0 +1,307 @@
+//! The plan of a run: which effects the owner's words ask for. It narrows and never allows.
+
+use instar_protocol::tool::Effect;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use crate::canonical;
+use crate::typed::{Kind, normal};
+use crate::words::Words;
+
+/// Steps beyond which the owner is asked before anything is done.
+pub const STEPS_MAX: usize = 10;
+/// Calls of one tool that a plan may ask for.
+const TIMES_MAX: u32 = 100;
+
+/// What a request needs, made by a call that saw the owner's words and nothing else.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    pub steps: Vec<Step>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    pub tool: String,
+    /// The most calls of it.
+    #[serde(default = "once")]
+    pub times: u32,
+    /// Values that an argument must have; one of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub only: BTreeMap<String, Vec<String>>,
+}
+
+fn once() -> u32 {
+    1
+}
+
+/// What is known about the plan of a run.
+#[derive(Clone, Copy, Debug)]
+pub enum Planned<'a> {
+    /// This is it.
+    Is(&'a Plan),
+    /// There was an owner's request, and no plan could be had for it.
+    Unknown,
+    /// Nobody asked for this run: every effect asks.
+    Nobody,
+}
+
+/// Why a call is not in the plan.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OffPlan {
+    /// The plan does not have the tool.
+    Tool,
+    /// It has it, but not so often.
+    Times,
+    /// It has it with another value.
+    Value,
+    /// It is wider than one may act on without a question.
+    Wide,
+}
+
+impl Plan {
+    /// Digest of the plan, for the record.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        canonical::of(self)
+            .map_or_else(|_| String::new(), |text| canonical::sha256(text.as_bytes()))
+    }
+
+    /// Drops what the planner had no business to say: unknown tools, endless counts.
+    #[must_use]
+    pub fn tidy(mut self, knows: impl Fn(&str) -> bool) -> Self {
+        self.steps.retain(|step| knows(&step.tool));
+        for step in &mut self.steps {
+            step.times = step.times.clamp(1, TIMES_MAX);
+        }
+        self
+    }
+
+    /// Whether one more call of this tool with these arguments is in the plan.
+    pub fn covers(
+        &self,
+        tool: &str,
+        arguments: &serde_json::Value,
+        done: u32,
+    ) -> Result<(), OffPlan> {
+        if self.steps.len() > STEPS_MAX {
+            return Err(OffPlan::Wide);
+        }
+        let steps: Vec<&Step> = self.steps.iter().filter(|step| step.tool == tool).collect();
+        if steps.is_empty() {
+            return Err(OffPlan::Tool);
+        }
+        let times = steps
+            .iter()
+            .fold(0_u32, |sum, step| sum.saturating_add(step.times));
+        if done >= times {
+            return Err(OffPlan::Times);
+        }
+        if steps.iter().any(|step| step.admits(arguments)) {
+            Ok(())
+        } else {
+            Err(OffPlan::Value)
+        }
+    }
+}
+
+impl Step {
+    fn admits(&self, arguments: &serde_json::Value) -> bool {
+        self.only.iter().all(|(name, values)| {
+            let given = arguments
+                .get(name)
+                .map(crate::evidence::texts)
+                .unwrap_or_default();
+            given
+                .iter()
+                .all(|text| values.iter().any(|value| is_same(value, text)))
+        })
+    }
+}
+
+/// True if two spellings say the same value.
+fn is_same(one: &str, two: &str) -> bool {
+    one == two
+        || [
+            Kind::Address,
+            Kind::Url,
+            Kind::Phone,
+            Kind::Amount,
+            Kind::Name,
+        ]
+        .into_iter()
+        .any(|kind| {
+            normal(kind, one)
+                .zip(normal(kind, two))
+                .is_some_and(|(one, two)| one == two)
+        })
+}
+
+/// Verbs that ask for an effect that cannot be undone.
+const VERBS: [(Effect, &[&str]); 4] = [
+    (
+        Effect::Destroy,
+        &[
+            "delete",
+            "remove",
+            "erase",
+            "cancel",
+            "drop",
+            "clear",
+            "clean",
+            "trash",
+            "unsubscribe",
+            "kick",
+            "revoke",
+            "удали",
+            "удалить",
+            "сотри",
+            "отмени",
+            "убери",
+            "删除",
+            "取消",
+            "移除",
+        ],
+    ),
+    (
+        Effect::Spend,
+        &[
+            "pay",
+            "buy",
+            "order",
+            "book",
+            "transfer",
+            "send",
+            "purchase",
+            "reserve",
+            "refund",
+            "subscribe",
+            "donate",
+            "wire",
+            "оплати",
+            "купи",
+            "закажи",
+            "переведи",
+            "支付",
+            "购买",
+            "转账",
+            "预订",
+        ],
+    ),
+    (
+        Effect::Execute,
+        &[
+            "run",
+            "execute",
+            "start",
+            "build",
+            "test",
+            "install",
+            "compile",
+            "launch",
+            "check",
+            "try",
+            "запусти",
+            "выполни",
+            "собери",
+            "проверь",
+            "运行",
+            "执行",
+            "构建",
+            "测试",
+            "安装",
+        ],
+    ),
+    (
+        Effect::Grant,
+        &[
+            "share",
+            "invite",
+            "add",
+            "grant",
+            "give",
+            "allow",
+            "поделись",
+            "пригласи",
+            "добавь",
+            "дай",
+            "разреши",
+            "分享",
+            "邀请",
+            "添加",
+            "授权",
+        ],
+    ),
+];
+
+impl Words {
+    /// True if the words ask for this effect by a verb. Other effects need none.
+    #[must_use]
+    pub fn asks_for(&self, effect: Effect) -> bool {
+        VERBS
+            .iter()
+            .find(|(named, _)| *named == effect)
+            .is_none_or(|(_, verbs)| self.has_verb(verbs))
+    }
+
+    fn has_verb(&self, verbs: &[&str]) -> bool {
+        self.any_of(verbs)
+            || verbs
+                .iter()
+                .filter(|verb| !verb.is_ascii())
+                .any(|verb| self.text().to_lowercase().contains(verb))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn plan() -> Plan {
+        Plan {
+            steps: vec![
+                Step {
+                    tool: "send".to_owned(),
+                    times: 2,
+                    only: [("to".to_owned(), vec!["bob@example.com".to_owned()])].into(),
+                },
+                Step {
+                    tool: "read".to_owned(),
+                    times: 1,
+                    only: BTreeMap::new(),
+                },
+            ],
+        }
+    }
+
+    #[test]
+    fn a_plan_has_tools_counts_and_values_and_nothing_else() {
+        let to = |address: &str| json!({ "to": [address] });
+        assert_eq!(plan().covers("send", &to("Bob@Example.com"), 0), Ok(()));
+        assert_eq!(plan().covers("send", &to("bob@example.com"), 1), Ok(()));
+        assert_eq!(
+            plan().covers("send", &to("bob@example.com"), 2),
+            Err(OffPlan::Times)
+        );
+        assert_eq!(
+            plan().covers("send", &to("eve@example.com"), 0),
+            Err(OffPlan::Value)
+        );
+        assert_eq!(plan().covers("delete", &json!({}), 0), Err(OffPlan::Tool));
+        let wide = Plan {
+            steps: vec![plan().steps[1].clone(); STEPS_MAX + 1],
+        };
+        assert_eq!(wide.covers("read", &json!({}), 0), Err(OffPlan::Wide));
+    }
+
+    #[test]
+    fn what_cannot_be_undone_is_asked_for_by_a_verb() {
+        let words = Words::of("Please delete the largest file");
+        assert!(words.asks_for(Effect::Destroy) && words.asks_for(Effect::Send));
+        assert!(!words.asks_for(Effect::Spend) && !words.asks_for(Effect::Execute));
+        assert!(Words::of("удали этот файл").asks_for(Effect::Destroy));
+        assert!(Words::of("请删除文件").asks_for(Effect::Destroy));
+    }
+}
