@@ -9,8 +9,9 @@ use instar_protocol::receipt::{Receipt, ReceiptKind};
 use instar_protocol::{Clock, QuestionId, RuleId, SessionId, Timestamp};
 use instar_store::{Op, Store, StoreError};
 use serde_json::json;
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,8 @@ pub struct Asking {
     changes: broadcast::Sender<Arc<Question>>,
     /// When the next question may run out, in milliseconds; nothing is looked up before that.
     next_end: Arc<AtomicU64>,
+    /// Questions whose turn waits for the answer and makes the call itself.
+    awaited: Arc<Mutex<BTreeSet<QuestionId>>>,
 }
 
 /// What the owner said to a question.
@@ -71,6 +74,7 @@ impl Asking {
             clock,
             changes: broadcast::channel(WATCHED_MAX).0,
             next_end: Arc::default(),
+            awaited: Arc::default(),
         }
     }
 
@@ -254,8 +258,36 @@ impl Asking {
         Ok(rules)
     }
 
+    /// True if a turn waits for the answer and will make the call itself.
+    #[must_use]
+    pub fn is_awaited(&self, id: &QuestionId) -> bool {
+        self.awaited
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(id)
+    }
+
     /// Waits until the question is settled, at the longest until `until`; then as it stands.
     pub async fn wait(
+        &self,
+        id: &QuestionId,
+        until: tokio::time::Instant,
+        cancel: &CancellationToken,
+    ) -> Result<Option<Question>, StoreError> {
+        let awaited = Awaited::new(self, id);
+        let heard = self.wait_for(id, until, cancel).await;
+        drop(awaited);
+        match heard? {
+            // An answer may have come between the last look and the end of the waiting; from here on
+            // whoever answers finds nobody waiting.
+            Some(question) if question.state == QuestionState::Open => {
+                self.store.question(id).await
+            }
+            settled => Ok(settled),
+        }
+    }
+
+    async fn wait_for(
         &self,
         id: &QuestionId,
         until: tokio::time::Instant,
@@ -338,6 +370,34 @@ impl Asking {
             body,
             salt: salt(),
         }
+    }
+}
+
+/// Says that a turn waits for an answer, as long as it lives.
+struct Awaited<'a> {
+    asking: &'a Asking,
+    id: &'a QuestionId,
+}
+
+impl<'a> Awaited<'a> {
+    fn new(asking: &'a Asking, id: &'a QuestionId) -> Self {
+        let mut awaited = asking
+            .awaited
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        awaited.insert(id.clone());
+        Self { asking, id }
+    }
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        let mut awaited = self
+            .asking
+            .awaited
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        awaited.remove(self.id);
     }
 }
 

@@ -2,40 +2,56 @@
 //! one, each with its intent on disk before it runs and its outcome after.
 
 use futures_util::{StreamExt, stream};
-use instar_policy::{Decision, Permit, Request, canonical};
+use instar_policy::{Draft, Permit, canonical};
 use instar_protocol::Label;
 use instar_protocol::event::EventKind;
 use instar_protocol::live::LiveEvent;
-use instar_protocol::message::{EntryBody, InboxState};
+use instar_protocol::message::EntryBody;
 use instar_protocol::receipt::ReceiptKind;
 use instar_protocol::tool::{Effect, ToolCall, ToolDecision};
 use instar_store::{EffectOutcome, Op};
 use instar_tools::{Caller, Output, Repetition};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::driver::{Basis, Turn, millis_since};
-use crate::step::{Due, Fate, Input};
+use crate::step::{Due, Input};
 
 /// Reads of one reply that run at the same time.
 const READS_AT_ONCE_MAX: usize = 8;
 
 /// A call with what was decided about it, and its result once there is one.
-struct Judged {
-    call: ToolCall,
-    decision: ToolDecision,
-    permit: Option<Permit>,
-    output: Option<Output>,
-    millis: u64,
+pub(crate) struct Judged {
+    pub(crate) call: ToolCall,
+    pub(crate) decision: ToolDecision,
+    pub(crate) permit: Option<Permit>,
+    /// What the owner is to be asked, and what the call would run in.
+    pub(crate) ask: Option<(Box<Draft>, Value)>,
+    pub(crate) output: Option<Output>,
+    pub(crate) millis: u64,
+}
+
+impl Judged {
+    pub(crate) fn of(call: ToolCall) -> Self {
+        Self {
+            call,
+            decision: ToolDecision::Handed,
+            permit: None,
+            ask: None,
+            output: None,
+            millis: 0,
+        }
+    }
 }
 
 impl Turn {
-    pub(crate) async fn run_tools(&mut self, basis: &Basis, due: Vec<Due>) -> Input {
+    pub(crate) async fn run_tools(&mut self, basis: &mut Basis, due: Vec<Due>) -> Input {
         let context = self.context(basis);
-        let mut judged: Vec<Judged> = due
-            .into_iter()
-            .map(|due| self.judge(basis, &context, due))
-            .collect();
+        self.begin_judging(basis).await;
+        let mut judged: Vec<Judged> = Vec::with_capacity(due.len());
+        for due in due {
+            judged.push(self.judge(basis, &context, due).await);
+        }
         for judged in &judged {
             self.live.send(|| LiveEvent::ToolCall {
                 run: self.run.clone(),
@@ -56,16 +72,24 @@ impl Turn {
             self.take_results(judged);
             return cut;
         }
-        for judged in judged.iter_mut().filter(|judged| judged.permit.is_some()) {
+        let waits = |judged: &&mut Judged| judged.permit.is_some() || judged.ask.is_some();
+        for judged in judged.iter_mut().filter(waits) {
             if self.cancel.is_cancelled() {
                 break;
             }
+            self.ask(basis, &context, judged).await;
             self.run_effect(judged, &caller).await;
+        }
+        for judged in &judged {
+            if let Some(output) = judged.output.as_ref().filter(|output| !output.is_error) {
+                let (text, value) = (output.text.as_str(), output.value.as_ref());
+                self.learn(basis, &judged.call, text, value, &output.label);
+            }
         }
         self.take_results(judged)
     }
 
-    fn caller(&self) -> Caller {
+    pub(crate) fn caller(&self) -> Caller {
         Caller {
             agent: self.record.agent().clone(),
             session: self.record.session().clone(),
@@ -75,43 +99,7 @@ impl Turn {
         }
     }
 
-    /// Puts one call before policy. A refused call has its answer at once.
-    fn judge(&mut self, basis: &Basis, context: &Label, due: Due) -> Judged {
-        self.found.tool_calls += 1;
-        let Due { call, fate } = due;
-        if fate == Fate::OverLimit {
-            let advice = "this turn has used up its tool calls: answer with what you have";
-            return refused(
-                call,
-                "limits.tool_calls",
-                "too many tool calls in one turn",
-                advice,
-            );
-        }
-        let principal = self.principal();
-        let request = Request {
-            call: &call,
-            principal: &principal,
-            agent: self.record.agent(),
-            session: self.record.session(),
-            release: &basis.served.release.id,
-            context,
-        };
-        match instar_policy::decide(&request, &basis.served.release.behaviour.authority) {
-            Decision::Allow(permit) => Judged {
-                decision: ToolDecision::Allowed {
-                    rule: permit.rule().to_owned(),
-                },
-                call,
-                permit: Some(permit),
-                output: None,
-                millis: 0,
-            },
-            Decision::Deny(denial) => refused(call, &denial.rule, &denial.reason, &denial.advice),
-        }
-    }
-
-    async fn run_effect(&mut self, judged: &mut Judged, caller: &Caller) {
+    pub(crate) async fn run_effect(&mut self, judged: &mut Judged, caller: &Caller) {
         let Some(permit) = judged.permit.take() else {
             return;
         };
@@ -148,12 +136,7 @@ impl Turn {
             },
             Op::AppendReceipt(self.record.receipt_of(ReceiptKind::Intent, body)),
         ];
-        more.extend(self.batch.iter().map(|inbound| Op::SettleInbound {
-            id: inbound.id.clone(),
-            run: Some(self.run.clone()),
-            state: InboxState::Pending,
-            at,
-        }));
+        more.extend(self.tied(at));
         self.commit(&more).await
     }
 
@@ -176,7 +159,7 @@ impl Turn {
         }
     }
 
-    async fn commit(&mut self, more: &[Op]) -> Result<(), ()> {
+    pub(crate) async fn commit(&mut self, more: &[Op]) -> Result<(), ()> {
         match self.house.parts.store.commit(self.record.ops(more)).await {
             Ok(()) => {
                 self.record.committed();
@@ -191,7 +174,7 @@ impl Turn {
     }
 
     /// Makes entries and events of the results, in the order of the calls.
-    fn take_results(&mut self, judged: Vec<Judged>) -> Input {
+    pub(crate) fn take_results(&mut self, judged: Vec<Judged>) -> Input {
         let (mut looping, mut is_cut) = (false, false);
         let mode = self.house.content_mode();
         for judged in judged {
@@ -288,20 +271,18 @@ fn leaves_traces(permit: &Permit) -> bool {
     Effect::leaves_traces(permit.effect())
 }
 
-fn refused(call: ToolCall, rule: &str, reason: &str, advice: &str) -> Judged {
+pub(crate) fn refused(call: ToolCall, rule: &str, reason: &str, advice: &str) -> Judged {
     Judged {
-        call,
         decision: ToolDecision::Denied {
             rule: rule.to_owned(),
             reason: reason.to_owned(),
         },
-        permit: None,
         output: Some(failure(advice)),
-        millis: 0,
+        ..Judged::of(call)
     }
 }
 
-fn failure(text: &str) -> Output {
+pub(crate) fn failure(text: &str) -> Output {
     Output {
         text: text.to_owned(),
         label: Label::system(),
@@ -381,6 +362,7 @@ mod tests {
             found: Found::default(),
             guard: instar_tools::LoopGuard::new(3),
             unsettled: Vec::new(),
+            judging: None,
             kept: None,
         };
         turn.take_in_batch();

@@ -152,7 +152,11 @@ impl Turn {
     }
 
     /// A model call whose text is not part of the conversation and that nobody watches.
-    async fn ask_silently(&mut self, basis: &Basis, request: &ModelRequest) -> Option<String> {
+    pub(crate) async fn ask_silently(
+        &mut self,
+        basis: &Basis,
+        request: &ModelRequest,
+    ) -> Option<String> {
         let live = std::mem::replace(&mut self.live, crate::live::Live::unwatched());
         let result = self.call(basis, request).await;
         self.live = live;

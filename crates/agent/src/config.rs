@@ -11,6 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+mod policy;
+
+pub use policy::{PolicyConfig, PostureChoice};
+
 /// Everything of the configuration that this crate reads, by section.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
@@ -25,6 +29,8 @@ pub struct Config {
     pub commands: CommandsConfig,
     /// What the event log keeps of message contents.
     pub learning: LearningConfig,
+    /// How much is let through without a question.
+    pub policy: PolicyConfig,
 }
 
 /// The `agents` section.

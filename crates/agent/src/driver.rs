@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fence;
 use crate::house::{House, Settings};
+use crate::judging::Judging;
 use crate::kept::Kept;
 use crate::live::Live;
 use crate::place;
@@ -57,6 +58,8 @@ pub(crate) struct Turn {
     pub(crate) guard: LoopGuard,
     /// Outcomes of calls that the store did not take yet.
     pub(crate) unsettled: Vec<Op>,
+    /// What its decisions are made of, once the first call came up.
+    pub(crate) judging: Option<Judging>,
     /// Set while the store may still be writing the message that the turn answers.
     pub(crate) kept: Option<Kept>,
 }
@@ -114,6 +117,7 @@ pub(crate) async fn run(turn: &mut Turn) -> End {
         return turn.compact_only(&basis).await;
     }
     turn.take_in_batch();
+    turn.make_approved(&basis).await;
     let limits = &basis.behaviour(turn).limits;
     let bounds = Bounds {
         model_calls_max: limits.model_calls_max,
@@ -125,7 +129,7 @@ pub(crate) async fn run(turn: &mut Turn) -> End {
     loop {
         let input = match effect {
             Effect::CallModel { tools } => turn.call_model(&mut basis, tools).await,
-            Effect::RunTools(due) => turn.run_tools(&basis, due).await,
+            Effect::RunTools(due) => turn.run_tools(&mut basis, due).await,
             Effect::Compact => turn.compact(&basis).await,
             Effect::Finish(end) => return end,
         };

@@ -19,6 +19,9 @@ mod asking;
 mod calls;
 mod closing;
 mod driver;
+mod judging;
+mod late;
+mod planner;
 mod record;
 mod step;
 
@@ -62,10 +65,11 @@ pub use asking::{AnswerError, Asking, OPEN_MAX, OPEN_PER_RUN_MAX, RULE_LIFE, Sai
 pub use commands::{COMMANDS, CommandHelp};
 pub use config::{
     AgentSettings, AgentsConfig, CommandsConfig, Config, LearningConfig, MessagesConfig,
-    SessionConfig,
+    PolicyConfig, SessionConfig,
 };
 pub use fork::Forked;
 pub use live::Seen;
+pub use planner::PLANNER_PROMPT;
 pub use sessions::{Parts, RewindError, Sessions};
 pub use submit::{SubmitError, Submitted};
 pub use tally::Counts;

@@ -56,7 +56,7 @@ fn of_entries(state: InboxState, entries: Vec<Entry>) -> Outcome {
             }
             EntryBody::Notice { kind, text } => match kind {
                 NoticeKind::Command if outcome.model.is_none() => outcome.text.clone_from(text),
-                NoticeKind::Command | NoticeKind::Aborted => {}
+                NoticeKind::Command | NoticeKind::Aborted | NoticeKind::Question => {}
                 NoticeKind::Error | NoticeKind::Interrupted | NoticeKind::Uncertain => {
                     problem = Some(text.clone());
                 }

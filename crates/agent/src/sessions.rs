@@ -338,8 +338,12 @@ impl Sessions {
     }
 
     /// Settles what a crash left: resumes, marks interrupted or uncertain. Returns the three counts.
+    ///
+    /// From here on, calls that the owner approves when no turn waits for them are made, too.
     pub async fn recover(&self) -> Result<(u64, u64, u64), StoreError> {
-        crate::recover::recover(&self.inner).await
+        let settled = crate::recover::recover(&self.inner).await?;
+        self.inner.tasks.spawn(self.clone().make_late_calls());
+        Ok(settled)
     }
 
     /// Lets turns reach a safe point within the grace period, then cuts them.

@@ -4,10 +4,12 @@
 //! that is already in changes until the history is shortened. So the request of a turn begins with
 //! the request of the turn before, vendors' prompt caches hit, and no turn rebuilds the history.
 
-use instar_protocol::message::{Entry, EntryBody, Part};
+use instar_protocol::message::{Entry, EntryBody, Part, plain_text};
 use instar_protocol::model::{ModelMessage, Usage};
 use instar_protocol::{EntryId, Label, Principal, Timestamp};
 use jiff::tz::TimeZone;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::fence;
@@ -38,6 +40,22 @@ struct Mark {
     tokens: u32,
     begins_turn: bool,
     label: Label,
+    /// What the owner typed, where it is a message of his.
+    words: Option<Box<str>>,
+}
+
+/// Something in the window that evidence is taken from.
+#[derive(Debug)]
+pub(crate) enum Seen<'a> {
+    /// The owner's words.
+    Words(&'a str),
+    /// A result of a tool.
+    Result {
+        tool: &'a str,
+        arguments: &'a Value,
+        text: &'a str,
+        label: &'a Label,
+    },
 }
 
 impl Window {
@@ -119,10 +137,14 @@ impl Window {
             } => {
                 // An API client's words reach the model as it sent them.
                 let is_dated = surface != "openai";
+                let said = principal.is_owner().then(|| plain_text(parts));
                 let parts = self.user_parts(parts, principal, entry, is_dated);
                 if !parts.is_empty() {
                     self.close_calls(entry);
                     self.add(ModelMessage::User { parts }, entry, true);
+                    if let Some(mark) = self.marks.last_mut() {
+                        mark.words = said.map(String::into_boxed_str);
+                    }
                 }
             }
             EntryBody::Assistant {
@@ -258,7 +280,41 @@ impl Window {
             tokens,
             begins_turn,
             label: entry.label.clone(),
+            words: None,
         });
+    }
+
+    /// Who said what, as far as it stands here; oldest first.
+    pub(crate) fn seen(&self) -> Vec<Seen<'_>> {
+        let mut calls: BTreeMap<&str, &Value> = BTreeMap::new();
+        let mut seen = Vec::new();
+        for (message, mark) in self.messages.iter().zip(&self.marks) {
+            if let Some(words) = &mark.words {
+                seen.push(Seen::Words(words));
+            }
+            match message {
+                ModelMessage::User { .. } => {}
+                ModelMessage::Assistant { tool_calls, .. } => calls.extend(
+                    tool_calls
+                        .iter()
+                        .map(|call| (call.id.as_str(), &call.arguments)),
+                ),
+                ModelMessage::Tool {
+                    call_id,
+                    name,
+                    text,
+                    is_error,
+                } => seen.extend(calls.get(call_id.as_str()).filter(|_| !is_error).map(
+                    |arguments| Seen::Result {
+                        tool: name,
+                        arguments,
+                        text: fence::inside(text),
+                        label: &mark.label,
+                    },
+                )),
+            }
+        }
+        seen
     }
 
     /// The parts as the model gets them: the time before the first text, files and other people's

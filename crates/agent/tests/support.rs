@@ -1,9 +1,10 @@
 //! A house with a scripted model and a real store in a folder of its own.
 
+use instar_agent::config::PostureChoice;
 use instar_agent::{Config, Parts, Sessions, Submitted};
 use instar_egress::Egress;
 use instar_models::{Ledger, Models, ModelsConfig, ObjectSource, SpendRecord};
-use instar_policy::{Annotation, Authority};
+use instar_policy::{Annotation, Authority, Kind, Posture, Reach, Slot, SlotRole};
 use instar_protocol::live::Outcome;
 use instar_protocol::message::{Entry, EntryBody, Inbound, OnRestart, Overrides, Part};
 use instar_protocol::model::{
@@ -11,7 +12,7 @@ use instar_protocol::model::{
 };
 use instar_protocol::principal::Via;
 use instar_protocol::secret::SecretRef;
-use instar_protocol::tool::{ToolCall, ToolSpec};
+use instar_protocol::tool::{Effect, ToolCall, ToolSpec};
 use instar_protocol::{
     AgentId, Clock, InboundId, Label, ObjectHash, Principal, Secret, SecretSource, SessionKey,
 };
@@ -171,6 +172,48 @@ impl Tool for Look {
     }
 }
 
+/// A tool that sends: remembers to whom.
+#[derive(Debug)]
+pub(crate) struct Post {
+    spec: ToolSpec,
+    pub(crate) sent: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Tool for Post {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    fn annotation(&self) -> Annotation {
+        posting()
+    }
+
+    fn run<'a>(
+        &'a self,
+        arguments: &'a Value,
+        _caller: &'a Caller,
+    ) -> futures_util::future::BoxFuture<'a, Result<Output, ToolError>> {
+        Box::pin(async move {
+            self.sent.lock().unwrap().push(arguments.clone());
+            Ok(Output::words("sent", Label::system()))
+        })
+    }
+}
+
+fn posting() -> Annotation {
+    let slot = |role, kind| Slot { role, kind };
+    Annotation {
+        effect: Effect::Send,
+        reach: Reach::Outside,
+        connector: "post".to_owned(),
+        slots: BTreeMap::from([
+            ("to".to_owned(), slot(SlotRole::Who, Kind::Address)),
+            ("text".to_owned(), slot(SlotRole::Payload, Kind::Text)),
+        ]),
+        ..Annotation::reads(Label::system())
+    }
+}
+
 fn annotation() -> Annotation {
     Annotation::reads(Label::system())
 }
@@ -207,6 +250,8 @@ pub(crate) struct Home {
     pub(crate) clock: ManualClock,
     pub(crate) begun: Arc<Notify>,
     pub(crate) gate: Arc<Semaphore>,
+    /// What the tool `post` sent.
+    pub(crate) sent: Arc<Mutex<Vec<Value>>>,
     pub(crate) config: Config,
 }
 
@@ -266,6 +311,19 @@ pub(crate) async fn home_at(
             gate: Arc::clone(&gate),
         }))
         .unwrap();
+    let sent = Arc::<Mutex<Vec<Value>>>::default();
+    tools
+        .register(Arc::new(Post {
+            spec: ToolSpec {
+                name: "post".to_owned(),
+                description: "Sends.".to_owned(),
+                parameters: json!({"type": "object", "properties": {
+                    "to": {"type": "string"}, "text": {"type": "string"}
+                }, "required": ["to"]}),
+            },
+            sent: Arc::clone(&sent),
+        }))
+        .unwrap();
     let parts = Parts {
         store: store.clone(),
         models,
@@ -280,6 +338,7 @@ pub(crate) async fn home_at(
         clock,
         begun,
         gate,
+        sent,
         config,
     }
 }
@@ -307,7 +366,17 @@ fn behaviour(config: &Config) -> Behaviour {
     };
     Behaviour {
         agents: BTreeMap::from([("main".to_owned(), agent)]),
-        authority: Authority::over(BTreeMap::from([("look".to_owned(), annotation())])),
+        authority: Authority {
+            posture: match config.policy.posture {
+                PostureChoice::Careful => Posture::Careful,
+                PostureChoice::Balanced => Posture::Balanced,
+                PostureChoice::Open => Posture::Open,
+            },
+            ..Authority::over(BTreeMap::from([
+                ("look".to_owned(), annotation()),
+                ("post".to_owned(), posting()),
+            ]))
+        },
     }
 }
 

@@ -1,8 +1,9 @@
 //! The behaviour that configuration and workspace give together.
 
+use instar_agent::config::PostureChoice;
 use instar_agent::workspace::{self, WorkspaceError};
 use instar_config::StateDir;
-use instar_policy::Authority;
+use instar_policy::{Authority, Known, Posture};
 use instar_release::Behaviour;
 use instar_tools::Toolbox;
 use std::path::PathBuf;
@@ -16,9 +17,26 @@ pub(crate) fn compose(
     state: &StateDir,
     discovered: Option<&str>,
 ) -> Result<Behaviour, WorkspaceError> {
-    let authority = Authority::over(tools.annotations());
+    let agents = config.agent_config();
+    let authority = Authority {
+        posture: posture(agents.policy.posture),
+        known: Known {
+            own: agents.policy.own.iter().cloned().collect(),
+            contacts: agents.policy.contacts.iter().cloned().collect(),
+            destinations: agents.policy.destinations.iter().cloned().collect(),
+        },
+        ..Authority::over(tools.annotations())
+    };
     let folder = |agent: &instar_agent::AgentSettings| state.workspace(agent.id.as_str());
-    workspace::behaviour(&config.agent_config(), authority, &folder, discovered)
+    workspace::behaviour(&agents, authority, &folder, discovered)
+}
+
+fn posture(choice: PostureChoice) -> Posture {
+    match choice {
+        PostureChoice::Careful => Posture::Careful,
+        PostureChoice::Balanced => Posture::Balanced,
+        PostureChoice::Open => Posture::Open,
+    }
 }
 
 /// Where the agents live.

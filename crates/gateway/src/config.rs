@@ -5,7 +5,9 @@
 
 mod rules;
 
-use instar_agent::{AgentsConfig, CommandsConfig, LearningConfig, MessagesConfig, SessionConfig};
+use instar_agent::{
+    AgentsConfig, CommandsConfig, LearningConfig, MessagesConfig, PolicyConfig, SessionConfig,
+};
 use instar_egress::EgressConfig;
 use instar_models::ModelsConfig;
 use instar_protocol::SecretRef;
@@ -35,6 +37,8 @@ pub struct InstarConfig {
     pub commands: CommandsConfig,
     /// What the event log keeps of message contents.
     pub learning: LearningConfig,
+    /// How much is let through without a question.
+    pub policy: PolicyConfig,
     /// Which hosts tools and programs may reach, and through which proxy.
     pub egress: EgressConfig,
     /// What is logged, and where.
@@ -51,6 +55,7 @@ impl InstarConfig {
             messages: self.messages.clone(),
             commands: self.commands.clone(),
             learning: self.learning.clone(),
+            policy: self.policy.clone(),
         }
     }
 

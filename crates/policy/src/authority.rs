@@ -25,6 +25,20 @@ pub struct Authority {
     /// How much is let through without a question.
     #[serde(default)]
     pub posture: Posture,
+    #[serde(default)]
+    pub known: Known,
+}
+
+/// Whom and what the owner vouches for, by himself.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Known {
+    /// The owner's own addresses, numbers and accounts.
+    pub own: BTreeSet<String>,
+    /// People whom he knows.
+    pub contacts: BTreeSet<String>,
+    /// Places where things may go without a word of his.
+    pub destinations: BTreeSet<String>,
 }
 
 /// How much is let through without a question.

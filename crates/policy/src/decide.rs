@@ -167,6 +167,7 @@ pub fn decide(request: &Request<'_>, authority: &Authority) -> Decision {
             facts.effect,
             annotation.output.join(request.context),
             rule,
+            request.environment.clone(),
         )),
         Err(Verdict::Deny(denial)) => Decision::Deny(denial),
         Err(Verdict::Ask(rule, why)) => ask(request, annotation, facts, rule, why),

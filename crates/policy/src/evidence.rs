@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::annotation::{Annotation, Field, FieldRole, Reach, SlotRole};
+use crate::authority::Known;
 use crate::grade::Graded;
 use crate::typed::{Kind, Typed, normal};
 use crate::words::{Words, literals};
@@ -21,6 +22,16 @@ const CELLS_MAX: usize = 256;
 const DEPTH_MAX: usize = 12;
 /// Characters of one text that are searched for links and codes.
 const TEXT_CHARS_MAX: usize = 200_000;
+
+/// What a value on a list of the owner's may be. A text that is several of these counts as each.
+const KINDS_OF_PEOPLE: [Kind; 6] = [
+    Kind::Address,
+    Kind::Phone,
+    Kind::Url,
+    Kind::Account,
+    Kind::Name,
+    Kind::Channel,
+];
 
 /// What a run has seen.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +94,23 @@ impl Evidence {
     /// Adds a message of the owner's.
     pub fn owner_words(&mut self, text: &str) {
         self.words.add(text);
+    }
+
+    /// Adds whom and what the owner vouches for.
+    pub fn known(&mut self, known: &Known) {
+        for (texts, set) in [
+            (&known.own, &mut self.own),
+            (&known.contacts, &mut self.contacts),
+            (&known.destinations, &mut self.lists),
+        ] {
+            for text in texts {
+                set.extend(
+                    KINDS_OF_PEOPLE
+                        .iter()
+                        .filter_map(|kind| normal(*kind, text)),
+                );
+            }
+        }
     }
 
     #[must_use]

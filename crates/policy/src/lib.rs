@@ -23,7 +23,7 @@ mod typed;
 pub mod words;
 
 pub use annotation::{Annotation, Field, FieldRole, OwnRow, Reach, Slot, SlotRole};
-pub use authority::{Authority, Posture, Profile, Role};
+pub use authority::{Authority, Known, Posture, Profile, Role};
 pub use decide::{
     ARGUMENT_BYTES_MAX, Approval, Counts, Decision, Denial, Explanation, NAME_BYTES_MAX, OPEN_MAX,
     REFUSALS_MAX, Request, decide, explain, rules, visible,

@@ -2,6 +2,7 @@
 
 use instar_protocol::Label;
 use instar_protocol::tool::{Effect, ToolCall};
+use serde_json::Value;
 
 /// An authorised call. Not `Clone`, not readable from stored bytes, consumed by running it.
 ///
@@ -21,7 +22,8 @@ use instar_protocol::tool::{Effect, ToolCall};
 ///         digest: String::new(),
 ///         effect: instar_protocol::tool::Effect::None,
 ///         output: instar_protocol::Label::system(),
-///         rule: String::new(),
+///         rule: "",
+///         environment: serde_json::Value::Null,
 ///     }
 /// }
 /// ```
@@ -32,6 +34,7 @@ pub struct Permit {
     effect: Effect,
     output: Label,
     rule: &'static str,
+    environment: Value,
 }
 
 impl Permit {
@@ -41,6 +44,7 @@ impl Permit {
         effect: Effect,
         output: Label,
         rule: &'static str,
+        environment: Value,
     ) -> Self {
         Self {
             call,
@@ -48,7 +52,14 @@ impl Permit {
             effect,
             output,
             rule,
+            environment,
         }
+    }
+
+    /// What the call was judged to run in; the executor compares it with what it finds.
+    #[must_use]
+    pub fn environment(&self) -> &Value {
+        &self.environment
     }
 
     #[must_use]

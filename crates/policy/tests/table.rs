@@ -2,7 +2,7 @@
 //! kind of tool. No entry point gets a tool set but the one its principal's row has.
 
 use crate::facts::{Place, annotation, automation, call, contact, outcome, owner, set, stranger};
-use instar_policy::{Annotation, Authority, Posture, Profile, Reach, Role, visible};
+use instar_policy::{Annotation, Authority, Known, Posture, Profile, Reach, Role, visible};
 use instar_protocol::principal::Via;
 use instar_protocol::tool::Effect;
 use instar_protocol::{AgentId, Principal};
@@ -40,6 +40,7 @@ fn world() -> Authority {
         ]
         .into(),
         posture: Posture::Careful,
+        known: Known::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{EntryId, InboundId, ObjectHash, OutboxId, RunId, SessionId};
+use crate::id::{EntryId, InboundId, ObjectHash, OutboxId, QuestionId, RunId, SessionId};
 use crate::label::Label;
 use crate::model::{ModelRef, Reasoning, Sampling, StopReason, ToolChoice, Usage};
 use crate::principal::Principal;
@@ -102,6 +102,10 @@ pub struct Overrides {
     /// Where in the transcript it goes, if not at its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
+    /// A call that the owner said yes to after its turn had gone on: it is made now. Set by the
+    /// gateway alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<QuestionId>,
 }
 
 /// A place in the tree of a transcript that a message is for.
@@ -206,6 +210,8 @@ pub enum NoticeKind {
     Interrupted,
     Uncertain,
     Aborted,
+    /// The owner is asked.
+    Question,
 }
 
 /// How far an accepted message has come.

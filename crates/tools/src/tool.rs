@@ -68,6 +68,15 @@ pub enum ToolError {
 pub trait Tool: Send + Sync + std::fmt::Debug {
     fn spec(&self) -> &ToolSpec;
     fn annotation(&self) -> Annotation;
+    /// What a call would run in, where that is part of what is judged: an executable by its content,
+    /// a folder. It is asked for before the decision, and again before the call runs.
+    fn environment<'a>(
+        &'a self,
+        _arguments: &'a Value,
+        _caller: &'a Caller,
+    ) -> BoxFuture<'a, Value> {
+        Box::pin(std::future::ready(Value::Null))
+    }
     fn run<'a>(
         &'a self,
         arguments: &'a Value,

@@ -3,7 +3,8 @@
 use futures_util::FutureExt as _;
 use instar_policy::{Annotation, Permit};
 use instar_protocol::Label;
-use instar_protocol::tool::ToolSpec;
+use instar_protocol::tool::{ToolCall, ToolSpec};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -102,6 +103,14 @@ impl Toolbox {
             .collect()
     }
 
+    /// What a call would run in, as its tool says; nothing for a tool that is not here.
+    pub async fn environment(&self, call: &ToolCall, caller: &Caller) -> Value {
+        match self.tools.get(&call.name) {
+            Some(registered) => registered.tool.environment(&call.arguments, caller).await,
+            None => Value::Null,
+        }
+    }
+
     /// Runs an authorised call: checks the arguments against the schema, bounds the output, joins
     /// labels. The only way to a tool. Consumes the permit.
     ///
@@ -142,6 +151,12 @@ impl Toolbox {
             .schema
             .check(&call.arguments)
             .map_err(ToolError::Arguments)?;
+        if self.environment(call, caller).await != *permit.environment() {
+            return Err(ToolError::Failed(format!(
+                "what {} would run in has changed since it was allowed; call it again",
+                call.name
+            )));
+        }
         let running = AssertUnwindSafe(registered.tool.run(&call.arguments, caller)).catch_unwind();
         match tokio::time::timeout(self.timeout, running).await {
             Ok(Ok(result)) => result,

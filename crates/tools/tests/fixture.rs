@@ -1,7 +1,9 @@
 //! A house with scripted sessions, tools that misbehave, and permits from policy itself.
 
 use futures_util::future::BoxFuture;
-use instar_policy::{Annotation, Authority, Decision, Permit, Request, decide};
+use instar_policy::{
+    Annotation, Authority, Counts, Decision, Evidence, Permit, Planned, Posture, Request, decide,
+};
 use instar_protocol::principal::Via;
 use instar_protocol::tool::{Effect, ToolCall, ToolSpec};
 use instar_protocol::{
@@ -164,18 +166,34 @@ pub(crate) fn call(name: &str, arguments: Value) -> ToolCall {
 pub(crate) fn permit(toolbox: &Toolbox, name: &str, arguments: Value) -> Permit {
     let call = call(name, arguments);
     let caller = caller();
+    let authority = Authority {
+        posture: Posture::Open,
+        ..Authority::over(toolbox.annotations())
+    };
+    match decision(&call, &caller.principal, &authority) {
+        Decision::Allow(permit) => permit,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What policy says to a call of a run that has seen nothing.
+pub(crate) fn decision(call: &ToolCall, principal: &Principal, authority: &Authority) -> Decision {
+    let caller = caller();
     let request = Request {
-        call: &call,
-        principal: &caller.principal,
+        call,
+        principal,
         agent: &caller.agent,
         session: &caller.session,
         release: &ReleaseId::from_hex("r1"),
         context: &Label::owner(),
+        evidence: &Evidence::default(),
+        plan: Planned::Unknown,
+        counts: &Counts::default(),
+        standing: &[],
+        approval: None,
+        environment: &Value::Null,
     };
-    match decide(&request, &Authority::over(toolbox.annotations())) {
-        Decision::Allow(permit) => permit,
-        Decision::Deny(denial) => panic!("{denial:?}"),
-    }
+    decide(&request, authority)
 }
 
 pub(crate) async fn run(toolbox: &Toolbox, name: &str, arguments: Value) -> Output {

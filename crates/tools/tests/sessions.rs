@@ -1,9 +1,9 @@
 //! The session tools: what the model reads of them, what they ask, and whose text they bring.
 
-use crate::fixture::{built_in, call, caller, permit, run};
-use instar_policy::{Authority, Decision, Reach, Request, decide};
+use crate::fixture::{built_in, call, caller, decision, permit, run};
+use instar_policy::{Authority, Decision, Reach};
 use instar_protocol::tool::Effect;
-use instar_protocol::{Label, Origin, Principal, Readers, ReleaseId, SessionKey};
+use instar_protocol::{Origin, Principal, Readers, SessionKey};
 use serde_json::json;
 
 #[test]
@@ -157,7 +157,6 @@ async fn history_is_of_the_agents_own_conversations() {
 fn they_are_for_the_owner() {
     let (toolbox, _sessions) = built_in();
     let authority = Authority::over(toolbox.annotations());
-    let of = caller();
     for name in ["session_status", "sessions_list", "sessions_history"] {
         for principal in [
             Principal::Contact { id: "c".to_owned() },
@@ -166,18 +165,8 @@ fn they_are_for_the_owner() {
                 source: "cron".to_owned(),
             },
         ] {
-            let request = Request {
-                call: &call(name, json!({})),
-                principal: &principal,
-                agent: &of.agent,
-                session: &of.session,
-                release: &ReleaseId::from_hex("r1"),
-                context: &Label::owner(),
-            };
-            assert!(
-                matches!(decide(&request, &authority), Decision::Deny(_)),
-                "{name}"
-            );
+            let decision = decision(&call(name, json!({})), &principal, &authority);
+            assert!(matches!(decision, Decision::Deny(_)), "{name}");
         }
     }
 }

@@ -110,6 +110,7 @@ impl Owner {
             found: Found::default(),
             guard: LoopGuard::new(SAME_RESULT_MAX),
             unsettled: Vec::new(),
+            judging: None,
             kept: batch.first().and_then(|first| first.kept.clone()),
         });
         let running = Running {

@@ -105,6 +105,7 @@ impl Shown<'_> {
                     NoticeKind::Command
                     | NoticeKind::Interrupted
                     | NoticeKind::Uncertain
+                    | NoticeKind::Question
                     | NoticeKind::Aborted => "entry notice",
                 };
                 html! { div class=(class) id=(id) data-entry=(id) { (markdown::render(text)) (ways) } }

@@ -127,6 +127,7 @@ fn notice_word(kind: NoticeKind) -> &'static str {
         NoticeKind::Interrupted => "interrupted",
         NoticeKind::Uncertain => "uncertain",
         NoticeKind::Aborted => "aborted",
+        NoticeKind::Question => "question",
     }
 }
 

@@ -1,0 +1,383 @@
+//! Tool calls before policy: what the run has seen as evidence, the decision, and the question to the
+//! owner where the decision is one.
+
+use instar_policy::{
+    Approval, Counts, Decision, Draft, Evidence, Permit, Plan, Planned, Posture, Request, Rule,
+};
+use instar_protocol::approval::{Question, QuestionState};
+use instar_protocol::message::{InboxState, NoticeKind};
+use instar_protocol::tool::{Effect, ToolCall, ToolDecision};
+use instar_protocol::{Label, Principal, QuestionId, Timestamp};
+use instar_store::Op;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::Instant;
+
+use crate::calls::{Judged, failure, refused};
+use crate::driver::{Basis, Turn};
+use crate::step::{Due, Fate};
+use crate::window::Seen;
+
+/// What a run knows for its decisions. Made when the first call comes up.
+#[derive(Debug, Default)]
+pub(crate) struct Judging {
+    pub(crate) evidence: Evidence,
+    pub(crate) counts: Counts,
+    plan: Option<Option<Plan>>,
+    standing: Vec<Rule>,
+}
+
+impl Turn {
+    /// Puts one call before policy. A refused call has its answer at once; one that the owner is to
+    /// be asked about has its question.
+    pub(crate) async fn judge(&mut self, basis: &Basis, context: &Label, due: Due) -> Judged {
+        self.found.tool_calls += 1;
+        let Due { call, fate } = due;
+        if fate == Fate::OverLimit {
+            let advice = "this turn has used up its tool calls: answer with what you have";
+            return refused(
+                call,
+                "limits.tool_calls",
+                "too many tool calls in one turn",
+                advice,
+            );
+        }
+        let environment = self.environment(&call).await;
+        if self.wants_plan(basis, &call) {
+            self.plan_once(basis).await;
+        }
+        match self.decide(basis, context, &call, None, &environment) {
+            Decision::Allow(permit) => self.allowed(call, permit),
+            Decision::Ask(draft) => Judged {
+                decision: ToolDecision::Denied {
+                    rule: draft.rule.clone(),
+                    reason: draft.why.join("; "),
+                },
+                ask: Some((draft, environment)),
+                ..Judged::of(call)
+            },
+            Decision::Deny(denial) => refused(call, &denial.rule, &denial.reason, &denial.advice),
+        }
+    }
+
+    fn allowed(&mut self, call: ToolCall, permit: Permit) -> Judged {
+        if let Some(judging) = &mut self.judging {
+            let done = judging.counts.done.entry(call.name.clone()).or_default();
+            *done = done.saturating_add(1);
+        }
+        Judged {
+            decision: ToolDecision::Allowed {
+                rule: permit.rule().to_owned(),
+            },
+            permit: Some(permit),
+            ..Judged::of(call)
+        }
+    }
+
+    /// What the call would run in, as the tool that runs it says.
+    async fn environment(&self, call: &ToolCall) -> Value {
+        let caller = self.caller();
+        self.house.parts.tools.environment(call, &caller).await
+    }
+
+    fn decide(
+        &self,
+        basis: &Basis,
+        context: &Label,
+        call: &ToolCall,
+        approval: Option<&Approval>,
+        environment: &Value,
+    ) -> Decision {
+        let none = Judging::default();
+        let judging = self.judging.as_ref().unwrap_or(&none);
+        let principal = self.principal();
+        let plan = match (&judging.plan, &principal) {
+            (
+                _,
+                Principal::Contact { .. }
+                | Principal::Stranger { .. }
+                | Principal::Automation { .. },
+            ) => Planned::Nobody,
+            (Some(Some(plan)), Principal::Owner { .. }) => Planned::Is(plan),
+            (_, Principal::Owner { .. }) => Planned::Unknown,
+        };
+        let request = Request {
+            call,
+            principal: &principal,
+            agent: self.record.agent(),
+            session: self.record.session(),
+            release: &basis.served.release.id,
+            context,
+            evidence: &judging.evidence,
+            plan,
+            counts: &judging.counts,
+            standing: &judging.standing,
+            approval,
+            environment,
+        };
+        instar_policy::decide(&request, &basis.served.release.behaviour.authority)
+    }
+
+    /// Reads what the run has seen so far, once; later results are added as they come.
+    pub(crate) async fn begin_judging(&mut self, basis: &Basis) {
+        if self.judging.is_some() {
+            return;
+        }
+        let authority = &basis.served.release.behaviour.authority;
+        let mut evidence = Evidence::default();
+        evidence.known(&authority.known);
+        for seen in self.window.seen() {
+            match seen {
+                Seen::Words(words) => evidence.owner_words(words),
+                Seen::Result {
+                    tool,
+                    arguments,
+                    text,
+                    label,
+                } => match (authority.annotations.get(tool), serde_json::from_str(text)) {
+                    (Some(annotation), Ok(value)) => {
+                        evidence.result(tool, annotation, arguments, &value, &label.readers);
+                    }
+                    (annotation, _) => {
+                        let connector = annotation.map_or("", |a| a.connector.as_str());
+                        let origin = worst(label);
+                        evidence.text(connector, text, &origin, &label.readers);
+                    }
+                },
+            }
+        }
+        let standing = match self.house.asking.rules_in_force().await {
+            Ok(rules) => rules
+                .iter()
+                .filter_map(|rule| Rule::read(&rule.rule))
+                .collect(),
+            Err(error) => {
+                tracing::warn!(%error, "standing rules cannot be read: none holds");
+                Vec::new()
+            }
+        };
+        self.judging = Some(Judging {
+            evidence,
+            counts: Counts::default(),
+            plan: None,
+            standing,
+        });
+    }
+
+    /// Adds the result of a call to what the run has seen.
+    pub(crate) fn learn(
+        &mut self,
+        basis: &Basis,
+        call: &ToolCall,
+        text: &str,
+        value: Option<&Value>,
+        label: &Label,
+    ) {
+        let Some(judging) = &mut self.judging else {
+            return;
+        };
+        let annotations = &basis.served.release.behaviour.authority.annotations;
+        let annotation = annotations.get(&call.name);
+        match (annotation, value) {
+            (Some(annotation), Some(value)) => judging.evidence.result(
+                &call.name,
+                annotation,
+                &call.arguments,
+                value,
+                &label.readers,
+            ),
+            _ => {
+                let connector = annotation.map_or("", |annotation| annotation.connector.as_str());
+                judging
+                    .evidence
+                    .text(connector, text, &worst(label), &label.readers);
+            }
+        }
+    }
+
+    /// A plan is made for effects only, and only where it can decide something.
+    fn wants_plan(&self, basis: &Basis, call: &ToolCall) -> bool {
+        let authority = &basis.served.release.behaviour.authority;
+        authority.posture == Posture::Balanced
+            && self.principal().is_owner()
+            && self
+                .judging
+                .as_ref()
+                .is_some_and(|judging| judging.plan.is_none())
+            && authority
+                .annotations
+                .get(&call.name)
+                .is_some_and(|annotation| annotation.effect > Effect::Read)
+    }
+
+    async fn plan_once(&mut self, basis: &Basis) {
+        let words = self
+            .judging
+            .as_ref()
+            .map(|judging| judging.evidence.words().text().to_owned())
+            .unwrap_or_default();
+        let plan = self.make_plan(basis, &words).await;
+        if let Some(judging) = &mut self.judging {
+            judging.plan = Some(plan);
+        }
+    }
+
+    /// Asks the owner about a call and waits a while for the answer. What is not answered stays open:
+    /// the call is made when the answer comes.
+    pub(crate) async fn ask(&mut self, basis: &mut Basis, context: &Label, judged: &mut Judged) {
+        let Some((draft, environment)) = judged.ask.take() else {
+            return;
+        };
+        let Some(question) = self
+            .question_of(basis, context, &judged.call, &draft, &environment)
+            .await
+        else {
+            judged.output = Some(failure(
+                "the question could not be stored: the call was not made",
+            ));
+            return;
+        };
+        let begun = Instant::now();
+        let wait = Duration::from_secs(u64::from(self.settings.config.policy.ask_wait_seconds));
+        let cancel = self.cancel.clone();
+        let heard = self
+            .house
+            .asking
+            .wait(&question.id, begun + wait, &cancel)
+            .await;
+        // Whoever waits for a person does not use up the time of the turn.
+        basis.deadline += begun.elapsed();
+        let heard = heard.ok().flatten().unwrap_or(question);
+        match heard.state {
+            QuestionState::Approved => {
+                self.after_yes(basis, context, judged, heard, &environment)
+                    .await;
+            }
+            QuestionState::Denied => {
+                self.count(|counts| counts.refused += 1);
+                judged.output = Some(failure("the owner said no; do not ask for the same again"));
+            }
+            QuestionState::Expired | QuestionState::Void | QuestionState::Used => {
+                judged.output = Some(failure("nobody answered in time, which means no"));
+            }
+            QuestionState::Open => {
+                self.count(|counts| counts.open += 1);
+                judged.decision = ToolDecision::Asked {
+                    question: heard.id.clone(),
+                    rule: draft.rule.clone(),
+                };
+                judged.output = Some(failure(
+                    "the owner was asked and has not answered yet: the call was not made. It is made \
+                     when he says yes. Go on without it, or end here and say what waits for him",
+                ));
+            }
+        }
+    }
+
+    fn count(&mut self, change: impl FnOnce(&mut Counts)) {
+        if let Some(judging) = &mut self.judging {
+            change(&mut judging.counts);
+        }
+    }
+
+    /// The question of this call: the one that waits already, or a new one, stored before anybody
+    /// is told of it.
+    async fn question_of(
+        &mut self,
+        basis: &Basis,
+        context: &Label,
+        call: &ToolCall,
+        draft: &Draft,
+        environment: &Value,
+    ) -> Option<Question> {
+        let asking = self.house.asking.clone();
+        if let Ok(Some(same)) = asking.same(self.record.session(), &draft.digest).await {
+            return Some(same);
+        }
+        let now = self.house.now();
+        let minutes = u64::from(self.settings.config.policy.ask_expire_minutes);
+        let question = Question {
+            id: QuestionId::new(now, self.house.random()),
+            digest: draft.digest.clone(),
+            session: self.record.session().clone(),
+            key: self.key.clone(),
+            run: self.run.clone(),
+            agent: self.record.agent().clone(),
+            principal: self.principal(),
+            release: basis.served.release.id.clone(),
+            call: call.clone(),
+            effect: draft.effect,
+            context: context.clone(),
+            arguments: draft.arguments.clone(),
+            touches: draft.touches.clone(),
+            why: draft.why.clone(),
+            always: draft.always.clone(),
+            facts: json!({ "rule": draft.rule, "environment": environment }),
+            asked_at: now,
+            expires_at: Timestamp::from_millis(now.millis() + minutes * 60_000),
+            state: QuestionState::Open,
+            answer: None,
+        };
+        let text = format!(
+            "{} waits for your answer: `instar approvals show {}`, or the approvals page.",
+            call.name, question.id
+        );
+        self.notice(NoticeKind::Question, text.clone());
+        self.live.send(|| instar_protocol::live::LiveEvent::Notice {
+            kind: NoticeKind::Question,
+            text,
+        });
+        let mut more = asking.ask(&question);
+        more.extend(self.tied(now));
+        self.commit(&more).await.ok()?;
+        asking.told(question.clone());
+        Some(question)
+    }
+
+    /// Ties the messages to this run, so that a restart knows that they must not be run again.
+    pub(crate) fn tied(&self, at: Timestamp) -> Vec<Op> {
+        let tied = self.batch.iter().map(|inbound| Op::SettleInbound {
+            id: inbound.id.clone(),
+            run: Some(self.run.clone()),
+            state: InboxState::Pending,
+            at,
+        });
+        tied.collect()
+    }
+
+    /// The owner said yes: the same facts are decided once more, with his answer among them.
+    async fn after_yes(
+        &mut self,
+        basis: &Basis,
+        context: &Label,
+        judged: &mut Judged,
+        question: Question,
+        environment: &Value,
+    ) {
+        let approval = Approval {
+            digest: question.digest.clone(),
+        };
+        let decision = self.decide(basis, context, &judged.call, Some(&approval), environment);
+        let Decision::Allow(permit) = decision else {
+            drop(self.house.asking.void(question).await);
+            judged.output = Some(failure(
+                "what the owner approved is no longer what would be done",
+            ));
+            return;
+        };
+        if self.house.asking.use_up(question).await.is_err() {
+            judged.output = Some(failure("the owner's answer was used already"));
+            return;
+        }
+        *judged = self.allowed(judged.call.clone(), permit);
+    }
+}
+
+fn worst(label: &Label) -> instar_protocol::Origin {
+    label
+        .origins
+        .iter()
+        .last()
+        .cloned()
+        .unwrap_or(instar_protocol::Origin::System)
+}

@@ -1,0 +1,181 @@
+//! Calls that the owner said yes to after their turn had gone on: each is made in a run of its own,
+//! with the facts that it was asked about, and the agent is told what came of it.
+
+use instar_policy::{Approval, Counts, Decision, Evidence, Planned, Request};
+use instar_protocol::approval::{Question, QuestionState};
+use instar_protocol::message::{EntryBody, Inbound, NoticeKind, OnRestart, Overrides, Part};
+use instar_protocol::model::{ModelRef, StopReason, Usage};
+use instar_protocol::{InboundId, Principal, QuestionId};
+use serde_json::Value;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::asking::OPEN_MAX;
+use crate::calls::Judged;
+use crate::driver::{Basis, Turn};
+use crate::sessions::Sessions;
+
+/// The surface of a message that the gateway writes for an answer.
+const SURFACE: &str = "approval";
+/// Stands where the model of a call would be named that the owner's answer brought about.
+const APPROVED: &str = "instar/approved";
+
+impl Sessions {
+    /// Makes the calls that were approved when no turn waited for them, until the process ends.
+    pub(crate) async fn make_late_calls(self) {
+        let mut changes = self.asking().watch();
+        let closing = self.inner.house.closing.clone();
+        self.make_waiting_calls().await;
+        loop {
+            tokio::select! {
+                () = closing.cancelled() => return,
+                changed = changes.recv() => match changed {
+                    Ok(question) => self.make_late_call(&question).await,
+                    Err(RecvError::Lagged(_)) => self.make_waiting_calls().await,
+                    Err(RecvError::Closed) => return,
+                },
+            }
+        }
+    }
+
+    /// Looks for answers that nobody acted on: a restart came between.
+    async fn make_waiting_calls(&self) {
+        let store = &self.inner.house.parts.store;
+        let approved = store.questions(Some(QuestionState::Approved), None, OPEN_MAX);
+        match approved.await {
+            Ok(approved) => {
+                for question in approved {
+                    self.make_late_call(&question).await;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "answers that wait cannot be read"),
+        }
+    }
+
+    async fn make_late_call(&self, question: &Question) {
+        if question.state != QuestionState::Approved || self.asking().is_awaited(&question.id) {
+            return;
+        }
+        let house = &self.inner.house;
+        let text = format!(
+            "[From the gateway] The owner said yes to question {}: the call of {} that waited for it is \
+             made now.",
+            question.id, question.call.name
+        );
+        let inbound = Inbound {
+            id: InboundId::new(house.now(), house.random()),
+            session_key: question.key.clone(),
+            principal: Principal::Automation {
+                source: SURFACE.to_owned(),
+            },
+            received_at: house.now(),
+            surface: SURFACE.to_owned(),
+            // However often this is tried, it is one message.
+            idempotency_key: Some(question.id.to_string()),
+            parts: vec![Part::text(text)],
+            on_restart: OnRestart::Resume,
+            overrides: Overrides {
+                approved: Some(question.id.clone()),
+                ..Overrides::default()
+            },
+        };
+        if let Err(error) = self.submit(inbound).await {
+            tracing::warn!(%error, question = %question.id, "an approved call cannot be made now");
+        }
+    }
+}
+
+impl Turn {
+    /// Makes the call that the owner approved, if this turn is there for one.
+    pub(crate) async fn make_approved(&mut self, basis: &Basis) {
+        let Some(id) = self.approved() else {
+            return;
+        };
+        let question = match self.house.parts.store.question(&id).await {
+            Ok(Some(question)) if question.state == QuestionState::Approved => question,
+            _ => return,
+        };
+        if question.session != *self.record.session() || question.agent != *self.record.agent() {
+            return self
+                .gone(question, "it was asked in another conversation")
+                .await;
+        }
+        let environment = question.facts.get("environment").cloned();
+        let environment = environment.unwrap_or(Value::Null);
+        let decision = decide(&question, basis, &environment);
+        let Decision::Allow(permit) = decision else {
+            return self
+                .gone(question, "what is in force has changed since")
+                .await;
+        };
+        let mut call = question.call.clone();
+        // Its first id has had a result: that the owner was asked.
+        call.id = format!("{}-approved", call.id);
+        let context = question.context.clone();
+        if self.house.asking.use_up(question).await.is_err() {
+            return;
+        }
+        let Some(model) = ModelRef::parse(APPROVED) else {
+            return;
+        };
+        let body = EntryBody::Assistant {
+            text: String::new(),
+            tool_calls: vec![call.clone()],
+            reasoning: None,
+            model,
+            usage: Usage::default(),
+            cost_micros: 0,
+            stop: StopReason::ToolUse,
+        };
+        self.append(body, context);
+        let mut judged = Judged {
+            decision: instar_protocol::tool::ToolDecision::Allowed {
+                rule: permit.rule().to_owned(),
+            },
+            permit: Some(permit),
+            ..Judged::of(call)
+        };
+        let caller = self.caller();
+        self.run_effect(&mut judged, &caller).await;
+        let _input = self.take_results(vec![judged]);
+    }
+
+    fn approved(&self) -> Option<QuestionId> {
+        let inbound = self.batch.last()?;
+        // Nobody but the gateway writes on this surface.
+        (inbound.surface == SURFACE)
+            .then(|| inbound.overrides.approved.clone())
+            .flatten()
+    }
+
+    async fn gone(&mut self, question: Question, why: &str) {
+        let text = format!(
+            "The call of {} that you approved was not made: {why}. Ask for it again.",
+            question.call.name
+        );
+        drop(self.house.asking.void(question).await);
+        self.notice(NoticeKind::Error, text);
+    }
+}
+
+/// The decision over the facts of the question, with the answer among them.
+fn decide(question: &Question, basis: &Basis, environment: &Value) -> Decision {
+    let approval = Approval {
+        digest: question.digest.clone(),
+    };
+    let request = Request {
+        call: &question.call,
+        principal: &question.principal,
+        agent: &question.agent,
+        session: &question.session,
+        // A release that is not in force any more has another digest than the question.
+        release: &basis.served.release.id,
+        context: &question.context,
+        evidence: &Evidence::default(),
+        plan: Planned::Nobody,
+        counts: &Counts::default(),
+        standing: &[],
+        approval: Some(&approval),
+        environment,
+    };
+    instar_policy::decide(&request, &basis.served.release.behaviour.authority)
+}
