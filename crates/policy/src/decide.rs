@@ -120,6 +120,10 @@ pub struct Approval {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for each call, taken apart where it is made"
+)]
 pub enum Decision {
     Allow(Permit),
     Ask(Box<Draft>),

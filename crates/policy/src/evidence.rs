@@ -176,7 +176,7 @@ impl Evidence {
                 is_made: annotation.effect.leaves_traces(),
                 cells: Vec::new(),
             };
-            self.add_row(annotation, row, found);
+            self.add_row(annotation, row, &found);
         }
     }
 
@@ -204,13 +204,13 @@ impl Evidence {
         normal(value.kind, &value.text).is_some_and(|typed| self.own.contains(&typed))
     }
 
-    fn add_row(&mut self, annotation: &Annotation, mut row: Row, found: Vec<Found<'_>>) {
+    fn add_row(&mut self, annotation: &Annotation, mut row: Row, found: &[Found<'_>]) {
         let party = |path: &str| {
             let cell = found.iter().find(|cell| cell.path == path)?;
             let kind = cell.field.map_or(Kind::Name, |field| field.kind);
             normal(kind, &cell.text)
         };
-        for cell in &found {
+        for cell in found {
             let (kind, role) = cell.field.map_or((Kind::Text, FieldRole::Text), |field| {
                 (field.kind, field.role)
             });
