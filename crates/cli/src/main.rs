@@ -28,6 +28,10 @@ use failure::{Code, Failure};
 use out::Out;
 
 fn main() -> ExitCode {
+    // Started a second time to build walls, this process has no business with anything below.
+    if let Some(code) = instar_sandbox::stage() {
+        return code.into();
+    }
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let exposure = hide::keys(&arguments);
     let cli = match Cli::try_parse_from(arguments) {

@@ -1,8 +1,17 @@
 //! Running a program inside walls, and acting on files beneath a root that nothing leads out of.
 //!
 //! The crate decides nothing: what may run, and with which walls, is settled before it is called.
-//! It is the only crate with `unsafe` beyond one call of the command line.
+//! Everything here blocks; an async caller runs it on threads for blocking work.
 //!
-//! Start at [`root`]: files by descriptor, never by a path that is looked up twice.
+//! Reading order: [`root`] (files by descriptor), [`spec`] (what walls can be asked for), [`native`]
+//! (the side of the caller), `stage` (the side of the walls: a second start of the same binary that
+//! builds them around itself and then becomes the program), [`probe`] (which layers are there).
 
 pub mod root;
+pub mod spec;
+
+pub mod native;
+pub mod probe;
+mod stage;
+
+pub use stage::stage;

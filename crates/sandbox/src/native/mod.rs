@@ -1,0 +1,204 @@
+//! The caller's side: start a job behind walls, hold it, hear it, end it.
+//!
+//! [`start`] comes back when the walls stand and the program is about to run, or with the reason why
+//! nothing ran. What came of it is in a [`Running`], which ends the program when it is dropped.
+
+mod listen;
+mod running;
+
+pub use listen::{Captured, Sink, Stream};
+pub use running::{Ended, Killer, Outcome, Running};
+
+use crate::spec::{Access, Job, Network};
+use crate::stage::{Order, READY, REFUSED, STAGE_NAME};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+/// Building walls takes milliseconds; a machine that is out of breath gets this long.
+const BUILD_TIME: Duration = Duration::from_secs(20);
+/// Where bubblewrap may be. Never looked for along a search path.
+const BUBBLEWRAP: [&str; 2] = ["/usr/bin/bwrap", "/usr/local/bin/bwrap"];
+
+/// Why nothing ran.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A layer is missing or the order cannot be carried out; the words say what to do.
+    #[error("the walls do not stand, so nothing was run: {0}")]
+    Refused(String),
+    #[error("the walls show a workspace, and none was given")]
+    NoWorkspace,
+    #[error("the walls have the broker's network, and no socket was given")]
+    NoBroker,
+    #[error("cannot start the walls")]
+    Start(#[source] std::io::Error),
+}
+
+/// Who makes the namespaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Maker {
+    /// Our own set-up without privilege.
+    Own,
+    /// Bubblewrap at this place.
+    Bubblewrap(PathBuf),
+}
+
+/// How walls are built on this machine. Made once by the gateway.
+#[derive(Clone, Debug)]
+pub struct Native {
+    binary: PathBuf,
+    maker: Maker,
+}
+
+impl Native {
+    /// Walls built by this very binary, which calls [`crate::stage()`] first thing in its `main`; with
+    /// bubblewrap where it is installed.
+    #[must_use]
+    pub fn of_this_binary() -> Self {
+        let found = BUBBLEWRAP
+            .iter()
+            .map(PathBuf::from)
+            .find(|path| path.is_file());
+        Self {
+            // Also right after an update has replaced the file.
+            binary: PathBuf::from("/proc/self/exe"),
+            maker: found.map_or(Maker::Own, Maker::Bubblewrap),
+        }
+    }
+
+    #[must_use]
+    pub fn with_maker(mut self, maker: Maker) -> Self {
+        self.maker = maker;
+        self
+    }
+
+    #[must_use]
+    pub fn maker(&self) -> &Maker {
+        &self.maker
+    }
+
+    /// Starts a job. Output goes to `sink` as it comes, from threads of this crate.
+    pub fn start(&self, job: Job, sink: Option<Sink>) -> Result<Running, StartError> {
+        let order = self.order(&job)?.to_bytes().map_err(StartError::Start)?;
+        let mut child = spawn(&self.binary, &job)?;
+        match greet(&mut child, &order) {
+            Ok(()) => Running::new(child, job, sink).map_err(StartError::Start),
+            Err(error) => {
+                // It has said why, or will say nothing more.
+                let _gone = child.kill();
+                let _reaped = child.wait();
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts a job and waits for its end.
+    pub fn run(&self, job: Job) -> Result<Outcome, StartError> {
+        let mut running = self.start(job, None)?;
+        running.wait().map_err(StartError::Start)
+    }
+
+    fn order(&self, job: &Job) -> Result<Order, StartError> {
+        let walls = &job.walls;
+        let identity = match (&job.workspace, walls.workspace) {
+            (_, Access::None) => None,
+            (None, Access::Read | Access::Write) => return Err(StartError::NoWorkspace),
+            (Some(root), Access::Read | Access::Write) => {
+                let stat = rustix::fs::fstat(root).map_err(|why| StartError::Start(why.into()))?;
+                Some((stat.st_dev, stat.st_ino))
+            }
+        };
+        let broker = match walls.network {
+            Network::None => None,
+            Network::Broker => Some(job.broker.clone().ok_or(StartError::NoBroker)?),
+        };
+        let environment = job.environment.values();
+        Ok(Order {
+            argv: job.argv.words().to_vec(),
+            environment: environment
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+            workspace: walls.workspace,
+            folder: job.folder.to_string(),
+            extras: walls.extras.clone(),
+            network: walls.network,
+            broker,
+            limits: walls.limits,
+            identity,
+            bubblewrap: match &self.maker {
+                Maker::Own => None,
+                Maker::Bubblewrap(path) => Some(path.clone()),
+            },
+        })
+    }
+}
+
+fn spawn(binary: &Path, job: &Job) -> Result<Child, StartError> {
+    let folder = match (&job.workspace, job.walls.workspace) {
+        // The folder that is held, not the one that has its name by now.
+        (Some(root), Access::Read | Access::Write) => {
+            format!(
+                "/proc/self/fd/{}",
+                rustix::fd::AsFd::as_fd(root).as_raw_fd()
+            )
+        }
+        _ => "/".to_owned(),
+    };
+    Command::new(binary)
+        .arg0(STAGE_NAME)
+        .env_clear()
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // Signals from the gateway's terminal are not for it.
+        .process_group(0)
+        .spawn()
+        .map_err(StartError::Start)
+}
+
+/// Sends the order and hears whether the walls stand.
+fn greet(child: &mut Child, order: &[u8]) -> Result<(), StartError> {
+    let missing = || StartError::Start(std::io::ErrorKind::BrokenPipe.into());
+    let input = child.stdin.as_mut().ok_or_else(missing)?;
+    // An order that is not read to its end shows in the answer.
+    let _sent = input.write_all(order);
+    let output = child.stdout.as_mut().ok_or_else(missing)?;
+    let mut first = [0];
+    wait_readable(output)?;
+    match output.read(&mut first) {
+        Ok(1) if first[0] == READY => Ok(()),
+        Ok(1) if first[0] == REFUSED => {
+            let mut words = String::new();
+            let _read = output.take(4_000).read_to_string(&mut words);
+            Err(StartError::Refused(words))
+        }
+        _ => {
+            let mut words = String::new();
+            if let Some(stderr) = child.stderr.as_mut() {
+                let _read = stderr.take(4_000).read_to_string(&mut words);
+            }
+            Err(StartError::Refused(format!(
+                "they fell while they were built: {}",
+                words.trim()
+            )))
+        }
+    }
+}
+
+fn wait_readable(output: &ChildStdout) -> Result<(), StartError> {
+    let mut fds = [PollFd::new(output, PollFlags::IN)];
+    let limit = Timespec::try_from(BUILD_TIME).ok();
+    match poll(&mut fds, limit.as_ref()) {
+        Ok(0) => Err(StartError::Refused(
+            "they were not built in time".to_owned(),
+        )),
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(why) => Err(StartError::Start(why.into())),
+    }
+}

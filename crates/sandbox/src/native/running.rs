@@ -1,0 +1,250 @@
+//! A program behind walls while it runs. It is held by descriptor: a number that the system has given
+//! to somebody else meanwhile is never signalled.
+
+use super::listen::{Captured, Heard, Sink, Stream, hear};
+use crate::spec::{Input, Job};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::process::{Child, ChildStdin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How a program came to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// By itself. A signal is told as 128 more than its number, as shells do.
+    Exit(u8),
+    /// Its time was up.
+    TimedOut,
+    /// It wrote without end.
+    Flooded,
+    /// The caller ended it.
+    Killed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub ended: Ended,
+    pub stdout: Captured,
+    pub stderr: Captured,
+    pub took: Duration,
+}
+
+/// A program that was started. Dropped, it is ended with all that it has started.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    held: Arc<OwnedFd>,
+    input: Option<ChildStdin>,
+    threads: Vec<JoinHandle<()>>,
+    stdout: Heard,
+    stderr: Heard,
+    /// Why it was ended, where it was: the first reason stands.
+    reason: Arc<AtomicU8>,
+    began: Instant,
+    limit: Duration,
+    ended: Option<Outcome>,
+}
+
+const BY_ITSELF: u8 = 0;
+const TIMED_OUT: u8 = 1;
+const FLOODED: u8 = 2;
+const KILLED: u8 = 3;
+
+impl Running {
+    pub(super) fn new(mut child: Child, job: Job, sink: Option<Sink>) -> std::io::Result<Self> {
+        let id = i32::try_from(child.id()).map_err(std::io::Error::other)?;
+        let pid = Pid::from_raw(id).ok_or(std::io::ErrorKind::InvalidInput)?;
+        // The child is not reaped yet, so the number is still its own.
+        let held = Arc::new(pidfd_open(pid, PidfdFlags::empty())?);
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let mut running = Self {
+            input: child.stdin.take(),
+            child,
+            held,
+            threads: Vec::new(),
+            stdout: Heard::default(),
+            stderr: Heard::default(),
+            reason: Arc::default(),
+            began: Instant::now(),
+            limit: job.wall_time(),
+            ended: None,
+        };
+        let bound = job.walls.limits.output_bytes;
+        if let Some(from) = stdout {
+            running.listen(Stream::Out, from, bound, sink.clone())?;
+        }
+        if let Some(from) = stderr {
+            running.listen(Stream::Error, from, bound, sink)?;
+        }
+        running.feed(job.input)?;
+        Ok(running)
+    }
+
+    fn listen(
+        &mut self,
+        stream: Stream,
+        from: impl std::io::Read + Send + 'static,
+        bound: u64,
+        sink: Option<Sink>,
+    ) -> std::io::Result<()> {
+        let heard = match stream {
+            Stream::Out => self.stdout.clone(),
+            Stream::Error => self.stderr.clone(),
+        };
+        let (held, reason) = (Arc::clone(&self.held), Arc::clone(&self.reason));
+        let thread = std::thread::Builder::new().name("walls-output".to_owned());
+        self.threads.push(thread.spawn(move || {
+            let tell = |piece: &[u8]| {
+                if let Some(sink) = &sink {
+                    sink(stream, piece);
+                }
+            };
+            hear(from, &heard, bound, tell, || end(&held, &reason, FLOODED));
+        })?);
+        Ok(())
+    }
+
+    fn feed(&mut self, input: Input) -> std::io::Result<()> {
+        match input {
+            Input::Open => {}
+            Input::Empty => drop(self.input.take()),
+            Input::Bytes(bytes) => {
+                let Some(mut to) = self.input.take() else {
+                    return Ok(());
+                };
+                let thread = std::thread::Builder::new().name("walls-input".to_owned());
+                // A program that does not read its input is none of our business.
+                self.threads
+                    .push(thread.spawn(move || drop(to.write_all(&bytes)))?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes to the program's input, where it was left open.
+    pub fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        let input = self.input.as_mut().ok_or(std::io::ErrorKind::BrokenPipe)?;
+        input.write_all(bytes)?;
+        input.flush()
+    }
+
+    /// Ends the program's input.
+    pub fn close_input(&mut self) {
+        self.input = None;
+    }
+
+    /// What was written so far.
+    #[must_use]
+    pub fn output(&self) -> (Captured, Captured) {
+        (self.stdout.so_far(), self.stderr.so_far())
+    }
+
+    /// Ends the program and everything that it has started, now.
+    pub fn kill(&self) {
+        end(&self.held, &self.reason, KILLED);
+    }
+
+    /// Something that can end the program from elsewhere, also while this is waited for.
+    #[must_use]
+    pub fn killer(&self) -> Killer {
+        Killer {
+            held: Arc::clone(&self.held),
+            reason: Arc::clone(&self.reason),
+        }
+    }
+
+    /// Waits for the end, at the latest until its time is up.
+    pub fn wait(&mut self) -> std::io::Result<Outcome> {
+        loop {
+            let left = self.limit.saturating_sub(self.began.elapsed());
+            if let Some(outcome) = self.wait_for(left)? {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// Waits for the end, at most so long. `None`: it still runs.
+    pub fn wait_for(&mut self, patience: Duration) -> std::io::Result<Option<Outcome>> {
+        if let Some(outcome) = &self.ended {
+            return Ok(Some(outcome.clone()));
+        }
+        let left = self.limit.saturating_sub(self.began.elapsed());
+        let ended = self.poll(patience.min(left))?;
+        if !ended && self.began.elapsed() >= self.limit {
+            end(&self.held, &self.reason, TIMED_OUT);
+            // What was killed ends; the kernel owes no other answer.
+            while !self.poll(Duration::from_secs(60))? {}
+        } else if !ended {
+            return Ok(None);
+        }
+        self.collect().map(Some)
+    }
+
+    fn poll(&self, patience: Duration) -> std::io::Result<bool> {
+        let mut fds = [PollFd::new(&*self.held, PollFlags::IN)];
+        let limit = Timespec::try_from(patience).map_err(std::io::Error::other)?;
+        match poll(&mut fds, Some(&limit)) {
+            Ok(count) => Ok(count > 0),
+            Err(rustix::io::Errno::INTR) => Ok(false),
+            Err(why) => Err(why.into()),
+        }
+    }
+
+    fn collect(&mut self) -> std::io::Result<Outcome> {
+        let status = self.child.wait()?;
+        self.input = None;
+        for thread in self.threads.drain(..) {
+            // A sink that panicked has lost its own output, nothing else.
+            let _joined = thread.join();
+        }
+        let code = status.code().and_then(|code| u8::try_from(code).ok());
+        let outcome = Outcome {
+            ended: match self.reason.load(Ordering::Acquire) {
+                TIMED_OUT => Ended::TimedOut,
+                FLOODED => Ended::Flooded,
+                KILLED => Ended::Killed,
+                _ => Ended::Exit(code.unwrap_or(137)),
+            },
+            stdout: self.stdout.so_far(),
+            stderr: self.stderr.so_far(),
+            took: self.began.elapsed(),
+        };
+        self.ended = Some(outcome.clone());
+        Ok(outcome)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.ended.is_none() {
+            self.kill();
+            // Only so that no zombie stays; there is nobody to tell.
+            let _collected = self.collect();
+        }
+    }
+}
+
+/// Ends one program; does nothing once that has ended.
+#[derive(Clone, Debug)]
+pub struct Killer {
+    held: Arc<OwnedFd>,
+    reason: Arc<AtomicU8>,
+}
+
+impl Killer {
+    pub fn kill(&self) {
+        end(&self.held, &self.reason, KILLED);
+    }
+}
+
+fn end(held: &OwnedFd, reason: &AtomicU8, why: u8) {
+    let order = Ordering::AcqRel;
+    // It may have ended by itself or for another reason: then that stands.
+    let _first = reason.compare_exchange(BY_ITSELF, why, order, Ordering::Acquire);
+    let _sent = pidfd_send_signal(held, Signal::KILL);
+}

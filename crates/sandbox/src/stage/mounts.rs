@@ -1,0 +1,237 @@
+//! What is seen inside: the system's programs, the workspace, an empty `/tmp`; nothing else of the
+//! host. Every source is taken as a descriptor before anything is laid over it.
+
+use super::order::{Doing, Order, Refusal};
+use super::raw;
+use crate::spec::{Access, Extra, Network};
+use rustix::fs::CWD;
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount,
+    mount_change, mount_remount, move_mount, open_tree, unmount,
+};
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// Where the new root is put together; on every system, and hidden afterwards.
+const BASE: &str = "/tmp";
+/// Shown where the host has them. The second kind of entry is a link on most systems.
+const SYSTEM: [&str; 8] = [
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/etc/alternatives",
+];
+const LOADER: [&str; 3] = ["/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d"];
+const DEVICES: [&str; 5] = [
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+];
+const LINKS: [(&str, &str); 5] = [
+    ("/proc/self/fd", "dev/fd"),
+    ("/proc/self/fd/0", "dev/stdin"),
+    ("/proc/self/fd/1", "dev/stdout"),
+    ("/proc/self/fd/2", "dev/stderr"),
+    ("/tmp", "dev/shm"),
+];
+/// The only people and groups that are known inside.
+pub(super) const PEOPLE: [(&str, &str); 4] = [
+    ("etc/passwd", "walled:x:1000:1000::/tmp:/bin/sh\n"),
+    ("etc/group", "walled:x:1000:\n"),
+    ("etc/hosts", "127.0.0.1 localhost\n"),
+    (
+        "etc/nsswitch.conf",
+        "passwd: files\ngroup: files\nhosts: files\n",
+    ),
+];
+/// Where the broker's socket is seen.
+pub(super) const BROKER: &str = "/run/egress.sock";
+/// Where the workspace is seen.
+pub(super) const WORK: &str = "/work";
+
+const READ_ONLY: u64 = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+const WRITABLE: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+/// A device keeps being one.
+const DEVICE: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC;
+
+/// The folders of the host that an order asks for beside the system's own.
+pub(super) fn extras(order: &Order) -> Vec<&'static str> {
+    let paths = |extra: &Extra| -> &'static [&'static str] {
+        match extra {
+            Extra::Opt => &["/opt"],
+            Extra::Certificates => &[
+                "/etc/ssl/certs",
+                "/etc/ssl/openssl.cnf",
+                "/etc/ca-certificates.conf",
+                "/usr/share/ca-certificates",
+            ],
+            Extra::TimeZone => &["/etc/localtime", "/etc/timezone"],
+        }
+    };
+    order.extras.iter().flat_map(paths).copied().collect()
+}
+
+/// Everything of the host that is shown read only.
+pub(super) fn shown(order: &Order) -> Vec<&'static str> {
+    let extras = extras(order);
+    SYSTEM.into_iter().chain(LOADER).chain(extras).collect()
+}
+
+/// One thing that is shown: held by descriptor, to be put at a place below the new root.
+struct Tree {
+    fd: OwnedFd,
+    at: PathBuf,
+    folder: bool,
+}
+
+pub(super) fn build(order: &Order) -> Result<(), Refusal> {
+    // Nothing that is mounted from here on is seen outside.
+    mount_change(
+        "/",
+        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+    )
+    .doing("part the mounts from the host's")?;
+    let trees = take_all(order)?;
+    let links = system_links();
+    tmpfs(Path::new(BASE), "size=1m,mode=755")?;
+    std::env::set_current_dir(BASE).doing("enter the new root")?;
+    skeleton(order, &links)?;
+    for tree in trees {
+        put(&tree)?;
+    }
+    enter()
+}
+
+fn take_all(order: &Order) -> Result<Vec<Tree>, Refusal> {
+    let mut trees = Vec::new();
+    for path in shown(order) {
+        let real = std::fs::symlink_metadata(path).is_ok_and(|about| {
+            // A link at the top level is made again as a link; one in /etc is followed.
+            !about.is_symlink() || path.starts_with("/etc/")
+        });
+        if real && Path::new(path).exists() {
+            trees.push(take(Path::new(path), path, READ_ONLY)?);
+        }
+    }
+    for path in DEVICES {
+        trees.push(take(Path::new(path), path, DEVICE)?);
+    }
+    match order.workspace {
+        Access::None => {}
+        // The folder that the stage was started in: the caller's descriptor, not a path.
+        Access::Read => trees.push(take(Path::new("."), WORK, READ_ONLY)?),
+        Access::Write => trees.push(take(Path::new("."), WORK, WRITABLE)?),
+    }
+    if order.network == Network::Broker {
+        let broker = order.broker.as_ref();
+        let socket =
+            broker.ok_or_else(|| Refusal::new("reach the broker", "no socket was given"))?;
+        trees.push(take(socket.path(), BROKER, READ_ONLY)?);
+    }
+    Ok(trees)
+}
+
+fn take(from: &Path, at: &str, attributes: u64) -> Result<Tree, Refusal> {
+    let doing = format!("show {at}");
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE;
+    let fd = open_tree(CWD, from, flags).doing(&doing)?;
+    raw::set_mount(fd.as_fd(), attributes).doing(&doing)?;
+    let folder = from.is_dir();
+    let at = PathBuf::from(at.trim_start_matches('/'));
+    Ok(Tree { fd, at, folder })
+}
+
+/// `/bin` and its like, where they are links.
+fn system_links() -> Vec<(PathBuf, String)> {
+    let link = |path: &&str| {
+        Some((
+            std::fs::read_link(path).ok()?,
+            path.trim_start_matches('/').to_owned(),
+        ))
+    };
+    SYSTEM
+        .iter()
+        .filter(|path| !path.starts_with("/etc/"))
+        .filter_map(link)
+        .collect()
+}
+
+fn skeleton(order: &Order, links: &[(PathBuf, String)]) -> Result<(), Refusal> {
+    for folder in ["proc", "dev", "etc", "run", "tmp"] {
+        make_folder(Path::new(folder))?;
+    }
+    let bound = format!(
+        "size={},mode=1777,nr_inodes=200000",
+        order.limits.memory_bytes
+    );
+    tmpfs(Path::new("tmp"), &bound)?;
+    if order.workspace == Access::None {
+        make_folder(Path::new("tmp/work"))?;
+        symlink("tmp/work", "work").doing("make the folder to work in")?;
+    }
+    for (to, at) in links {
+        symlink(to, at).doing("make the links of the system")?;
+    }
+    for (to, at) in LINKS {
+        symlink(to, at).doing("make the links to devices")?;
+    }
+    for (file, text) in PEOPLE {
+        std::fs::write(file, text).doing("write what is known inside")?;
+    }
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("proc", "proc", "proc", flags, None).map_err(|why| {
+        Refusal(format!(
+            "cannot show the processes inside: {why}. In a container, start it with `--security-opt \
+             systempaths=unconfined`"
+        ))
+    })
+}
+
+fn put(tree: &Tree) -> Result<(), Refusal> {
+    let doing = format!("show /{}", tree.at.display());
+    if let Some(above) = tree.at.parent() {
+        make_folder(above)?;
+    }
+    if tree.folder {
+        make_folder(&tree.at)?;
+    } else {
+        std::fs::write(&tree.at, "").doing(&doing)?;
+    }
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    move_mount(&tree.fd, "", CWD, &tree.at, flags).doing(&doing)
+}
+
+/// Leaves the host's root for good.
+fn enter() -> Result<(), Refusal> {
+    let doing = "leave the host's files";
+    // Old and new root lie over each other; what is taken away then is the old one.
+    rustix::process::pivot_root(".", ".").doing(doing)?;
+    unmount(".", UnmountFlags::DETACH).doing(doing)?;
+    std::env::set_current_dir("/").doing(doing)?;
+    let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+    mount_remount("/", flags, "").doing("close the root")
+}
+
+fn tmpfs(at: &Path, options: &str) -> Result<(), Refusal> {
+    let options = CString::new(options).doing("make a folder in memory")?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    mount("tmpfs", at, "tmpfs", flags, options.as_c_str()).doing("make a folder in memory")
+}
+
+fn make_folder(at: &Path) -> Result<(), Refusal> {
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(at);
+    made.doing(&format!("make /{}", at.display()))
+}

@@ -1,0 +1,87 @@
+//! What the caller's side tells the walls' side, and how the walls answer.
+
+use crate::spec::{Access, BrokerSocket, Extra, Limits, Network};
+use serde::{Deserialize, Serialize};
+use std::io::{Read, Write};
+use std::path::PathBuf;
+
+/// The name under which the binary is started a second time.
+pub(crate) const STAGE_NAME: &str = "instar-walls";
+/// First byte on standard output: the walls stand, the rest is the program's.
+pub(crate) const READY: u8 = b'R';
+/// First byte on standard output: the walls do not stand; a sentence follows and nothing ran.
+pub(crate) const REFUSED: u8 = b'E';
+const ORDER_BYTES_MAX: u32 = 4 << 20;
+
+/// Comes in front of the program's input, so that no other descriptor has to be inherited. The
+/// workspace is the folder in which the stage is started.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Order {
+    pub(crate) argv: Vec<String>,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) workspace: Access,
+    pub(crate) folder: String,
+    pub(crate) extras: Vec<Extra>,
+    pub(crate) network: Network,
+    pub(crate) broker: Option<BrokerSocket>,
+    pub(crate) limits: Limits,
+    /// Device and inode of the workspace, checked where it had to be named by a path.
+    pub(crate) identity: Option<(u64, u64)>,
+    /// Bubblewrap, where it makes the namespaces.
+    pub(crate) bubblewrap: Option<PathBuf>,
+}
+
+impl Order {
+    pub(crate) fn to_bytes(&self) -> std::io::Result<Vec<u8>> {
+        let text = serde_json::to_vec(self)?;
+        let length = u32::try_from(text.len()).map_err(std::io::Error::other)?;
+        Ok([&length.to_be_bytes()[..], &text].concat())
+    }
+
+    /// Reads exactly the order and leaves what follows for the program.
+    pub(crate) fn read(mut from: impl Read) -> std::io::Result<Self> {
+        let mut length = [0; 4];
+        from.read_exact(&mut length)?;
+        let length = u32::from_be_bytes(length);
+        if length > ORDER_BYTES_MAX {
+            return Err(std::io::Error::other("the order is too long"));
+        }
+        let mut text = Vec::new();
+        let read = from.take(u64::from(length)).read_to_end(&mut text)?;
+        if u32::try_from(read) != Ok(length) {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(serde_json::from_slice(&text)?)
+    }
+}
+
+/// Why walls do not stand, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Refusal(pub(crate) String);
+
+impl Refusal {
+    pub(crate) fn new(doing: &str, why: impl std::fmt::Display) -> Self {
+        Self(format!("cannot {doing}: {why}"))
+    }
+
+    /// Tells the caller. What goes wrong here shows as an answer that is missing.
+    pub(crate) fn tell(&self) {
+        let mut text = self.0.clone().into_bytes();
+        text.truncate(2_000);
+        let answer = [&[REFUSED][..], &text].concat();
+        let _told = std::io::stdout().write_all(&answer);
+        let _told = std::io::stdout().flush();
+    }
+}
+
+/// `cannot DO: why` for errors of the kernel.
+pub(crate) trait Doing<T> {
+    fn doing(self, doing: &str) -> Result<T, Refusal>;
+}
+
+impl<T, E: std::fmt::Display> Doing<T> for Result<T, E> {
+    fn doing(self, doing: &str) -> Result<T, Refusal> {
+        self.map_err(|why| Refusal::new(doing, why))
+    }
+}

@@ -1,0 +1,115 @@
+//! Escapes, tried by an ordinary user behind real walls, once for each maker of namespaces.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+/// Belongs to nobody: made up for these tests.
+const USER: &str = "61234";
+
+/// Runs one case in the probe, as an ordinary user.
+#[track_caller]
+fn hold(case: &str, maker: &str) {
+    let home = tempfile::Builder::new()
+        .prefix("walls")
+        .tempdir_in("/var/tmp")
+        .unwrap();
+    let everyone = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(home.path(), everyone).unwrap();
+    let probe = home.path().join("probe");
+    std::fs::copy(env!("CARGO_BIN_EXE_instar-walls-probe"), &probe).unwrap();
+    let mut command = if rustix::process::geteuid().is_root() {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid", USER, "--regid", USER, "--clear-groups"])
+            .arg(&probe);
+        command
+    } else {
+        Command::new(&probe)
+    };
+    // What must not be seen inside: a variable of the caller.
+    let ran = command
+        .args(["drive", case, maker])
+        .arg(home.path())
+        .env("CALLERS_SECRET", "the-bait-that-nobody-may-see")
+        .output()
+        .unwrap();
+    let (said, warned) = (
+        String::from_utf8_lossy(&ran.stdout),
+        String::from_utf8_lossy(&ran.stderr),
+    );
+    assert!(
+        ran.status.success(),
+        "{case} with {maker}: {said}\n{warned}"
+    );
+}
+
+/// With our own set-up, and with bubblewrap where that is installed.
+macro_rules! cases {
+    ($($name:ident: $case:literal),* $(,)?) => {
+        mod own {
+            $(#[test] fn $name() { super::hold($case, "own"); })*
+        }
+        mod bubblewrap {
+            $(#[test] fn $name() {
+                let bwrap = "/usr/bin/bwrap";
+                if std::path::Path::new(bwrap).exists() {
+                    super::hold($case, bwrap);
+                } else {
+                    eprintln!("SKIPPED: bubblewrap is not installed (apt-get install bubblewrap)");
+                }
+            })*
+        }
+    };
+}
+
+cases! {
+    the_words_arrive_as_they_are: "hello",
+    a_program_that_is_not_there_is_told: "missing",
+    a_signal_is_told: "signal",
+    an_exit_code_is_told: "code",
+    the_environment_is_the_allowed_projection: "environment",
+    input_arrives: "input",
+    output_is_bounded: "output-bound",
+    a_flood_is_ended: "flood",
+    time_is_bounded: "time",
+    nothing_outlives_its_run: "orphans",
+    a_workspace_can_be_written: "write",
+    a_workspace_can_be_read_only: "write-read-only",
+    the_system_cannot_be_written: "write-system",
+    memory_is_bounded: "memory",
+    ordinary_programs_run: "python",
+    calls_of_the_kernel_are_closed: "calls",
+    namespaces_cannot_be_made: "namespaces",
+    a_terminal_cannot_be_typed_into: "terminal",
+    strange_sockets_cannot_be_opened: "sockets",
+    no_descriptor_is_inherited: "descriptors",
+    the_first_process_shows_nothing: "first-process",
+    nobody_outside_can_be_signalled: "signals",
+    files_outside_are_not_there: "files",
+    links_lead_nowhere: "links",
+    devices_cannot_be_made: "devices",
+    identity_cannot_be_borrowed: "setuid",
+    no_capability_is_left: "capabilities",
+    forks_are_bounded: "forks",
+    no_network_is_reached: "network",
+    sort_writes_nothing_outside: "safe-sort",
+    sort_starts_nothing_outside: "safe-sort-program",
+    tee_writes_nothing_outside: "safe-tee",
+    find_writes_nothing_outside: "safe-find",
+    dd_writes_nothing_outside: "safe-dd",
+    tar_starts_nothing_outside: "safe-tar",
+    sed_writes_nothing_outside: "safe-sed",
+}
+
+#[test]
+fn as_root_the_probe_shows_nothing_and_says_so() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: needs root to be refused as root");
+        return;
+    }
+    let ran = Command::new(env!("CARGO_BIN_EXE_instar-walls-probe"))
+        .args(["drive", "hello", "own", "/nonexistent"])
+        .output()
+        .unwrap();
+    assert!(!ran.status.success());
+}

@@ -1,0 +1,192 @@
+//! Outside: lays the bait, runs the case, and looks whether the bait was taken.
+
+use instar_sandbox::native::{Ended, Maker, Native, Outcome, StartError};
+use instar_sandbox::root::Root;
+use instar_sandbox::spec::{Access, Argv, Environment, Extra, Input, Job, Limits, Walls};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+
+pub(crate) const SECRET: &str = "the-bait-that-nobody-may-see";
+
+pub(crate) fn drive(case: &str, maker: &str, folder: &Path) -> ExitCode {
+    if rustix::process::geteuid().is_root() {
+        println!("this runs as an ordinary user only: root passes what should stop it");
+        return ExitCode::FAILURE;
+    }
+    lay_bait(folder);
+    let native = Native::of_this_binary().with_maker(match maker {
+        "own" => Maker::Own,
+        path => Maker::Bubblewrap(path.into()),
+    });
+    let result = native.run(job(case, folder));
+    let fine = judge(case, &result) && bait_untouched(folder);
+    println!("{case}: {result:?}");
+    if fine {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn lay_bait(folder: &Path) {
+    for (file, text) in [
+        ("home/.ssh/id_ed25519", SECRET),
+        ("state/instar.json", SECRET),
+        ("work/note", "a note"),
+    ] {
+        let file = folder.join(file);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+    let probe = folder.join("work/probe");
+    std::fs::copy("/proc/self/exe", &probe).unwrap();
+    // A link from the workspace to the bait, as a program of an earlier run may have left it.
+    let _there = std::os::unix::fs::symlink(folder.join("state"), folder.join("work/way-out"));
+}
+
+fn bait_untouched(folder: &Path) -> bool {
+    ["home/.ssh/id_ed25519", "state/instar.json"]
+        .iter()
+        .all(|file| std::fs::read_to_string(folder.join(file)).is_ok_and(|text| text == SECRET))
+        && std::fs::read_dir(folder.join("state")).unwrap().count() == 1
+}
+
+/// The words inside for a case. A case that is no attempt of ours is a program of the system.
+fn words(case: &str, folder: &Path) -> Vec<String> {
+    let outside = folder.display();
+    let words: Vec<&str> = match case {
+        "hello" => vec!["echo", "hello", "$HOME", "`id`", "*"],
+        "missing" => vec!["no-such-program"],
+        "signal" => vec!["sh", "-c", "kill -9 $$"],
+        "code" => vec!["sh", "-c", "exit 7"],
+        "environment" => vec!["env"],
+        "input" | "output-bound" => vec!["cat"],
+        "flood" => vec!["yes"],
+        "time" => vec!["sleep", "1000"],
+        "orphans" => vec!["sh", "-c", "setsid sleep 1000 & echo started"],
+        "write-read-only" => vec!["sh", "-c", "echo x > /work/new"],
+        "write" => vec!["sh", "-c", "echo words > /work/new && cat /work/new"],
+        "write-system" => vec![
+            "sh",
+            "-c",
+            "echo x > /usr/new; echo x > /etc/new; echo x > /new",
+        ],
+        "memory" => vec!["python3", "-c", "x = bytearray(1 << 30); print('ESCAPED')"],
+        "python" => vec!["python3", "-c", "print(6 * 7)"],
+        // Programs that lists call safe, with the flags that make them something else.
+        "safe-sort" => return own(&["sort", "-o", &format!("{outside}/state/x"), "/work/note"]),
+        "safe-sort-program" => {
+            return own(&["sort", "--compress-prog=touch", "-S1", "/work/note"]);
+        }
+        "safe-tee" => return own(&["tee", &format!("{outside}/state/x"), "/work/way-out/x"]),
+        "safe-find" => {
+            return own(&[
+                "find",
+                "/work/note",
+                "-fprint",
+                &format!("{outside}/state/x"),
+            ]);
+        }
+        "safe-dd" => {
+            return own(&[
+                "dd",
+                "if=/work/note",
+                &format!("of={outside}/state/instar.json"),
+            ]);
+        }
+        "safe-tar" => {
+            let run = format!("--checkpoint-action=exec=cp /work/note {outside}/state/x");
+            return own(&[
+                "tar",
+                "cf",
+                "/dev/null",
+                "--checkpoint=1",
+                &run,
+                "/work/note",
+            ]);
+        }
+        "safe-sed" => return own(&["sed", "-n", &format!("w {outside}/state/x"), "/work/note"]),
+        attempt => return own(&["/work/probe", "try", attempt, &outside.to_string()]),
+    };
+    own(&words)
+}
+
+fn own(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn job(case: &str, folder: &Path) -> Job {
+    let walls = Walls {
+        workspace: match case {
+            "write" | "links" => Access::Write,
+            _ => Access::Read,
+        },
+        extras: vec![Extra::Certificates, Extra::TimeZone],
+        limits: Limits {
+            wall_seconds: if case == "time" { 1 } else { 60 },
+            memory_bytes: 256 << 20,
+            pids: 48,
+            output_bytes: 4_096,
+            ..Limits::default()
+        },
+        ..Walls::default()
+    };
+    let mut job = Job::new(walls, Argv::new(words(case, folder)).unwrap());
+    job.workspace = Some(Root::open(&folder.join("work")).unwrap());
+    job.input = match case {
+        "input" => Input::Bytes(b"what goes in".to_vec()),
+        "output-bound" => Input::Bytes(vec![b'x'; 10_000]),
+        _ => Input::Empty,
+    };
+    let asked = [
+        ("LANG", "de_DE.UTF-8"),
+        ("LD_PRELOAD", "/work/evil.so"),
+        ("TZ", "../../etc"),
+    ];
+    let asked: BTreeMap<_, _> = asked
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    job.environment = Environment::project(&asked).0;
+    job
+}
+
+const ENVIRONMENT: &str = "HOME=/tmp\nLANG=de_DE.UTF-8\nPATH=/usr/local/bin:/usr/bin:/bin\nTERM=dumb\nTMPDIR=/tmp\nUSER=walled\n";
+
+fn judge(case: &str, result: &Result<Outcome, StartError>) -> bool {
+    let outcome = match result {
+        Err(StartError::Refused(words)) => {
+            return case == "missing" && words.contains("there is no program");
+        }
+        Err(_) => return false,
+        Ok(outcome) => outcome,
+    };
+    let out = String::from_utf8_lossy(&outcome.stdout.bytes);
+    let code = outcome.ended;
+    if out.contains("ESCAPED") || out.contains(SECRET) {
+        return false;
+    }
+    match case {
+        "hello" => code == Ended::Exit(0) && out == "hello $HOME `id` *\n",
+        "signal" => code == Ended::Exit(137),
+        "code" => code == Ended::Exit(7),
+        "environment" => {
+            let mut lines: Vec<&str> = out.lines().collect();
+            lines.sort_unstable();
+            lines.join("\n") + "\n" == ENVIRONMENT
+        }
+        "input" => out == "what goes in",
+        "output-bound" => {
+            outcome.stdout.cut() && out.len() == 4_096 && outcome.stdout.total == 10_000
+        }
+        "flood" => code == Ended::Flooded,
+        "time" => code == Ended::TimedOut,
+        "orphans" => code == Ended::Exit(0) && out == "started\n",
+        "write" => code == Ended::Exit(0) && out == "words\n",
+        "python" => code == Ended::Exit(0) && out == "42\n",
+        "write-read-only" | "write-system" | "memory" => code != Ended::Exit(0),
+        safe if safe.starts_with("safe-") => true,
+        _ => code == Ended::Exit(0) && out.contains("held"),
+    }
+}
