@@ -1,6 +1,7 @@
 //! Tool calls before policy: what the run has seen as evidence, the decision, and the question to the
 //! owner where the decision is one.
 
+use instar_policy::words::typed_part;
 use instar_policy::{
     Approval, Counts, Decision, Draft, Evidence, Permit, Plan, Planned, Posture, Request, Rule,
 };
@@ -18,11 +19,16 @@ use crate::driver::{Basis, Turn};
 use crate::step::{Due, Fate};
 use crate::window::Seen;
 
+/// The owner's newest messages that make up the request: what he said, and what he added to it.
+const REQUEST_MESSAGES: usize = 3;
+
 /// What a run knows for its decisions. Made when the first call comes up.
 #[derive(Debug, Default)]
 pub(crate) struct Judging {
     pub(crate) evidence: Evidence,
     pub(crate) counts: Counts,
+    /// All that the owner said in this conversation, for the planner.
+    all_words: String,
     plan: Option<Option<Plan>>,
     standing: Vec<Rule>,
 }
@@ -126,9 +132,26 @@ impl Turn {
         let authority = &basis.served.release.behaviour.authority;
         let mut evidence = Evidence::default();
         evidence.known(&authority.known);
-        for seen in self.window.seen() {
+        let seen = self.window.seen();
+        let words: Vec<&str> = seen
+            .iter()
+            .filter_map(|seen| match seen {
+                Seen::Words(words) => Some(*words),
+                Seen::Result { .. } => None,
+            })
+            .collect();
+        // What was named long ago is not named for this request.
+        for words in words
+            .iter()
+            .skip(words.len().saturating_sub(REQUEST_MESSAGES))
+        {
+            evidence.owner_words(words);
+        }
+        let typed: Vec<String> = words.iter().map(|words| typed_part(words)).collect();
+        let all_words = typed.join("\n");
+        for seen in seen {
             match seen {
-                Seen::Words(words) => evidence.owner_words(words),
+                Seen::Words(_) => {}
                 Seen::Result {
                     tool,
                     arguments,
@@ -159,6 +182,7 @@ impl Turn {
         self.judging = Some(Judging {
             evidence,
             counts: Counts::default(),
+            all_words,
             plan: None,
             standing,
         });
@@ -214,7 +238,7 @@ impl Turn {
         let words = self
             .judging
             .as_ref()
-            .map(|judging| judging.evidence.words().text().to_owned())
+            .map(|judging| judging.all_words.clone())
             .unwrap_or_default();
         let plan = self.make_plan(basis, &words).await;
         if let Some(judging) = &mut self.judging {

@@ -30,7 +30,9 @@ const OUTPUT_TOKENS_MAX: u32 = 1_000;
 impl Turn {
     /// The plan for what the owner asked in this conversation; `None` if the planner gave none.
     pub(crate) async fn make_plan(&mut self, basis: &Basis, words: &str) -> Option<Plan> {
-        let words: String = words.chars().take(WORDS_CHARS_MAX).collect();
+        // The newest words count most.
+        let skipped = words.chars().count().saturating_sub(WORDS_CHARS_MAX);
+        let words: String = words.chars().skip(skipped).collect();
         let table = tools_table(basis);
         let asked = json!({ "tools": table, "request": words }).to_string();
         let request = ModelRequest {

@@ -250,6 +250,25 @@ async fn a_balanced_house_lets_through_what_the_owner_named_and_asks_about_what_
 }
 
 #[tokio::test]
+async fn what_was_named_long_ago_is_not_named_for_this_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = json!({ "posture": "balanced", "askWaitSeconds": 0 });
+    let home = house(folder.path(), policy).await;
+    for text in ["never write to eve@example.com", "one", "two", "three"] {
+        home.script.says("ok");
+        home.say(text).await;
+    }
+    home.script
+        .then(Reply::Calls(vec![post("a", "eve@example.com")]))
+        .then(Reply::Text(plan()))
+        .says("done");
+    home.say("answer this\n```\nsome text of somebody else\n```")
+        .await;
+    assert_eq!(decided(&home).await, ["?weak-evidence"]);
+    assert!(sent(&home).is_empty());
+}
+
+#[tokio::test]
 async fn what_the_plan_does_not_have_is_asked_about() {
     let folder = tempfile::tempdir().unwrap();
     let home = house(
