@@ -1,7 +1,8 @@
 //! Escapes, tried by an ordinary user behind real walls, once for each maker of namespaces.
 
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Output};
 
 /// Belongs to nobody: made up for these tests.
 const USER: &str = "61234";
@@ -9,13 +10,58 @@ const USER: &str = "61234";
 /// Runs one case in the probe, as an ordinary user.
 #[track_caller]
 fn hold(case: &str, maker: &str) {
+    let home = home();
+    let ran = drive(case, maker, home.path());
+    let (said, warned) = (
+        String::from_utf8_lossy(&ran.stdout),
+        String::from_utf8_lossy(&ran.stderr),
+    );
+    assert!(
+        ran.status.success(),
+        "{case} with {maker}: {said}\n{warned}"
+    );
+}
+
+/// The caller is killed in the middle of a run; what it has started must be gone soon after.
+#[track_caller]
+fn vanish(maker: &str) {
+    let home = home();
+    let ran = drive("vanish", maker, home.path());
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "started\n");
+    let word = home.path().to_str().unwrap().to_owned();
+    let left = || {
+        std::fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(Result::ok)
+            .any(|entry| {
+                let words = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                String::from_utf8_lossy(&words)
+                    .split('\0')
+                    .any(|one| one == word)
+            })
+    };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while left() {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "it outlives its caller"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+fn home() -> tempfile::TempDir {
     let home = tempfile::Builder::new()
         .prefix("walls")
         .tempdir_in("/var/tmp")
         .unwrap();
     let everyone = std::fs::Permissions::from_mode(0o777);
     std::fs::set_permissions(home.path(), everyone).unwrap();
-    let probe = home.path().join("probe");
+    home
+}
+
+fn drive(case: &str, maker: &str, home: &Path) -> Output {
+    let probe = home.join("probe");
     std::fs::copy(env!("CARGO_BIN_EXE_instar-walls-probe"), &probe).unwrap();
     let mut command = if rustix::process::geteuid().is_root() {
         let mut command = Command::new("setpriv");
@@ -27,20 +73,12 @@ fn hold(case: &str, maker: &str) {
         Command::new(&probe)
     };
     // What must not be seen inside: a variable of the caller.
-    let ran = command
+    command
         .args(["drive", case, maker])
-        .arg(home.path())
+        .arg(home)
         .env("CALLERS_SECRET", "the-bait-that-nobody-may-see")
         .output()
-        .unwrap();
-    let (said, warned) = (
-        String::from_utf8_lossy(&ran.stdout),
-        String::from_utf8_lossy(&ran.stderr),
-    );
-    assert!(
-        ran.status.success(),
-        "{case} with {maker}: {said}\n{warned}"
-    );
+        .unwrap()
 }
 
 /// With our own set-up, and with bubblewrap where that is installed.
@@ -48,11 +86,25 @@ macro_rules! cases {
     ($($name:ident: $case:literal),* $(,)?) => {
         mod own {
             $(#[test] fn $name() { super::hold($case, "own"); })*
+
+            #[test]
+            fn nothing_outlives_a_caller_that_is_killed() {
+                super::vanish("own");
+            }
         }
         mod bubblewrap {
+            #[test]
+            fn nothing_outlives_a_caller_that_is_killed() {
+                if super::Path::new("/usr/bin/bwrap").exists() {
+                    super::vanish("/usr/bin/bwrap");
+                } else {
+                    eprintln!("SKIPPED: bubblewrap is not installed (apt-get install bubblewrap)");
+                }
+            }
+
             $(#[test] fn $name() {
                 let bwrap = "/usr/bin/bwrap";
-                if std::path::Path::new(bwrap).exists() {
+                if super::Path::new(bwrap).exists() {
                     super::hold($case, bwrap);
                 } else {
                     eprintln!("SKIPPED: bubblewrap is not installed (apt-get install bubblewrap)");
@@ -92,6 +144,8 @@ cases! {
     no_capability_is_left: "capabilities",
     forks_are_bounded: "forks",
     no_network_is_reached: "network",
+    the_broker_is_the_only_way: "broker",
+    a_background_job_can_be_talked_to_and_ended: "talk",
     sort_writes_nothing_outside: "safe-sort",
     sort_starts_nothing_outside: "safe-sort-program",
     tee_writes_nothing_outside: "safe-tee",

@@ -9,4 +9,5 @@
 mod escape;
 mod names;
 mod race;
+mod settings;
 mod trees;

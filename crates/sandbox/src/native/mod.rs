@@ -70,6 +70,13 @@ impl Native {
         }
     }
 
+    /// The same by another binary that calls [`crate::stage()`] first thing in its `main`.
+    #[must_use]
+    pub fn with_binary(mut self, binary: PathBuf) -> Self {
+        self.binary = binary;
+        self
+    }
+
     #[must_use]
     pub fn with_maker(mut self, maker: Maker) -> Self {
         self.maker = maker;
@@ -151,6 +158,9 @@ fn spawn(binary: &Path, job: &Job) -> Result<Child, StartError> {
     };
     Command::new(binary)
         .arg0(STAGE_NAME)
+        // For a binary that knows nothing of walls, as a test is: it stops at a word it does not know
+        // instead of starting all over.
+        .arg("--build-walls")
         .env_clear()
         .current_dir(folder)
         .stdin(Stdio::piped())

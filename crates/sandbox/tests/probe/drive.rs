@@ -1,11 +1,16 @@
 //! Outside: lays the bait, runs the case, and looks whether the bait was taken.
 
-use instar_sandbox::native::{Ended, Maker, Native, Outcome, StartError};
+use instar_sandbox::native::{Ended, Maker, Native, Outcome, Sink, StartError, Stream};
 use instar_sandbox::root::Root;
-use instar_sandbox::spec::{Access, Argv, Environment, Extra, Input, Job, Limits, Walls};
+use instar_sandbox::spec::{
+    Access, Argv, BrokerSocket, Environment, Extra, Input, Job, Limits, Network, Walls,
+};
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) const SECRET: &str = "the-bait-that-nobody-may-see";
 
@@ -19,6 +24,15 @@ pub(crate) fn drive(case: &str, maker: &str, folder: &Path) -> ExitCode {
         "own" => Maker::Own,
         path => Maker::Bubblewrap(path.into()),
     });
+    // What a careless part of the caller leaves open across a start.
+    let bait = std::fs::File::open(folder.join("state/instar.json")).unwrap();
+    let _left_open: Vec<_> = (0..20).map(|_| rustix::io::dup(&bait).unwrap()).collect();
+    match case {
+        "talk" => return talk(&native, folder),
+        "vanish" => return vanish(&native, folder),
+        "broker" => serve(folder),
+        _ => {}
+    }
     let result = native.run(job(case, folder));
     let fine = judge(case, &result) && bait_untouched(folder);
     println!("{case}: {result:?}");
@@ -27,6 +41,59 @@ pub(crate) fn drive(case: &str, maker: &str, folder: &Path) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// A background job: heard while it runs, spoken to, ended from elsewhere.
+fn talk(native: &Native, folder: &Path) -> ExitCode {
+    let (tell, heard) = std::sync::mpsc::channel();
+    let mut job = job("input", folder);
+    job.input = Input::Open;
+    let sink: Sink = Arc::new(move |stream, piece: &[u8]| {
+        let _told = tell.send((stream, piece.to_vec()));
+    });
+    let mut running = native.start(job, Some(sink)).unwrap();
+    running.write(b"question").unwrap();
+    let answer = heard.recv_timeout(Duration::from_secs(20));
+    let heard = answer == Ok((Stream::Out, b"question".to_vec()));
+    let early = running.wait_for(Duration::ZERO).unwrap().is_none();
+    running.killer().kill();
+    let outcome = running.wait().unwrap();
+    // Once more, when there is nobody left to meet.
+    running.kill();
+    println!("heard {heard}, early {early}, {outcome:?}");
+    if heard && early && outcome.ended == Ended::Killed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Goes away in the middle of a run, without a chance to clean up.
+fn vanish(native: &Native, folder: &Path) -> ExitCode {
+    let mut job = job("vanish", folder);
+    let word = format!("{}", folder.display());
+    job.argv = Argv::new(own(&["sh", "-c", "sleep 1000 & wait", &word])).unwrap();
+    let running = native.start(job, None).unwrap();
+    println!("started");
+    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
+        .unwrap();
+    drop(running);
+    ExitCode::FAILURE
+}
+
+/// Stands in for the egress broker.
+fn serve(folder: &Path) {
+    let listener = std::os::unix::net::UnixListener::bind(folder.join("broker.sock")).unwrap();
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let mut asked = [0; 4];
+            connection.read_exact(&mut asked).unwrap();
+            connection
+                .write_all(&[&asked[..], b" yourself"].concat())
+                .unwrap();
+        }
+    });
 }
 
 fn lay_bait(folder: &Path) {
@@ -64,7 +131,7 @@ fn words(case: &str, folder: &Path) -> Vec<String> {
         "input" | "output-bound" => vec!["cat"],
         "flood" => vec!["yes"],
         "time" => vec!["sleep", "1000"],
-        "orphans" => vec!["sh", "-c", "setsid sleep 1000 & echo started"],
+        "orphans" => vec!["sh", "-c", "setsid sleep 27182818 & echo started"],
         "write-read-only" => vec!["sh", "-c", "echo x > /work/new"],
         "write" => vec!["sh", "-c", "echo words > /work/new && cat /work/new"],
         "write-system" => vec![
@@ -134,6 +201,10 @@ fn job(case: &str, folder: &Path) -> Job {
     };
     let mut job = Job::new(walls, Argv::new(words(case, folder)).unwrap());
     job.workspace = Some(Root::open(&folder.join("work")).unwrap());
+    if case == "broker" {
+        job.walls.network = Network::Broker;
+        job.broker = Some(BrokerSocket::new(&folder.join("broker.sock")).unwrap());
+    }
     job.input = match case {
         "input" => Input::Bytes(b"what goes in".to_vec()),
         "output-bound" => Input::Bytes(vec![b'x'; 10_000]),
@@ -182,7 +253,14 @@ fn judge(case: &str, result: &Result<Outcome, StartError>) -> bool {
         }
         "flood" => code == Ended::Flooded,
         "time" => code == Ended::TimedOut,
-        "orphans" => code == Ended::Exit(0) && out == "started\n",
+        "orphans" => {
+            let left = std::fs::read_dir("/proc").unwrap().any(|entry| {
+                let words =
+                    std::fs::read(entry.unwrap().path().join("cmdline")).unwrap_or_default();
+                words == b"sleep\x0027182818\0"
+            });
+            code == Ended::Exit(0) && out == "started\n" && !left
+        }
         "write" => code == Ended::Exit(0) && out == "words\n",
         "python" => code == Ended::Exit(0) && out == "42\n",
         "write-read-only" | "write-system" | "memory" => code != Ended::Exit(0),
