@@ -170,6 +170,41 @@ fn words_are_found_in_names_and_in_what_was_said() {
 }
 
 #[test]
+fn events_come_by_themselves_and_charts_tell_what_was_spent() {
+    let Some(browser) = Browser::find() else {
+        return;
+    };
+    let config = json!({ "models": {
+        "budget": { "perDayUsd": 50.0 },
+        "providers": { "scripted": { "models": [{
+            "id": "x", "name": "Scripted", "contextWindow": 32_000, "maxTokens": 1_000,
+            "cost": { "input": 100.0, "output": 100.0 },
+        }]}},
+    }});
+    let instar = Instar::start(Setup::default().config(config));
+    let found = browser.run("events.mjs", &instar.url(), &link(&instar), json!({}));
+    let before = texts(&found["before"]);
+    for kind in ["message_in", "model_call", "turn", "message_out"] {
+        assert!(before.contains(&kind), "{kind}: {before:?}");
+    }
+    assert_eq!(found["paused"], json!([0, "true"]), "{found:#}");
+    assert_eq!(found["filtered"], json!(["model_call"]), "{found:#}");
+    assert_eq!(found["whole"], "model_call");
+    let charts = found["charts"].as_array().unwrap();
+    let [chart] = charts.as_slice() else {
+        panic!("{found:#}");
+    };
+    assert_eq!(
+        (&chart["name"], &chart["label"]),
+        (&json!("Cost by day"), &json!("Cost by day"))
+    );
+    assert!(chart["values"].as_u64().unwrap() >= 1, "{chart}");
+    assert!(chart["tall"].as_f64().unwrap() >= 1.0, "{chart}");
+    assert_eq!(chart["limit"], "Day limit $50.00");
+    assert_eq!(found["complaints"], json!([]), "{found:#}");
+}
+
+#[test]
 fn hostile_text_runs_nothing_on_any_page() {
     let Some(browser) = Browser::find() else {
         return;

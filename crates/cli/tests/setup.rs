@@ -268,6 +268,32 @@ fn without_questions_the_model_is_tried_before_anything_is_written() {
 }
 
 #[test]
+fn without_questions_it_speaks_the_language_of_the_terminal() {
+    let instar = Instar::prepare(without_model().env("LANG", "ru_RU.UTF-8"));
+    let unread = instar.run(["onboard", "--non-interactive"]);
+    assert!(unread.stderr.contains("риски не приняты"), "{unread:?}");
+    let dead = nobody();
+    let plain = |url| {
+        let args = quiet(&["--custom-base-url", url, "--custom-api-key", "-"]);
+        args.into_iter().filter(|arg| *arg != "--json").collect()
+    };
+    let args: Vec<&str> = plain(&dead);
+    let failed = instar.run_with(&args, KEY);
+    for words in [
+        "mine/x не отвечает",
+        "Соединение не удалось",
+        "ничего не изменено",
+    ] {
+        assert!(failed.stderr.contains(words), "{words}: {failed:?}");
+    }
+    let url = instar.model.openai_url();
+    let args: Vec<&str> = plain(&url);
+    let done = instar.run_with(&args, KEY);
+    assert!(done.stdout.contains("mine/x отвечает, за"), "{done:?}");
+    assert!(done.stderr.contains("дальше: `instar up`"), "{done:?}");
+}
+
+#[test]
 fn a_key_in_a_variable_or_a_file_is_stored_encrypted() {
     for (name, variable) in [("CUSTOM_API_KEY", true), ("file", false)] {
         let mut setup = without_model();

@@ -84,11 +84,11 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Command;
     use std::time::Duration;
 
-    #[test]
-    fn it_names_the_program_its_arguments_and_nothing_twice() {
-        let plan = Plan {
+    fn plan() -> Plan {
+        Plan {
             name: "instar-work".to_owned(),
             program: "/Applications/A & B/instar".into(),
             arguments: ["--profile", "work", "gateway", "run"]
@@ -97,8 +97,43 @@ mod tests {
             variables: vec![("INSTAR_STATE_DIR".to_owned(), "/a<b>".to_owned())],
             state: "/a<b>".into(),
             stop: Duration::from_secs(45),
-        };
-        let text = text(&plan);
+        }
+    }
+
+    /// Held against a reader of property lists that is not ours, where there is one.
+    #[test]
+    fn a_reader_of_property_lists_finds_what_was_planned() {
+        const READ: &str = "import json, plistlib, sys; \
+            print(json.dumps(plistlib.loads(sys.argv[1].encode()), sort_keys=True))";
+        let read = Command::new("python3")
+            .args(["-c", READ, &text(&plan())])
+            .output();
+        // The whole test run installs one.
+        let Ok(read) = read else { return };
+        assert!(read.status.success(), "{read:?}");
+        let read: serde_json::Value = serde_json::from_slice(&read.stdout).unwrap();
+        assert_eq!(
+            read,
+            serde_json::json!({
+                "Label": "dev.instar.instar-work",
+                "ProgramArguments":
+                    ["/Applications/A & B/instar", "--profile", "work", "gateway", "run"],
+                "EnvironmentVariables": { "INSTAR_STATE_DIR": "/a<b>" },
+                "RunAtLoad": true,
+                "KeepAlive": { "SuccessfulExit": false },
+                "ThrottleInterval": 10,
+                "ExitTimeOut": 45,
+                "Umask": 0o077,
+                "ProcessType": "Background",
+                "StandardOutPath": "/dev/null",
+                "StandardErrorPath": "/dev/null",
+            })
+        );
+    }
+
+    #[test]
+    fn it_names_the_program_its_arguments_and_nothing_twice() {
+        let text = text(&plan());
         for part in [
             "<string>dev.instar.instar-work</string>",
             "<string>/Applications/A &amp; B/instar</string>\n    <string>--profile</string>\n    <string>work</string>",

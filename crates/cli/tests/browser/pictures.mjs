@@ -53,5 +53,16 @@ await browse(async (browser) => {
     found[name] = file;
     await page.context().close();
   }
+  // Setting up can be begun again at any time.
+  const page = await again(browser, first, { ...DESK, reducedMotion: "reduce" });
+  await page.goto(`${input.origin}/setup`);
+  const go = () => Promise.all([page.waitForEvent("load"), page.click("main form button.primary")]);
+  await go();
+  await page.check("input[name=value]");
+  await go();
+  await go();
+  await page.waitForSelector("main fieldset");
+  found.setup = path.join(input.folder, "setup.png");
+  await page.screenshot({ path: found.setup, animations: "disabled", caret: "hide" });
   return found;
 });

@@ -73,51 +73,69 @@ fn body(entry: &Entry) -> Value {
 }
 
 fn message(entry: &Entry) -> Value {
+    let mut message = spoken(&entry.body, str::to_owned, part);
     match &entry.body {
         EntryBody::User {
-            parts,
             principal,
             inbound,
             surface,
-        } => json!({
+            ..
+        } => {
+            message["principal"] = json!(principal);
+            message["inboundId"] = json!(inbound);
+            message["surface"] = json!(surface);
+        }
+        EntryBody::Assistant {
+            usage, cost_micros, ..
+        } => message["usage"] = tokens(*usage, *cost_micros),
+        EntryBody::ToolResult { decision, .. } => message["decision"] = json!(decision),
+        EntryBody::Compaction { .. }
+        | EntryBody::Reset { .. }
+        | EntryBody::ModelChange { .. }
+        | EntryBody::Notice { .. } => return Value::Null,
+    }
+    message["timestamp"] = json!(entry.at);
+    message
+}
+
+/// What exports and clients of the control plane read alike of what somebody said: texts are passed
+/// through `shown`, pieces of a person's message through `piece`. Nothing for other entries.
+pub(crate) fn spoken(
+    body: &EntryBody,
+    shown: impl Fn(&str) -> String,
+    piece: impl Fn(&Part) -> Value,
+) -> Value {
+    match body {
+        EntryBody::User { parts, .. } => json!({
             "role": "user",
-            "content": parts.iter().map(part).collect::<Vec<_>>(),
-            "timestamp": entry.at,
-            "principal": principal,
-            "inboundId": inbound,
-            "surface": surface,
+            "content": parts.iter().map(piece).collect::<Vec<_>>(),
         }),
         EntryBody::Assistant {
             text,
             tool_calls,
             reasoning,
             model,
-            usage,
-            cost_micros,
             stop,
+            ..
         } => json!({
             "role": "assistant",
-            "content": said(text, tool_calls, reasoning.as_ref(), str::to_owned),
+            "content": said(text, tool_calls, reasoning.as_ref(), shown),
             "provider": model.provider(),
             "model": model.model(),
-            "usage": tokens(*usage, *cost_micros),
             "stopReason": stop_reason(*stop),
-            "timestamp": entry.at,
         }),
         EntryBody::ToolResult {
             call_id,
             tool,
             text,
             is_error,
-            decision,
+            ..
         } => json!({
             "role": "toolResult",
             "toolCallId": call_id,
             "toolName": tool,
-            "content": [{"type": "text", "text": text}],
+            "content": [{"type": "text", "text": shown(text)}],
             "isError": is_error,
-            "decision": decision,
-            "timestamp": entry.at,
         }),
         EntryBody::Compaction { .. }
         | EntryBody::Reset { .. }
@@ -127,7 +145,7 @@ fn message(entry: &Entry) -> Value {
 }
 
 /// What a model said, piece by piece; the texts are passed through `shown`.
-pub(crate) fn said(
+fn said(
     text: &str,
     tool_calls: &[ToolCall],
     reasoning: Option<&Reasoning>,

@@ -6,7 +6,7 @@ use super::draft::Draft;
 use super::offer::{KeyPlace, Offer, VendorOffer};
 use super::step::{Choice, Step};
 use super::wizard::{Question, Summary};
-use super::words::{Words, filled};
+use super::words::{Tongue, Words, filled};
 use crate::config::Bind;
 
 pub(super) const KEEP: &str = "keep";
@@ -30,6 +30,7 @@ const USUAL: [&str; 4] = ["anthropic", "openai", "gemini", "openrouter"];
 
 /// What a question is put together from.
 pub(super) struct Asking<'a> {
+    pub(super) tongue: Tongue,
     pub(super) words: &'static Words,
     pub(super) offer: &'a Offer,
     pub(super) draft: &'a Draft,
@@ -206,7 +207,7 @@ impl Asking<'_> {
     fn verdict(&self) -> Step {
         let words = self.words;
         let verdict = self.draft.verdict.as_ref();
-        let mut why = verdict.map_or_else(String::new, |verdict| verdict.message.clone());
+        let mut why = verdict.map_or_else(String::new, |verdict| verdict.told(self.tongue));
         if !self.draft.base_url.is_empty() {
             why.push('\n');
             why.push_str(&filled(words.asked_at, &self.draft.base_url));

@@ -73,6 +73,7 @@ fn verdict(ok: bool) -> Report {
     Report::Probed(Verdict {
         ok,
         millis: 7,
+        class: None,
         message: "says so".to_owned(),
     })
 }

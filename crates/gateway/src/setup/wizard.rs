@@ -1,6 +1,7 @@
 //! The conversation: which question follows which answer, and what is done between them.
 
 use instar_protocol::Secret;
+use instar_protocol::event::ErrorClass;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -63,7 +64,9 @@ pub enum Report {
     /// Done; the keys of the configuration that changed.
     Done(Vec<String>),
     Probed(Verdict),
-    /// Not done: why, and what to do.
+    /// Not done, for a reason that the person can mend.
+    Refused(Refused),
+    /// Not done: why, and what to do, in the words of the system.
     Failed(String),
 }
 
@@ -72,7 +75,41 @@ pub enum Report {
 pub struct Verdict {
     pub ok: bool,
     pub millis: u64,
+    /// What kind of failure it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<ErrorClass>,
+    /// What happened and what to do, in English, with the names.
     pub message: String,
+}
+
+impl Verdict {
+    /// For whoever reads another language, without the names.
+    #[must_use]
+    pub fn told(&self, tongue: Tongue) -> String {
+        let words = tongue.words();
+        let row = match self.class {
+            _ if tongue == Tongue::English => None,
+            Some(ErrorClass::Auth) => Some(words.said_auth),
+            Some(ErrorClass::Quota) => Some(words.said_quota),
+            Some(ErrorClass::Rate) => Some(words.said_rate),
+            Some(ErrorClass::Network) => Some(words.said_network),
+            Some(ErrorClass::Server) => Some(words.said_server),
+            Some(ErrorClass::Malformed) => Some(words.said_malformed),
+            Some(ErrorClass::Timeout) => Some(words.said_timeout),
+            Some(ErrorClass::Config | ErrorClass::Refusal) => Some(words.said_refused),
+            Some(ErrorClass::Budget) => Some(words.said_budget),
+            Some(
+                ErrorClass::ContextLength
+                | ErrorClass::Cancelled
+                | ErrorClass::Tool
+                | ErrorClass::Storage
+                | ErrorClass::Loop
+                | ErrorClass::Internal,
+            )
+            | None => None,
+        };
+        row.map_or_else(|| self.message.clone(), str::to_owned)
+    }
 }
 
 /// What came of it.
@@ -156,6 +193,7 @@ impl Wizard {
         match &self.stage {
             Stage::Ask(question) => {
                 let mut step = ask::Asking {
+                    tongue: self.tongue,
                     words: self.tongue.words(),
                     offer: &self.offer,
                     draft: &self.draft,
@@ -227,6 +265,10 @@ impl Wizard {
         self.stage = match report {
             Report::Failed(why) => {
                 self.problem = Some(why);
+                Stage::Ask(from)
+            }
+            Report::Refused(why) => {
+                self.problem = Some(why.told(self.tongue));
                 Stage::Ask(from)
             }
             Report::Probed(verdict) => self.judged(task, verdict),

@@ -100,6 +100,15 @@ words! {
     provider_about: "The model is then called NAME/MODEL.", "Модель будет называться ИМЯ/МОДЕЛЬ.", "之后模型称为 名称/模型。";
     // What the model said.
     verdict: "The model did not answer. What now?", "Модель не ответила. Что делать?", "模型没有回答。怎么办？";
+    said_auth: "The vendor refused the key.", "Поставщик не принял ключ.", "供应商拒绝了密钥。";
+    said_quota: "The account at the vendor has no credit or quota left.", "На счету у поставщика кончились средства или квота.", "供应商账户的余额或配额已用完。";
+    said_rate: "The vendor limits how often it is called. Wait a minute.", "Поставщик ограничивает частоту вызовов. Подождите минуту.", "供应商限制了调用频率。请等一分钟。";
+    said_network: "The connection failed. Does the server run, and does the network reach it?", "Соединение не удалось. Работает ли сервер и доступна ли сеть?", "连接失败。服务器在运行吗？网络可达吗？";
+    said_server: "The server has a problem on its side. Try again in a minute.", "Неполадка на стороне сервера. Попробуйте через минуту.", "服务器自身出现问题。请稍后再试。";
+    said_malformed: "The answer cannot be read. Does the server speak the chosen format?", "Ответ не читается. Тот ли формат у сервера?", "无法读取回答。服务器使用的是所选格式吗？";
+    said_timeout: "There was no answer in time.", "Ответ не пришёл вовремя.", "未能及时收到回答。";
+    said_refused: "The request was not accepted. Is the name of the model right, and may the key use it?", "Запрос не принят. Верно ли название модели, и доступна ли она с этим ключом?", "请求未被接受。模型名称正确吗？密钥有权使用它吗？";
+    said_budget: "The spending limit is reached; no model was called.", "Предел расходов достигнут, модель не вызывалась.", "已达到花费上限，未调用模型。";
     asked_at: "It was asked at {} - is the address right, with its port and its path?", "Запрос шёл на {} - верны ли адрес, порт и путь?", "请求发往 {} - 地址、端口和路径是否正确？";
     again: "Try again", "Попробовать ещё раз", "重试";
     correct: "Correct what you gave", "Исправить введённое", "修改已填写的内容";
@@ -110,6 +119,8 @@ words! {
     // Port and service.
     port: "Port", "Порт", "端口";
     port_refused: "a port is a number from 1 to 65535", "порт — число от 1 до 65535", "端口是 1 到 65535 的数字";
+    port_taken: "port {} is taken; choose another", "порт {} занят; выберите другой", "端口 {} 已被占用；请换一个";
+    service_elsewhere: "this cannot be done from here; use `instar gateway install`", "отсюда это не сделать; выполните `instar gateway install`", "此处无法完成；请运行 `instar gateway install`";
     bind: "Who may reach the port?", "Кому доступен порт?", "谁可以访问该端口？";
     loopback: "This machine only", "Только этой машине", "仅本机";
     loopback_hint: "reach it from elsewhere through an SSH tunnel or a proxy on this machine", "с других машин — через туннель SSH или прокси на этой", "其他机器可经 SSH 隧道或本机代理访问";
@@ -150,6 +161,38 @@ words! {
     all_set: "Everything is set up.", "Всё настроено.", "全部设置完成。";
     decided_later: "decided later; what is found at the start answers", "решите позже; отвечает найденное при запуске", "以后再定；由启动时找到的模型回答";
     asking: "asking {} for one word", "прошу у {} одно слово", "请 {} 说一个词";
+    link_once: "the link works once, within a minute", "ссылка действует один раз, в течение минуты", "链接仅可用一次，一分钟内有效";
+    declined: "nothing was set up: the risks were not accepted", "ничего не настроено: риски не приняты", "未做任何设置：尚未接受风险";
+    declined_next: "read them with `instar onboard`; scripts say --accept-risk", "прочтите их с `instar onboard`; скрипты передают --accept-risk", "用 `instar onboard` 阅读；脚本请加 --accept-risk";
+    next_talk: "talk to it: `instar agent --message hello`, or in the browser", "поговорите с ним: `instar agent --message hello` или в браузере", "与它对话：`instar agent --message hello`，或在浏览器中";
+    next_restart: "`instar gateway restart` puts the changes to use", "`instar gateway restart` введёт изменения в действие", "运行 `instar gateway restart` 使更改生效";
+    next_taken: "the running gateway has taken the changes; `instar status` shows it", "работающий шлюз принял изменения; `instar status` это покажет", "运行中的网关已采用更改；`instar status` 可查看";
+    next_up_or_install: "`instar up` starts it in this terminal, `instar gateway install` as a service", "`instar up` запустит его в этом терминале, `instar gateway install` — как службу", "`instar up` 在此终端启动，`instar gateway install` 作为服务启动";
+    next_up: "`instar up` starts it", "`instar up` запустит его", "运行 `instar up` 启动";
+    needs_terminal: "questions need a terminal", "для вопросов нужен терминал", "提问需要终端";
+    needs_terminal_next: "say --non-interactive; `instar onboard --help` shows what it takes", "добавьте --non-interactive; `instar onboard --help` покажет, что нужно", "请加 --non-interactive；`instar onboard --help` 有说明";
+    asked_anyway: "this answers questions that are asked here anyway", "об этом здесь и так спросят", "这些问题在此本来就会问";
+    asked_anyway_next: "add --non-interactive, or leave these arguments out", "добавьте --non-interactive или уберите эти аргументы", "请加 --non-interactive，或去掉这些参数";
+    // Without questions.
+    answers_after: "{} answers, after", "{} отвечает, за", "{} 有回答，用时";
+    not_tried: "{} was not tried", "{}: не проверялась", "{} 未测试";
+    no_model_named: "no model was named: what is found at the start answers", "модель не названа: ответит найденная при запуске", "未指定模型：由启动时找到的模型回答";
+    key_is_set: "{} is set", "задано: {}", "已设置 {}";
+    next: "next:", "дальше:", "接下来：";
+    does_not_answer: "{} does not answer:", "{} не отвечает:", "{} 没有回答：";
+    nothing_changed: "nothing was changed; mend it and try again, or add --skip-probe", "ничего не изменено; исправьте и повторите или добавьте --skip-probe", "未做任何更改；修正后重试，或加 --skip-probe";
+    is_missing: "{} is missing", "не хватает {}", "缺少 {}";
+    own_server_needs: "a server of your own needs --custom-base-url and --custom-model-id", "своему серверу нужны --custom-base-url и --custom-model-id", "自己的服务器需要 --custom-base-url 和 --custom-model-id";
+    no_choice: "{} is no choice", "нет такого варианта: {}", "没有 {} 这个选项";
+    choices: "choose custom, later or one of {}", "выберите custom, later или одно из: {}", "请选择 custom、later 或其中之一：{}";
+    no_usual_model: "{} has no usual model", "у {} нет обычной модели", "{} 没有常用模型";
+    name_a_model: "name one with --model", "назовите её через --model", "请用 --model 指定";
+    vendor_needs_key: "{} needs a key", "для {} нужен ключ", "{} 需要密钥";
+    give_a_key: "pipe it in with `--custom-api-key -`, or set its variable", "передайте его через `--custom-api-key -` или задайте его переменную", "用 `--custom-api-key -` 从管道传入，或设置其环境变量";
+    key_file: "the key file", "файл ключа", "密钥文件";
+    key_was_shown: "warning: the key stood on the command line, where other users and the shell's history may have seen it; `--custom-api-key -` and CUSTOM_API_KEY keep it private", "внимание: ключ стоял в командной строке, его могли увидеть другие пользователи и история оболочки; `--custom-api-key -` и CUSTOM_API_KEY его скрывают", "警告：密钥曾出现在命令行中，其他用户和 shell 历史可能已看到；`--custom-api-key -` 和 CUSTOM_API_KEY 可保密";
+    key_stays_shown: "the process list of this system shows the key to every user, and it cannot be taken out of it", "список процессов этой системы показывает ключ всем пользователям, и убрать его оттуда нельзя", "此系统的进程列表向所有用户显示密钥，且无法移除";
+    key_stays_shown_next: "use `--custom-api-key -`, `--custom-api-key @FILE` or CUSTOM_API_KEY, and a new key", "возьмите `--custom-api-key -`, `--custom-api-key @FILE` или CUSTOM_API_KEY и новый ключ", "请使用 `--custom-api-key -`、`--custom-api-key @FILE` 或 CUSTOM_API_KEY，并换新密钥";
     it_answers: "it answers", "отвечает", "有回答";
     stopped: "setting up was stopped; what was answered is kept", "настройка остановлена; ответы сохранены", "设置已停止；已答内容已保留";
 }

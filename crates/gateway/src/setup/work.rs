@@ -17,6 +17,7 @@ use std::sync::Arc;
 use super::candidate::Candidate;
 use super::offer::{KeyPlace, Listen, Offer, VendorOffer};
 use super::seen::Seen;
+use super::step::Refused;
 use super::wizard::{Report, Task, Verdict};
 use crate::app::AppState;
 use crate::config::{AuthMode, Bind, InstarConfig};
@@ -213,7 +214,8 @@ impl Setup {
         let done = tokio::task::spawn_blocking(move || this.write(task)).await;
         match done {
             Ok(Ok(changed)) => Report::Done(changed),
-            Ok(Err(why)) => Report::Failed(why),
+            Ok(Err(Trouble::Refused(why))) => Report::Refused(why),
+            Ok(Err(Trouble::Failed(why))) => Report::Failed(why),
             Err(error) => Report::Failed(format!("this step broke off: {error}")),
         }
     }
@@ -236,6 +238,7 @@ impl Setup {
                 Verdict {
                     ok: probe.ok,
                     millis: probe.millis,
+                    class: probe.class,
                     message: probe.message,
                 }
             }
@@ -243,18 +246,19 @@ impl Setup {
         }
     }
 
-    fn write(&self, task: Task) -> Result<Vec<String>, String> {
-        match task {
+    fn write(&self, task: Task) -> Result<Vec<String>, Trouble> {
+        let changed = match task {
             Task::AcceptRisk => self.note(|seen, now| seen.risk_accepted_at = Some(now)),
             Task::Finish => self.note(|seen, now| seen.finished_at = Some(now)),
             Task::Workspace(folder) => self.use_workspace(&folder),
             Task::UseModel(candidate) => self.use_model(candidate),
-            Task::Port(port) => self.use_port(port),
+            Task::Port(port) => return self.use_port(port),
             Task::Bind(bind) => self.set("gateway.bind", &json!(bind)),
             Task::Probe(_) | Task::Service => {
-                Err("this cannot be done from here; use `instar gateway install`".to_owned())
+                return Err(Trouble::Refused(Refused::new(|w| w.service_elsewhere)));
             }
-        }
+        };
+        changed.map_err(Trouble::Failed)
     }
 
     fn note(&self, settle: impl FnOnce(&mut Seen, String)) -> Result<Vec<String>, String> {
@@ -301,23 +305,22 @@ impl Setup {
         Ok(changed)
     }
 
-    fn use_port(&self, port: u16) -> Result<Vec<String>, String> {
-        let config = self.config()?;
+    fn use_port(&self, port: u16) -> Result<Vec<String>, Trouble> {
+        let config = self.config().map_err(Trouble::Failed)?;
         let ip = match config.gateway.bind {
             Bind::Lan => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             Bind::Loopback | Bind::Custom => IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
         if !ports::is_free(ip, port) && !ports::is_of_gateway(&self.state, port) {
-            let by = ports::holder(port).map_or_else(
-                || "by another program".to_owned(),
-                |holder| format!("by {holder}"),
-            );
-            return Err(format!("port {port} is taken {by}; choose another"));
+            let name = ports::holder(port)
+                .map_or_else(|| port.to_string(), |holder| format!("{port} ({holder})"));
+            return Err(Trouble::Refused(Refused::about(|w| w.port_taken, name)));
         }
         if config.gateway.port == port {
             return Ok(Vec::new());
         }
-        self.set("gateway.port", &json!(port))
+        let set = self.set("gateway.port", &json!(port));
+        set.map_err(Trouble::Failed)
     }
 
     fn config(&self) -> Result<InstarConfig, String> {
@@ -348,10 +351,19 @@ fn read(state: &StateDir, env: fn(&str) -> Option<String>) -> Result<InstarConfi
     Ok(loaded.value)
 }
 
+/// Why a task was not done.
+enum Trouble {
+    /// What was answered does not do.
+    Refused(Refused),
+    /// In the words of the system.
+    Failed(String),
+}
+
 fn failed(message: String) -> Verdict {
     Verdict {
         ok: false,
         millis: 0,
+        class: None,
         message,
     }
 }

@@ -260,7 +260,7 @@ words! {
     setup_done: "Everything is set up", "Всё настроено", "全部设置完成";
     setup_later: "Decided later; what is found at the start answers.", "Решите позже; отвечает найденное при запуске.", "以后再定；由启动时找到的模型回答。";
     setup_open: "Open the chat", "Открыть чат", "打开聊天";
-    setup_service: "To run it as a service, which starts when you log in and again when it fails: `instar gateway install` on the machine of the gateway.", "Чтобы он работал службой, которая запускается при входе и после сбоя: `instar gateway install` на машине шлюза.", "要作为服务运行（登录时启动，出错后重启）：在网关所在机器上运行 `instar gateway install`。";
+    setup_service: "To run it as a service, which starts when you log in and again when it fails: `instar gateway install` on the machine of the gateway. No page does that: what starts on a machine is decided on it.", "Чтобы он работал службой, которая запускается при входе и после сбоя: `instar gateway install` на машине шлюза. Страница этого не делает: что запускается на машине, решают на ней.", "要作为服务运行（登录时启动，出错后重启）：在网关所在机器上运行 `instar gateway install`。网页不会代劳：一台机器启动什么，由它自己决定。";
     setup_restart: "Another port or address takes effect at the next start: `instar gateway restart`.", "Другой порт или адрес вступит в силу при следующем запуске: `instar gateway restart`.", "新的端口或地址在下次启动时生效：`instar gateway restart`。";
     setup_asked_before: "Everything was answered before. Setting up again changes only what you answer differently.", "На всё уже отвечали. Повторная настройка меняет лишь то, на что вы ответите иначе.", "之前已全部回答。再次设置只会更改您回答不同的内容。";
     // Conversations.

@@ -4,7 +4,7 @@ mod quiet;
 mod terminal;
 
 use instar_config::StateDir;
-use instar_gateway::setup::{Offer, Report, Service, Setup, SetupError, Task};
+use instar_gateway::setup::{Offer, Report, Service, Setup, SetupError, Task, Tongue, Words};
 use std::collections::BTreeMap;
 
 use super::config::explain;
@@ -20,7 +20,13 @@ pub(crate) async fn run(command: &Onboard, run: &Context) -> anyhow::Result<()> 
         .map_err(|error| refused(error, run))?;
     let mut offer = setup.look().await.map_err(|error| refused(error, run))?;
     offer.service = service(&state, run)?;
-    let bench = Bench { setup, state, run };
+    let tongue = tongue();
+    let bench = Bench {
+        setup,
+        state,
+        run,
+        tongue,
+    };
     if command.non_interactive {
         quiet::run(command, &bench, &offer).await
     } else {
@@ -33,9 +39,22 @@ struct Bench<'a> {
     setup: Setup,
     state: StateDir,
     run: &'a Context,
+    tongue: Tongue,
+}
+
+/// The language of the terminal, as the system's own programs find it.
+fn tongue() -> Tongue {
+    let names = ["LC_ALL", "LC_MESSAGES", "LANG"];
+    let set = names.iter().filter_map(|name| environment(name));
+    let mut set = set.filter(|value| !value.is_empty());
+    Tongue::named(&set.next().unwrap_or_default())
 }
 
 impl Bench<'_> {
+    fn words(&self) -> &'static Words {
+        self.tongue.words()
+    }
+
     /// Does one task; the service is this program's part.
     async fn perform(&self, task: &Task) -> Report {
         let Task::Service = task else {
@@ -75,28 +94,31 @@ fn service(state: &StateDir, run: &Context) -> anyhow::Result<Option<Service>> {
 }
 
 /// What to do next, once everything is answered.
-fn next_step(offer: &Offer, serviced: bool, changed: &[String], running: bool) -> String {
+fn next_step(
+    words: &Words,
+    offer: &Offer,
+    serviced: bool,
+    changed: &[String],
+    running: bool,
+) -> &'static str {
     let restart = changed
         .iter()
         .any(|path| instar_gateway::config::needs_restart(path));
     if serviced {
-        "talk to it: `instar agent --message hello`, or in the browser".to_owned()
+        words.next_talk
     } else if running && restart {
-        "`instar gateway restart` puts the changes to use".to_owned()
+        words.next_restart
     } else if running {
-        "the running gateway has taken the changes; `instar status` shows it".to_owned()
+        words.next_taken
     } else if offer.service.is_some() {
-        "`instar up` starts it in this terminal, `instar gateway install` as a service".to_owned()
+        words.next_up_or_install
     } else {
-        "`instar up` starts it".to_owned()
+        words.next_up
     }
 }
 
-fn declined() -> anyhow::Error {
-    Failure::new(
-        Code::Usage,
-        "nothing was set up: the risks were not accepted",
-    )
-    .next("read them with `instar onboard`; scripts say --accept-risk")
-    .into()
+fn declined(words: &Words) -> anyhow::Error {
+    Failure::new(Code::Usage, words.declined)
+        .next(words.declined_next)
+        .into()
 }

@@ -2,7 +2,7 @@
 
 use instar_gateway::config::Bind;
 use instar_gateway::setup::{
-    Candidate, Custom, KeyPlace, Offer, Refused, Report, Task, Verdict, format_named,
+    Candidate, Custom, KeyPlace, Offer, Refused, Report, Task, Verdict, filled, format_named,
 };
 use instar_protocol::Secret;
 use serde_json::json;
@@ -21,7 +21,7 @@ const KEY_BYTES_MAX: u64 = 64 << 10;
 
 pub(super) async fn run(command: &Onboard, bench: &Bench<'_>, offer: &Offer) -> anyhow::Result<()> {
     if !command.accept_risk && offer.risk_accepted.is_none() {
-        return Err(declined());
+        return Err(declined(bench.words()));
     }
     let candidate = candidate(command, bench, offer)?;
     let mut tasks = vec![Task::AcceptRisk];
@@ -51,12 +51,14 @@ pub(super) async fn run(command: &Onboard, bench: &Bench<'_>, offer: &Offer) -> 
     for task in &tasks {
         match bench.perform(task).await {
             Report::Done(keys) => changed.extend(keys),
+            Report::Refused(why) => return Err(wrong(&why, bench)),
             Report::Failed(why) => return Err(Failure::new(Code::Failed, why).into()),
             Report::Probed(_) => {}
         }
     }
     let running = Running::find(&bench.state)?.is_some();
-    let next = next_step(offer, command.install_daemon, &changed, running);
+    let words = bench.words();
+    let next = next_step(words, offer, command.install_daemon, &changed, running);
     let model = model.or_else(|| offer.model.clone());
     tell(
         bench,
@@ -64,7 +66,7 @@ pub(super) async fn run(command: &Onboard, bench: &Bench<'_>, offer: &Offer) -> 
         model.as_deref(),
         verdict.as_ref(),
         &changed,
-        &next,
+        next,
     )
 }
 
@@ -76,7 +78,7 @@ fn tell(
     changed: &[String],
     next: &str,
 ) -> anyhow::Result<()> {
-    let out = bench.run.out;
+    let (out, words) = (bench.run.out, bench.words());
     if out.json() {
         return out.value(&json!({
             "ok": true, "state": bench.state.root(), "workspace": workspace, "model": model,
@@ -84,23 +86,23 @@ fn tell(
         }));
     }
     match (model, verdict) {
-        (Some(model), Some(verdict)) => out.line(&format!(
-            "{} answers, after {} ms",
-            visible(model),
-            verdict.millis
-        )),
-        (Some(model), None) => out.line(&format!("{} was not tried", visible(model))),
-        (None, _) => out.line("no model was named: what is found at the start answers"),
+        (Some(model), Some(verdict)) => {
+            let answers = filled(words.answers_after, &visible(model));
+            out.line(&format!("{answers} {} ms", verdict.millis));
+        }
+        (Some(model), None) => out.line(&filled(words.not_tried, &visible(model))),
+        (None, _) => out.line(words.no_model_named),
     }
     for key in changed {
-        out.line(&format!("{key} is set"));
+        out.line(&filled(words.key_is_set, key));
     }
-    out.note(&format!("next: {next}"));
+    out.note(&format!("{} {next}", words.next));
     Ok(())
 }
 
 async fn probe(candidate: &Candidate, bench: &Bench<'_>) -> anyhow::Result<Verdict> {
-    let what = format!("asking {} for one word", visible(&candidate.name()));
+    let words = bench.words();
+    let what = filled(words.asking, &visible(&candidate.name()));
     let asking = async { Ok(bench.setup.probe(candidate).await) };
     let verdict = waiting(&what, bench.run, asking).await?;
     if verdict.ok {
@@ -111,9 +113,10 @@ async fn probe(candidate: &Candidate, bench: &Bench<'_>) -> anyhow::Result<Verdi
             "ok": false, "model": candidate.name(), "verdict": verdict, "changed": [],
         }))?;
     }
-    let message = format!("{} does not answer: {}", candidate.name(), verdict.message);
+    let why = verdict.told(bench.tongue);
+    let message = format!("{} {why}", filled(words.does_not_answer, &candidate.name()));
     Err(Failure::new(Code::Failed, visible(&message))
-        .next("nothing was changed; mend it and try again, or add --skip-probe")
+        .next(words.nothing_changed)
         .into())
 }
 
@@ -130,7 +133,7 @@ fn candidate(
         None if command.custom_base_url.is_some() => Some(custom(command, bench)?),
         None => match command.model.as_ref().or(offer.model.as_ref()) {
             Some(name) => {
-                let named = Candidate::named(name).map_err(|refused| wrong(&refused))?;
+                let named = Candidate::named(name).map_err(|refused| wrong(&refused, bench))?;
                 Some(named.with_key(key(command, bench)?))
             }
             None => None,
@@ -149,9 +152,8 @@ fn plain_choice(choice: &str) -> &str {
 
 fn custom(command: &Onboard, bench: &Bench<'_>) -> anyhow::Result<Candidate> {
     let missing = |what: &str| {
-        let message = format!("{what} is missing");
-        Failure::new(Code::Usage, message)
-            .next("a server of your own needs --custom-base-url and --custom-model-id")
+        let words = bench.words();
+        Failure::new(Code::Usage, filled(words.is_missing, what)).next(words.own_server_needs)
     };
     let base_url = command.custom_base_url.as_deref();
     let base_url = base_url.ok_or_else(|| missing("--custom-base-url"))?;
@@ -160,11 +162,12 @@ fn custom(command: &Onboard, bench: &Bench<'_>) -> anyhow::Result<Candidate> {
         .as_deref()
         .or(command.model.as_deref());
     let model = model.ok_or_else(|| missing("--custom-model-id"))?;
-    let api = format_named(&command.custom_compatibility).map_err(|refused| wrong(&refused))?;
-    let server = Custom::new(base_url, api).map_err(|refused| wrong(&refused))?;
+    let api =
+        format_named(&command.custom_compatibility).map_err(|refused| wrong(&refused, bench))?;
+    let server = Custom::new(base_url, api).map_err(|refused| wrong(&refused, bench))?;
     let provider = command.custom_provider_id.as_deref();
     let candidate =
-        Candidate::custom(server, model, provider).map_err(|refused| wrong(&refused))?;
+        Candidate::custom(server, model, provider).map_err(|refused| wrong(&refused, bench))?;
     Ok(candidate.with_key(key(command, bench)?))
 }
 
@@ -174,6 +177,7 @@ fn of_vendor(
     bench: &Bench<'_>,
     offer: &Offer,
 ) -> anyhow::Result<Candidate> {
+    let words = bench.words();
     let vendor = offer.vendors.iter().find(|vendor| vendor.id == id);
     let vendor = vendor.ok_or_else(|| {
         let known: Vec<&str> = offer
@@ -181,30 +185,28 @@ fn of_vendor(
             .iter()
             .map(|vendor| vendor.id.as_str())
             .collect();
-        Failure::new(Code::Usage, format!("{id:?} is no choice")).next(format!(
-            "choose custom, later or one of {}",
-            known.join(", ")
-        ))
+        Failure::new(Code::Usage, filled(words.no_choice, &format!("{id:?}")))
+            .next(filled(words.choices, &known.join(", ")))
     })?;
     let model = command
         .model
         .as_deref()
         .or(vendor.models.first().map(String::as_str));
     let model = model.ok_or_else(|| {
-        Failure::new(Code::Usage, format!("{} has no usual model", vendor.name))
-            .next("name one with --model")
+        Failure::new(Code::Usage, filled(words.no_usual_model, &vendor.name))
+            .next(words.name_a_model)
     })?;
     let model = model.strip_prefix(&format!("{id}/")).unwrap_or(model);
     let candidate =
-        Candidate::named(&format!("{id}/{model}")).map_err(|refused| wrong(&refused))?;
+        Candidate::named(&format!("{id}/{model}")).map_err(|refused| wrong(&refused, bench))?;
     Ok(match (key(command, bench)?, &vendor.key) {
         (Some(key), _) => candidate.with_key(Some(key)),
         (None, KeyPlace::Environment(variable)) => candidate.with_key_of(Some(variable.clone())),
         (None, KeyPlace::Kept | KeyPlace::NotNeeded) => candidate,
         (None, KeyPlace::Missing) => {
             return Err(
-                Failure::new(Code::Usage, format!("{} needs a key", vendor.name))
-                    .next("pipe it in with `--custom-api-key -`, or set its variable")
+                Failure::new(Code::Usage, filled(words.vendor_needs_key, &vendor.name))
+                    .next(words.give_a_key)
                     .into(),
             );
         }
@@ -224,8 +226,10 @@ fn key(command: &Onboard, bench: &Bench<'_>) -> anyhow::Result<Option<Secret>> {
             .read_to_string(&mut text)?;
     } else if let Some(file) = given.strip_prefix('@') {
         let opened = std::fs::File::open(file);
-        let opened = opened
-            .map_err(|error| Failure::new(Code::Usage, format!("the key file {file}: {error}")))?;
+        let opened = opened.map_err(|error| {
+            let what = bench.words().key_file;
+            Failure::new(Code::Usage, format!("{what} {file}: {error}"))
+        })?;
         let _read = opened.take(KEY_BYTES_MAX).read_to_string(&mut text)?;
     } else {
         admit(given, bench)?;
@@ -240,17 +244,13 @@ fn admit(given: &str, bench: &Bench<'_>) -> anyhow::Result<()> {
     let out = bench.run.out;
     match bench.run.exposure {
         Exposure::Hidden if is_key(given.as_bytes()) => {
-            out.note(
-                "warning: the key stood on the command line, where other users and the shell's \
-                 history may have seen it; `--custom-api-key -` and CUSTOM_API_KEY keep it private",
-            );
+            out.note(bench.words().key_was_shown);
             Ok(())
         }
         Exposure::Shown => {
-            let message = "the process list of this system shows the key to every user, and it \
-                cannot be taken out of it";
-            Err(Failure::new(Code::Refused, message)
-                .next("use `--custom-api-key -`, `--custom-api-key @FILE` or CUSTOM_API_KEY, and a new key")
+            let words = bench.words();
+            Err(Failure::new(Code::Refused, words.key_stays_shown)
+                .next(words.key_stays_shown_next)
                 .into())
         }
         // From the variable.
@@ -265,6 +265,6 @@ fn expanded(folder: &Path, offer: &Offer) -> anyhow::Result<PathBuf> {
     Ok(std::path::absolute(folder)?)
 }
 
-fn wrong(refused: &Refused) -> anyhow::Error {
-    Failure::new(Code::Usage, refused.to_string()).into()
+fn wrong(refused: &Refused, bench: &Bench<'_>) -> anyhow::Error {
+    Failure::new(Code::Usage, refused.told(bench.tongue)).into()
 }

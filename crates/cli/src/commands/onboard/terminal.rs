@@ -13,7 +13,7 @@ use super::{Bench, declined, next_step};
 use crate::args::Onboard;
 use crate::client::Client;
 use crate::commands::process::Running;
-use crate::context::{Context, environment};
+use crate::context::Context;
 use crate::failure::{Code, Failure};
 use crate::keyboard::Keyboard;
 use crate::out::{Out, Style, visible};
@@ -23,21 +23,17 @@ const BACK: &str = "<";
 
 pub(super) async fn run(command: &Onboard, bench: &Bench<'_>, offer: Offer) -> anyhow::Result<()> {
     let out = bench.run.out;
+    let (tongue, words) = (bench.tongue, bench.words());
     if out.json() || !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        return Err(Failure::new(Code::Usage, "questions need a terminal")
-            .next("say --non-interactive; `instar onboard --help` shows what it takes")
+        return Err(Failure::new(Code::Usage, words.needs_terminal)
+            .next(words.needs_terminal_next)
             .into());
     }
     if command.custom_base_url.is_some() || command.auth_choice.is_some() {
-        return Err(Failure::new(
-            Code::Usage,
-            "this answers questions that are asked here anyway",
-        )
-        .next("add --non-interactive, or leave these arguments out")
-        .into());
+        return Err(Failure::new(Code::Usage, words.asked_anyway)
+            .next(words.asked_anyway_next)
+            .into());
     }
-    let tongue = tongue();
-    let words = tongue.words();
     out.line(&out.paint(Style::Strong, words.terminal_title));
     out.line(&out.paint(Style::Faint, words.terminal_keys));
     let found = offer.clone();
@@ -51,7 +47,7 @@ pub(super) async fn run(command: &Onboard, bench: &Bench<'_>, offer: Offer) -> a
                 let report = work(&task, bench, tongue).await?;
                 wizard.report(report);
             }
-            Now::Declined => return Err(declined()),
+            Now::Declined => return Err(declined(words)),
             Now::Done(_) => break,
         }
     }
@@ -71,11 +67,12 @@ pub(super) async fn run(command: &Onboard, bench: &Bench<'_>, offer: Offer) -> a
         let running = Running::find(&bench.state)?.is_some();
         if let Some(link) = link(bench).await {
             row("open", &link);
-            row("", "the link works once, within a minute");
+            row("", words.link_once);
         }
         row(
             "next",
-            &next_step(
+            next_step(
+                words,
                 &found,
                 summary.service && running,
                 &summary.changed,
@@ -84,14 +81,6 @@ pub(super) async fn run(command: &Onboard, bench: &Bench<'_>, offer: Offer) -> a
         );
     }
     Ok(())
-}
-
-/// The language of the terminal, as the system's own programs find it.
-fn tongue() -> Tongue {
-    let names = ["LC_ALL", "LC_MESSAGES", "LANG"];
-    let set = names.iter().filter_map(|name| environment(name));
-    let mut set = set.filter(|value| !value.is_empty());
-    Tongue::named(&set.next().unwrap_or_default())
 }
 
 /// A link into the gateway that runs, if one does.

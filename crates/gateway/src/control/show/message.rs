@@ -6,7 +6,7 @@ use instar_protocol::tool::ToolDecision;
 use serde_json::{Map, Value, json};
 
 use super::{cut, dollars};
-use crate::api::export::{said, stop_reason};
+use crate::api::export::spoken;
 use crate::control::runs::Runs;
 
 /// The most characters of one message when nobody says how many.
@@ -38,55 +38,34 @@ pub(crate) fn message(runs: &Runs, entry: &Entry, seq: usize, chars_max: usize) 
 }
 
 fn body(body: &EntryBody, chars_max: usize) -> Option<Map<String, Value>> {
-    let value = match body {
-        EntryBody::User { parts, .. } => json!({
-            "role": "user",
-            "content": parts.iter().map(|part| piece(part, chars_max)).collect::<Vec<_>>(),
-        }),
+    let shown = |text: &str| cut(text, chars_max);
+    let mut value = spoken(body, shown, |part| piece(part, chars_max));
+    match body {
+        EntryBody::User { .. } => {}
         EntryBody::Assistant {
-            text,
-            tool_calls,
-            reasoning,
-            model,
-            usage,
-            cost_micros,
-            stop,
-        } => json!({
-            "role": "assistant",
-            "content": said(text, tool_calls, reasoning.as_ref(), |text| cut(text, chars_max)),
-            "provider": model.provider(),
-            "model": model.model(),
-            "usage": usage_of(*usage, *cost_micros),
-            "stopReason": stop_reason(*stop),
-        }),
-        EntryBody::ToolResult {
-            call_id,
-            tool,
-            text,
-            is_error,
-            decision,
-        } => json!({
-            "role": "toolResult",
-            "toolCallId": call_id,
-            "toolName": tool,
-            "content": [{ "type": "text", "text": cut(text, chars_max) }],
-            "isError": is_error,
-            "details": { "decision": decision_word(decision) },
-        }),
-        EntryBody::Compaction { summary, .. } => json!({
-            "role": "compactionSummary",
-            "summary": cut(summary, chars_max),
-            "content": [{ "type": "text", "text": cut(summary, chars_max) }],
-        }),
-        EntryBody::Notice { kind, text } => json!({
-            "role": "assistant",
-            "content": [{ "type": "text", "text": cut(text, chars_max) }],
-            "provider": GATEWAY,
-            "model": notice_word(*kind),
-            "stopReason": "stop",
-        }),
+            usage, cost_micros, ..
+        } => value["usage"] = usage_of(*usage, *cost_micros),
+        EntryBody::ToolResult { decision, .. } => {
+            value["details"] = json!({ "decision": decision_word(decision) });
+        }
+        EntryBody::Compaction { summary, .. } => {
+            value = json!({
+                "role": "compactionSummary",
+                "summary": shown(summary),
+                "content": [{ "type": "text", "text": shown(summary) }],
+            });
+        }
+        EntryBody::Notice { kind, text } => {
+            value = json!({
+                "role": "assistant",
+                "content": [{ "type": "text", "text": shown(text) }],
+                "provider": GATEWAY,
+                "model": notice_word(*kind),
+                "stopReason": "stop",
+            });
+        }
         EntryBody::Reset { .. } | EntryBody::ModelChange { .. } => return None,
-    };
+    }
     match value {
         Value::Object(map) => Some(map),
         _ => None,

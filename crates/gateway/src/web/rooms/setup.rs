@@ -294,8 +294,7 @@ fn progress(words: &Words, id: &str) -> Markup {
     }
 }
 
-/// What is said beside a question, and why the last answer did not do. A verdict is the vendor's
-/// text, in whatever language it was.
+/// What is said beside a question, and why the last answer did not do.
 fn about(step: &Step) -> Markup {
     let lines = step.message.as_deref().unwrap_or_default().lines();
     let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
@@ -364,7 +363,7 @@ fn done(words: &Words, summary: &Summary) -> Markup {
                 @match &summary.model { Some(model) => code { (model) }, None => (words.setup_later) }
                 @match &summary.verdict {
                     Some(verdict) if verdict.ok => { " · " (words.answered) " " (verdict.millis) " ms" },
-                    Some(verdict) => div class="wrong" { (words.not_answered) " " span lang="en" { (verdict.message) } },
+                    Some(verdict) => div class="wrong" { (words.not_answered) " " (verdict.told(words.tongue())) },
                     None => {},
                 }
             } }
