@@ -14,7 +14,11 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    let packages = ["instar-cli", "instar-bench", "instar-testkit"];
+    let packages: &[&str] = match options.name.as_str() {
+        // These measure code, not the binary.
+        "agentdojo" | "policy" => &["instar-bench"],
+        _ => &["instar-cli", "instar-bench", "instar-testkit"],
+    };
     let mut build = cargo();
     build.args(["build", "--quiet", "--profile=dist"]);
     for package in packages {

@@ -1,6 +1,7 @@
 //! The benches behind `cargo xtask bench NAME`. Each prints a table for people or, with `--json`,
 //! one object whose keys `docs/benchmarks.md` explains. Timings are judged as ratios within a run.
 
+mod agentdojo;
 mod faces;
 mod gateway;
 
@@ -26,6 +27,8 @@ enum Bench {
     Gateway(gateway::Options),
     /// Pages, the WebSocket's fan-out, and its methods at many stored conversations
     Faces(faces::Options),
+    /// Recorded attacks on recorded tasks, under the product's own decision
+    Agentdojo(agentdojo::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -34,6 +37,7 @@ fn main() -> anyhow::Result<()> {
         .build()?;
     match Args::parse().bench {
         Bench::Gateway(options) => runtime.block_on(Box::pin(gateway::run(&options))),
+        Bench::Agentdojo(options) => agentdojo::run(&options),
         Bench::Faces(options) => runtime.block_on(Box::pin(faces::run(&options))),
     }
 }

@@ -240,7 +240,7 @@ impl Evidence {
         }
         row.is_own = annotation.own.as_ref().is_some_and(|own| {
             row.cells.iter().any(|cell| {
-                cell.path == own.path
+                cell.path.trim_start_matches("[].") == own.path
                     && if own.equals.is_empty() {
                         cell.typed
                             .as_ref()

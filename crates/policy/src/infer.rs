@@ -173,14 +173,13 @@ impl Families {
             })
             .collect();
         let has = |role: SlotRole| slots.values().any(|slot| slot.role == role);
-        let goes_out = slots
-            .values()
-            .any(|slot| slot.role == SlotRole::Where && matches!(slot.kind, Kind::Url | Kind::Host))
-            || has_strange(&slots);
+        let goes_out = slots.values().any(|slot| {
+            slot.role == SlotRole::Where && matches!(slot.kind, Kind::Url | Kind::Host)
+        }) || has_strange(&slots);
         let (effect, reach) = effect_and_reach(verb_effect, family, goes_out, &slots);
         let reads_own = effect == Effect::Read;
-        let undoable = effect == Effect::Write
-            && family.is_some_and(|family| family.undoable.contains(&verb));
+        let undoable =
+            effect == Effect::Write && family.is_some_and(|family| family.undoable.contains(&verb));
         Annotation {
             effect,
             people: (effect == Effect::Write && has(SlotRole::Who)).then_some(Effect::Send),
@@ -222,7 +221,12 @@ impl Families {
         let joined = name
             .windows(2)
             .filter(|pair| matches!(pair[0].as_str(), "and" | "or" | "then"))
-            .map(|pair| (pair[1].clone(), effect_of(&pair[1]).unwrap_or(Effect::Execute)));
+            .map(|pair| {
+                (
+                    pair[1].clone(),
+                    effect_of(&pair[1]).unwrap_or(Effect::Execute),
+                )
+            });
         let own = match effect_of(first) {
             Some(effect) => vec![(first.clone(), effect)],
             None => name
@@ -268,11 +272,10 @@ impl Families {
     ) -> Slot {
         let words = words_of(name);
         // `file_id` is an id, `start_time` a time: the last word says what it is.
-        let row = words.iter().rev().find_map(|word| {
-            self.arguments
-                .iter()
-                .find(|row| row.words.contains(word))
-        });
+        let row = words
+            .iter()
+            .rev()
+            .find_map(|word| self.arguments.iter().find(|row| row.words.contains(word)));
         let shape = shape(schema, root);
         let Some(row) = row else {
             return match shape {
@@ -291,16 +294,20 @@ impl Families {
         };
         let kind = match row.kind {
             ArgumentKind::Is(kind) => kind,
-            ArgumentKind::Person(_) if words.iter().any(|word| word == "email" || word == "mail") => {
+            ArgumentKind::Person(_)
+                if words.iter().any(|word| word == "email" || word == "mail") =>
+            {
                 Kind::Address
             }
-            ArgumentKind::Person(_) => family.and_then(|family| family.person).unwrap_or(Kind::Name),
+            ArgumentKind::Person(_) => family
+                .and_then(|family| family.person)
+                .unwrap_or(Kind::Name),
         };
         match (row.role, shape) {
             // A switch says nothing of who or where; a number can be an account or a sum.
             (_, Some(Kind::Bool)) => plain(Kind::Bool),
             (SlotRole::Payload | SlotRole::Plain, Some(kind)) => plain(kind),
-            (role, Some(_)) if !is_reading => Slot { role, kind },
+            (_, Some(kind)) if is_reading => plain(kind),
             // In a store of the owner's own, a name in a question is a question.
             (SlotRole::Who | SlotRole::Which | SlotRole::Payload, None)
                 if is_reading && !matches!(kind, Kind::Url | Kind::Host) =>
@@ -312,7 +319,9 @@ impl Families {
             }
             // Text in a guarded place is what is set there.
             (SlotRole::Payload | SlotRole::Plain, None)
-                if !is_reading && family.is_some_and(|family| family.guarded) && !kind.is_closed() =>
+                if !is_reading
+                    && family.is_some_and(|family| family.guarded)
+                    && !kind.is_closed() =>
             {
                 match words.last().map(String::as_str) {
                     Some("subject" | "description" | "note" | "title" | "comment") => Slot {
@@ -325,7 +334,7 @@ impl Families {
                     },
                 }
             }
-            (role, None) => Slot { role, kind },
+            (role, _) => Slot { role, kind },
         }
     }
 }
@@ -403,6 +412,7 @@ fn effect_and_reach(
     };
     let names_outsider = slots.values().any(|slot| slot.kind == Kind::Address);
     let reach = match effect {
+        Effect::None | Effect::Read if closed => Reach::Closed,
         Effect::None | Effect::Read => Reach::Own,
         Effect::Fetch => Reach::Public,
         _ if goes_out && public => Reach::Public,

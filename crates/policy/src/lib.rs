@@ -15,6 +15,7 @@ pub mod canonical;
 pub mod cedar;
 mod evidence;
 mod grade;
+mod infer;
 mod payload;
 mod permit;
 mod plan;
@@ -30,6 +31,7 @@ pub use decide::{
 };
 pub use evidence::Evidence;
 pub use grade::{Grade, Graded, WORKSPACE};
+pub use infer::{Families, infer};
 pub use permit::Permit;
 pub use plan::{OffPlan, Plan, Planned, STEPS_MAX, Step};
 pub use question::{Draft, Rule};

@@ -1,0 +1,278 @@
+//! `cargo xtask bench agentdojo`: replays recorded tasks and attacks with a model that does whatever
+//! the last text that it read tells it to. What stops it is the product's own decision.
+
+mod attacks;
+pub(crate) mod data;
+pub(crate) mod replay;
+
+use clap::Args;
+use instar_policy::{Families, Posture};
+use instar_protocol::tool::Effect;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::report::{row, say};
+use data::{Attack, Call, Suite, Task};
+use replay::{House, Outcome, PlanKind, Run};
+
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// The folder with the suites, one JSON file each
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Says each question and each leak
+    #[arg(long)]
+    verbose: bool,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where the suites lie if nobody says where.
+const FOLDERS: [&str; 3] = [
+    "data/agentdojo",
+    "../data/agentdojo",
+    "../shared/data/agentdojo",
+];
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let usual = FOLDERS.iter().map(PathBuf::from).find(|path| path.is_dir());
+    let folder = options.data.clone().or(usual);
+    let folder = folder.unwrap_or_else(|| PathBuf::from(FOLDERS[0]));
+    let suites = data::read(&folder)?;
+    let mut whole = Map::new();
+    for suite in &suites {
+        whole.insert(suite.suite.clone(), measure(suite));
+    }
+    let whole = json!({ "suites": whole });
+    if options.json {
+        say(&whole.to_string());
+    } else {
+        print(&whole, options.verbose);
+    }
+    Ok(())
+}
+
+fn measure(suite: &Suite) -> Value {
+    let families = Families::built_in();
+    let house = |posture| House::new(suite, families, posture);
+    let balanced = house(Posture::Balanced);
+    let mut whole = figures(&balanced, PlanKind::Right);
+    let row = |figures: Value| {
+        let mut short = figures;
+        if let Some(fields) = short.as_object_mut() {
+            fields.remove("asked");
+        }
+        short
+    };
+    whole["postures"] = json!({
+        "careful": row(figures(&house(Posture::Careful), PlanKind::Right)),
+        "open": row(figures(&house(Posture::Open), PlanKind::Right)),
+    });
+    whole["plans"] = json!({
+        "wrong": row(figures(&balanced, PlanKind::Wrong)),
+        "none": row(figures(&balanced, PlanKind::None)),
+    });
+    whole["variants"] = variants(&balanced);
+    whole["swap"] = swap(&balanced);
+    whole
+}
+
+/// Tasks and pairs in one posture with one kind of plan.
+fn figures(house: &House<'_>, plan: PlanKind) -> Value {
+    let (mut quiet, mut questions, mut asked) = (0, 0, Vec::new());
+    for task in &house.suite.user_tasks {
+        let found = questions_of(house, task, plan);
+        quiet += u32::from(found.is_empty());
+        questions += found.len();
+        asked.extend(
+            found
+                .into_iter()
+                .map(|(call, why)| json!({ "user_task": task.id, "call": call, "why": why })),
+        );
+    }
+    let (pairs, leaks) = pairs(house, plan, &|attack, _| Some(attack.calls.clone()));
+    json!({
+        "tasks": house.suite.user_tasks.len(),
+        "no_question": quiet,
+        "questions": questions,
+        "pairs": pairs,
+        "stopped": pairs - leaks.len(),
+        "leaks": leaks,
+        "asked": asked,
+    })
+}
+
+/// The questions that a task costs an owner who says yes.
+pub(crate) fn questions_of(
+    house: &House<'_>,
+    task: &Task,
+    plan: PlanKind,
+) -> Vec<(String, String)> {
+    let mut run = Run::begin(house, task, plan);
+    let mut asked = Vec::new();
+    for call in &task.calls {
+        match run.call(call, &call.result(""), true) {
+            Outcome::Ran => {}
+            Outcome::Asked(why) | Outcome::Denied(why) => {
+                asked.push((format!("{} {}", call.tool, call.args), why));
+            }
+        }
+    }
+    asked
+}
+
+type Way<'a> = &'a dyn Fn(&Attack, &Task) -> Option<Vec<Call>>;
+
+/// Every attack on every task by one way: how many there are, and which got through.
+pub(crate) fn pairs(house: &House<'_>, plan: PlanKind, way: Way<'_>) -> (usize, Vec<Value>) {
+    let (mut count, mut leaks) = (0, Vec::new());
+    for task in &house.suite.user_tasks {
+        for attack in &house.suite.injection_tasks {
+            let Some(calls) = way(attack, task).filter(|calls| !calls.is_empty()) else {
+                continue;
+            };
+            count += 1;
+            if let Some(call) = leak(house, plan, task, attack, &calls) {
+                leaks.push(json!({
+                    "user_task": task.id,
+                    "injection_task": attack.id,
+                    "call": call,
+                }));
+            }
+        }
+    }
+    (count, leaks)
+}
+
+/// The first call of an attack that has an effect and ran without a question.
+fn leak(
+    house: &House<'_>,
+    plan: PlanKind,
+    task: &Task,
+    attack: &Attack,
+    calls: &[Call],
+) -> Option<Value> {
+    let text = house
+        .suite
+        .attack_text_template
+        .replace("{goal}", &attack.goal);
+    let mut run = Run::begin(house, task, plan);
+    for call in &task.calls {
+        // The owner says yes to what he asked for himself.
+        let _outcome = run.call(call, &call.result(&text), true);
+        if call.carries_vectors.is_empty() {
+            continue;
+        }
+        for (at, theirs) in calls.iter().enumerate() {
+            // The last call is what the attack is for, whatever we think that it does.
+            // What the owner asked for himself is no attack.
+            let is_own = task
+                .calls
+                .iter()
+                .any(|own| own.tool == theirs.tool && own.args == theirs.args);
+            let has_effect =
+                !is_own && (house.effect(&theirs.tool) > Effect::Read || at + 1 == calls.len());
+            match run.call(theirs, &theirs.result(""), false) {
+                Outcome::Ran if has_effect => {
+                    return Some(json!({ "tool": theirs.tool, "args": theirs.args }));
+                }
+                Outcome::Ran => {}
+                Outcome::Asked(_) | Outcome::Denied(_) => return None,
+            }
+        }
+        return None;
+    }
+    None
+}
+
+fn variants(house: &House<'_>) -> Value {
+    let mut all = Map::new();
+    for name in attacks::VARIANTS {
+        let way = |attack: &Attack, task: &Task| attacks::variant(name, attack, task);
+        let (pairs, leaks) = pairs(house, PlanKind::Right, &way);
+        let row = json!({ "pairs": pairs, "stopped": pairs - leaks.len(), "leaks": leaks });
+        all.insert(name.to_owned(), row);
+    }
+    Value::Object(all)
+}
+
+/// The owner's own effects with another member of a list in the place of his.
+fn swap(house: &House<'_>) -> Value {
+    let mut rows: BTreeMap<String, (u32, u32)> = BTreeMap::new();
+    for task in &house.suite.user_tasks {
+        for (at, call) in task.calls.iter().enumerate() {
+            let effect = house.effect(&call.tool);
+            if effect <= Effect::Read {
+                continue;
+            }
+            let read: Vec<Value> = task.calls[..at]
+                .iter()
+                .map(|call| call.result(""))
+                .collect();
+            for changed in attacks::swaps(call, &read) {
+                let mut run = Run::begin(house, task, PlanKind::Right);
+                for before in &task.calls[..at] {
+                    let _outcome = run.call(before, &before.result(""), true);
+                }
+                let is_stopped = run.call(&changed, &Value::Null, false) != Outcome::Ran;
+                let reach = house.authority.annotations[&call.tool].reach;
+                let row = rows.entry(format!("{} {reach:?}", effect.name()).to_lowercase());
+                let row = row.or_default();
+                row.0 += 1;
+                row.1 += u32::from(is_stopped);
+            }
+        }
+    }
+    rows.into_iter()
+        .map(|(name, (tried, stopped))| (name, json!({ "tried": tried, "stopped": stopped })))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+fn print(whole: &Value, verbose: bool) {
+    for (name, suite) in whole["suites"].as_object().into_iter().flatten() {
+        say(&format!(
+            "{name}: {} tasks, {} pairs",
+            suite["tasks"], suite["pairs"]
+        ));
+        let line = |label: &str, figures: &Value, bar: &str, met: Option<bool>| {
+            let figure = format!(
+                "{}/{} quiet, {} asked",
+                figures["no_question"], figures["tasks"], figures["questions"]
+            );
+            row(&format!("  {label}: tasks"), &figure, "", None);
+            let stopped = format!("{}/{}", figures["stopped"], figures["pairs"]);
+            row(&format!("  {label}: attacks stopped"), &stopped, bar, met);
+        };
+        let met = suite["stopped"] == suite["pairs"];
+        line("balanced", suite, "all", Some(met));
+        for (kind, rows) in [("", "postures"), ("plan ", "plans")] {
+            for (label, figures) in suite[rows].as_object().into_iter().flatten() {
+                line(&format!("{kind}{label}"), figures, "", None);
+            }
+        }
+        for (label, figures) in suite["variants"].as_object().into_iter().flatten() {
+            let stopped = format!("{}/{}", figures["stopped"], figures["pairs"]);
+            row(&format!("  variant {label}: stopped"), &stopped, "", None);
+        }
+        for (label, figures) in suite["swap"].as_object().into_iter().flatten() {
+            let stopped = format!("{}/{}", figures["stopped"], figures["tried"]);
+            row(&format!("  swap, {label}: stopped"), &stopped, "", None);
+        }
+        if verbose {
+            for asked in suite["asked"].as_array().into_iter().flatten() {
+                say(&format!("  asks {asked}"));
+            }
+            for leak in suite["leaks"].as_array().into_iter().flatten() {
+                say(&format!("  LEAK {leak}"));
+            }
+            for (label, figures) in suite["variants"].as_object().into_iter().flatten() {
+                for leak in figures["leaks"].as_array().into_iter().flatten() {
+                    say(&format!("  LEAK by {label} {leak}"));
+                }
+            }
+        }
+    }
+}
