@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::annotation::Annotation;
 use crate::canonical::{self, CanonicalError};
+use crate::cedar::Rules;
 
 /// Every fact that a decision reads, hashed as one part of the behaviour.
 ///
@@ -25,6 +26,9 @@ pub struct Authority {
     /// How much is let through without a question.
     #[serde(default)]
     pub posture: Posture,
+    /// The owner's own rules beside the built-in ones.
+    #[serde(default, skip_serializing_if = "Rules::is_built_in")]
+    pub rules: Rules,
     #[serde(default)]
     pub known: Known,
 }

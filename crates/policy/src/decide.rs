@@ -6,7 +6,7 @@
 
 use instar_protocol::redact::log_field;
 use instar_protocol::tool::{Effect, ToolCall};
-use instar_protocol::{AgentId, Label, Principal, Readers, ReleaseId, SessionId};
+use instar_protocol::{AgentId, Label, Principal, ReleaseId, SessionId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,10 +14,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::annotation::{Annotation, Reach, SlotRole};
 use crate::authority::{Authority, Posture, Role};
 use crate::canonical::{self, CanonicalError};
+use crate::cedar::Reference;
 use crate::evidence::{Evidence, texts};
 use crate::grade::{Grade, Graded};
+use crate::judge::judge;
 use crate::permit::Permit;
-use crate::plan::{OffPlan, Planned};
+use crate::plan::Planned;
 use crate::question::{self, Draft, Rule};
 
 /// The most bytes of a call's arguments in canonical form.
@@ -54,6 +56,8 @@ pub mod rules {
     pub const NOT_ASKED_BY_VERB: &str = "not-asked-by-verb";
     /// Asks: who or where is not evidenced as the effect needs.
     pub const WEAK_EVIDENCE: &str = "weak-evidence";
+    /// Asks: where is not evidenced as fetching or writing needs; yields to a rule of the owner's.
+    pub const WEAK_PLACE: &str = "weak-place";
     /// Asks: a link, an address or a code that somebody else wrote would go along.
     pub const FOREIGN_PAYLOAD: &str = "foreign-payload";
     /// Asks: what was read is not cleared for where it would go.
@@ -165,16 +169,16 @@ pub fn decide(request: &Request<'_>, authority: &Authority) -> Decision {
         Err(denial) => return Decision::Deny(denial),
     };
     match judge(request, annotation, &facts, authority) {
-        Ok(rule) => Decision::Allow(Permit::grant(
+        Ok(found) => Decision::Allow(Permit::grant(
             request.call.clone(),
             facts.digest,
             facts.effect,
             annotation.output.join(request.context),
-            rule,
+            first_of(&found),
             request.environment.clone(),
         )),
         Err(Verdict::Deny(denial)) => Decision::Deny(denial),
-        Err(Verdict::Ask(rule, why)) => ask(request, annotation, facts, rule, why),
+        Err(Verdict::Ask(rule, why)) => ask(request, annotation, facts, &rule, why),
     }
 }
 
@@ -199,8 +203,11 @@ pub fn explain(request: &Request<'_>, authority: &Authority) -> Explanation {
         Err(denial) => return denied(denial, None, None),
     };
     let (outcome, rule, why) = match judge(request, annotation, &facts, authority) {
-        Ok(rule) => ("allow", rule.to_owned(), Vec::new()),
-        Err(Verdict::Ask(rule, why)) => ("ask", rule.to_owned(), why),
+        Ok(found) => {
+            let words = found.iter().map(|rule| rule.words.clone());
+            ("allow", first_of(&found), words.collect())
+        }
+        Err(Verdict::Ask(rule, why)) => ("ask", rule, why),
         Err(Verdict::Deny(denial)) => return denied(denial, Some(facts), Some(annotation)),
     };
     Explanation {
@@ -228,18 +235,26 @@ pub fn visible(authority: &Authority, principal: &Principal, _agent: &AgentId) -
 }
 
 /// What is known of a call before it is judged.
-struct Facts {
-    digest: String,
+pub(crate) struct Facts {
+    pub(crate) digest: String,
     /// What this very call does.
-    effect: Effect,
-    graded: Vec<Graded>,
+    pub(crate) effect: Effect,
+    /// Whom this very call can reach.
+    pub(crate) reach: Reach,
+    pub(crate) graded: Vec<Graded>,
     /// The grade that its targets need once somebody else has spoken.
-    needed: Grade,
+    pub(crate) needed: Grade,
+}
+
+/// The rule that a decision is named after.
+fn first_of(found: &[Reference]) -> String {
+    let first = found.first();
+    first.map_or_else(String::new, |rule| rule.rule.clone())
 }
 
 /// Why a call is not simply let through.
-enum Verdict {
-    Ask(&'static str, Vec<String>),
+pub(crate) enum Verdict {
+    Ask(String, Vec<String>),
     Deny(Denial),
 }
 
@@ -269,6 +284,7 @@ fn gather<'a>(
         Facts {
             digest,
             effect,
+            reach,
             graded,
             needed,
         },
@@ -322,249 +338,6 @@ fn grade_all(request: &Request<'_>, annotation: &Annotation) -> Vec<Graded> {
         }
     }
     graded
-}
-
-/// The rules, in their order.
-fn judge(
-    request: &Request<'_>,
-    annotation: &Annotation,
-    facts: &Facts,
-    authority: &Authority,
-) -> Result<&'static str, Verdict> {
-    let effect = facts.effect;
-    if effect > Effect::Read && request.context.readers == Readers::Secret {
-        return Err(Verdict::Deny(deny(
-            rules::SECRET,
-            format!("{} would take out what nobody may see", request.call.name),
-            "A secret was read here. Nothing can leave after that; tell the user so.",
-        )));
-    }
-    if effect <= Effect::Read {
-        return Ok(rules::PROFILE_READS);
-    }
-    if request
-        .approval
-        .is_some_and(|approval| approval.digest == facts.digest)
-    {
-        return Ok(rules::OWNER_APPROVED);
-    }
-    if request.counts.refused >= REFUSALS_MAX {
-        return Err(Verdict::Deny(deny(
-            rules::REFUSED_TWICE,
-            "the owner said no twice in this run".to_owned(),
-            "The owner refused twice. Stop, and say in words what you wanted to do and why.",
-        )));
-    }
-    let stands = request.standing.iter().any(|rule| {
-        rule.fits(
-            request.call,
-            request.agent,
-            &facts.graded,
-            request.environment,
-        )
-    });
-    let asks = if stands {
-        payload_asks(request, annotation, facts)
-    } else {
-        asks(request, annotation, facts, authority)
-    };
-    match asks {
-        Some((rule, why)) if request.counts.open >= OPEN_MAX => Err(Verdict::Deny(deny(
-            rules::QUESTIONS_WAIT,
-            format!(
-                "{} questions wait already ({rule}: {})",
-                OPEN_MAX,
-                why.join("; ")
-            ),
-            "Several questions wait for the owner already. Say in words what else you would do.",
-        ))),
-        Some((rule, why)) => Err(Verdict::Ask(rule, why)),
-        None if stands => Ok(rules::STANDING_RULE),
-        None if authority.posture == Posture::Open => Ok(rules::POSTURE_OPEN),
-        None if request.context.is_tainted() => Ok(rules::EVIDENCE),
-        None => Ok(rules::OWN_WORDS),
-    }
-}
-
-type Asks = Option<(&'static str, Vec<String>)>;
-
-/// What asks about a call that no standing rule covers.
-fn asks(
-    request: &Request<'_>,
-    annotation: &Annotation,
-    facts: &Facts,
-    authority: &Authority,
-) -> Asks {
-    match authority.posture {
-        Posture::Careful => Some((
-            rules::POSTURE_CAREFUL,
-            vec![format!(
-                "in the careful posture every effect asks: this one would {}",
-                facts.effect.name()
-            )],
-        )),
-        Posture::Balanced => plan_asks(request, facts)
-            .or_else(|| evidence_asks(request, facts))
-            .or_else(|| payload_asks(request, annotation, facts)),
-        Posture::Open => evidence_asks(request, facts)
-            .filter(|_| is_hard(facts.effect))
-            .or_else(|| {
-                payload_asks(request, annotation, facts).filter(|_| request.context.is_tainted())
-            }),
-    }
-}
-
-/// Effects that ask in every posture when they are not evidenced.
-fn is_hard(effect: Effect) -> bool {
-    matches!(
-        effect,
-        Effect::Destroy | Effect::Spend | Effect::Execute | Effect::Grant | Effect::Send
-    )
-}
-
-fn plan_asks(request: &Request<'_>, facts: &Facts) -> Asks {
-    let tool = &request.call.name;
-    let plan = match request.plan {
-        Planned::Nobody => {
-            return Some((
-                rules::NOBODY_ASKED,
-                vec!["no message of yours asked for this run".to_owned()],
-            ));
-        }
-        Planned::Unknown => None,
-        Planned::Is(plan) => Some(plan),
-    };
-    let done = request.counts.done.get(tool).copied().unwrap_or(0);
-    let off = plan.and_then(|plan| plan.covers(tool, &request.call.arguments, done).err());
-    if let Some(off) = off {
-        let why = match off {
-            OffPlan::Tool => format!("what you asked for does not need {tool}"),
-            OffPlan::Times => format!("what you asked for needs {tool} {done} times at the most"),
-            OffPlan::Value => format!("what you asked for needs {tool} with other values"),
-            OffPlan::Wide => {
-                "what you asked for takes more steps than go without a question".to_owned()
-            }
-        };
-        return Some((rules::NOT_IN_PLAN, vec![why]));
-    }
-    if !request.evidence.words.asks_for(facts.effect) {
-        let why = format!("no word of yours asks to {}", facts.effect.name());
-        return Some((rules::NOT_ASKED_BY_VERB, vec![why]));
-    }
-    None
-}
-
-/// Who and where, once somebody else has spoken.
-fn evidence_asks(request: &Request<'_>, facts: &Facts) -> Asks {
-    if !request.context.is_tainted() {
-        return None;
-    }
-    let mut why: Vec<String> = facts
-        .graded
-        .iter()
-        .filter(|value| !suffices(value, facts, request.evidence))
-        .map(|value| {
-            let found = value.source.as_deref().map_or_else(
-                || "it stands in no place that could vouch for it".to_owned(),
-                |source| format!("found in {source}"),
-            );
-            format!(
-                "{} is of grade {}, {} needs {}: {found}",
-                value.path,
-                value.grade.name(),
-                facts.effect.name(),
-                facts.needed.name()
-            )
-        })
-        .collect();
-    // What says nowhere whom it reaches needs a word of the owner's.
-    let says_whom = facts.graded.iter().any(|value| value.role.is_target());
-    if !says_whom && needs_target(facts.effect) {
-        why.push(format!(
-            "nothing says whom or what this would {}",
-            facts.effect.name()
-        ));
-    }
-    (!why.is_empty()).then_some((rules::WEAK_EVIDENCE, why))
-}
-
-fn needs_target(effect: Effect) -> bool {
-    matches!(
-        effect,
-        Effect::Send | Effect::Grant | Effect::Execute | Effect::Spend | Effect::Destroy
-    )
-}
-
-/// Whether one value is evidenced as the effect needs.
-fn suffices(value: &Graded, facts: &Facts, evidence: &Evidence) -> bool {
-    if evidence.is_own_value(value) || value.grade >= facts.needed {
-        return true;
-    }
-    match (facts.effect, value.role) {
-        // The thing that is sent or shared along has to exist; whom it goes to has to be right.
-        (Effect::Send | Effect::Grant, SlotRole::Which) => value.grade >= Grade::G1,
-        (Effect::Send, SlotRole::Who | SlotRole::Where) => {
-            value.grade == Grade::G2 && (value.is_own_row || value.is_known)
-        }
-        // The owner's words select it by its name, or by a number of it.
-        (Effect::Destroy, SlotRole::Which) => value.grade == Grade::G2,
-        (Effect::Fetch, SlotRole::Where) => value.is_from_named_source,
-        _ => false,
-    }
-}
-
-/// What goes along.
-fn payload_asks(request: &Request<'_>, annotation: &Annotation, facts: &Facts) -> Asks {
-    let reaches_people = matches!(facts.effect, Effect::Send | Effect::Grant | Effect::Spend)
-        || (facts.effect == Effect::Fetch && annotation.reach == Reach::Public);
-    if !reaches_people {
-        return None;
-    }
-    let is_tainted = request.context.is_tainted();
-    let mut foreign = Vec::new();
-    if let Value::Object(arguments) = &request.call.arguments {
-        for (name, value) in arguments {
-            if annotation.slot(name).role != SlotRole::Payload {
-                continue;
-            }
-            for text in texts(value) {
-                foreign.extend(request.evidence.foreign_pieces(name, &text, is_tainted));
-            }
-        }
-    }
-    if !foreign.is_empty() {
-        let why = foreign.iter().map(|carried| {
-            let piece = instar_protocol::approval::visible(&carried.piece);
-            format!(
-                "{} would pass on {piece}, which somebody else wrote",
-                carried.argument
-            )
-        });
-        return Some((rules::FOREIGN_PAYLOAD, why.take(8).collect()));
-    }
-    clearance_asks(request, annotation, facts)
-}
-
-/// Private things go where the owner's words send them, or stay in the workspace they come from.
-fn clearance_asks(request: &Request<'_>, annotation: &Annotation, facts: &Facts) -> Asks {
-    let sources = request.evidence.private_sources(&annotation.connector);
-    if sources.is_empty() || facts.effect == Effect::Fetch {
-        return None;
-    }
-    let is_sure = facts
-        .graded
-        .iter()
-        .filter(|value| matches!(value.role, SlotRole::Who | SlotRole::Where))
-        .all(|value| value.grade >= Grade::G2 || request.evidence.is_own_value(value));
-    if is_sure && !matches!(request.plan, Planned::Nobody) {
-        return None;
-    }
-    let why = format!(
-        "what was read in {} would go to {}",
-        sources.join(", "),
-        annotation.connector
-    );
-    Some((rules::NOT_CLEARED, vec![why]))
 }
 
 fn ask(
@@ -680,7 +453,7 @@ fn is_name(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':' | b'/'))
 }
 
-fn deny(rule: &str, reason: String, advice: &str) -> Denial {
+pub(crate) fn deny(rule: &str, reason: String, advice: &str) -> Denial {
     Denial {
         rule: rule.to_owned(),
         reason,

@@ -16,6 +16,7 @@ pub mod cedar;
 mod evidence;
 mod grade;
 mod infer;
+mod judge;
 mod payload;
 mod permit;
 mod plan;

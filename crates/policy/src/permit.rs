@@ -33,7 +33,7 @@ pub struct Permit {
     digest: String,
     effect: Effect,
     output: Label,
-    rule: &'static str,
+    rule: String,
     environment: Value,
 }
 
@@ -43,7 +43,7 @@ impl Permit {
         digest: String,
         effect: Effect,
         output: Label,
-        rule: &'static str,
+        rule: String,
         environment: Value,
     ) -> Self {
         Self {
@@ -89,6 +89,6 @@ impl Permit {
     /// The rule that allowed the call.
     #[must_use]
     pub fn rule(&self) -> &str {
-        self.rule
+        &self.rule
     }
 }

@@ -133,6 +133,12 @@ impl Rules {
         Ok(Self { files, compiled })
     }
 
+    /// True if the owner has no rules of his own.
+    #[must_use]
+    pub fn is_built_in(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// The owner's files as they were read.
     #[must_use]
     pub fn files(&self) -> &[RuleFile] {
