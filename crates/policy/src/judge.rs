@@ -41,7 +41,9 @@ pub(crate) fn judge(
     match authority.rules.judge(&case) {
         Ruling::Allow(found) => Ok(found),
         Ruling::Never(found) => Err(Verdict::Deny(denied(&found))),
-        Ruling::Ask(found) => {
+        Ruling::Ask(mut found) => {
+            // What asks about everything is named first; what else speaks against it stands beside it.
+            found.sort_by_key(|rule| rule.rule != rules::POSTURE_CAREFUL);
             let why: Vec<String> = found
                 .iter()
                 .flat_map(|rule| why(rule, facts, &doubts))

@@ -97,12 +97,17 @@ fn rewrite(name: &str, value: &mut Value, change: &dyn Fn(&str, &str) -> Option<
             }
             None => false,
         },
-        Value::Array(items) => items.iter_mut().fold(false, |changed, item| {
-            rewrite(name, item, change) || changed
-        }),
-        Value::Object(fields) => fields.iter_mut().fold(false, |changed, (name, item)| {
-            rewrite(name, item, change) || changed
-        }),
+        // Every one of them, not only the first that changes.
+        Value::Array(items) => {
+            let changed = items.iter_mut().map(|item| rewrite(name, item, change));
+            changed.filter(|changed| *changed).count() > 0
+        }
+        Value::Object(fields) => {
+            let changed = fields
+                .iter_mut()
+                .map(|(name, item)| rewrite(name, item, change));
+            changed.filter(|changed| *changed).count() > 0
+        }
         _ => false,
     }
 }

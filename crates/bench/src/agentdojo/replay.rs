@@ -137,7 +137,7 @@ impl<'a> Run<'a> {
         let first = self.decide(call, None);
         let outcome = match first {
             Decision::Allow(permit) => {
-                self.ran(call, result, permit.output().clone());
+                self.ran(call, result, permit.output());
                 return Outcome::Ran;
             }
             Decision::Deny(denial) => return Outcome::Denied(denial.rule),
@@ -146,7 +146,7 @@ impl<'a> Run<'a> {
         if !answers {
             self.counts.refused += 1;
         } else if let Decision::Allow(permit) = self.decide(call, Some(&outcome.digest)) {
-            self.ran(call, result, permit.output().clone());
+            self.ran(call, result, permit.output());
         }
         let why = outcome.why.first().cloned().unwrap_or_default();
         Outcome::Asked(format!("{}: {why}", outcome.rule))
@@ -181,13 +181,13 @@ impl<'a> Run<'a> {
         )
     }
 
-    fn ran(&mut self, call: &Call, result: &Value, label: Label) {
+    fn ran(&mut self, call: &Call, result: &Value, label: &Label) {
         *self.counts.done.entry(call.tool.clone()).or_default() += 1;
         if let Some(annotation) = self.house.authority.annotations.get(&call.tool) {
             let readers = annotation.output.readers.clone();
             self.evidence
                 .result(&call.tool, annotation, &call.args, result, &readers);
         }
-        self.context = self.context.join(&label);
+        self.context = self.context.join(label);
     }
 }
