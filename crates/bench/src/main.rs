@@ -8,6 +8,7 @@ mod gateway;
 mod load;
 mod machine;
 mod paint;
+mod policy;
 mod process;
 mod report;
 mod socket;
@@ -27,6 +28,8 @@ enum Bench {
     Gateway(gateway::Options),
     /// Pages, the WebSocket's fan-out, and its methods at many stored conversations
     Faces(faces::Options),
+    /// What one decision costs, with fifty rules of an owner's
+    Policy(policy::Options),
     /// Recorded attacks on recorded tasks, under the product's own decision
     Agentdojo(agentdojo::Options),
 }
@@ -37,6 +40,7 @@ fn main() -> anyhow::Result<()> {
         .build()?;
     match Args::parse().bench {
         Bench::Gateway(options) => runtime.block_on(Box::pin(gateway::run(&options))),
+        Bench::Policy(options) => policy::run(&options),
         Bench::Agentdojo(options) => agentdojo::run(&options),
         Bench::Faces(options) => runtime.block_on(Box::pin(faces::run(&options))),
     }

@@ -42,8 +42,8 @@ pub(crate) fn judge(
         Ruling::Allow(found) => Ok(found),
         Ruling::Never(found) => Err(Verdict::Deny(denied(&found))),
         Ruling::Ask(mut found) => {
-            // What asks about everything is named first; what else speaks against it stands beside it.
-            found.sort_by_key(|rule| rule.rule != rules::POSTURE_CAREFUL);
+            // Whether it was asked for at all is told first, then who and where, then what goes along.
+            found.sort_by_key(|rule| rule.answer != Answer::Yield);
             let why: Vec<String> = found
                 .iter()
                 .flat_map(|rule| why(rule, facts, &doubts))
