@@ -102,6 +102,10 @@ pub struct GatewayConfig {
     pub http: HttpConfig,
     /// Bounds on what callers may use.
     pub limits: LimitsConfig,
+    /// Days after its release from which this version answers to this machine only. When absent it
+    /// never grows too old.
+    #[schemars(range(min = 1, max = 3_650))]
+    pub max_version_age_days: Option<u32>,
     /// How long turns may go on after the gateway was asked to stop, in seconds.
     #[schemars(range(min = 0, max = 600))]
     pub shutdown_grace_seconds: u32,
@@ -122,6 +126,7 @@ impl Default for GatewayConfig {
             reload: ReloadConfig::default(),
             http: HttpConfig::default(),
             limits: LimitsConfig::default(),
+            max_version_age_days: None,
             shutdown_grace_seconds: 20,
         }
     }
@@ -136,6 +141,8 @@ pub enum Bind {
     Loopback,
     /// Every address of this machine.
     Lan,
+    /// This machine's address in its tailnet, which Tailscale encrypts.
+    Tailnet,
     /// The address in `customBindHost`.
     Custom,
 }
@@ -179,6 +186,16 @@ pub struct AuthConfig {
     pub rate_limit: RateLimitConfig,
     /// What the proxy in front says, for mode `trusted-proxy`.
     pub trusted_proxy: TrustedProxyConfig,
+    /// Let in who Cloudflare Access vouches for, whatever the mode.
+    pub cloudflare_access: Option<AccessConfig>,
+    /// Let in who Tailscale knows behind an address of your tailnet, whatever the mode.
+    pub allow_tailscale: bool,
+    /// Who of the tailnet is the owner.
+    pub tailscale: TailscaleConfig,
+    /// Days after which the gateway makes a new API token by itself, for mode `token`. The old one
+    /// stops working then; `instar token take` shows the new one once.
+    #[schemars(range(min = 1, max = 3_650))]
+    pub rotate_every_days: Option<u32>,
 }
 
 /// How callers prove who they are.
@@ -237,6 +254,28 @@ pub struct TrustedProxyConfig {
     pub required_headers: Vec<String>,
     /// The users who are the owner.
     pub allow_users: Vec<String>,
+}
+
+/// The `gateway.auth.cloudflareAccess` section.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct AccessConfig {
+    /// The team's address, `https://TEAM.cloudflareaccess.com`.
+    pub team_domain: String,
+    /// The application's audience tag (AUD).
+    pub audience: String,
+    /// The mail addresses of the people who are the owner.
+    pub allow_users: Vec<String>,
+}
+
+/// The `gateway.auth.tailscale` section.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct TailscaleConfig {
+    /// The sign-in names of the people who are the owner, for example `you@example.org`.
+    pub allow_users: Vec<String>,
+    /// The daemon's socket. When absent: `/var/run/tailscale/tailscaled.sock`.
+    pub socket: Option<String>,
 }
 
 /// The `gateway.controlUi` section.

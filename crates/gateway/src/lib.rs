@@ -27,10 +27,12 @@ mod metrics;
 mod process;
 mod random;
 
+pub mod age;
 mod behaviour;
 mod certificate;
 mod reload;
 mod reserved;
+pub mod rotation;
 mod seams;
 mod tend;
 

@@ -182,7 +182,13 @@ impl Reloader {
         let rotated = known(before.token) != known(token);
         self.app
             .auth
-            .reload(Settings::new(&auth, proxies, token, password))
+            .reload(Settings::new(
+                &auth,
+                proxies,
+                &self.app.egress,
+                token,
+                password,
+            ))
             .await;
         if rotated {
             self.app.auth.end_holders();

@@ -103,6 +103,13 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error("the way out cannot be set up: {0}")]
     Egress(String),
+    #[error("bind `tailnet` has no address: {0}")]
+    Tailnet(String),
+    #[error(
+        "this version is {days} days old and gateway.maxVersionAgeDays lets none older than {limit} be reached from elsewhere: \
+         install a newer one, or set gateway.bind to loopback"
+    )]
+    TooOld { days: u64, limit: u32 },
     #[error("TLS cannot be set up")]
     Certificate(#[from] crate::certificate::Problem),
     #[error("the models cannot be set up: {0}")]

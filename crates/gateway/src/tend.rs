@@ -12,6 +12,8 @@ use crate::reload::Reloader;
 const TICK: Duration = Duration::from_secs(1);
 /// Ticks between two attempts to write to a store that could not be written.
 const PROBE_TICKS: u64 = 5;
+/// Ticks between two looks at the age of the API token.
+const ROTATION_TICKS: u64 = 60;
 /// Between two looks whether a burst of work is over.
 const QUIET: Duration = Duration::from_secs(5);
 /// The time before the first clean-up and between two.
@@ -34,6 +36,9 @@ pub(crate) async fn tend(app: AppState, mut reloader: Reloader) {
             _ = ticks.tick() => {}
         }
         count += 1;
+        if count % ROTATION_TICKS == 1 {
+            crate::rotation::tick(&app).await;
+        }
         reloader.tick().await;
         broken_since = watch_disk(&app, broken_since, count).await;
         if let Err(error) = app.sessions.asking().expire().await {

@@ -14,6 +14,7 @@ mod bounds;
 mod control;
 mod door;
 mod house;
+mod identity;
 mod life;
 mod logs;
 mod openai;

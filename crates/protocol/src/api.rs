@@ -43,6 +43,9 @@ use crate::time::Timestamp;
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     pub version: String,
+    /// Whole days since the release of this version.
+    #[serde(default)]
+    pub version_age_days: u64,
     pub pid: u32,
     pub url: String,
     pub started_at: Timestamp,

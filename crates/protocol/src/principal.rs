@@ -25,6 +25,8 @@ pub enum Via {
     Token,
     Session,
     TrustedProxy,
+    /// The word of an identity provider that was verified here: Cloudflare Access, Tailscale.
+    Identity,
     /// A device that the owner approved and that proved its key.
     Device,
     /// The command line acting on the owner's own state folder.

@@ -8,8 +8,10 @@ mod server;
 mod wire;
 
 mod clock;
+mod identity;
 mod seed;
 
 pub use clock::ManualClock;
+pub use identity::{AccessTeam, TailscaleDaemon};
 pub use seed::Seeded;
 pub use server::{Recorded, ScriptedServer, ServerOptions, StartError};

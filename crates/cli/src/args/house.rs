@@ -104,6 +104,8 @@ pub(crate) enum Secrets {
 pub(crate) enum Token {
     /// Make a new token, print it once, and forget the old one
     Rotate,
+    /// Print the token that was made on schedule, once
+    Take,
 }
 
 #[derive(Subcommand, Debug)]

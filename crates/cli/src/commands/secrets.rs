@@ -68,15 +68,29 @@ pub(crate) async fn run(command: &Secrets, run: &Context) -> anyhow::Result<()> 
 }
 
 pub(crate) fn token(command: &Token, run: &Context) -> anyhow::Result<()> {
-    let Token::Rotate = command;
     let state = run.state()?;
     state.prepare()?;
-    let token = instar_gateway::door::rotate_token(&state)?;
+    let (token, note) = match command {
+        Token::Rotate => (
+            instar_gateway::door::rotate_token(&state)?,
+            "the new API token, shown this once; the old one stops working within a second:",
+        ),
+        Token::Take => {
+            let store = SecretStore::open(&state, &environment)?;
+            let token = instar_gateway::rotation::take(&store)?.ok_or_else(|| {
+                Failure::new(Code::NotFound, "no token waits to be taken")
+                    .next("`instar token rotate` makes a new one now")
+            })?;
+            (
+                token,
+                "the API token that was made on schedule, shown this once:",
+            )
+        }
+    };
     if run.out.json() {
         return run.out.value(&json!({ "token": token.expose() }));
     }
-    run.out
-        .note("the new API token, shown this once; the old one stops working within a second:");
+    run.out.note(note);
     run.out.line(token.expose());
     Ok(())
 }

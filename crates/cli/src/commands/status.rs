@@ -18,8 +18,8 @@ pub(crate) async fn status(run: &Context) -> anyhow::Result<()> {
         (
             "gateway",
             format!(
-                "{} (pid {}, version {})",
-                status.url, status.pid, status.version
+                "{} (pid {}, version {}, {} days old)",
+                status.url, status.pid, status.version, status.version_age_days
             ),
         ),
         ("up for", span(status.uptime_ms)),

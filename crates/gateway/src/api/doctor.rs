@@ -33,6 +33,8 @@ pub struct Exposure {
     pub address: std::net::SocketAddr,
     /// `token`, `password`, `trusted-proxy`.
     pub auth_mode: String,
+    /// True if the listener speaks TLS.
+    pub tls: bool,
 }
 
 /// The configuration file.
@@ -303,11 +305,20 @@ pub fn workspace(stable: Option<&Release>) -> Vec<Finding> {
 /// Who can reach the port.
 #[must_use]
 pub fn exposure(exposure: &Exposure) -> Finding {
-    let Exposure { address, auth_mode } = exposure;
+    let Exposure {
+        address,
+        auth_mode,
+        tls,
+    } = exposure;
     if address.ip().is_loopback() {
         fine(
             "exposure",
             &format!("{address}, this machine only, sign-in by {auth_mode}"),
+        )
+    } else if *tls {
+        fine(
+            "exposure",
+            &format!("{address} is reachable from other machines over TLS, sign-in by {auth_mode}"),
         )
     } else {
         finding(
@@ -319,6 +330,17 @@ pub fn exposure(exposure: &Exposure) -> Finding {
             ),
         )
     }
+}
+
+/// A token that was made on schedule and that nobody has seen.
+#[must_use]
+pub fn token_waits() -> Finding {
+    finding(
+        "token",
+        Severity::Warning,
+        "the API token was changed on schedule; nobody has taken the new one".to_owned(),
+        Some("`instar token take` shows it, once"),
+    )
 }
 
 /// Whether secrets can be had.
@@ -462,6 +484,7 @@ mod tests {
             exposure(&Exposure {
                 address: address.parse().unwrap(),
                 auth_mode: "token".to_owned(),
+                tls: false,
             })
             .severity
         };

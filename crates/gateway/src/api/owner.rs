@@ -16,7 +16,7 @@ pub(super) fn present(
     match caller.principal {
         Principal::Owner { via: Via::Local } => Ok("command line"),
         Principal::Owner {
-            via: Via::Session | Via::TrustedProxy,
+            via: Via::Session | Via::TrustedProxy | Via::Identity,
         } => Ok("browser"),
         Principal::Owner {
             via: Via::Token | Via::Device,

@@ -15,6 +15,7 @@ use super::doctor::{self, Exposure};
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::problem::ApiProblem;
+use crate::rotation::WAITING;
 
 /// Uncertain replies that are counted.
 const UNCERTAIN_MAX: usize = 1_000;
@@ -35,6 +36,7 @@ pub(crate) async fn now(app: &AppState) -> Result<Status, ApiProblem> {
     let current = app.config.current();
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        version_age_days: crate::age::days(now),
         pid: std::process::id(),
         url: app.url().to_owned(),
         started_at: app.started_at,
@@ -103,15 +105,20 @@ fn disk_checks(app: &AppState) -> Vec<Finding> {
     let root = app.state_dir.root();
     let env = app.env;
     let secrets = SecretStore::open(&app.state_dir, &env).and_then(|store| store.names());
+    let waits = secrets
+        .as_ref()
+        .is_ok_and(|names| names.iter().any(|name| name == WAITING));
     let secrets = match &secrets {
         Ok(names) => Ok(names.len()),
         Err(error) => Err(error.to_string()),
     };
-    vec![
+    let mut found = vec![
         doctor::modes(root),
         doctor::space(root),
         doctor::secrets(secrets.as_ref().copied().map_err(String::as_str)),
-    ]
+    ];
+    found.extend(waits.then(doctor::token_waits));
+    found
 }
 
 /// Asks the model that answers plain messages for one word.
@@ -149,6 +156,7 @@ fn exposure(app: &AppState) -> Option<Exposure> {
     let address = url.socket_addrs(|| None).ok()?.into_iter().next()?;
     Some(Exposure {
         address,
+        tls: app.tls.is_some(),
         auth_mode: app
             .config
             .current()

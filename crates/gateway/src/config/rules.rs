@@ -1,7 +1,7 @@
 //! What holds for the keys beyond their types: what is refused, what waits for a restart, what is
 //! hidden.
 
-use super::{AuthMode, Bind, GatewayConfig, LoggingConfig};
+use super::{AuthConfig, AuthMode, Bind, GatewayConfig, LoggingConfig};
 use crate::door::Network;
 
 impl GatewayConfig {
@@ -14,7 +14,7 @@ impl GatewayConfig {
                 people in (gateway.auth.mode trusted-proxy), or keep bind on loopback and use an SSH tunnel";
             wrong("gateway.bind", why.to_owned());
         }
-        for (path, why) in self.tls_problems() {
+        for (path, why) in self.tls_problems().into_iter().chain(self.auth.problems()) {
             wrong(path, why);
         }
         if self.bind == Bind::Custom {
@@ -97,7 +97,7 @@ impl GatewayConfig {
             })
         };
         let private = match self.bind {
-            Bind::Loopback => true,
+            Bind::Loopback | Bind::Tailnet => true,
             Bind::Lan => false,
             Bind::Custom => overlay(),
         };
@@ -129,6 +129,38 @@ impl GatewayConfig {
         }
         problems
     }
+}
+
+impl AuthConfig {
+    /// Identity without names would be anybody's.
+    fn problems(&self) -> Vec<(&'static str, String)> {
+        let mut problems = Vec::new();
+        if self.allow_tailscale && self.tailscale.allow_users.is_empty() {
+            let why = "allowTailscale needs the owner's sign-in names in tailscale.allowUsers";
+            problems.push(("gateway.auth.tailscale", why.to_owned()));
+        }
+        let Some(access) = &self.cloudflare_access else {
+            return problems;
+        };
+        const PATH: &str = "gateway.auth.cloudflareAccess";
+        if !is_team(&access.team_domain) {
+            let why = "teamDomain is an address like https://team.cloudflareaccess.com";
+            problems.push((PATH, why.to_owned()));
+        }
+        if access.audience.is_empty() || access.allow_users.is_empty() {
+            let why = "it needs the application's audience and the owner's addresses in allowUsers";
+            problems.push((PATH, why.to_owned()));
+        }
+        problems
+    }
+}
+
+/// Keys are fetched over TLS, or from this machine.
+fn is_team(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| {
+        let here = url.host_str() == Some("127.0.0.1");
+        is_origin(text) && (url.scheme() == "https" || here)
+    })
 }
 
 fn is_origin(text: &str) -> bool {

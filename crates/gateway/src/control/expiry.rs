@@ -32,6 +32,10 @@ pub(crate) async fn watch(app: AppState) {
 
 async fn look(app: &AppState) {
     let links = app.control.all();
+    let now = app.clock.now();
+    if links.iter().any(|link| link.who.is_over(now)) {
+        app.control.close_over(now);
+    }
     let sessions: BTreeSet<&str> = links
         .iter()
         .filter_map(|link| link.who.session.as_deref())

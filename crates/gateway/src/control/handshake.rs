@@ -20,7 +20,7 @@ use super::methods;
 use super::pairing::Asked;
 use super::scope::{Scope, Scopes};
 use crate::app::{App, AppState};
-use crate::door::{AuthProblem, Caller, Digest, SharedSecret, device_token};
+use crate::door::{self, AuthProblem, Caller, Digest, SharedSecret, device_token};
 
 /// Who knocks, before anything is proved.
 #[derive(Debug)]
@@ -138,7 +138,7 @@ fn holder(owner: SharedSecret) -> Proof {
     Proof {
         principal: Principal::Owner { via: owner.via },
         role: "operator",
-        scopes: if owner.via == Via::Session || owner.via == Via::TrustedProxy {
+        scopes: if matches!(owner.via, Via::Session | Via::TrustedProxy | Via::Identity) {
             Scopes::OWNER
         } else {
             Scopes::TOKEN_HOLDER
@@ -360,9 +360,15 @@ fn unavailable(error: instar_store::StoreError) -> Refusal {
 fn operator(knock: &Knock, connect: Connect, proof: Proof) -> Operator {
     let Connect { client, caps, .. } = connect;
     let by_session = matches!(proof.principal, Principal::Owner { via: Via::Session });
+    let by_identity = matches!(proof.principal, Principal::Owner { via: Via::Identity });
+    let until = match knock.caller.as_ref().map(|caller| &caller.proof) {
+        Some(door::Proof::Until(end)) if by_identity => Some(*end),
+        _ => None,
+    };
     Operator {
         conn: knock.conn.clone(),
         session: knock.session.clone().filter(|_| by_session),
+        until,
         principal: proof.principal,
         role: proof.role,
         scopes: proof.scopes,

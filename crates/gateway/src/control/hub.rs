@@ -1,5 +1,6 @@
 //! The connections that are open, and what is told to all of them.
 
+use instar_protocol::Timestamp;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -118,6 +119,11 @@ impl Hub {
         self.close((1008, "signed out"), |link| {
             link.who.session.as_deref() == Some(session)
         });
+    }
+
+    /// Ends what a statement let in that is not good any more.
+    pub(crate) fn close_over(&self, now: Timestamp) {
+        self.close((1008, "signed out"), |link| link.who.is_over(now));
     }
 
     /// Ends what a device opened.

@@ -35,10 +35,19 @@ pub(crate) struct Operator {
     pub(crate) by_secret: bool,
     /// The digest of the browser's cookie, if that let it in: it ends with the session.
     pub(crate) session: Option<String>,
+    /// The end of the statement that let it in, if one did.
+    pub(crate) until: Option<Timestamp>,
     /// What the client says of itself. Nothing is decided by it.
     pub(crate) client: Client,
     pub(crate) caps: Vec<String>,
     pub(crate) address: IpAddr,
+}
+
+impl Operator {
+    /// True once the statement that let it in is not good any more.
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|end| end <= now)
+    }
 }
 
 /// What a client says of itself.

@@ -27,6 +27,8 @@ pub enum Class {
     Cookie,
     Code,
     Proxy,
+    /// Statements of Cloudflare Access.
+    Access,
     /// Tokens of approved devices.
     Device,
 }

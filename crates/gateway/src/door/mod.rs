@@ -6,14 +6,17 @@
 
 mod verify;
 
+mod access;
 mod codes;
 mod cookie;
 mod digest;
 mod form;
 mod limiter;
 mod network;
+mod tailscale;
 mod token;
 
+pub use access::Access;
 pub use codes::{CODE_SECONDS, Codes};
 pub(crate) use codes::{device_token, local_secret};
 pub use cookie::{COOKIE, session_cookie};
@@ -21,8 +24,9 @@ pub use digest::Digest;
 pub(crate) use form::{FORM_FIELD, form_token, is_form, is_ours as is_our_form};
 pub use limiter::{Class, Limiter, Locked};
 pub use network::{Network, Peer};
+pub use tailscale::{Tailscale, is_tailnet, own_address};
 pub use token::{TokenError, rotate_token, token_if_first};
-pub(crate) use token::{first_token, stored_token, token_file};
+pub(crate) use token::{first_token, fresh_token, keep_token, stored_token, token_file};
 pub use verify::{Auth, AuthProblem, Settings, SharedSecret, SignedIn};
 
 use instar_protocol::Principal;

@@ -29,7 +29,18 @@ pub(crate) fn token_file(state: &StateDir) -> PathBuf {
 
 /// Makes a new token and forgets the old one; the text is returned this once.
 pub fn rotate_token(state: &StateDir) -> Result<Secret, TokenError> {
-    let token = random_text::<32>().map_err(TokenError::Random)?;
+    let token = fresh_token()?;
+    keep_token(state, &token)?;
+    Ok(token)
+}
+
+/// A token that is nobody's yet.
+pub(crate) fn fresh_token() -> Result<Secret, TokenError> {
+    random_text::<32>().map_err(TokenError::Random)
+}
+
+/// Puts a token in force.
+pub(crate) fn keep_token(state: &StateDir, token: &Secret) -> Result<(), TokenError> {
     let path = token_file(state);
     write_atomically(
         &path,
@@ -39,8 +50,7 @@ pub fn rotate_token(state: &StateDir) -> Result<Secret, TokenError> {
         doing: "cannot write",
         path,
         source,
-    })?;
-    Ok(token)
+    })
 }
 
 /// The stored digest; `None` before the first start.

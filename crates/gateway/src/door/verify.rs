@@ -1,32 +1,32 @@
 //! The verification itself.
 
 mod password;
+mod sessions;
 
 use axum::http::{HeaderMap, header};
+use instar_egress::Egress;
 use instar_protocol::principal::Via;
 use instar_protocol::{Clock, Principal, Secret, Timestamp};
-use instar_store::{DeviceToken, Op, Store, StoreError, WebSession};
+use instar_store::{DeviceToken, Store};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::codes::{Codes, is_local, is_random, random_text};
+use super::access::{Access, Doubt};
+use super::codes::{Codes, is_local, is_random};
 use super::cookie;
 use super::digest::Digest;
 use super::limiter::{Class, Limiter, Locked};
 use super::network::{Network, Peer};
+use super::tailscale::{Tailscale, is_tailnet};
 use super::{Caller, Proof};
 use crate::config::{AuthConfig, AuthMode, RateLimitConfig};
 use password::SlowHash;
 
 /// Random bytes in a browser's cookie.
 const COOKIE_BYTES: usize = 32;
-/// How long a browser stays signed in.
-const SESSION_DAYS: u64 = 30;
-/// Browser sessions remembered in memory, so that not every request asks the store.
-const SESSIONS_REMEMBERED: usize = 256;
 
 /// Why a request has no caller.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,6 +59,8 @@ pub struct Settings {
     pub user_header: Option<String>,
     pub required_headers: Vec<String>,
     pub allow_users: Vec<String>,
+    pub access: Option<Access>,
+    pub tailscale: Option<Tailscale>,
 }
 
 impl Settings {
@@ -67,6 +69,7 @@ impl Settings {
     pub fn new(
         config: &AuthConfig,
         trusted_proxies: &[String],
+        egress: &Egress,
         token: Option<Digest>,
         password: Option<Result<Secret, String>>,
     ) -> Self {
@@ -82,6 +85,13 @@ impl Settings {
             user_header: config.trusted_proxy.user_header.clone(),
             required_headers: config.trusted_proxy.required_headers.clone(),
             allow_users: config.trusted_proxy.allow_users.clone(),
+            access: config
+                .cloudflare_access
+                .as_ref()
+                .and_then(|access| Access::new(access, egress)),
+            tailscale: config
+                .allow_tailscale
+                .then(|| Tailscale::new(&config.tailscale)),
         }
     }
 }
@@ -207,6 +217,11 @@ impl Auth {
                 .bearer(secret.unwrap_or_default(), peer, &settings)
                 .await;
         }
+        if let Some(access) = &settings.access
+            && let Some(statement) = Access::statement(headers)
+        {
+            return self.stated(access, statement, peer, &settings).await;
+        }
         if settings.mode == AuthMode::TrustedProxy
             && settings
                 .proxies
@@ -217,7 +232,29 @@ impl Auth {
         }
         match cookie::read(headers) {
             Some(value) => self.cookie(value, peer, &settings).await,
-            None => Err(AuthProblem::Missing),
+            None => tailnet(&settings, socket).await,
+        }
+    }
+
+    /// Verifies a statement of Cloudflare Access.
+    async fn stated(
+        &self,
+        access: &Access,
+        statement: &str,
+        peer: Peer,
+        settings: &Settings,
+    ) -> Result<Caller, AuthProblem> {
+        let now = self.clock.now();
+        match access.verify(statement, now).await {
+            // As with cookies: one tunnel carries many people, and a signature is not guessed.
+            Ok(ends) => Ok(owner(Via::Identity, true, Proof::Until(ends))),
+            Err(Doubt::NoKeys(why)) => Err(AuthProblem::Unavailable(why)),
+            Err(Doubt::Wrong) => {
+                let unknown = || None::<()>;
+                self.limiter
+                    .verify(peer, Class::Access, now, settings.rules, unknown)?;
+                Err(AuthProblem::Wrong)
+            }
         }
     }
 
@@ -423,105 +460,6 @@ impl Auth {
             .ok_or(AuthProblem::Wrong)
     }
 
-    /// Exchanges the single-use code of a link for a browser session.
-    pub async fn sign_in_with_code(
-        &self,
-        code: &str,
-        socket: SocketAddr,
-    ) -> Result<SignedIn, AuthProblem> {
-        let now = self.clock.now();
-        let rules = self.settings().rules;
-        let spent = self
-            .limiter
-            .verify(Peer::from(socket), Class::Code, now, rules, || {
-                self.codes.spend(code, now).then_some(())
-            })?;
-        spent.ok_or(AuthProblem::Wrong)?;
-        self.begin_session("code").await
-    }
-
-    /// Exchanges the token or password for a browser session.
-    pub async fn sign_in_with_secret(
-        &self,
-        secret: &str,
-        socket: SocketAddr,
-    ) -> Result<SignedIn, AuthProblem> {
-        let settings = self.settings();
-        let peer = Peer::from(socket);
-        match settings.mode {
-            AuthMode::Token => {
-                let now = self.clock.now();
-                let fits = self
-                    .limiter
-                    .verify(peer, Class::Bearer, now, settings.rules, || {
-                        settings
-                            .token
-                            .as_ref()
-                            .filter(|token| token.matches(secret))
-                            .map(|_| ())
-                    })?;
-                fits.ok_or(AuthProblem::Wrong)?;
-            }
-            AuthMode::Password => self.password(secret, peer, &settings).await?,
-            AuthMode::TrustedProxy => return Err(AuthProblem::Wrong),
-        }
-        self.begin_session(settings.mode.as_str()).await
-    }
-
-    async fn begin_session(&self, via: &str) -> Result<SignedIn, AuthProblem> {
-        let unavailable = |error: StoreError| AuthProblem::Unavailable(error.to_string());
-        let cookie = random_text::<COOKIE_BYTES>()
-            .map_err(|error| AuthProblem::Unavailable(error.to_string()))?;
-        let now = self.clock.now();
-        let length = Duration::from_secs(SESSION_DAYS * 86_400);
-        let session = WebSession {
-            digest: Digest::of(cookie.expose()).to_hex(),
-            created_at: now,
-            expires_at: now.plus(length),
-            via: via.to_owned(),
-        };
-        self.store
-            .commit(vec![Op::PutWebSession(session)])
-            .await
-            .map_err(unavailable)?;
-        // The store may have let an older session go to make room.
-        self.sessions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
-        Ok(SignedIn {
-            cookie,
-            seconds: length.as_secs(),
-        })
-    }
-
-    /// What the browser session of a request is known by, good or not.
-    #[must_use]
-    pub fn session_digest(&self, headers: &HeaderMap) -> Option<String> {
-        cookie::read(headers).map(|value| Digest::of(value).to_hex())
-    }
-
-    /// Ends the browser session of a request, if it has one.
-    pub async fn sign_out(&self, headers: &HeaderMap) -> Result<(), StoreError> {
-        let Some(digest) = self.session_digest(headers) else {
-            return Ok(());
-        };
-        let _expires = self
-            .sessions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&digest);
-        self.store.commit(vec![Op::DropWebSession { digest }]).await
-    }
-
-    fn remember(&self, digest: String, expires: Timestamp) {
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        if sessions.len() >= SESSIONS_REMEMBERED && !sessions.contains_key(&digest) {
-            sessions.clear();
-        }
-        let _old = sessions.insert(digest, expires);
-    }
-
     /// True if the configuration names this address as a proxy: it stands for many callers.
     #[must_use]
     pub fn is_proxy(&self, address: IpAddr) -> bool {
@@ -529,6 +467,26 @@ impl Auth {
             .proxies
             .iter()
             .any(|proxy| proxy.contains(address))
+    }
+}
+
+/// Asks Tailscale who stands behind the socket's own peer, where that is an address of a tailnet.
+async fn tailnet(settings: &Settings, socket: SocketAddr) -> Result<Caller, AuthProblem> {
+    let Some(tailscale) = settings
+        .tailscale
+        .as_ref()
+        .filter(|_| is_tailnet(socket.ip()))
+    else {
+        return Err(AuthProblem::Missing);
+    };
+    match tailscale.admits(socket).await {
+        // The network itself cuts off a machine that was removed from it.
+        Ok(true) => Ok(owner(Via::Identity, true, Proof::Process)),
+        Ok(false) => Err(AuthProblem::Missing),
+        Err(why) => {
+            tracing::warn!(why, "nobody is let in by Tailscale");
+            Err(AuthProblem::Missing)
+        }
     }
 }
 

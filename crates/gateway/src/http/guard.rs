@@ -6,6 +6,8 @@ use axum::http::request::Parts;
 use axum::http::{Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
+use instar_protocol::Principal;
+use instar_protocol::principal::Via;
 use instar_protocol::redact::log_field;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -14,6 +16,7 @@ use tower::ServiceExt as _;
 
 use super::host::Source;
 use super::{body, headers, host, lasting, path, sign_in};
+use crate::age;
 use crate::app::AppState;
 use crate::door::{self, AuthProblem, Caller, Peer, Proof};
 use crate::problem::ApiProblem;
@@ -80,6 +83,7 @@ async fn admit(
     let gateway = &config.value.gateway;
     let (mut parts, unread) = request.into_parts();
     check_path(app, &parts)?;
+    check_age(app, ends, &parts)?;
     let source = check_host_and_origin(app, ends, &parts)?;
     let control = parts.uri.path() == "/" && crate::control::is_upgrade(&parts.headers);
     let open = control || is_open(parts.uri.path());
@@ -97,6 +101,12 @@ async fn admit(
         check_served(app, parts.uri.path())?;
     }
     let (mut intent, mut lasts) = (Intent::Shown, None);
+    // A program that speaks from the owner's network proves itself in the handshake: what vouches for
+    // the network alone opens no socket.
+    let by_network =
+        |caller: &Caller| matches!(caller.principal, Principal::Owner { via: Via::Identity });
+    let caller =
+        caller.filter(|caller| !(control && source == Source::Unsaid && by_network(caller)));
     if let Some(caller) = caller {
         let elsewhere = source == Source::Allowed || (control && source != Source::Ours);
         if caller.ambient && elsewhere {
@@ -144,6 +154,30 @@ fn check_path(app: &AppState, request: &Parts) -> Result<(), Refusal> {
         ));
     }
     Ok(())
+}
+
+/// A version that is older than the owner lets it be answers to this machine only. What comes through
+/// a tunnel or a proxy names another host than this machine.
+fn check_age(app: &AppState, ends: Ends, request: &Parts) -> Result<(), Refusal> {
+    let limit = app.config.current().value.gateway.max_version_age_days;
+    if !age::is_over(limit, app.clock.now()) {
+        return Ok(());
+    }
+    let host = request.headers.get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok()).unwrap_or("");
+    let near = ends.peer.ip().to_canonical().is_loopback() && host::is_this_machine(host);
+    if near {
+        return Ok(());
+    }
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Err(refuse(
+        ApiProblem::new(
+            status,
+            "version_too_old",
+            "this version is too old to be reached from elsewhere",
+        )
+        .next("install a newer one; on the machine itself it still answers"),
+    ))
 }
 
 /// Who made the request, if it may come at all.

@@ -32,14 +32,21 @@ fn is_ours(host: &str, local: SocketAddr, config: &GatewayConfig) -> bool {
     let Some(name) = without_port(host) else {
         return false;
     };
-    if name.eq_ignore_ascii_case("localhost") {
-        return true;
-    }
+    let own = |address: IpAddr| address.is_loopback() || address == local.ip().to_canonical();
+    name.eq_ignore_ascii_case("localhost") || address(name).is_some_and(own)
+}
+
+/// True for the names that only this machine itself knows it by.
+pub(super) fn is_this_machine(host: &str) -> bool {
+    without_port(host).is_some_and(|name| {
+        let loopback = |address: IpAddr| address.is_loopback();
+        name.eq_ignore_ascii_case("localhost") || address(name).is_some_and(loopback)
+    })
+}
+
+fn address(name: &str) -> Option<IpAddr> {
     let address = name.trim_start_matches('[').trim_end_matches(']');
-    let Ok(address) = address.parse::<IpAddr>() else {
-        return false;
-    };
-    address.is_loopback() || address == local.ip().to_canonical()
+    address.parse().ok()
 }
 
 /// The name before the port; nothing if what follows is no port.

@@ -248,12 +248,12 @@ impl Asking<'_> {
             Choice::new(LAN, words.lan).hint(words.lan_hint),
         ];
         let present = self.offer.listen.bind;
-        if present == Bind::Custom {
+        if matches!(present, Bind::Custom | Bind::Tailnet) {
             options.push(Choice::new(AS_IT_IS, words.as_it_is));
         }
         let initially = match present {
             Bind::Lan => LAN,
-            Bind::Custom => AS_IT_IS,
+            Bind::Custom | Bind::Tailnet => AS_IT_IS,
             Bind::Loopback => LOOPBACK,
         };
         self.listening(Step::select("bind", words.bind, options).initially(initially))

@@ -309,7 +309,7 @@ impl Setup {
         let config = self.config().map_err(Trouble::Failed)?;
         let ip = match config.gateway.bind {
             Bind::Lan => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            Bind::Loopback | Bind::Custom => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            Bind::Loopback | Bind::Custom | Bind::Tailnet => IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
         if !ports::is_free(ip, port) && !ports::is_of_gateway(&self.state, port) {
             let name = ports::holder(port)

@@ -24,7 +24,7 @@ use super::{Options, StartError};
 use crate::app::{App, AppState, ConfigHandle, Current};
 use crate::config::{AuthMode, Bind, InstarConfig};
 use crate::control::Hub;
-use crate::door::{Auth, Digest, Settings, first_token};
+use crate::door::{Auth, Digest, Settings, first_token, own_address};
 use crate::facts::Facts;
 use crate::health::{Conditions, Phase};
 use crate::http::{self, PeerLimits};
@@ -34,7 +34,7 @@ use crate::metrics::Metrics;
 use crate::reload::Reloader;
 use crate::seams::{self, Objects};
 use crate::setup::Desk;
-use crate::{behaviour, certificate};
+use crate::{age, behaviour, certificate};
 
 /// A shorter token could be guessed.
 const TOKEN_CHARS_MIN: usize = 16;
@@ -51,16 +51,17 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
     let secrets: Arc<dyn SecretSource> = Arc::new(secrets);
     // A port that is taken ends the start here: no token was made that nobody saw, and no turn of
     // the last run was taken up. Nothing is accepted before all else is ready.
+    check_age(&current.value, started_at)?;
     let bound = bind(&options, &current.value).await?;
     let tls = certificate::open(&current.value.gateway, &options.state, bound.address.ip())?;
-    let door = open_door(&options, &current.value, &*secrets)?;
+    let egress = seams::egress(&current.value.egress, &*secrets).map_err(StartError::Egress)?;
+    let door = open_door(&options, &current.value, &egress, &*secrets)?;
     let store =
         Store::open(options.state.root(), store_options(&options)?).map_err(StartError::Open)?;
     let releases = Releases::open(store.clone()).await?;
     let metrics = Arc::new(Metrics::default());
     let facts = Facts::new(store.clone(), releases.clone(), Arc::clone(&options.clock));
     let ledger = open_ledger(&options, &current.value, &store, &facts, &metrics).await?;
-    let egress = seams::egress(&current.value.egress, &*secrets).map_err(StartError::Egress)?;
     let models = build_models(
         &options,
         &current.value,
@@ -203,6 +204,7 @@ struct Door {
 fn open_door(
     options: &Options,
     config: &InstarConfig,
+    egress: &Egress,
     secrets: &dyn SecretSource,
 ) -> Result<Door, StartError> {
     let auth = &config.gateway.auth;
@@ -227,7 +229,7 @@ fn open_door(
     };
     let local = crate::door::local_secret().map_err(StartError::Random)?;
     let proxies = &config.gateway.trusted_proxies;
-    let settings = Settings::new(auth, proxies, token, password.map(Ok));
+    let settings = Settings::new(auth, proxies, egress, token, password.map(Ok));
     Ok(Door {
         settings,
         local,
@@ -322,11 +324,26 @@ fn log_recovery((resumed, interrupted, uncertain): (u64, u64, u64)) {
     );
 }
 
-fn address(options: &Options, config: &InstarConfig) -> SocketAddr {
+/// A version that is too old is not opened to others; to this machine it is, so that it can be mended.
+fn check_age(config: &InstarConfig, now: Timestamp) -> Result<(), StartError> {
+    let gateway = &config.gateway;
+    match gateway.max_version_age_days {
+        Some(limit) if gateway.bind != Bind::Loopback && age::is_over(Some(limit), now) => {
+            let days = age::days(now);
+            Err(StartError::TooOld { days, limit })
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn address(options: &Options, config: &InstarConfig) -> Result<SocketAddr, StartError> {
     let gateway = &config.gateway;
     let ip = match gateway.bind {
         Bind::Loopback => IpAddr::V4(Ipv4Addr::LOCALHOST),
         Bind::Lan => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        Bind::Tailnet => own_address(&gateway.auth.tailscale)
+            .await
+            .map_err(StartError::Tailnet)?,
         // Checked when the configuration was read.
         Bind::Custom => gateway
             .custom_bind_host
@@ -334,7 +351,7 @@ fn address(options: &Options, config: &InstarConfig) -> SocketAddr {
             .and_then(|host| host.parse().ok())
             .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
     };
-    SocketAddr::new(ip, options.port.unwrap_or(gateway.port))
+    Ok(SocketAddr::new(ip, options.port.unwrap_or(gateway.port)))
 }
 
 /// A socket that listens and that nothing is accepted from yet.
@@ -344,7 +361,7 @@ struct Bound {
 }
 
 async fn bind(options: &Options, config: &InstarConfig) -> Result<Bound, StartError> {
-    let wanted = address(options, config);
+    let wanted = address(options, config).await?;
     let failed = |source| StartError::Listen {
         address: wanted,
         source,

@@ -12,7 +12,7 @@ fn auth(store: &Store) -> Auth {
     };
     config.rate_limit.max_attempts = ATTEMPTS;
     let password = Some(Ok(Secret::new("correct horse battery")));
-    let settings = Settings::new(&config, &[], None, password);
+    let settings = Settings::new(&config, &[], &Egress::new("test"), None, password);
     let local = Digest::of("the secret of the run file");
     Auth::new(settings, local, store.clone(), Arc::new(SystemClock))
 }
