@@ -4,6 +4,7 @@
 mod agentdojo;
 mod faces;
 mod gateway;
+mod sandbox;
 
 mod load;
 mod machine;
@@ -32,9 +33,16 @@ enum Bench {
     Policy(policy::Options),
     /// Recorded attacks on recorded tasks, under the product's own decision
     Agentdojo(agentdojo::Options),
+    /// What a start behind walls costs against a plain one
+    Sandbox(sandbox::Options),
 }
 
 fn main() -> anyhow::Result<()> {
+    // Where no other binary builds the walls that are measured.
+    if let Some(code) = instar_sandbox::stage() {
+        anyhow::ensure!(code == 0, "ended with {code}");
+        return Ok(());
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -43,5 +51,6 @@ fn main() -> anyhow::Result<()> {
         Bench::Policy(options) => policy::run(&options),
         Bench::Agentdojo(options) => agentdojo::run(&options),
         Bench::Faces(options) => runtime.block_on(Box::pin(faces::run(&options))),
+        Bench::Sandbox(options) => sandbox::run(&options),
     }
 }

@@ -1,0 +1,162 @@
+//! What it costs to start a program behind walls, against starting it plainly.
+//!
+//! Each round starts the same small program each way, one after the other, so that whatever else
+//! the machine does meets all of them alike. The ratio of medians is judged, not a time.
+
+use crate::report::{row, say};
+use anyhow::{Context, ensure};
+use clap::Args;
+use instar_sandbox::native::{Ended, Maker, Native};
+use instar_sandbox::root::Root;
+use instar_sandbox::spec::{Access, Argv, Job, Walls};
+use serde::Serialize;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// What our own set-up may cost, in plain starts.
+const OWN_MAX: f64 = 3.0;
+const PROGRAM: &str = "/usr/bin/true";
+
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Rounds of each way to start
+    #[arg(long, default_value_t = 300)]
+    rounds: usize,
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    rounds: usize,
+    ways: Vec<Way>,
+}
+
+#[derive(Serialize)]
+struct Way {
+    name: String,
+    median_us: u128,
+    p95_us: u128,
+    /// Median against the plain start's.
+    ratio: f64,
+    #[serde(skip)]
+    times: Vec<u128>,
+}
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let own = native()?.with_maker(Maker::Own);
+    let mut makers = vec![("native, own namespaces".to_owned(), Some(own))];
+    let bubblewrap = PathBuf::from("/usr/bin/bwrap");
+    if bubblewrap.is_file() {
+        let native = native()?.with_maker(Maker::Bubblewrap(bubblewrap));
+        makers.push(("native, bubblewrap".to_owned(), Some(native)));
+    }
+    makers.insert(0, ("plain".to_owned(), None));
+    let mut ways: Vec<Way> = makers.iter().map(|(name, _)| Way::new(name)).collect();
+    for round in 0..options.rounds.max(20) + 10 {
+        for ((_, native), way) in makers.iter().zip(&mut ways) {
+            let began = Instant::now();
+            match native {
+                None => plain()?,
+                Some(native) => walled(native, folder.path())?,
+            }
+            // The first ones warm caches.
+            if round >= 10 {
+                way.times.push(began.elapsed().as_micros());
+            }
+        }
+    }
+    let plain = ways
+        .first_mut()
+        .context("nothing was measured")?
+        .settle(None);
+    for way in ways.iter_mut().skip(1) {
+        way.settle(Some(plain));
+    }
+    print(options, ways)
+}
+
+/// By the binary that is shipped, where the bench is told where that is.
+fn native() -> anyhow::Result<Native> {
+    let native = Native::of_this_binary();
+    let Some(folder) = std::env::var_os("INSTAR_BENCH_BIN_DIR") else {
+        return Ok(native);
+    };
+    let binary = PathBuf::from(folder).join("instar");
+    ensure!(binary.is_file(), "{} is not built", binary.display());
+    Ok(native.with_binary(binary))
+}
+
+fn plain() -> anyhow::Result<()> {
+    let ran = Command::new(PROGRAM)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .output()?;
+    ensure!(ran.status.success(), "{PROGRAM} failed");
+    Ok(())
+}
+
+fn walled(native: &Native, workspace: &std::path::Path) -> anyhow::Result<()> {
+    let walls = Walls {
+        workspace: Access::Write,
+        ..Walls::default()
+    };
+    let mut job = Job::new(walls, Argv::new(vec![PROGRAM.to_owned()])?);
+    job.workspace = Some(Root::open(workspace)?);
+    let outcome = native.run(job)?;
+    ensure!(
+        outcome.ended == Ended::Exit(0),
+        "{PROGRAM} ended with {outcome:?}"
+    );
+    Ok(())
+}
+
+impl Way {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            median_us: 0,
+            p95_us: 0,
+            ratio: 1.0,
+            times: Vec::new(),
+        }
+    }
+
+    fn settle(&mut self, plain: Option<u128>) -> u128 {
+        self.times.sort_unstable();
+        let at = |share: usize| self.times.get(self.times.len() * share / 100).copied();
+        self.median_us = at(50).unwrap_or_default();
+        self.p95_us = at(95).unwrap_or_default();
+        if let Some(plain) = plain {
+            #[expect(clippy::cast_precision_loss, reason = "microseconds of one start")]
+            let ratio = self.median_us as f64 / plain.max(1) as f64;
+            self.ratio = ratio;
+        }
+        self.median_us
+    }
+}
+
+fn print(options: &Options, ways: Vec<Way>) -> anyhow::Result<()> {
+    let rounds = options.rounds;
+    let report = Report { rounds, ways };
+    if options.json {
+        say(&serde_json::to_string(&report)?);
+        return Ok(());
+    }
+    for way in &report.ways {
+        let figure = format!(
+            "{} / {} us, {:.2} times",
+            way.median_us, way.p95_us, way.ratio
+        );
+        let own = way.name.contains("own");
+        let bar = if own {
+            format!("< {OWN_MAX} times")
+        } else {
+            String::new()
+        };
+        row(&way.name, &figure, &bar, own.then_some(way.ratio < OWN_MAX));
+    }
+    Ok(())
+}
