@@ -35,6 +35,14 @@ const DEBIAN: &[Package] = &[
         package: "npm",
     },
     Package {
+        program: "bwrap",
+        package: "bubblewrap",
+    },
+    Package {
+        program: "setpriv",
+        package: "util-linux",
+    },
+    Package {
         program: "strace",
         package: "strace",
     },
