@@ -3,12 +3,42 @@
 use instar_agent::config::PostureChoice;
 use instar_agent::workspace::{self, WorkspaceError};
 use instar_config::StateDir;
+use instar_policy::cedar::{RULE_FILE_BYTES_MAX, RuleError, RuleFile, Rules};
 use instar_policy::{Authority, Known, Posture};
 use instar_release::Behaviour;
 use instar_tools::Toolbox;
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use crate::config::InstarConfig;
+
+/// Files of rules beyond this number are refused.
+const RULE_FILES_MAX: usize = 100;
+
+/// Why the behaviour on the disk cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum BehaviourError {
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    #[error("the rules in {folder} are not right: {}", told(.problems))]
+    Rules {
+        folder: PathBuf,
+        problems: Vec<RuleError>,
+    },
+    #[error("cannot read {path}")]
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("there are more than {RULE_FILES_MAX} files of rules in {0}")]
+    Many(PathBuf),
+}
+
+fn told(problems: &[RuleError]) -> String {
+    let lines: Vec<String> = problems.iter().take(5).map(ToString::to_string).collect();
+    lines.join("; ")
+}
 
 /// Reads every agent's identity files and puts them under the one authority.
 pub(crate) fn compose(
@@ -16,7 +46,7 @@ pub(crate) fn compose(
     tools: &Toolbox,
     state: &StateDir,
     discovered: Option<&str>,
-) -> Result<Behaviour, WorkspaceError> {
+) -> Result<Behaviour, BehaviourError> {
     let agents = config.agent_config();
     let authority = Authority {
         posture: posture(agents.policy.posture),
@@ -25,10 +55,69 @@ pub(crate) fn compose(
             contacts: agents.policy.contacts.iter().cloned().collect(),
             destinations: agents.policy.destinations.iter().cloned().collect(),
         },
+        rules: rules(state)?,
         ..Authority::over(tools.annotations())
     };
     let folder = |agent: &instar_agent::AgentSettings| state.workspace(agent.id.as_str());
-    workspace::behaviour(&agents, authority, &folder, discovered)
+    let behaviour = workspace::behaviour(&agents, authority, &folder, discovered)?;
+    Ok(behaviour)
+}
+
+/// The owner's rules: `policy/*.cedar` in the state folder, by name.
+fn rules(state: &StateDir) -> Result<Rules, BehaviourError> {
+    let folder = rules_folder(state);
+    let mut files = Vec::new();
+    let listed = rule_files(&folder).map_err(|source| BehaviourError::Unreadable {
+        path: folder.clone(),
+        source,
+    })?;
+    for path in listed {
+        let text = read_rules(&path).map_err(|source| BehaviourError::Unreadable {
+            path: path.clone(),
+            source,
+        })?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        files.push(RuleFile {
+            name: name.into_owned(),
+            text,
+        });
+        if files.len() > RULE_FILES_MAX {
+            return Err(BehaviourError::Many(folder));
+        }
+    }
+    Rules::read(files).map_err(|problems| BehaviourError::Rules { folder, problems })
+}
+
+/// One byte more than a file may have is enough to have it refused.
+fn read_rules(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let file = std::fs::File::open(path)?;
+    file.take(RULE_FILE_BYTES_MAX as u64 + 1)
+        .read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn rules_folder(state: &StateDir) -> PathBuf {
+    state.root().join("policy")
+}
+
+/// The files of rules. No folder is no rule; one that cannot be read is an error, or what the owner
+/// forbids would be allowed.
+fn rule_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let listing = match std::fs::read_dir(folder) {
+        Ok(listing) => listing,
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(err) => return Err(err),
+    };
+    let mut files = Vec::new();
+    for entry in listing {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ending| ending == "cedar") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 fn posture(choice: PostureChoice) -> Posture {
@@ -52,5 +141,9 @@ pub(crate) fn folders(config: &InstarConfig, state: &StateDir) -> Vec<PathBuf> {
 /// The files that a behaviour is read from, whether they are there or not.
 pub(crate) fn files(config: &InstarConfig, state: &StateDir) -> Vec<PathBuf> {
     let of = |folder: PathBuf| workspace::FILES.map(|name| folder.join(name));
-    folders(config, state).into_iter().flat_map(of).collect()
+    let rules = rules_folder(state);
+    let own = rule_files(&rules).unwrap_or_default();
+    // The folder itself changes when a file comes or goes.
+    let identity = folders(config, state).into_iter().flat_map(of);
+    identity.chain([rules]).chain(own).collect()
 }

@@ -54,6 +54,8 @@ impl Reloader {
         }
         if self.workspace.changed() {
             let config = self.app.config.current();
+            // A file of rules may have come or gone.
+            self.workspace = Watch::new(behaviour::files(&config.value, &self.app.state_dir));
             if let Err(why) = self.adopt(&config.value, "an edit of the workspace").await {
                 self.refuse_behaviour(&why);
             }

@@ -116,6 +116,8 @@ pub enum StartError {
     Models(String),
     #[error("the workspace cannot be read")]
     Workspace(#[from] instar_agent::workspace::WorkspaceError),
+    #[error("the behaviour cannot be read")]
+    Behaviour(#[from] crate::behaviour::BehaviourError),
     #[error("the behaviour cannot be served")]
     Release(#[from] ReleaseError),
     #[error("the system gives no random bytes: {0}")]
