@@ -5,5 +5,6 @@ mod canonical;
 mod cedar;
 mod decisions;
 mod facts;
+mod inferring;
 mod permits;
 mod table;
