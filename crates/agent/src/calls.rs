@@ -96,6 +96,8 @@ impl Turn {
             key: self.key.clone(),
             run: self.run.clone(),
             principal: self.principal(),
+            // Comes with the permit of each call.
+            context: Label::default(),
         }
     }
 

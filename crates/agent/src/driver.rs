@@ -213,14 +213,18 @@ impl Turn {
             .parts
             .tools
             .specs()
+            .into_iter()
             .filter(|spec| visible.contains(&spec.name))
-            .chain(self.client_tools())
-            .cloned()
+            .chain(self.client_tools().cloned())
             .collect();
         let label = instructions.map_or_else(Label::owner, |text| {
             let words = fence::label_of(&[Part::text(text)], &self.principal());
             Label::owner().join(&words)
         });
+        let described = |label: Label, tool: &ToolSpec| {
+            label.join(&instar_tools::description_label(&tool.name))
+        };
+        let label = tools.iter().fold(label, described);
         let extra = system
             .iter()
             .map(|section| u64::from(tokens::of_text(&section.text)));

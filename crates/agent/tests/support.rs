@@ -299,7 +299,7 @@ pub(crate) async fn home_at(
         .adopt(behaviour, "test", "start", clock.now(), [0; 10])
         .await
         .unwrap();
-    let mut tools = Toolbox::default();
+    let tools = Toolbox::default();
     tools
         .register(Arc::new(Look {
             spec: ToolSpec {

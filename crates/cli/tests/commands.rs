@@ -132,6 +132,7 @@ const EXAMPLES: &[(&str, &str, Form)] = &[
     ("sessions show main --ids", "", Form::Document),
     ("sessions branches main", "", Form::Document),
     ("sessions export main", "", Form::Lines),
+    ("undo", "", Form::Document),
     ("usage", "", Form::Document),
     ("release list", "", Form::Document),
     ("release show", "", Form::Document),

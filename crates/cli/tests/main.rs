@@ -36,3 +36,4 @@ mod service;
 mod setup;
 mod state;
 mod terminal;
+mod tools;

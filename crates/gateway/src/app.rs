@@ -21,6 +21,7 @@ use crate::config::InstarConfig;
 use crate::control::Hub;
 use crate::door::Auth;
 use crate::facts::Facts;
+use crate::hands::WorkspaceFiles;
 use crate::health::{self, Conditions};
 use crate::http::PeerLimits;
 use crate::ledger::DayLedger;
@@ -42,6 +43,8 @@ pub struct App {
     pub egress: Egress,
     pub releases: Releases,
     pub toolbox: Arc<Toolbox>,
+    /// The files that tools work on, and what these changed.
+    pub(crate) files: WorkspaceFiles,
     pub ledger: Arc<DayLedger>,
     pub config: ConfigHandle,
     /// Secrets by reference.

@@ -5,6 +5,7 @@ use instar_agent::workspace::{self, WorkspaceError};
 use instar_config::StateDir;
 use instar_policy::cedar::{RULE_FILE_BYTES_MAX, RuleError, RuleFile, Rules};
 use instar_policy::{Authority, Known, Posture};
+use instar_protocol::AgentId;
 use instar_release::Behaviour;
 use instar_tools::Toolbox;
 use std::io::Read;
@@ -56,7 +57,7 @@ pub(crate) fn compose(
             destinations: agents.policy.destinations.iter().cloned().collect(),
         },
         rules: rules(state)?,
-        ..Authority::over(tools.annotations())
+        ..authority(config, tools)
     };
     let folder = |agent: &instar_agent::AgentSettings| state.workspace(agent.id.as_str());
     let behaviour = workspace::behaviour(&agents, authority, &folder, discovered)?;
@@ -126,6 +127,34 @@ fn posture(choice: PostureChoice) -> Posture {
         PostureChoice::Balanced => Posture::Balanced,
         PostureChoice::Open => Posture::Open,
     }
+}
+
+/// What the tools say of themselves, and which of them the owner's lists have.
+fn authority(config: &InstarConfig, tools: &Toolbox) -> Authority {
+    let mut authority = Authority::over(tools.annotations());
+    let selection = config.tools.selection();
+    let names = || authority.annotations.keys();
+    let listed = names().filter(|name| selection.lists(name)).cloned();
+    authority.allow = (!selection.lists_all()).then(|| listed.collect());
+    // A name that no tool has yet stays denied when one comes to have it.
+    let named = config
+        .tools
+        .deny
+        .iter()
+        .filter(|word| !word.contains(['*', ':']));
+    let denied = names().filter(|name| selection.denies(name));
+    authority.deny = denied.chain(named).cloned().collect();
+    authority
+}
+
+/// Where one agent lives.
+pub(crate) fn folder(config: &InstarConfig, state: &StateDir, agent: &AgentId) -> PathBuf {
+    let agents = config.agent_config().agents();
+    let named = agents
+        .iter()
+        .find(|settings| &settings.id == agent)
+        .and_then(|settings| settings.workspace.as_deref());
+    named.map_or_else(|| state.workspace(agent.as_str()), PathBuf::from)
 }
 
 /// Where the agents live.

@@ -11,6 +11,7 @@ use instar_agent::{
 use instar_egress::EgressConfig;
 use instar_models::ModelsConfig;
 use instar_protocol::SecretRef;
+use instar_tools::{McpConfig, ToolsConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,10 @@ pub struct InstarConfig {
     pub policy: PolicyConfig,
     /// Which hosts tools and programs may reach, and through which proxy.
     pub egress: EgressConfig,
+    /// Which tools agents have, and how these work.
+    pub tools: ToolsConfig,
+    /// Servers whose tools agents may use.
+    pub mcp: McpConfig,
     /// What is logged, and where.
     pub logging: LoggingConfig,
 }
@@ -65,6 +70,8 @@ impl InstarConfig {
         let mut problems = self.agent_config().problems();
         problems.extend(self.gateway.problems());
         problems.extend(self.egress.problems());
+        problems.extend(self.tools.problems());
+        problems.extend(self.mcp.problems());
         problems.extend(self.logging.problems());
         problems
     }

@@ -20,6 +20,7 @@ mod openai;
 pub mod web;
 
 mod facts;
+mod hands;
 mod health;
 mod ledger;
 pub mod logging;

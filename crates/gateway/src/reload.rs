@@ -7,7 +7,7 @@ use instar_protocol::event::{ConfigOutcome, EventKind};
 use serde_json::Value;
 use std::path::PathBuf;
 
-use crate::app::{AppState, Current};
+use crate::app::{App, AppState, Current};
 use crate::behaviour;
 use crate::certificate::Files;
 use crate::config::{InstarConfig, ReloadMode, needs_restart};
@@ -200,21 +200,7 @@ impl Reloader {
 
     async fn adopt(&self, config: &InstarConfig, reason: &str) -> Result<(), String> {
         let app = &self.app;
-        for folder in behaviour::folders(config, &app.state_dir) {
-            instar_agent::workspace::seed(&folder).map_err(|error| chain(&error))?;
-        }
-        let discovered = app.discovered.as_deref();
-        let behaviour = behaviour::compose(config, &app.toolbox, &app.state_dir, discovered)
-            .map_err(|error| chain(&error))?;
-        let (now, random) = (app.clock.now(), app.random());
-        let adopted = app
-            .releases
-            .adopt(behaviour, "owner", reason, now, random)
-            .await;
-        let (id, moved) = adopted.map_err(|error| chain(&error))?;
-        if moved {
-            tracing::info!(release = id.short(), "the behaviour changed");
-        }
+        adopt(app, config, reason).await?;
         if !app.conditions.config().ok && self.is_behaviour_problem() {
             app.conditions.set_config(Health::sound());
         }
@@ -288,6 +274,26 @@ fn split(in_force: &Current, new: Current) -> (Vec<String>, Vec<String>, Option<
         // Half of the edit would not be sound without the other half.
         None => (Vec::new(), changed, None),
     }
+}
+
+/// Makes the behaviour that configuration, workspace and tools give together the one in force.
+pub(crate) async fn adopt(app: &App, config: &InstarConfig, reason: &str) -> Result<(), String> {
+    for folder in behaviour::folders(config, &app.state_dir) {
+        instar_agent::workspace::seed(&folder).map_err(|error| chain(&error))?;
+    }
+    let discovered = app.discovered.as_deref();
+    let behaviour = behaviour::compose(config, &app.toolbox, &app.state_dir, discovered)
+        .map_err(|error| chain(&error))?;
+    let (now, random) = (app.clock.now(), app.random());
+    let adopted = app
+        .releases
+        .adopt(behaviour, "owner", reason, now, random)
+        .await;
+    let (id, moved) = adopted.map_err(|error| chain(&error))?;
+    if moved {
+        tracing::info!(release = id.short(), "the behaviour changed");
+    }
+    Ok(())
 }
 
 /// The file itself is watched even while it is missing.

@@ -114,6 +114,8 @@ pub enum StartError {
     Certificate(#[from] crate::certificate::Problem),
     #[error("the models cannot be set up: {0}")]
     Models(String),
+    #[error("the tools cannot be set up")]
+    Tools(#[from] instar_tools::RegisterError),
     #[error("the workspace cannot be read")]
     Workspace(#[from] instar_agent::workspace::WorkspaceError),
     #[error("the behaviour cannot be read")]

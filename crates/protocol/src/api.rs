@@ -25,6 +25,7 @@
 //! | GET `/approvals` | `state limit` | [`crate::approvals::QuestionList`]; event stream when asked for |
 //! | GET `/approvals/{id}` | | [`crate::approvals::ShownQuestion`] |
 //! | POST `/approvals/{id}/answer` | [`crate::approvals::AnswerQuestion`] | [`crate::approvals::ShownQuestion`] |
+//! | GET `/undo`, POST `/undo/{id}` | | [`ChangeList`], [`Done`] |
 //! | GET `/rules`, DELETE `/rules/{id}` | | [`crate::approvals::RuleList`], [`Done`] |
 //! | GET `/audit/receipts` | `session before limit` | [`crate::approvals::ReceiptPage`] |
 //! | GET `/audit/chain` | `noted` | [`crate::receipt::ChainReport`] |
@@ -35,7 +36,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::FeedbackVerdict;
-use crate::id::{EntryId, InboundId, ReleaseId, RunId, SessionId};
+use crate::id::{EntryId, InboundId, ReleaseId, RunId, SessionId, UndoId};
 use crate::message::Entry;
 use crate::time::Timestamp;
 
@@ -344,6 +345,29 @@ pub struct SendFeedback {
     pub verdict: FeedbackVerdict,
     #[serde(default)]
     pub comment: Option<String>,
+}
+
+/// What tools changed in files, the newest first.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangeList {
+    pub changes: Vec<ShownChange>,
+}
+
+/// A change of a file by a tool.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShownChange {
+    pub id: UndoId,
+    pub at: Timestamp,
+    pub session: SessionId,
+    /// The agent, and the path in its workspace.
+    pub path: String,
+    /// There was no file before.
+    pub made: bool,
+    /// There was none after.
+    pub removed: bool,
+    pub undone: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

@@ -168,8 +168,8 @@ pub(crate) fn output(
     Ok(found.into_iter().next())
 }
 
-/// Removes what is older than the bound. A label stays as long as events do: a file whose label went
-/// is one of an unknown writer.
+/// Removes what is older than the bound. A label that says that somebody else's words are in a file
+/// stays: without it they would pass for the owner's one day.
 pub(crate) fn maintain(
     connection: &Connection,
     before: i64,
@@ -182,8 +182,10 @@ pub(crate) fn maintain(
         "DELETE FROM kept_outputs WHERE seq IN (
              SELECT seq FROM (SELECT seq, at FROM kept_outputs ORDER BY seq LIMIT ?2)
              WHERE at < ?1)",
-        "DELETE FROM file_labels WHERE (path, digest) IN (
-             SELECT path, digest FROM file_labels WHERE at < ?1 ORDER BY at LIMIT ?2)",
+        r#"DELETE FROM file_labels WHERE (path, digest) IN (
+             SELECT path, digest FROM file_labels
+             WHERE at < ?1 AND label NOT LIKE '%"stranger"%' AND label NOT LIKE '%"contact"%'
+             ORDER BY at LIMIT ?2)"#,
     ] {
         removed += connection
             .prepare_cached(sql)

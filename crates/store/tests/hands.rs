@@ -246,14 +246,20 @@ async fn labels_of_files_undo_rows_and_kept_outputs_come_back_and_keep_their_obj
         label: Label::owner(),
         at: at(3),
     };
+    let own = FileLabel {
+        path: "own.md".to_owned(),
+        label: Label::owner(),
+        ..label.clone()
+    };
     let ops = vec![
         Op::PutFileLabel(label.clone()),
+        Op::PutFileLabel(own.clone()),
         Op::PutUndo(undo.clone()),
         Op::PutOutput(output.clone()),
     ];
     store.commit(ops).await.unwrap();
     let found = store.file_label("notes.md", &label.digest).await.unwrap();
-    assert_eq!(found, Some(label));
+    assert_eq!(found.as_ref(), Some(&label));
     let other = store.file_label("notes.md", "another").await.unwrap();
     assert_eq!(other, None);
     let undone = store.undo_rows(None, 10).await.unwrap();
@@ -277,4 +283,8 @@ async fn labels_of_files_undo_rows_and_kept_outputs_come_back_and_keep_their_obj
     store.sweep_objects(Duration::ZERO).await.unwrap();
     assert!(store.object(&before).await.is_err());
     assert!(store.undo(&undo.id).await.unwrap().is_none());
+    // Age does not wash: what a stranger wrote is a stranger's for as long as it lies there.
+    let aged = store.file_label("notes.md", &label.digest).await.unwrap();
+    assert_eq!(aged, Some(label));
+    assert_eq!(store.file_label("own.md", &own.digest).await.unwrap(), None);
 }

@@ -10,13 +10,25 @@
 mod tool;
 mod toolbox;
 
+pub mod files;
+pub mod mcp;
+pub mod web;
+
+mod annotate;
 mod builtin;
+mod config;
 mod guard;
 mod output;
+mod plain;
+mod profiles;
 mod schema;
 
+pub use config::{
+    FetchConfig, McpConfig, McpServerConfig, Provider, SearchConfig, ToolsConfig, WebConfig,
+};
 pub use guard::{LoopGuard, Repetition};
-pub use output::OUTPUT_CHARS_MAX;
+pub use output::{KEPT_CHARS_MAX, OUTPUT_CHARS_MAX, OutputsPort};
+pub use profiles::{MCP_PREFIX, Profile, Selection, description_label, group_of};
 pub use schema::{Schema, SchemaError};
 pub use tool::{Caller, Output, SessionsPort, Tool, ToolError};
 pub use toolbox::{RegisterError, TOOL_TIMEOUT, Toolbox};

@@ -15,6 +15,9 @@ pub struct Caller {
     pub key: SessionKey,
     pub run: RunId,
     pub principal: Principal,
+    /// The join of everything the model had in its context when it asked: who wrote the arguments.
+    /// The toolbox takes it from the permit, whatever stood here before.
+    pub context: Label,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +51,19 @@ impl Output {
             label,
             is_error: false,
         }
+    }
+
+    /// The machine's own words.
+    #[must_use]
+    pub fn system(text: impl Into<String>) -> Self {
+        Self::words(text, Label::system())
+    }
+
+    /// Words for the model, and the same in its structure.
+    #[must_use]
+    pub fn with_value(mut self, value: Value) -> Self {
+        self.value = Some(value);
+        self
     }
 }
 

@@ -6,12 +6,13 @@ use instar_protocol::Label;
 use instar_protocol::tool::{ToolCall, ToolSpec};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use crate::builtin;
-use crate::output::{OUTPUT_CHARS_MAX, bound};
+use crate::output::{OUTPUT_CHARS_MAX, OutputsPort, bound, is_long, keepable};
 use crate::schema::{Schema, SchemaError};
 use crate::tool::{Caller, Output, SessionsPort, Tool, ToolError};
 
@@ -21,14 +22,15 @@ pub const TOOL_TIMEOUT: Duration = Duration::from_secs(60);
 /// The tools of this process, by name. Late registration is fine: policy is asked at dispatch.
 #[derive(Debug)]
 pub struct Toolbox {
-    tools: BTreeMap<String, Registered>,
+    tools: RwLock<BTreeMap<String, Registered>>,
     timeout: Duration,
+    outputs: Option<Arc<dyn OutputsPort>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Registered {
     tool: Arc<dyn Tool>,
-    schema: Schema,
+    schema: Arc<Schema>,
 }
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -43,11 +45,27 @@ pub enum RegisterError {
     },
 }
 
+impl Registered {
+    fn read(tool: Arc<dyn Tool>) -> Result<Self, RegisterError> {
+        match Schema::read(&tool.spec().parameters) {
+            Ok(schema) => Ok(Self {
+                tool,
+                schema: Arc::new(schema),
+            }),
+            Err(source) => Err(RegisterError::Schema {
+                name: tool.spec().name.clone(),
+                source,
+            }),
+        }
+    }
+}
+
 impl Default for Toolbox {
     fn default() -> Self {
         Self {
-            tools: BTreeMap::new(),
+            tools: RwLock::default(),
             timeout: TOOL_TIMEOUT,
+            outputs: None,
         }
     }
 }
@@ -56,7 +74,7 @@ impl Toolbox {
     /// The built-in tools over their ports.
     #[must_use]
     pub fn built_in(sessions: Arc<dyn SessionsPort>) -> Self {
-        let mut toolbox = Self::default();
+        let toolbox = Self::default();
         for tool in builtin::all(sessions) {
             #[expect(
                 clippy::expect_used,
@@ -76,28 +94,67 @@ impl Toolbox {
         self
     }
 
-    /// Adds a tool. One whose arguments could not be checked in full is refused.
-    pub fn register(&mut self, tool: Arc<dyn Tool>) -> Result<(), RegisterError> {
-        let name = tool.spec().name.clone();
-        if self.tools.contains_key(&name) {
-            return Err(RegisterError::Duplicate(name));
-        }
-        let schema = match Schema::read(&tool.spec().parameters) {
-            Ok(schema) => schema,
-            Err(source) => return Err(RegisterError::Schema { name, source }),
-        };
-        self.tools.insert(name, Registered { tool, schema });
+    /// Keeps what is too long for one piece there, with a tool to page through it.
+    pub fn keep_outputs(&mut self, outputs: Arc<dyn OutputsPort>) -> Result<(), RegisterError> {
+        self.register(Arc::new(builtin::output_page(Arc::clone(&outputs))))?;
+        self.outputs = Some(outputs);
         Ok(())
     }
 
-    pub fn specs(&self) -> impl Iterator<Item = &ToolSpec> {
-        self.tools.values().map(|registered| registered.tool.spec())
+    /// Adds a family of tools.
+    pub fn extend(
+        &self,
+        tools: impl IntoIterator<Item = Arc<dyn Tool>>,
+    ) -> Result<(), RegisterError> {
+        tools.into_iter().try_for_each(|tool| self.register(tool))
+    }
+
+    /// Adds a tool. One whose arguments could not be checked in full is refused.
+    pub fn register(&self, tool: Arc<dyn Tool>) -> Result<(), RegisterError> {
+        let registered = Registered::read(tool)?;
+        let name = registered.tool.spec().name.clone();
+        match self.write().entry(name) {
+            Entry::Occupied(known) => Err(RegisterError::Duplicate(known.key().clone())),
+            Entry::Vacant(free) => {
+                let _new = free.insert(registered);
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts a family in the place of all tools whose name begins so; what does not is left out, as
+    /// is what cannot be checked. Gives the names that were left out.
+    pub fn replace(&self, prefix: &str, tools: Vec<Arc<dyn Tool>>) -> Vec<String> {
+        let mut left_out = Vec::new();
+        let mut family = BTreeMap::new();
+        for tool in tools {
+            let name = tool.spec().name.clone();
+            match Registered::read(tool) {
+                Ok(registered) if name.starts_with(prefix) => {
+                    let _twice = family.insert(name, registered);
+                }
+                _ => left_out.push(name),
+            }
+        }
+        let mut tools = self.write();
+        tools.retain(|name, _| !name.starts_with(prefix));
+        tools.extend(family);
+        left_out
+    }
+
+    #[must_use]
+    pub fn specs(&self) -> Vec<ToolSpec> {
+        let tools = self.read();
+        tools
+            .values()
+            .map(|known| known.tool.spec().clone())
+            .collect()
     }
 
     /// What the tools say of themselves, for the authority of a behaviour.
     #[must_use]
     pub fn annotations(&self) -> BTreeMap<String, Annotation> {
-        self.tools
+        self.read()
             .iter()
             .map(|(name, registered)| (name.clone(), registered.tool.annotation()))
             .collect()
@@ -105,10 +162,19 @@ impl Toolbox {
 
     /// What a call would run in, as its tool says; nothing for a tool that is not here.
     pub async fn environment(&self, call: &ToolCall, caller: &Caller) -> Value {
-        match self.tools.get(&call.name) {
+        let known = self.read().get(&call.name).cloned();
+        match known {
             Some(registered) => registered.tool.environment(&call.arguments, caller).await,
             None => Value::Null,
         }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<String, Registered>> {
+        self.tools.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Registered>> {
+        self.tools.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs an authorised call: checks the arguments against the schema, bounds the output, joins
@@ -116,6 +182,10 @@ impl Toolbox {
     ///
     /// A failure, a panic and a missed deadline are outputs too: the model is told in a sentence.
     pub async fn run(&self, permit: Permit, caller: &Caller) -> Output {
+        let caller = &Caller {
+            context: permit.output().clone(),
+            ..caller.clone()
+        };
         let (result, label) = match self.attempt(&permit, caller).await {
             Ok(output) => {
                 let label = permit.output().join(&output.label);
@@ -123,18 +193,35 @@ impl Toolbox {
             }
             Err(err) => (Err(err), permit.output().clone()),
         };
-        match result {
-            Ok(output) => Output {
-                value: output.value,
-                ..finished(output.text, label, output.is_error)
-            },
-            Err(err) => finished(err.to_string(), label, true),
+        let (text, value, is_error) = match result {
+            Ok(output) => (output.text, output.value, output.is_error),
+            Err(err) => (err.to_string(), None, true),
+        };
+        Output {
+            text: self.bounded(text, caller, &label).await,
+            value,
+            label,
+            is_error,
         }
+    }
+
+    /// What fits, with the rest kept where it can be asked for.
+    async fn bounded(&self, text: String, caller: &Caller, label: &Label) -> String {
+        let Some(outputs) = &self.outputs else {
+            return bound(text, OUTPUT_CHARS_MAX, None);
+        };
+        if !is_long(&text, OUTPUT_CHARS_MAX) {
+            return text;
+        }
+        // What cannot be kept is cut all the same, and the note says nothing of a handle.
+        let handle = outputs.keep(caller, keepable(&text), label).await.ok();
+        bound(text, OUTPUT_CHARS_MAX, handle.as_deref())
     }
 
     async fn attempt(&self, permit: &Permit, caller: &Caller) -> Result<Output, ToolError> {
         let call = permit.call();
-        let Some(registered) = self.tools.get(&call.name) else {
+        let known = self.read().get(&call.name).cloned();
+        let Some(registered) = known else {
             return Err(ToolError::Failed(format!(
                 "{} is not available at the moment; go on without it",
                 call.name
@@ -173,14 +260,5 @@ impl Toolbox {
                 self.timeout.as_secs()
             ))),
         }
-    }
-}
-
-fn finished(text: String, label: Label, is_error: bool) -> Output {
-    Output {
-        text: bound(text, OUTPUT_CHARS_MAX),
-        label,
-        is_error,
-        value: None,
     }
 }

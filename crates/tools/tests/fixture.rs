@@ -139,7 +139,7 @@ pub(crate) fn built_in() -> (Toolbox, Arc<Sessions>) {
 }
 
 pub(crate) fn with(stub: Stub) -> Toolbox {
-    let mut toolbox = Toolbox::default();
+    let toolbox = Toolbox::default();
     toolbox.register(Arc::new(stub)).unwrap();
     toolbox
 }
@@ -151,6 +151,7 @@ pub(crate) fn caller() -> Caller {
         key: SessionKey::main(&AgentId::main()),
         run: RunId::from_stored("run_1"),
         principal: Principal::Owner { via: Via::Token },
+        context: Label::owner(),
     }
 }
 

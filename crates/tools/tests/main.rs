@@ -6,8 +6,11 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod files;
 mod fixture;
 mod loops;
+mod mcp;
 mod running;
 mod schemas;
 mod sessions;
+mod web;

@@ -1,11 +1,12 @@
 //! The dispatch function: what it checks, bounds, joins and survives.
 
 use crate::fixture::{Act, Stub, built_in, caller, permit, run, with};
+use futures_util::future::BoxFuture;
 use instar_protocol::tool::Effect;
-use instar_protocol::{Label, Origin, Readers};
-use instar_tools::{OUTPUT_CHARS_MAX, RegisterError, Toolbox};
+use instar_protocol::{Label, Origin, Readers, SessionId};
+use instar_tools::{Caller, OUTPUT_CHARS_MAX, OutputsPort, RegisterError, ToolError, Toolbox};
 use serde_json::json;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 #[tokio::test]
 async fn an_output_carries_every_label_it_touched() {
@@ -26,6 +27,74 @@ async fn a_long_output_is_cut_visibly() {
     let output = run(&with(Stub::new("t", Act::SayMuch)), "t", json!({})).await;
     assert!(output.text.chars().count() <= OUTPUT_CHARS_MAX);
     assert!(output.text.contains("characters left out") && output.text.ends_with("ab"));
+}
+
+/// Keeps one output in memory, for the conversation that it belongs to.
+#[derive(Debug, Default)]
+struct Kept(Mutex<Option<(SessionId, String, Label)>>);
+
+impl OutputsPort for Kept {
+    fn keep<'a>(
+        &'a self,
+        caller: &'a Caller,
+        text: String,
+        label: &'a Label,
+    ) -> BoxFuture<'a, Result<String, ToolError>> {
+        *self.0.lock().unwrap() = Some((caller.session.clone(), text, label.clone()));
+        Box::pin(async { Ok("out_1".to_owned()) })
+    }
+
+    fn kept<'a>(
+        &'a self,
+        caller: &'a Caller,
+        handle: &'a str,
+    ) -> BoxFuture<'a, Result<(String, Label), ToolError>> {
+        let kept = self.0.lock().unwrap().clone();
+        Box::pin(async move {
+            kept.filter(|(session, _, _)| handle == "out_1" && session == &caller.session)
+                .map(|(_, text, label)| (text, label))
+                .ok_or_else(|| ToolError::Failed("no such output".to_owned()))
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_is_cut_can_be_paged_through_with_its_label() {
+    let mut toolbox = with(Stub::new("t", Act::SayMuch));
+    toolbox.keep_outputs(Arc::new(Kept::default())).unwrap();
+    let first = run(&toolbox, "t", json!({})).await;
+    let offset = first.text.split_once("handle out_1, offset ").unwrap().1;
+    let mut offset: usize = offset.split(' ').next().unwrap().parse().unwrap();
+    let mut whole: String = first.text.chars().take(offset).collect();
+    loop {
+        let arguments = json!({"handle": "out_1", "offset": offset});
+        let page = run(&toolbox, "output_page", arguments).await;
+        assert!(!page.is_error, "{}", page.text);
+        assert!(
+            page.label
+                .origins
+                .contains(&Origin::Contact("c1".to_owned()))
+        );
+        let Some((text, note)) = page.text.split_once("\n[characters ") else {
+            whole.push_str(&page.text);
+            break;
+        };
+        whole.push_str(text);
+        offset = note
+            .rsplit(' ')
+            .next()
+            .unwrap()
+            .trim_end_matches(']')
+            .parse()
+            .unwrap();
+    }
+    assert_eq!(whole, "ab".repeat(100_000));
+    let gone = run(&toolbox, "output_page", json!({"handle": "out_2"})).await;
+    assert!(
+        gone.is_error && gone.text == "no such output",
+        "{}",
+        gone.text
+    );
 }
 
 #[tokio::test]
@@ -114,7 +183,7 @@ async fn a_permit_does_not_outlive_what_it_was_given_for() {
 
 #[test]
 fn a_tool_that_cannot_be_checked_or_told_apart_is_refused() {
-    let (mut toolbox, _sessions) = built_in();
+    let (toolbox, _sessions) = built_in();
     let twice = toolbox.register(Arc::new(Stub::new("sessions_list", Act::Panic)));
     assert_eq!(
         twice,
@@ -123,5 +192,5 @@ fn a_tool_that_cannot_be_checked_or_told_apart_is_refused() {
     let schema = json!({"type": "object", "properties": {"a": {"anyOf": []}}});
     let unchecked = toolbox.register(Arc::new(Stub::with("x", Act::Panic, Effect::Read, schema)));
     assert!(matches!(unchecked, Err(RegisterError::Schema { .. })));
-    assert_eq!(toolbox.specs().count(), 3);
+    assert_eq!(toolbox.specs().len(), 3);
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 #[test]
 fn the_model_reads_these_specs() {
     let (toolbox, _sessions) = built_in();
-    let specs: Vec<_> = toolbox.specs().collect();
+    let specs = toolbox.specs();
     insta::assert_snapshot!(serde_json::to_string_pretty(&specs).unwrap(), @r#"
     [
       {

@@ -102,6 +102,11 @@ pub(crate) enum Command {
     /// Answer the agent's questions, and look after the rules that were made of answers
     #[command(subcommand)]
     Approvals(Approvals),
+    /// List what tools changed in files, or put a file back as it was before a change
+    Undo {
+        /// The change, as the list shows it
+        change: Option<String>,
+    },
     /// Look at the receipts of what was decided and done, and check that none was changed
     #[command(subcommand)]
     Audit(Audit),

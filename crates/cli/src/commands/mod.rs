@@ -23,5 +23,6 @@ pub(crate) mod secrets;
 pub(crate) mod service;
 pub(crate) mod sessions;
 pub(crate) mod status;
+pub(crate) mod undo;
 pub(crate) mod up;
 pub(crate) mod usage;

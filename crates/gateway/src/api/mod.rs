@@ -19,6 +19,7 @@ mod refusal;
 mod reports;
 mod setup;
 mod status;
+mod undo;
 
 pub mod doctor;
 pub mod export;
@@ -79,6 +80,8 @@ pub(crate) fn routes() -> Routes {
         .route("/approvals", get(approvals::list))
         .route("/approvals/{id}", get(approvals::show))
         .route("/approvals/{id}/answer", post(approvals::answer))
+        .route("/undo", get(undo::list))
+        .route("/undo/{id}", post(undo::restore))
         .route("/rules", get(approvals::rules))
         .route("/rules/{id}", delete(approvals::revoke))
         .route("/audit/receipts", get(audit::receipts))

@@ -26,6 +26,7 @@ use crate::config::{AuthMode, Bind, InstarConfig};
 use crate::control::Hub;
 use crate::door::{Auth, Digest, Settings, first_token, own_address};
 use crate::facts::Facts;
+use crate::hands;
 use crate::health::{Conditions, Phase};
 use crate::http::{self, PeerLimits};
 use crate::ledger::{DayLedger, zone_named};
@@ -43,7 +44,8 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
     let began = Instant::now();
     let started_at = options.clock.now();
     let lock = prepare(&options)?;
-    let current = read_config(&options)?;
+    let config = ConfigHandle::new(read_config(&options)?);
+    let current = config.current();
     let logs = begin_logging(&options, &current.value)?;
     let secrets = SecretStore::open(&options.state, &options.env)
         .map_err(StartError::Secrets)?
@@ -71,9 +73,17 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         &secrets,
     )?;
     let discovered = discover(&options, &current.value, &models).await;
-    let toolbox = Arc::new(Toolbox::built_in(Arc::new(StoredSessions::new(
-        store.clone(),
-    ))));
+    let mut toolbox = Toolbox::built_in(Arc::new(StoredSessions::new(store.clone())));
+    let parts = hands::Parts {
+        store: store.clone(),
+        config: config.clone(),
+        state: options.state.clone(),
+        clock: Arc::clone(&options.clock),
+        egress: egress.clone(),
+        secrets: Arc::clone(&secrets),
+    };
+    let files = hands::equip(&mut toolbox, &parts)?;
+    let toolbox = Arc::new(toolbox);
     adopt(
         &options,
         &current.value,
@@ -111,8 +121,9 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         egress,
         releases,
         toolbox,
+        files,
         ledger,
-        config: ConfigHandle::new(current),
+        config,
         secrets,
         token_override: options.token.is_some(),
         state_dir: options.state.clone(),
@@ -400,6 +411,7 @@ fn accept(
     let _task = app.tasks.spawn(crate::control::pump(app.clone()));
     let _task = app.tasks.spawn(crate::control::approvals(app.clone()));
     let _task = app.tasks.spawn(crate::tend::keep_index(app.clone()));
+    let _task = app.tasks.spawn(hands::mcp::tend(app.clone()));
     let _task = app.tasks.spawn(crate::control::expiry::watch(app.clone()));
     let _task = app.tasks.spawn(crate::control::tick(app.clone()));
     let _task = app

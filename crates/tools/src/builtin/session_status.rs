@@ -7,7 +7,7 @@ use instar_protocol::tool::ToolSpec;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-use super::{reads, spec};
+use crate::plain::spec;
 use crate::tool::{Caller, Output, SessionsPort, Tool, ToolError};
 
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Tool for SessionStatus {
     }
 
     fn annotation(&self) -> Annotation {
-        reads(Label::system())
+        Annotation::reads(Label::system())
     }
 
     fn run<'a>(
@@ -47,12 +47,7 @@ impl Tool for SessionStatus {
     ) -> BoxFuture<'a, Result<Output, ToolError>> {
         Box::pin(async move {
             let status = self.sessions.status(&caller.session).await?;
-            Ok(Output {
-                text: status.to_string(),
-                label: Label::system(),
-                is_error: false,
-                value: None,
-            })
+            Ok(Output::structured(status, Label::system()))
         })
     }
 }

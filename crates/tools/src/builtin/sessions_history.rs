@@ -7,7 +7,7 @@ use instar_protocol::{AgentId, Label, Readers, SessionKey};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-use super::{number, reads, spec};
+use crate::plain::{number, spec};
 use crate::tool::{Caller, Output, SessionsPort, Tool, ToolError};
 
 const LIMIT_DEFAULT: usize = 20;
@@ -54,7 +54,7 @@ impl Tool for SessionsHistory {
 
     /// The rows bring their own labels; the frame around them is the gateway's, for the owner.
     fn annotation(&self) -> Annotation {
-        reads(Label {
+        Annotation::reads(Label {
             readers: Readers::Private,
             ..Label::system()
         })
@@ -72,12 +72,7 @@ impl Tool for SessionsHistory {
                 .sessions
                 .history(&caller.agent, key.as_str(), limit)
                 .await?;
-            Ok(Output {
-                text: rows.to_string(),
-                label,
-                is_error: false,
-                value: None,
-            })
+            Ok(Output::structured(rows, label))
         })
     }
 }

@@ -7,7 +7,7 @@ use instar_protocol::{Label, Readers};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-use super::{number, reads, spec};
+use crate::plain::{number, spec};
 use crate::tool::{Caller, Output, SessionsPort, Tool, ToolError};
 
 const LIMIT_DEFAULT: usize = 20;
@@ -71,7 +71,7 @@ impl Tool for SessionsList {
 
     /// Titles are made from what people wrote, so the list speaks with a stranger's voice.
     fn annotation(&self) -> Annotation {
-        reads(Label::system().join(&Label::stranger(Readers::Private)))
+        Annotation::reads(Label::system().join(&Label::stranger(Readers::Private)))
     }
 
     fn run<'a>(
@@ -84,12 +84,7 @@ impl Tool for SessionsList {
             let search = arguments.get("search").and_then(Value::as_str);
             let mut list = self.sessions.list(&caller.agent, limit, search).await?;
             add_present(&mut list, caller, limit, search);
-            Ok(Output {
-                text: list.to_string(),
-                label: self.annotation().output,
-                is_error: false,
-                value: None,
-            })
+            Ok(Output::structured(list, self.annotation().output))
         })
     }
 }

@@ -1,12 +1,13 @@
 //! `tools.catalog` and `tools.effective`: what the agents can call.
 
-use instar_policy::Authority;
-use instar_protocol::tool::{Effect, ToolSpec};
+use instar_policy::{Annotation, Authority};
+use instar_protocol::tool::Effect;
+use instar_tools::{Profile, Selection, group_of};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 use super::key;
-use crate::app::App;
 use crate::control::method::{Call, Method, Need, Refusal, Scope};
 
 pub(super) const METHODS: &[Method] = &[
@@ -30,30 +31,63 @@ struct CatalogParams {
     agent_id: Option<String>,
 }
 
-/// Every tool there is. There is one profile: what the owner may use.
+/// Every tool there is, by group, with the profiles that have it.
 async fn catalog(call: Call) -> Result<Value, Refusal> {
     let params: CatalogParams = call.read(&["includePlugins"])?;
     let app = &call.app;
     let agent = key::agent_or_default(app, params.agent_id.as_deref())?;
-    let tools: Vec<Value> = app
-        .toolbox
-        .specs()
-        .map(|spec| {
-            json!({
-                "id": spec.name,
-                "label": spec.name,
-                "description": spec.description,
-                "source": "core",
-                "risk": risk(app, spec),
-                "defaultProfiles": ["full"],
-            })
-        })
+    let annotations = app.toolbox.annotations();
+    let mut groups: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+    for spec in app.toolbox.specs() {
+        let tool = json!({
+            "id": spec.name,
+            "label": spec.name,
+            "description": spec.description,
+            "source": source(&spec.name),
+            "risk": risk(&annotations, &spec.name),
+            "defaultProfiles": profiles_with(&spec.name),
+        });
+        groups.entry(group_of(&spec.name)).or_default().push(tool);
+    }
+    let groups: Vec<Value> = groups
+        .into_iter()
+        .map(|(id, tools)| json!({ "id": id, "label": id, "source": "core", "tools": tools }))
         .collect();
+    let profile = |(id, _)| json!({ "id": id, "label": id });
     Ok(json!({
         "agentId": agent,
-        "profiles": [{ "id": "full", "label": "Everything that the owner may use" }],
-        "groups": [{ "id": "sessions", "label": "Conversations", "source": "core", "tools": tools }],
+        "profiles": PROFILES.map(profile),
+        "groups": groups,
     }))
+}
+
+const PROFILES: [(&str, Profile); 4] = [
+    ("minimal", Profile::Minimal),
+    ("coding", Profile::Coding),
+    ("messaging", Profile::Messaging),
+    ("full", Profile::Full),
+];
+
+fn profiles_with(tool: &str) -> Vec<&'static str> {
+    let has = |profile| {
+        Selection {
+            profile,
+            allow: None,
+            also_allow: &[],
+            deny: &[],
+        }
+        .has(tool)
+    };
+    let with = PROFILES.iter().filter(|(_, profile)| has(*profile));
+    with.map(|(id, _)| *id).collect()
+}
+
+fn source(tool: &str) -> &'static str {
+    if group_of(tool) == "plugins" {
+        "mcp"
+    } else {
+        "core"
+    }
 }
 
 #[derive(Deserialize, Debug)]
@@ -74,9 +108,11 @@ async fn effective(call: Call) -> Result<Value, Refusal> {
         .stable()
         .map(|release| release.behaviour.authority.clone())
         .unwrap_or_default();
+    let annotations = app.toolbox.annotations();
     let tools: Vec<Value> = app
         .toolbox
         .specs()
+        .into_iter()
         .filter(|spec| offered(&authority, &spec.name))
         .map(|spec| {
             json!({
@@ -84,14 +120,16 @@ async fn effective(call: Call) -> Result<Value, Refusal> {
                 "label": spec.name,
                 "description": spec.description,
                 "rawDescription": spec.description,
-                "source": "core",
-                "risk": risk(app, spec),
+                "source": source(&spec.name),
+                "risk": risk(&annotations, &spec.name),
             })
         })
         .collect();
+    let profile = app.config.current().value.tools.profile.unwrap_or_default();
+    let named = PROFILES.iter().find(|(_, known)| *known == profile);
     Ok(json!({
         "agentId": agent,
-        "profile": "full",
+        "profile": named.map(|(id, _)| *id),
         "groups": [{ "id": "core", "label": "Built in", "source": "core", "tools": tools }],
     }))
 }
@@ -104,11 +142,9 @@ fn offered(authority: &Authority, tool: &str) -> bool {
 }
 
 /// How much harm a call could do, in three steps.
-fn risk(app: &App, spec: &ToolSpec) -> &'static str {
-    let effect = app
-        .toolbox
-        .annotations()
-        .get(&spec.name)
+fn risk(annotations: &BTreeMap<String, Annotation>, tool: &str) -> &'static str {
+    let effect = annotations
+        .get(tool)
         .map_or(Effect::Destroy, |annotation| annotation.effect);
     match effect {
         Effect::None | Effect::Read => "low",

@@ -19,8 +19,9 @@ pub(super) async fn page(
     let folders = behaviour::folders(&app.config.current().value, &app.state_dir);
     let release = app.releases.stable();
     let agents = release.iter().flat_map(|release| &release.behaviour.agents);
+    let specs = app.toolbox.specs();
     let tools: Vec<&str> = release.as_ref().map_or_else(Vec::new, |_| {
-        app.toolbox.specs().map(|spec| spec.name.as_str()).collect()
+        specs.iter().map(|spec| spec.name.as_str()).collect()
     });
     let body = html! {
         p class="soft lead" { (coded(words.agents_do)) }

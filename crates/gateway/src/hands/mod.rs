@@ -1,0 +1,49 @@
+//! What the tools ask of the house: files beneath the workspace, kept outputs, the way out.
+
+mod files;
+pub(crate) mod mcp;
+mod outputs;
+mod undo;
+mod web;
+
+use instar_config::StateDir;
+use instar_egress::Egress;
+use instar_protocol::{Clock, SecretSource};
+use instar_store::Store;
+use instar_tools::files::FilesPort;
+use instar_tools::web::WebPort;
+use instar_tools::{RegisterError, Toolbox};
+use std::sync::Arc;
+
+use crate::app::ConfigHandle;
+pub(crate) use files::WorkspaceFiles;
+use outputs::KeptOutputs;
+pub(crate) use undo::UndoError;
+use web::Web;
+
+/// What the tools are built over.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) store: Store,
+    pub(crate) config: ConfigHandle,
+    pub(crate) state: StateDir,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) egress: Egress,
+    pub(crate) secrets: Arc<dyn SecretSource>,
+}
+
+/// Puts every tool that is there from the start into the toolbox; gives the files that they work on.
+pub(crate) fn equip(toolbox: &mut Toolbox, parts: &Parts) -> Result<WorkspaceFiles, RegisterError> {
+    let workspace = WorkspaceFiles::new(parts);
+    let files: Arc<dyn FilesPort> = Arc::new(workspace.clone());
+    toolbox.extend(instar_tools::files::tools(&files))?;
+    let web: Arc<dyn WebPort> = Arc::new(Web {
+        egress: parts.egress.clone(),
+        config: parts.config.clone(),
+        secrets: Arc::clone(&parts.secrets),
+    });
+    toolbox.extend(instar_tools::web::tools(&web))?;
+    let outputs = KeptOutputs::new(parts.store.clone(), Arc::clone(&parts.clock));
+    toolbox.keep_outputs(Arc::new(outputs))?;
+    Ok(workspace)
+}
