@@ -28,26 +28,20 @@ pub async fn ask_local(
             .header(header::USER_AGENT, crate::user_agent())
             .body(Empty::<Bytes>::new())
             .map_err(io::Error::other)?;
-        let answer = async {
-            let response = sender
-                .send_request(request)
-                .await
-                .map_err(io::Error::other)?;
+        // Owns the sender, so that a connection that is kept alive ends with the answer.
+        let answer = async move {
+            let response = sender.send_request(request).await;
+            let response = response.map_err(io::Error::other)?;
             let status = response.status();
             let body = Limited::new(response.into_body(), bytes_max)
                 .collect()
                 .await;
             Ok((status, body.map_err(io::Error::other)?.to_bytes()))
         };
-        tokio::pin!(connection);
-        tokio::select! {
-            biased;
-            answer = answer => answer,
-            ended = &mut connection => Err(ended.err().map_or_else(
-                || io::ErrorKind::UnexpectedEof.into(),
-                io::Error::other,
-            )),
-        }
+        // The daemon may close the connection before its answer was taken in here: both are waited
+        // for, and what went wrong with the connection shows in the answer.
+        let (answer, _ended) = tokio::join!(answer, connection);
+        answer
     };
     tokio::time::timeout(within, asking)
         .await

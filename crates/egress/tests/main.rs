@@ -13,5 +13,6 @@ mod alone;
 mod broker;
 mod fetches;
 mod limits;
+mod local;
 mod proxies;
 mod redirects;
