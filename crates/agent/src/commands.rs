@@ -12,6 +12,8 @@ pub(crate) enum Command {
     Status,
     Compact,
     Help,
+    /// Answering a question is not for the conversation that asked it.
+    Approve,
     /// `/model` shows the model in use.
     ShowModel,
     /// `/model default` goes back to the agent's own.
@@ -23,6 +25,10 @@ pub(crate) enum Command {
     },
     BadModel(String),
 }
+
+/// A conversation may be led by what it reads: no word in it answers a question.
+const ELSEWHERE: &str = "Questions are not answered in a conversation. Answer on the approvals page of the gateway, \
+     with `instar approvals` on its machine, or on a device that you paired for it.";
 
 /// What is known of a command to those who complete or list them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +49,7 @@ const fn plain(name: &'static str, about: &'static str) -> CommandHelp {
 }
 
 /// Every command, in the order in which `/help` lists them.
-pub const COMMANDS: [CommandHelp; 7] = [
+pub const COMMANDS: [CommandHelp; 8] = [
     plain(
         "new",
         "start over: the model no longer sees what was said before",
@@ -60,6 +66,10 @@ pub const COMMANDS: [CommandHelp; 7] = [
         "compact",
         "replace the older part of the conversation by a summary",
     ),
+    plain(
+        "approve",
+        "where the agent's questions are answered: not in a conversation",
+    ),
     plain("help", "this list"),
 ];
 
@@ -72,6 +82,7 @@ fn help() -> String {
 pub(crate) fn fixed_answer(command: &Command) -> Option<String> {
     Some(match command {
         Command::Help => help(),
+        Command::Approve => ELSEWHERE.to_owned(),
         Command::BadModel(name) => format!(
             "{name} is not the name of a model. Write provider/model, for example openai/gpt-5."
         ),
@@ -120,6 +131,7 @@ pub(crate) fn parse(inbound: &Inbound) -> Option<Command> {
     match (word.as_str(), argument) {
         ("model", "") => return Some(Command::ShowModel),
         ("model", name) => return Some(set_model(name)),
+        ("approve" | "deny", _) => return Some(Command::Approve),
         (_, "") => {}
         // A path or a sentence that begins with a slash is no command.
         (other, _) if !COMMANDS.iter().any(|one| one.name == other) => return None,
@@ -214,6 +226,9 @@ mod tests {
                     nearest: Some("status"),
                 }),
             ),
+            ("/approve", Some(Command::Approve)),
+            ("/approve ask_1 allow-always", Some(Command::Approve)),
+            ("/deny ask_1", Some(Command::Approve)),
             ("/etc/passwd", None),
             ("/home is where the heart is", None),
             ("/", None),

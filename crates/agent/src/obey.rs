@@ -35,7 +35,7 @@ impl Turn {
             Command::SetModel(model) => self.set_model(model.clone()),
             // Needs a model and is a turn of its own.
             Command::Compact => String::new(),
-            Command::Help | Command::BadModel(_) | Command::Unknown { .. } => {
+            Command::Help | Command::Approve | Command::BadModel(_) | Command::Unknown { .. } => {
                 commands::fixed_answer(command).unwrap_or_default()
             }
         }

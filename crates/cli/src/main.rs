@@ -126,6 +126,7 @@ async fn ask(command: &Command, run: &Context) -> anyhow::Result<()> {
         Command::Undo { change } => commands::undo::run(change.as_deref(), run).await,
         Command::Approvals(command) => commands::approvals::run(command, run).await,
         Command::Audit(command) => commands::audit::run(command, run).await,
+        Command::Security(command) => commands::security::run(command, run).await,
         Command::Sessions(command) => commands::sessions::run(command, run).await,
         Command::Chat(command) => chat::run(command, run).await,
         Command::Dashboard { no_open } => commands::dashboard::run(*no_open, run).await,

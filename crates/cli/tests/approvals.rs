@@ -291,3 +291,24 @@ fn questions_have_the_shapes_of_the_published_protocol() {
         "{named}"
     );
 }
+
+#[test]
+fn a_conversation_sees_that_a_question_waits_and_cannot_answer_it() {
+    let instar = asked([2]);
+    for said in ["/approve", "/approve ask_0002", "/deny ask_0002 allow-once"] {
+        let told = instar.run(["agent", "--message", said]);
+        assert!(
+            told.stdout.contains("not answered in a conversation"),
+            "{said}: {told:?}"
+        );
+    }
+    let mut terminal =
+        crate::support::terminal::Terminal::start(&instar.command(&[], &["chat".to_owned()]));
+    terminal.shows("a question waits: `instar approvals show ask_0002`");
+    terminal.keys("/approve ask_0002\r");
+    terminal.shows("not answered in a conversation");
+    let listed = instar.run(["approvals", "list", "--json"]).json();
+    assert_eq!(listed["open"], 1, "{listed}");
+    assert_eq!(instar.run(["approvals", "deny", "ask_0002"]).code, 0);
+    terminal.shows("scripted/x · ");
+}

@@ -35,6 +35,7 @@ mod reload;
 mod reserved;
 pub mod rotation;
 mod seams;
+pub mod security;
 mod tend;
 
 pub mod ports;

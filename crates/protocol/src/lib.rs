@@ -19,6 +19,7 @@ pub mod principal;
 pub mod receipt;
 pub mod redact;
 pub mod secret;
+pub mod security;
 pub mod session;
 pub mod time;
 pub mod tool;

@@ -79,3 +79,16 @@ pub(crate) enum Audit {
     /// Print the end of the chain; noted elsewhere, it shows later that nothing before it changed
     Head,
 }
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Security {
+    /// Look at how this gateway is set up, as an attacker would; ends with 1 if something is wrong
+    Audit {
+        /// Also go through the chain of receipts, and try the walls around programs
+        #[arg(long)]
+        deep: bool,
+        /// Mend what can be mended without a choice, and say what was done
+        #[arg(long)]
+        fix: bool,
+    },
+}

@@ -9,7 +9,7 @@ mod talk;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(crate) use approvals::{Approvals, Approve, Audit, Rules};
+pub(crate) use approvals::{Approvals, Approve, Audit, Rules, Security};
 pub(crate) use house::{Config, Devices, Doctor, Gateway, Logs, Models, Secrets, Token};
 pub(crate) use reports::{Events, Release, Usage};
 pub(crate) use setup::{BindTo, Onboard};
@@ -110,6 +110,9 @@ pub(crate) enum Command {
     /// Look at the receipts of what was decided and done, and check that none was changed
     #[command(subcommand)]
     Audit(Audit),
+    /// Look at the safety of this installation
+    #[command(subcommand)]
+    Security(Security),
     /// Talk to the agent in this terminal, full screen; lines in and answers out when piped
     Chat(Chat),
     /// Send one message to the agent and print its answer

@@ -10,6 +10,7 @@ use instar_protocol::api::{
 use instar_protocol::live::LiveEvent;
 use instar_protocol::time::SystemClock;
 use instar_protocol::{Clock, EntryId};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
@@ -41,6 +42,7 @@ impl Net {
     pub(crate) fn new(state: StateDir, out: Sender<Message>) -> Self {
         let (loads, wanted) = channel(64);
         drop(tokio::spawn(load_all(state.clone(), wanted, out.clone())));
+        drop(tokio::spawn(questions(state.clone(), out.clone())));
         Self {
             state,
             out,
@@ -248,6 +250,42 @@ async fn load(state: &StateDir, key: &str) -> anyhow::Result<Message> {
 fn is_missing(error: &anyhow::Error) -> bool {
     let failure = error.downcast_ref::<Failure>();
     failure.is_some_and(|failure| failure.code == Code::NotFound)
+}
+
+/// Hears of the questions that wait for the owner, and finds the gateway again when it goes away.
+async fn questions(state: StateDir, out: Sender<Message>) {
+    let mut pause = PAUSE;
+    loop {
+        // Why it ended is told by whoever follows the conversation.
+        if let Ok(true) = hear_questions(&state, &out).await {
+            pause = PAUSE;
+        }
+        if out.send(Message::Waiting(Vec::new())).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+/// True if anything was heard.
+async fn hear_questions(state: &StateDir, out: &Sender<Message>) -> anyhow::Result<bool> {
+    let client = Client::require(state)?;
+    let mut stream = client
+        .stream(Method::GET, "/api/v1/approvals", None)
+        .await?;
+    let mut heard = false;
+    while let Some(data) = stream.next().await? {
+        let Told { ids } = serde_json::from_str(&data)?;
+        out.send(Message::Waiting(ids)).await?;
+        heard = true;
+    }
+    Ok(heard)
+}
+
+#[derive(Deserialize)]
+struct Told {
+    ids: Vec<String>,
 }
 
 /// Follows a conversation, and finds the gateway again when it goes away.

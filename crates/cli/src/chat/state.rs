@@ -57,6 +57,8 @@ pub(crate) enum Message {
         why: String,
     },
     Failed(String),
+    /// The questions that wait for the owner, whichever conversation asked.
+    Waiting(Vec<String>),
     /// Something to be told in passing.
     Told(String),
 }
@@ -167,6 +169,8 @@ pub(crate) struct State {
     pub(crate) spent: String,
     /// What is wrong with spending, if something is.
     pub(crate) budget_problem: Option<String>,
+    /// Questions that wait for the owner.
+    pub(crate) waiting: Vec<String>,
     pub(crate) link: Link,
     pub(crate) blocks: Vec<Block>,
     /// The blocks as lines, until they or the width change.
@@ -212,6 +216,7 @@ impl State {
             gateway: String::new(),
             spent: String::new(),
             budget_problem: None,
+            waiting: Vec::new(),
             link: Link::Connecting,
             blocks: Vec::new(),
             drawn: None,

@@ -71,6 +71,7 @@ pub(crate) fn update(state: &mut State, message: Message) -> Vec<Effect> {
         }
         Message::NotSent { number, why } => not_sent(state, number, &why),
         Message::Told(text) => state.flash = Some(text),
+        Message::Waiting(ids) => state.waiting = ids,
         Message::Failed(why) => state.flash = Some(clean_line(&why, 300)),
     }
     Vec::new()

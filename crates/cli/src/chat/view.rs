@@ -180,6 +180,15 @@ fn footer(state: &State, columns: usize, theme: Theme) -> Line<'static> {
     if let Some(flash) = &state.flash {
         return Line::styled(clean_line(flash, columns), theme.warn());
     }
+    if let Some(first) = state.waiting.first() {
+        let more = match state.waiting.len() {
+            1 => String::new(),
+            many => format!(" (and {} more)", many - 1),
+        };
+        // In another terminal: a conversation cannot answer for its owner.
+        let text = format!("a question waits{more}: `instar approvals show {first}`");
+        return Line::styled(clean_line(&text, columns), theme.warn());
+    }
     if let Some(problem) = &state.budget_problem {
         return Line::styled(clean_line(problem, columns), theme.warn());
     }

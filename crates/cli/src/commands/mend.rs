@@ -108,7 +108,7 @@ impl Mend {
 }
 
 /// Takes the rights of others off everything below; links are not followed.
-fn close(root: &Path) -> anyhow::Result<usize> {
+pub(super) fn close(root: &Path) -> anyhow::Result<usize> {
     let mut closed = 0;
     for path in everything(root) {
         let mode = path.symlink_metadata()?.permissions().mode();

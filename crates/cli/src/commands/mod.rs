@@ -20,6 +20,7 @@ pub(crate) mod onboard;
 pub(crate) mod process;
 pub(crate) mod release;
 pub(crate) mod secrets;
+pub(crate) mod security;
 pub(crate) mod service;
 pub(crate) mod sessions;
 pub(crate) mod status;

@@ -7,6 +7,7 @@ use instar_config::{SecretStore, StateDir, StateError, StateLock};
 use instar_gateway::api::search::{self, SearchQuery};
 use instar_gateway::api::{doctor, queries, records};
 use instar_gateway::config::InstarConfig;
+use instar_gateway::security::{Kept, Subject, audit};
 use instar_protocol::Clock;
 use instar_protocol::api::{
     BranchList, Finding, Health, SearchReport, SessionDetail, SessionList, Severity, UsageReport,
@@ -14,6 +15,7 @@ use instar_protocol::api::{
 use instar_protocol::approvals::{QuestionList, ReceiptPage, RuleList};
 use instar_protocol::devices::DeviceList;
 use instar_protocol::receipt::ChainReport;
+use instar_protocol::security::SecurityReport;
 use instar_protocol::time::SystemClock;
 use instar_release::Releases;
 use instar_store::{Options, Store};
@@ -271,4 +273,28 @@ pub(crate) async fn chain(run: &Context, noted: Option<&str>) -> anyhow::Result<
     let report = report.map_err(explain)?;
     folder.close().await?;
     Ok(report)
+}
+
+/// The security audit of a folder that no gateway runs on.
+pub(crate) async fn security(run: &Context, deep: bool) -> anyhow::Result<SecurityReport> {
+    let state = run.state()?;
+    let loaded = instar_config::load::<InstarConfig>(state.config_file(), &environment);
+    let kept = if state.root().join("instar.sqlite").exists() {
+        let folder = Folder::open(&state)?;
+        let kept = Kept::read(&folder.store, SystemClock.now(), deep).await?;
+        folder.close().await?;
+        kept
+    } else {
+        Kept::default()
+    };
+    let subject = Subject {
+        state,
+        config: loaded
+            .map(|loaded| loaded.value)
+            .map_err(|error| error.to_string()),
+        kept,
+        tools: None,
+        deep,
+    };
+    Ok(audit(&subject))
 }

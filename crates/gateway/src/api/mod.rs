@@ -30,6 +30,7 @@ pub mod search;
 pub mod sse;
 
 pub(crate) use approvals::{asked, said};
+pub(crate) use audit::report;
 pub(crate) use branches::{again, entry_of, fork_session};
 pub(crate) use events::event_id;
 pub use logs::last_lines;
@@ -84,6 +85,7 @@ pub(crate) fn routes() -> Routes {
         .route("/undo/{id}", post(undo::restore))
         .route("/rules", get(approvals::rules))
         .route("/rules/{id}", delete(approvals::revoke))
+        .route("/security", get(audit::security))
         .route("/audit/receipts", get(audit::receipts))
         .route("/audit/chain", get(audit::chain))
         .route("/audit/head", get(audit::head))

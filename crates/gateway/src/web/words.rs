@@ -152,6 +152,11 @@ words! {
     receipts: "Receipts", "Записи", "回执";
     no_receipts: "No receipts yet: nothing was decided.", "Записей пока нет: ничего не решалось.", "还没有回执：尚未作出任何决定。";
     body_removed: "its content was removed", "содержание удалено", "内容已删除";
+    findings: "Security audit", "Проверка безопасности", "安全审计";
+    findings_about: "How the gateway is set up, looked at as an attacker would. `instar security audit` prints the same.", "Взгляд на настройки шлюза глазами нападающего. То же печатает `instar security audit`.", "以攻击者的眼光检查网关的设置。`instar security audit` 打印相同内容。";
+    findings_run: "Look now", "Проверить сейчас", "立即检查";
+    score: "Score", "Оценка", "评分";
+    threat: "Threat", "Угроза", "威胁";
     // The chat.
     agent_says: "Agent", "Агент", "代理";
     you: "You", "Вы", "您";
@@ -216,6 +221,7 @@ words! {
     command_status: "what is going on in this conversation", "что происходит в этой беседе", "此会话的当前状态";
     command_model: "show the model, or choose another", "показать модель или выбрать другую", "显示或更换模型";
     command_compact: "replace the older part of the conversation by a summary", "заменить старую часть беседы кратким изложением", "用摘要替换较早的对话";
+    command_approve: "where the agent's questions are answered: not in a conversation", "где отвечают на вопросы агента: не в беседе", "在哪里回答代理的问题：不在会话中";
     command_help: "all commands", "все команды", "全部命令";
     commands_hint: "Type `/help` for commands, `/new` for a fresh start.", "Наберите `/help` — список команд, `/new` — начать заново.", "输入 `/help` 查看命令，`/new` 重新开始。";
     nothing_said: "Nothing said yet", "Пока ничего не сказано", "还没有对话";
@@ -438,6 +444,7 @@ impl Words {
             "status" => self.command_status,
             "model" => self.command_model,
             "compact" => self.command_compact,
+            "approve" => self.command_approve,
             "help" => self.command_help,
             _ => return None,
         })

@@ -1,13 +1,16 @@
-//! The chain of receipts, looked at.
+//! The chain of receipts, looked at, and how the house is set up.
 
 use axum::extract::{Query, State};
+use instar_protocol::api::Severity;
 use instar_protocol::approvals::ReceiptPage;
 use instar_protocol::receipt::{ChainHead, ChainReport, StoredReceipt};
+use instar_protocol::security::{SecurityFinding, SecurityReport};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::records::{self, ChainQuery, ReceiptsQuery};
+use crate::api::report as security;
 use crate::app::AppState;
 use crate::door::Caller;
 use crate::problem::ApiProblem;
@@ -24,6 +27,8 @@ pub(super) struct Asked {
     before: Option<u64>,
     /// `1`: go through the whole chain.
     verify: Option<String>,
+    /// `1`: look at how the house is set up.
+    findings: Option<String>,
 }
 
 pub(super) async fn page(
@@ -46,12 +51,56 @@ pub(super) async fn page(
         }
         _ => None,
     };
+    let looked = match asked.findings.as_deref() {
+        Some("1") => Some(security(&app, false).await?),
+        _ => None,
+    };
     let body = html! {
         p class="soft lead" { (words.audit_about) }
+        (house(words, looked.as_ref()))
         (chain(words, head.as_ref(), report.as_ref()))
         (list(words, &receipts))
     };
     Ok(Frame::new(&app, words, Tab::Audit).await.around(&body))
+}
+
+/// The security audit, once it was asked for.
+fn house(words: &Words, looked: Option<&SecurityReport>) -> Markup {
+    html! {
+        section {
+            h2 { (words.findings) }
+            p class="soft" { (coded(words.findings_about)) }
+            @match looked {
+                None => p { a class="button" href="/audit?findings=1" { (words.findings_run) } },
+                Some(report) => {
+                    div class="cards" { div class="card" { h3 { (words.score) } div class="big" { (report.score) " / 100" } } }
+                    div class="wide" tabindex="0" { table class="rows" {
+                        thead { tr { th scope="col" { (words.check) } th scope="col" { (words.verdict) }
+                            th scope="col" { (words.next_step) } th scope="col" { (words.threat) } } }
+                        tbody { @for one in &report.findings { (finding(words, one)) } }
+                    } }
+                }
+            }
+        }
+    }
+}
+
+fn finding(words: &Words, one: &SecurityFinding) -> Markup {
+    let (class, told) = match one.severity {
+        Severity::Fine => ("fine", words.fine),
+        Severity::Notice => ("notice", words.notice),
+        Severity::Warning => ("warning", words.warning),
+        Severity::Error => ("wrong", words.error),
+    };
+    html! {
+        tr {
+            td { code { (one.id) } }
+            td class="main" { span class={ "mark " (class) } { (told) } " " (one.message)
+                @if !one.evidence.is_empty() { ul { @for line in &one.evidence { li { code { (line) } } } } } }
+            td { @if let Some(fix) = &one.fix { (coded(fix)) } }
+            td { @for threat in &one.threats { code { (threat) } " " } }
+        }
+    }
 }
 
 fn chain(words: &Words, head: Option<&ChainHead>, report: Option<&ChainReport>) -> Markup {
