@@ -5,7 +5,11 @@ use serde_json::{Value, json};
 use crate::approvals::asked;
 use crate::browser::{Browser, link, texts};
 
-const PAGES: [&str; 2] = ["/approvals", "/audit?verify=1"];
+const PAGES: [&str; 3] = [
+    "/approvals",
+    "/audit?verify=1&findings=1",
+    "/policy?tool=sessions_list&role=stranger",
+];
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
@@ -66,6 +70,17 @@ fn five_questions_are_seen_whole_and_answered_while_every_page_counts_them() {
         text(&found["chain"]).contains("The chain is whole"),
         "{found}"
     );
+    let explained = text(&found["explained"]);
+    assert!(
+        explained.contains("denied") && explained.contains("not-in-profile"),
+        "{explained}"
+    );
+    let rights = text(&found["rights"]);
+    assert!(
+        rights.contains("sessions_list") && rights.contains("allowed"),
+        "{rights}"
+    );
+    assert!(text(&found["score"]).contains("/ 100"), "{found}");
     assert_eq!(found["faults"], json!([]), "what the checker says");
     assert_eq!(found["wide"], json!([]), "pages that scroll sideways");
     assert_eq!(

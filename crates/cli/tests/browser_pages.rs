@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 use crate::browser::{Browser, INJECTIONS, gateway, link, texts};
 use crate::support::{Instar, Setup, percent};
 
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "/chat",
     "/approvals",
     "/audit",
+    "/policy",
     "/sessions",
     "/usage",
     "/releases",

@@ -31,6 +31,7 @@ mod random;
 pub mod age;
 mod behaviour;
 mod certificate;
+mod judged;
 mod reload;
 mod reserved;
 pub mod rotation;

@@ -30,6 +30,7 @@
 //! | GET `/audit/receipts` | `session before limit` | [`crate::approvals::ReceiptPage`] |
 //! | GET `/audit/chain` | `noted` | [`crate::receipt::ChainReport`] |
 //! | GET `/audit/head` | | [`crate::receipt::ChainHead`] or `null` |
+//! | GET `/security` | `deep` | [`crate::security::SecurityReport`] |
 //! | GET `/logs` | `lines` | list of log lines; event stream when asked for |
 //! | POST `/sign-in-codes` | | [`SignInCode`] |
 

@@ -20,13 +20,14 @@ pub(super) enum Tab {
     Models,
     Devices,
     Config,
+    Policy,
     Audit,
     Health,
     Logs,
 }
 
 impl Tab {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Chat,
         Self::Approvals,
         Self::Sessions,
@@ -37,6 +38,7 @@ impl Tab {
         Self::Models,
         Self::Devices,
         Self::Config,
+        Self::Policy,
         Self::Audit,
         Self::Health,
         Self::Logs,
@@ -54,6 +56,7 @@ impl Tab {
             Self::Models => "/models",
             Self::Devices => "/devices",
             Self::Config => "/config",
+            Self::Policy => "/policy",
             Self::Audit => "/audit",
             Self::Health => "/status",
             Self::Logs => "/logs",
@@ -72,6 +75,7 @@ impl Tab {
             Self::Models => "m",
             Self::Devices => "d",
             Self::Config => "o",
+            Self::Policy => "y",
             Self::Audit => "t",
             Self::Health => "h",
             Self::Logs => "l",
@@ -90,6 +94,7 @@ impl Tab {
             Self::Models => words.models,
             Self::Devices => words.devices,
             Self::Config => words.config_file,
+            Self::Policy => words.policy,
             Self::Audit => words.audit,
             Self::Health => words.health,
             Self::Logs => words.logs,

@@ -140,6 +140,29 @@ words! {
     origin_contact: "a contact", "знакомый", "联系人";
     origin_stranger: "a stranger", "посторонний", "陌生人";
     origin_model: "the model", "модель", "模型";
+    // The policy.
+    policy: "Policy", "Политика", "策略";
+    policy_about: "What each tool may do for whom. It is decided by plain code over facts that no model can change; every decision names its rule.", "Что какой инструмент может для кого. Решает обычный код по фактам, которые модель изменить не может; каждое решение называет правило.", "每个工具可以为谁做什么。由普通代码根据模型无法更改的事实决定；每个决定都注明规则。";
+    posture: "Posture", "Режим", "姿态";
+    posture_careful: "careful: reading inside is free, every effect asks", "careful: чтение внутри свободно, любое действие спрашивает", "careful：内部读取自由，任何操作都询问";
+    posture_balanced: "balanced: plan and evidence decide, the rest asks", "balanced: решают план и доказательства, остальное спрашивает", "balanced：由计划和证据决定，其余询问";
+    posture_open: "open: only the hard rules", "open: только жёсткие правила", "open：仅硬性规则";
+    rights: "Effective rights", "Действующие права", "有效权限";
+    rights_note: "Without arguments, for somebody who has read nothing yet. A call with arguments is judged by what they are and where they come from.", "Без аргументов и до всякого чтения. Вызов с аргументами судят по ним самим и по их источнику.", "无参数且尚未读取任何内容时的结果。带参数的调用按参数及其来源判断。";
+    tool: "Tool", "Инструмент", "工具";
+    does: "Does", "Действие", "作用";
+    role_owner: "You", "Вы", "您";
+    role_contact: "Contact", "Знакомый", "联系人";
+    role_stranger: "Stranger", "Посторонний", "陌生人";
+    role_automation: "Schedule", "Расписание", "计划任务";
+    outcome_allow: "allowed", "можно", "允许";
+    outcome_ask: "asks", "спросит", "询问";
+    outcome_deny: "denied", "нельзя", "拒绝";
+    explain_call: "Explain a call", "Объяснить вызов", "解释一次调用";
+    explain_arguments: "Arguments, as JSON", "Аргументы в виде JSON", "参数（JSON）";
+    explain_for: "For", "Для кого", "为谁";
+    explain: "Explain", "Объяснить", "解释";
+    not_json: "The arguments are not JSON.", "Аргументы — не JSON.", "参数不是 JSON。";
     // The audit.
     audit: "Audit", "Аудит", "审计";
     audit_about: "Every decision and effect leaves a receipt. Each receipt names the one before it, so that a later change shows.", "Каждое решение и действие оставляет запись. Запись называет предыдущую, поэтому позднее изменение заметно.", "每个决定和操作都会留下回执。每条回执都指向前一条，因此事后的改动会被发现。";

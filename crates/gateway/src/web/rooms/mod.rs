@@ -9,6 +9,7 @@ mod events;
 mod health;
 mod logs;
 pub(super) mod models;
+mod policy;
 mod releases;
 mod sessions;
 mod setup;
@@ -36,6 +37,7 @@ pub(super) fn routes() -> Routes {
         .route("/approvals/open", get(approvals::open))
         .route("/approve/{id}", get(approvals::one))
         .route("/audit", get(audit::page))
+        .route("/policy", get(policy::page))
         .route("/sessions", get(sessions::page))
         .route("/usage", get(usage::page))
         .route("/releases", get(releases::list))
