@@ -1,8 +1,9 @@
 //! A decision with its reasons, for whoever asks what would happen. Nothing runs.
 
-use instar_policy::{Authority, Decision, Request, decide};
+use instar_policy::{Authority, Counts, Evidence, Planned, Request, explain};
 use instar_protocol::tool::ToolCall;
 use instar_protocol::{Label, Principal, ReleaseId, SessionId};
+use serde_json::Value;
 
 use crate::app::App;
 
@@ -11,6 +12,7 @@ use crate::app::App;
 pub(crate) struct Judged {
     pub(crate) outcome: Outcome,
     pub(crate) rule: String,
+    /// The facts, a line each.
     pub(crate) why: Vec<String>,
 }
 
@@ -21,32 +23,53 @@ pub(crate) enum Outcome {
     Deny,
 }
 
-/// Judges a call of somebody who has read nothing but his own words.
+/// Judges a call as if it were the first of a run whose plan is not known, by somebody who has read
+/// nothing but his own words. Standing rules and approvals are left out: they are about real calls.
 pub(crate) fn judged(
     app: &App,
     authority: &Authority,
     principal: &Principal,
-    call: ToolCall,
+    call: &ToolCall,
 ) -> Judged {
     let release = app.releases.stable().map(|release| release.id.clone());
+    let plan = if principal.is_owner() {
+        Planned::Unknown
+    } else {
+        Planned::Nobody
+    };
     let request = Request {
-        call: &call,
+        call,
         principal,
         agent: &app.default_agent(),
         session: &SessionId::from_stored("explained"),
         release: &release.unwrap_or_else(|| ReleaseId::from_hex("")),
         context: &Label::owner(),
+        evidence: &Evidence::default(),
+        plan,
+        counts: &Counts::default(),
+        standing: &[],
+        approval: None,
+        environment: &Value::Null,
     };
-    match decide(&request, authority) {
-        Decision::Allow(permit) => Judged {
-            outcome: Outcome::Allow,
-            rule: permit.rule().to_owned(),
-            why: Vec::new(),
-        },
-        Decision::Deny(denial) => Judged {
-            outcome: Outcome::Deny,
-            rule: denial.rule,
-            why: vec![denial.reason, denial.advice],
-        },
+    let explained = explain(&request, authority);
+    let outcome = match explained.outcome {
+        "allow" => Outcome::Allow,
+        "ask" => Outcome::Ask,
+        _ => Outcome::Deny,
+    };
+    let values = explained.values.iter().map(|value| {
+        let text = instar_protocol::approval::visible(&value.text);
+        format!("{}: {} ({})", value.path, text, value.grade.name())
+    });
+    let needed = explained
+        .needed
+        .map(|grade| format!("needed: {}", grade.name()));
+    let mut why = explained.why;
+    why.extend(values.collect::<Vec<_>>());
+    why.extend(needed);
+    Judged {
+        outcome,
+        rule: explained.rule,
+        why,
     }
 }

@@ -2,6 +2,8 @@
 
 use instar_protocol::api::Severity;
 use instar_protocol::security::{SecurityFinding, SecurityReport};
+use instar_sandbox::native::Native;
+use instar_sandbox::probe::{State, probe};
 use serde_json::json;
 
 use super::{mend, offline};
@@ -9,6 +11,9 @@ use crate::args::Security;
 use crate::context::Context;
 use crate::failure::{Code, Failure};
 use crate::out::{Style, visible};
+
+/// The check that only this program itself can make.
+const WALLS: &str = "sandbox.layers";
 
 pub(crate) async fn run(command: &Security, run: &Context) -> anyhow::Result<()> {
     let Security::Audit { deep, fix } = command;
@@ -46,6 +51,48 @@ pub(crate) async fn run(command: &Security, run: &Context) -> anyhow::Result<()>
 }
 
 async fn look(deep: bool, run: &Context) -> anyhow::Result<SecurityReport> {
+    let report = look_at_all(deep, run).await?;
+    if !deep {
+        return Ok(report);
+    }
+    let mut findings = report.findings;
+    findings.retain(|finding| finding.id != WALLS);
+    findings.push(walls());
+    Ok(SecurityReport::of(findings, deep))
+}
+
+/// The walls around programs, tried for real: each begins as this very program.
+fn walls() -> SecurityFinding {
+    let (mut weak, mut missing) = (Vec::new(), Vec::new());
+    for layer in probe(&Native::of_this_binary()) {
+        match layer.state {
+            State::Holds => {}
+            State::Weak(why) => weak.push(format!("{}: {why}", layer.name)),
+            State::Missing(why) => missing.push(format!("{} is missing: {why}", layer.name)),
+        }
+    }
+    let (severity, message, fix) = if missing.is_empty() {
+        (Severity::Fine, "the walls around programs stand", None)
+    } else {
+        (
+            Severity::Notice,
+            "walls around programs are missing; nothing that needs them runs",
+            Some("do what stands beside each, and look again".to_owned()),
+        )
+    };
+    missing.extend(weak);
+    SecurityFinding {
+        id: WALLS.to_owned(),
+        severity,
+        message: message.to_owned(),
+        evidence: missing,
+        fix,
+        threats: vec!["T-IMPACT-001".to_owned(), "T-DISC-004".to_owned()],
+        mendable: false,
+    }
+}
+
+async fn look_at_all(deep: bool, run: &Context) -> anyhow::Result<SecurityReport> {
     match offline::live(run).await? {
         Some(client) => {
             let mut report: SecurityReport =

@@ -11,7 +11,7 @@ pub(super) fn look(subject: &Subject) -> Vec<SecurityFinding> {
 }
 
 pub(super) fn look_deep(subject: &Subject) -> Vec<SecurityFinding> {
-    vec![chain(subject), walls(subject)]
+    vec![chain(subject), walls()]
 }
 
 /// Rules that let calls through without a question, for ever.
@@ -129,13 +129,10 @@ fn chain(subject: &Subject) -> SecurityFinding {
     .fix("look who could write to the state folder, and compare with a backup")
 }
 
-fn walls(subject: &Subject) -> SecurityFinding {
-    let id = "sandbox.layers";
-    if !subject.deep {
-        return not_looked(id, "the walls around programs are tried with --deep");
-    }
+/// The walls begin as the program itself, which only the command line can be asked to be.
+fn walls() -> SecurityFinding {
     not_looked(
-        id,
-        "no tool of this version runs programs: there is nothing to wall in",
+        "sandbox.layers",
+        "the walls around programs are tried by `instar security audit --deep`",
     )
 }

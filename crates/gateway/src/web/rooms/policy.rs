@@ -104,7 +104,7 @@ fn right(
             td { code { (tool) } }
             td { (words.effect(annotation.effect)) }
             @for (_, name, principal) in roles(words) {
-                @let found = judged(app, authority, &principal, call(tool, json!({})));
+                @let found = judged(app, authority, &principal, &call(tool, json!({})));
                 td data-name=(name) { (mark(words, &found)) div class="soft key" { (found.rule) } }
             }
         }
@@ -163,7 +163,7 @@ fn answer(words: &Words, app: &AppState, authority: &Authority, asked: &Asked) -
     let all = roles(words);
     let role = all.iter().find(|(value, ..)| *value == asked.role);
     let principal = role.map_or(&all[0].2, |(.., principal)| principal);
-    let found = judged(app, authority, principal, call(&asked.tool, arguments));
+    let found = judged(app, authority, principal, &call(&asked.tool, arguments));
     html! {
         div class="card wait" role="status" data-explained="" {
             p { (mark(words, &found)) " " (words.rule) " " code { (found.rule) } }
