@@ -106,7 +106,7 @@ fn what_an_attacker_would_look_for_is_found_and_what_can_be_mended_is() {
     }
     let mended = instar.run(["security", "audit", "--fix", "--json"]).json();
     assert!(
-        mended["mended"][0].as_str().unwrap().contains("closed 1 "),
+        mended["mended"][0].as_str().unwrap().starts_with("closed "),
         "{mended}"
     );
     assert_eq!(finding(&mended, "files.modes")["severity"], "fine");
