@@ -37,7 +37,10 @@ fn bind(config: &InstarConfig) -> SecurityFinding {
     let id = "exposure.bind";
     match config.gateway.bind {
         Bind::Loopback => fine(id, "only this machine can reach the gateway"),
-        Bind::Tailnet => fine(id, "only machines of the private overlay can reach the gateway"),
+        Bind::Tailnet => fine(
+            id,
+            "only machines of the private overlay can reach the gateway",
+        ),
         Bind::Lan | Bind::Custom => finding(
             id,
             Severity::Warning,
