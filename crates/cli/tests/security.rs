@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{Instar, Setup, private_folder, write_private};
 
 /// Shaped like a vendor's key, and nobody's.
-const SECRET: &str = "sk-ant-api03-Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MGFiY2RlZg";
+const SECRET: &str = "sk-ant-api03-0123456789012345678901234567890123456789";
 
 fn finding<'a>(report: &'a Value, id: &str) -> &'a Value {
     let all = report["findings"].as_array().unwrap();

@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn one_value_has_one_form_and_look_alikes_have_another_or_none() {
+    fn one_value_has_one_form_and_others_have_another_or_none() {
         let same = |kind, one, two| assert_eq!(form(kind, one), form(kind, two), "{one} {two}");
         same(Kind::Address, "Bob@Example.COM", "mailto:bob@example.com");
         same(Kind::Url, "https://Example.com", "example.com/");
