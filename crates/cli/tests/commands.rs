@@ -169,6 +169,7 @@ const ELSEWHERE: &[&str] = &[
     "sessions fork",
     "sessions delete",
     "sessions restore",
+    "token take",
 ];
 
 #[test]

@@ -61,7 +61,8 @@ impl Problem {
             .nth(self.column.saturating_sub(1))
             .map_or(end, |(offset, _)| start + offset);
         let own_is_secret = self.expected.as_deref() == Some(SECRET_EXPECTED)
-            || KeyPath::parse(&self.path).is_ok_and(|path| is_sensitive(&path));
+            || KeyPath::parse(&self.path)
+                .is_ok_and(|path| is_sensitive(&path) || may_name_a_password(&path));
         let hidden = hidden_ranges(source, end, |from, to| match from <= at && at < to {
             true if own_is_secret => Shown::Never,
             true => Shown::Always,
@@ -113,6 +114,13 @@ impl Hidden {
             mask: ' ',
         }
     }
+}
+
+/// An address that a name and a password may stand in.
+fn may_name_a_password(path: &KeyPath) -> bool {
+    path.words()
+        .last()
+        .is_some_and(|key| matches!(*key, "proxy" | "url" | "baseUrl"))
 }
 
 /// The stretches up to `end` that hold text values or comments, quotes left out. From where the

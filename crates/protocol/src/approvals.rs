@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn the_layout_of_a_call_is_not_marked_and_what_hides_in_it_is() {
-        let call = serde_json::json!({ "to": "a\u{202e}b", "text": "x\ny" });
+        let call = serde_json::json!({ "text": "x\ny", "to": "a\u{202e}b" });
         let shown = unmarked(&serde_json::to_string_pretty(&call).unwrap());
         assert_eq!(
             shown,

@@ -116,7 +116,9 @@ async fn a_device_with_the_scope_answers_and_everybody_who_may_hears_it() {
         (&late["applied"], &late["approval"]["decision"]),
         (&json!(false), &json!("allow-always"))
     );
-    assert_eq!(state(&house, 2).await, "approved");
+    // Its conversation is gone: the house may have found out by now.
+    let left = state(&house, 2).await;
+    assert!(left == "approved" || left == "void", "{left}");
     let grants = boss.ask("exec.approval.grants.list", json!({})).await.ok();
     let grant = &grants["grants"][0];
     assert_eq!(grant["mintedByApprovalId"], "ask_0002", "{grants}");

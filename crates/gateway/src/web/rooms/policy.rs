@@ -83,7 +83,7 @@ fn rights(words: &Words, app: &AppState, authority: &Authority) -> Markup {
         section {
             h2 { (words.rights) }
             p class="soft" { (words.agents) ": " (agents.join(", ")) ". " (words.rights_note) }
-            div class="wide" tabindex="0" { table class="rows" {
+            div class="wide" tabindex="0" { table class="rows even" {
                 thead { tr { th scope="col" { (words.tool) } th scope="col" { (words.does) }
                     @for (_, name, _) in roles(words) { th scope="col" { (name) } } } }
                 tbody { @for (tool, annotation) in &authority.annotations { (right(words, app, authority, tool, annotation)) } }
