@@ -133,6 +133,11 @@ const EXAMPLES: &[(&str, &str, Form)] = &[
     ("sessions branches main", "", Form::Document),
     ("sessions export main", "", Form::Lines),
     ("undo", "", Form::Document),
+    ("approvals list", "", Form::Document),
+    ("approvals rules", "", Form::Document),
+    ("audit verify", "", Form::Document),
+    ("audit log", "", Form::Document),
+    ("audit head", "", Form::Document),
     ("usage", "", Form::Document),
     ("release list", "", Form::Document),
     ("release show", "", Form::Document),
@@ -170,6 +175,11 @@ const ELSEWHERE: &[&str] = &[
     "sessions delete",
     "sessions restore",
     "token take",
+    "approvals show",
+    "approvals approve",
+    "approvals deny",
+    "approvals rules revoke",
+    "security audit",
 ];
 
 #[test]

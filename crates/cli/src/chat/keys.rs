@@ -272,6 +272,8 @@ fn in_picker(state: &mut State, key: KeyEvent) -> Vec<Effect> {
         KeyCode::PageUp => picker.move_by(-page),
         KeyCode::PageDown => picker.move_by(page),
         KeyCode::Backspace => picker.widen(),
+        // Who types and presses Enter at once means what he typed, not what is still shown.
+        KeyCode::Enter if picker.is_behind() => picker.wants_first = true,
         KeyCode::Enter => return choose(state),
         KeyCode::Char(c) if !key.modifiers.contains(KeyModifiers::CONTROL) => {
             picker.narrow(c.encode_utf8(&mut [0; 4]));
@@ -286,7 +288,7 @@ fn in_picker(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     }
 }
 
-fn choose(state: &mut State) -> Vec<Effect> {
+pub(super) fn choose(state: &mut State) -> Vec<Effect> {
     let Some((what, chosen)) = state
         .picker
         .as_ref()

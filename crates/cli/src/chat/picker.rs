@@ -27,6 +27,10 @@ pub(crate) struct Picker {
     pub(crate) filter: String,
     /// Absent until the gateway answered.
     rows: Option<Vec<Row>>,
+    /// The filter that the rows are the answer to.
+    answered: Option<String>,
+    /// Set once the first of the rows is wanted that are still on their way.
+    pub(crate) wants_first: bool,
     pub(crate) at: usize,
 }
 
@@ -36,8 +40,15 @@ impl Picker {
             what,
             filter: String::new(),
             rows: None,
+            answered: None,
+            wants_first: false,
             at: 0,
         }
+    }
+
+    /// True while the rows are those of another filter.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.what == What::Session && self.answered.as_ref() != Some(&self.filter)
     }
 
     pub(crate) fn loading(&self) -> bool {
@@ -60,6 +71,7 @@ impl Picker {
             ),
         });
         self.rows = Some(rows.collect());
+        self.answered = Some(self.filter.clone());
         self.at = 0;
     }
 
@@ -101,11 +113,13 @@ impl Picker {
         if self.filter.len() + text.len() <= 100 {
             self.filter.push_str(&clean(text).replace('\n', " "));
         }
+        self.wants_first = false;
         self.at = 0;
     }
 
     pub(crate) fn widen(&mut self) {
         self.filter.pop();
+        self.wants_first = false;
         self.at = 0;
     }
 }

@@ -279,12 +279,20 @@ fn another_conversation_is_found_and_opened() {
     .unwrap();
     client.tell(Message::Sessions {
         filter: "o".to_owned(),
-        sessions: list.sessions,
+        sessions: list.sessions.clone(),
         now: Timestamp::from_millis(1),
     });
     client.shows("Other");
+    // Enter before the answer to what was typed waits for it.
+    client.press(KeyCode::Char('t'));
+    assert_eq!(client.press(KeyCode::Enter), []);
+    let followed = client.tell(Message::Sessions {
+        filter: "ot".to_owned(),
+        sessions: list.sessions,
+        now: Timestamp::from_millis(1),
+    });
     let other = "agent:main:other".to_owned();
-    assert_eq!(client.press(KeyCode::Enter), [Effect::Follow(other)]);
+    assert_eq!(followed, [Effect::Follow(other)]);
     client.hides("first words");
     // What still arrives of the conversation before is not shown.
     client.load(&[user("first words")]);

@@ -55,6 +55,9 @@ pub(crate) fn update(state: &mut State, message: Message) -> Vec<Effect> {
                 && picker.filter == filter
             {
                 picker.fill_sessions(&sessions, now);
+                if std::mem::take(&mut picker.wants_first) {
+                    return keys::choose(state);
+                }
             }
         }
         Message::Models(models) => {
