@@ -284,10 +284,10 @@ fn another_conversation_is_found_and_opened() {
     });
     client.shows("Other");
     // Enter before the answer to what was typed waits for it.
-    client.press(KeyCode::Char('t'));
+    client.press(KeyCode::Char('x'));
     assert_eq!(client.press(KeyCode::Enter), []);
     let followed = client.tell(Message::Sessions {
-        filter: "ot".to_owned(),
+        filter: "ox".to_owned(),
         sessions: list.sessions,
         now: Timestamp::from_millis(1),
     });
