@@ -12,7 +12,7 @@ use crate::typed::Kind;
 #[serde(deny_unknown_fields)]
 pub struct Annotation {
     pub effect: Effect,
-    /// The effect of a call that names somebody in a [`Role::Who`] argument, where that is more than
+    /// The effect of a call that names somebody in a [`SlotRole::Who`] argument, where that is more than
     /// the plain one: an event without guests is a note, with guests it is an invitation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub people: Option<Effect>,

@@ -1,6 +1,6 @@
 //! The caller's side: start a job behind walls, hold it, hear it, end it.
 //!
-//! [`start`] comes back when the walls stand and the program is about to run, or with the reason why
+//! [`Native::start`] comes back when the walls stand and the program is about to run, or with the reason why
 //! nothing ran. What came of it is in a [`Running`], which ends the program when it is dropped.
 
 mod listen;
