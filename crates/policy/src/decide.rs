@@ -14,13 +14,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::annotation::{Annotation, Reach, SlotRole};
 use crate::authority::{Authority, Posture, Role};
 use crate::canonical::{self, CanonicalError};
-use crate::cedar::Reference;
+use crate::cedar::{Case, Reference};
 use crate::evidence::{Evidence, texts};
 use crate::grade::{Grade, Graded};
-use crate::judge::judge;
+use crate::judge::{case, doubts, judge};
 use crate::permit::Permit;
 use crate::plan::Planned;
 use crate::question::{self, Draft, Rule};
+use crate::recorded::Recorded;
 
 /// The most bytes of a call's arguments in canonical form.
 pub const ARGUMENT_BYTES_MAX: usize = 64 * 1024;
@@ -156,6 +157,10 @@ pub struct Explanation {
     pub is_tainted: bool,
     pub needed: Option<Grade>,
     pub values: Vec<Graded>,
+    /// The rules that hold, the one that decides first. None where no rule was asked.
+    pub rules: Vec<Reference>,
+    /// The facts that the rules read. `None` where it was decided before the arguments.
+    pub recorded: Option<Box<Recorded>>,
 }
 
 /// Decides one call. Unknown facts deny.
@@ -164,11 +169,32 @@ pub struct Explanation {
 /// hashed.
 #[must_use]
 pub fn decide(request: &Request<'_>, authority: &Authority) -> Decision {
+    settle(request, authority, |_| ()).0
+}
+
+/// The same decision, with the facts that it was made of for its receipt. There are none where it was
+/// decided before the arguments.
+#[must_use]
+pub fn decide_recorded(
+    request: &Request<'_>,
+    authority: &Authority,
+) -> (Decision, Option<Box<Recorded>>) {
+    settle(request, authority, |case| Box::new(Recorded::of(case)))
+}
+
+fn settle<T>(
+    request: &Request<'_>,
+    authority: &Authority,
+    keep: impl FnOnce(&Case<'_>) -> T,
+) -> (Decision, Option<T>) {
     let (annotation, facts) = match gather(request, authority) {
         Ok(gathered) => gathered,
-        Err(denial) => return Decision::Deny(denial),
+        Err(denial) => return (Decision::Deny(denial), None),
     };
-    match judge(request, annotation, &facts, authority) {
+    let doubts = doubts(request, annotation, &facts);
+    let case = case(request, annotation, &facts, authority, &doubts);
+    let kept = keep(&case);
+    let decision = match judge(request, &facts, &doubts, authority.rules.judge(&case)) {
         Ok(found) => Decision::Allow(Permit::grant(
             request.call.clone(),
             facts.digest,
@@ -179,48 +205,52 @@ pub fn decide(request: &Request<'_>, authority: &Authority) -> Decision {
         )),
         Err(Verdict::Deny(denial)) => Decision::Deny(denial),
         Err(Verdict::Ask(rule, why)) => ask(request, annotation, facts, &rule, why),
-    }
+    };
+    (decision, Some(kept))
 }
 
 /// The same decision with its facts.
 #[must_use]
 pub fn explain(request: &Request<'_>, authority: &Authority) -> Explanation {
-    let posture = authority.posture;
-    let denied =
-        |denial: Denial, facts: Option<Facts>, annotation: Option<&Annotation>| Explanation {
-            outcome: "deny",
-            rule: denial.rule,
-            why: vec![denial.reason],
-            effect: facts.as_ref().map(|facts| facts.effect),
-            reach: annotation.map(|annotation| annotation.reach),
-            posture,
-            is_tainted: request.context.is_tainted(),
-            needed: facts.as_ref().map(|facts| facts.needed),
-            values: facts.map(|facts| facts.graded).unwrap_or_default(),
-        };
+    let mut told = Explanation {
+        outcome: "deny",
+        rule: String::new(),
+        why: Vec::new(),
+        effect: None,
+        reach: None,
+        posture: authority.posture,
+        is_tainted: request.context.is_tainted(),
+        needed: None,
+        values: Vec::new(),
+        rules: Vec::new(),
+        recorded: None,
+    };
     let (annotation, facts) = match gather(request, authority) {
         Ok(gathered) => gathered,
-        Err(denial) => return denied(denial, None, None),
+        Err(denial) => {
+            told.rule = denial.rule;
+            told.why = vec![denial.reason];
+            return told;
+        }
     };
-    let (outcome, rule, why) = match judge(request, annotation, &facts, authority) {
+    let doubts = doubts(request, annotation, &facts);
+    let case = case(request, annotation, &facts, authority, &doubts);
+    let ruling = authority.rules.judge(&case);
+    told.recorded = Some(Box::new(Recorded::of(&case)));
+    told.rules = ruling.rules().to_vec();
+    (told.outcome, told.rule, told.why) = match judge(request, &facts, &doubts, ruling) {
         Ok(found) => {
             let words = found.iter().map(|rule| rule.words.clone());
             ("allow", first_of(&found), words.collect())
         }
         Err(Verdict::Ask(rule, why)) => ("ask", rule, why),
-        Err(Verdict::Deny(denial)) => return denied(denial, Some(facts), Some(annotation)),
+        Err(Verdict::Deny(denial)) => ("deny", denial.rule, vec![denial.reason]),
     };
-    Explanation {
-        outcome,
-        rule,
-        why,
-        effect: Some(facts.effect),
-        reach: Some(annotation.reach),
-        posture,
-        is_tainted: request.context.is_tainted(),
-        needed: Some(facts.needed),
-        values: facts.graded,
-    }
+    told.effect = Some(facts.effect);
+    told.reach = Some(annotation.reach);
+    told.needed = Some(facts.needed);
+    told.values = facts.graded;
+    told
 }
 
 /// The tools that the model may be shown: those that `decide` could allow or ask about.

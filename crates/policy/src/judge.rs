@@ -15,7 +15,7 @@ use crate::plan::{OffPlan, Planned};
 use crate::typed::{Kind, Typed, normal};
 
 /// What speaks for and against a call: each with its reasons, a line each; none where nothing does.
-struct Doubts {
+pub(crate) struct Doubts {
     plan: (InPlan, Vec<String>),
     verb: Vec<String>,
     evidence: Vec<String>,
@@ -23,22 +23,24 @@ struct Doubts {
     clearance: Vec<String>,
 }
 
-/// The answer of the rules to a call: those that let it through, or why not.
-pub(crate) fn judge(
-    request: &Request<'_>,
-    annotation: &Annotation,
-    facts: &Facts,
-    authority: &Authority,
-) -> Result<Vec<Reference>, Verdict> {
-    let doubts = Doubts {
+pub(crate) fn doubts(request: &Request<'_>, annotation: &Annotation, facts: &Facts) -> Doubts {
+    Doubts {
         plan: in_plan(request),
         verb: verb_missing(request, annotation, facts),
         evidence: weak_evidence(request, facts),
         foreign: foreign_payload(request, annotation, facts),
         clearance: not_cleared(request, annotation, facts),
-    };
-    let case = case(request, annotation, facts, authority, &doubts);
-    match authority.rules.judge(&case) {
+    }
+}
+
+/// The answer to a call after what the rules said: those that let it through, or why not.
+pub(crate) fn judge(
+    request: &Request<'_>,
+    facts: &Facts,
+    doubts: &Doubts,
+    ruling: Ruling,
+) -> Result<Vec<Reference>, Verdict> {
+    match ruling {
         Ruling::Allow(found) => Ok(found),
         Ruling::Never(found) => Err(Verdict::Deny(denied(&found))),
         Ruling::Ask(mut found) => {
@@ -46,7 +48,7 @@ pub(crate) fn judge(
             found.sort_by_key(|rule| rule.answer != Answer::Yield);
             let why: Vec<String> = found
                 .iter()
-                .flat_map(|rule| why(rule, facts, &doubts))
+                .flat_map(|rule| why(rule, facts, doubts))
                 .collect();
             let first = found.into_iter().next();
             let rule = first.map_or_else(|| NO_RULE.to_owned(), |rule| rule.rule);
@@ -65,7 +67,8 @@ pub(crate) fn judge(
     }
 }
 
-fn case<'a>(
+/// The facts of the call, as rules see them.
+pub(crate) fn case<'a>(
     request: &Request<'a>,
     annotation: &'a Annotation,
     facts: &Facts,

@@ -2,7 +2,7 @@
 //!
 //! It does no I/O, reads no clock and keeps no state: the same facts give the same answer. What it
 //! does not do: check arguments against a tool's schema (the toolbox does, unknown fields refused),
-//! ask people (questions come with approvals), or read rules from text.
+//! ask people (its caller does), or read files of rules (it is handed their text).
 //!
 //! Start at [`decide()`], then [`Authority`], which is every fact that a decision reads, then
 //! [`Permit`]. [`canonical`] writes values in the one form that digests and hashes are taken over.
@@ -21,14 +21,17 @@ mod payload;
 mod permit;
 mod plan;
 mod question;
+mod recorded;
+pub mod suppose;
 mod typed;
 pub mod words;
+mod writers;
 
 pub use annotation::{Annotation, Field, FieldRole, OwnRow, Reach, Slot, SlotRole};
 pub use authority::{Authority, Known, Posture, Profile, Role};
 pub use decide::{
     ARGUMENT_BYTES_MAX, Approval, Counts, Decision, Denial, Explanation, NAME_BYTES_MAX, OPEN_MAX,
-    REFUSALS_MAX, Request, decide, explain, rules, visible,
+    REFUSALS_MAX, Request, decide, decide_recorded, explain, rules, visible,
 };
 pub use evidence::Evidence;
 pub use grade::{Grade, Graded, WORKSPACE};
@@ -36,5 +39,7 @@ pub use infer::{Families, infer};
 pub use permit::Permit;
 pub use plan::{OffPlan, Plan, Planned, STEPS_MAX, Step};
 pub use question::{Draft, Rule};
+pub use recorded::{Recorded, Turn};
 pub use typed::{Kind, Typed, normal};
 pub use words::Words;
+pub use writers::{Writer, refused};

@@ -30,6 +30,11 @@
 //! | GET `/audit/receipts` | `session before limit` | [`crate::approvals::ReceiptPage`] |
 //! | GET `/audit/chain` | `noted` | [`crate::receipt::ChainReport`] |
 //! | GET `/audit/head` | | [`crate::receipt::ChainHead`] or `null` |
+//! | GET `/policy` | `agent as` | [`crate::policy::PolicyReport`] |
+//! | POST `/policy/explain` | a supposed call | [`crate::policy::Explained`] |
+//! | GET `/policy/decisions/{receipt, question or call}` | | [`crate::policy::Explained`] |
+//! | POST `/policy/test` | | [`crate::policy::PolicyTests`] |
+//! | GET `/policy/posture` | `days` | [`crate::policy::PostureReport`] |
 //! | GET `/security` | `deep` | [`crate::security::SecurityReport`] |
 //! | GET `/logs` | `lines` | list of log lines; event stream when asked for |
 //! | POST `/sign-in-codes` | | [`SignInCode`] |

@@ -15,6 +15,7 @@ pub mod id;
 pub mod label;
 pub mod live;
 pub mod model;
+pub mod policy;
 pub mod principal;
 pub mod receipt;
 pub mod redact;

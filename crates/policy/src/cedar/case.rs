@@ -5,6 +5,7 @@ use cedar_policy::{
 };
 use instar_protocol::tool::Effect;
 use instar_protocol::{Label, Origin, Readers};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -46,7 +47,8 @@ pub struct Case<'a> {
 }
 
 /// What the plan says of the call.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum InPlan {
     Inside,
     Outside,

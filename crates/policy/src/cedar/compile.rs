@@ -190,11 +190,7 @@ impl Reader {
         Ok(Reference {
             order,
             rule,
-            place: if is_owners {
-                format!("{file}:{line}")
-            } else {
-                "built in".to_owned()
-            },
+            place: format!("{file}:{line}"),
             words: policy.annotation("words").unwrap_or_default().to_owned(),
             is_owners,
             answer,

@@ -86,6 +86,38 @@ pub enum Ruling {
     Never(Vec<Reference>),
 }
 
+impl Ruling {
+    /// `allow`, `ask` or `deny`.
+    #[must_use]
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::Allow(_) => "allow",
+            Self::Ask(_) => "ask",
+            Self::Never(_) => "deny",
+        }
+    }
+
+    #[must_use]
+    pub fn rules(&self) -> &[Reference] {
+        match self {
+            Self::Allow(rules) | Self::Ask(rules) | Self::Never(rules) => rules,
+        }
+    }
+
+    /// The rule that a decision is named after: whether a call was asked for is told before who and
+    /// where.
+    #[must_use]
+    pub fn first(&self) -> &str {
+        let rules = self.rules();
+        let soft = rules.iter().find(|rule| rule.answer == Answer::Yield);
+        let first = match self {
+            Self::Ask(_) => soft.or(rules.first()),
+            Self::Allow(_) | Self::Never(_) => rules.first(),
+        };
+        first.map_or("", |rule| rule.rule.as_str())
+    }
+}
+
 /// A rule by its name, and where it stands.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Reference {
@@ -93,7 +125,7 @@ pub struct Reference {
     #[serde(skip)]
     order: usize,
     pub rule: String,
-    /// `built in`, or the owner's file and line.
+    /// The file and the line that it begins in.
     pub place: String,
     /// What it says, for people.
     pub words: String,
