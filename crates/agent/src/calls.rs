@@ -2,7 +2,7 @@
 //! one, each with its intent on disk before it runs and its outcome after.
 
 use futures_util::{StreamExt, stream};
-use instar_policy::{Draft, Permit, canonical};
+use instar_policy::{Draft, Permit, Recorded, canonical};
 use instar_protocol::Label;
 use instar_protocol::event::EventKind;
 use instar_protocol::live::LiveEvent;
@@ -27,6 +27,8 @@ pub(crate) struct Judged {
     pub(crate) permit: Option<Permit>,
     /// What the owner is to be asked, and what the call would run in.
     pub(crate) ask: Option<(Box<Draft>, Value)>,
+    /// The facts that it was decided over, for its receipt.
+    pub(crate) facts: Option<Box<Recorded>>,
     pub(crate) output: Option<Output>,
     pub(crate) millis: u64,
 }
@@ -38,6 +40,7 @@ impl Judged {
             decision: ToolDecision::Handed,
             permit: None,
             ask: None,
+            facts: None,
             output: None,
             millis: 0,
         }
@@ -182,7 +185,8 @@ impl Turn {
         for judged in judged {
             let Some(mut output) = judged.output else {
                 is_cut = true;
-                self.note_call(&judged.call, judged.decision, judged.millis, None);
+                let facts = judged.facts.as_deref();
+                self.note_call(&judged.call, judged.decision, facts, judged.millis, None);
                 continue;
             };
             crate::mask::text(mode, &mut output.text);
@@ -191,7 +195,8 @@ impl Turn {
                 Repetition::Loop { .. }
             );
             let decision = judged.decision.clone();
-            self.note_call(&judged.call, decision, judged.millis, Some(&output));
+            let facts = judged.facts.as_deref();
+            self.note_call(&judged.call, decision, facts, judged.millis, Some(&output));
             self.live.send(|| LiveEvent::ToolResult {
                 run: self.run.clone(),
                 call_id: judged.call.id.clone(),
@@ -228,6 +233,7 @@ impl Turn {
         &mut self,
         call: &ToolCall,
         decision: ToolDecision,
+        facts: Option<&Recorded>,
         millis: u64,
         output: Option<&Output>,
     ) {
@@ -237,6 +243,7 @@ impl Turn {
             "tool": call.name,
             "arguments": arguments_digest(call),
             "decision": decision,
+            "facts": facts,
         });
         self.record.receipt(ReceiptKind::Decision, body);
         let kind = EventKind::ToolCall {

@@ -3,7 +3,8 @@
 
 use instar_policy::words::typed_part;
 use instar_policy::{
-    Approval, Counts, Decision, Draft, Evidence, Permit, Plan, Planned, Posture, Request, Rule,
+    Approval, Authority, Counts, Decision, Draft, Evidence, Permit, Plan, Planned, Posture,
+    Recorded, Request, Rule,
 };
 use instar_protocol::approval::{Question, QuestionState};
 use instar_protocol::message::{InboxState, NoticeKind};
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 use crate::calls::{Judged, failure, refused};
 use crate::driver::{Basis, Turn};
 use crate::step::{Due, Fate};
-use crate::window::Seen;
+use crate::window::{Seen, Window};
 
 /// The owner's newest messages that make up the request: what he said, and what he added to it.
 const REQUEST_MESSAGES: usize = 3;
@@ -52,7 +53,8 @@ impl Turn {
         if self.wants_plan(basis, &call) {
             self.plan_once(basis).await;
         }
-        match self.decide(basis, context, &call, None, &environment) {
+        let (decision, facts) = self.decide(basis, context, &call, None, &environment);
+        let judged = match decision {
             Decision::Allow(permit) => self.allowed(call, permit),
             Decision::Ask(draft) => Judged {
                 decision: ToolDecision::Denied {
@@ -63,7 +65,8 @@ impl Turn {
                 ..Judged::of(call)
             },
             Decision::Deny(denial) => refused(call, &denial.rule, &denial.reason, &denial.advice),
-        }
+        };
+        Judged { facts, ..judged }
     }
 
     fn allowed(&mut self, call: ToolCall, permit: Permit) -> Judged {
@@ -93,7 +96,7 @@ impl Turn {
         call: &ToolCall,
         approval: Option<&Approval>,
         environment: &Value,
-    ) -> Decision {
+    ) -> (Decision, Option<Box<Recorded>>) {
         let none = Judging::default();
         let judging = self.judging.as_ref().unwrap_or(&none);
         let principal = self.principal();
@@ -121,7 +124,7 @@ impl Turn {
             approval,
             environment,
         };
-        instar_policy::decide(&request, &basis.served.release.behaviour.authority)
+        instar_policy::decide_recorded(&request, &basis.served.release.behaviour.authority)
     }
 
     /// Reads what the run has seen so far, once; later results are added as they come.
@@ -130,45 +133,7 @@ impl Turn {
             return;
         }
         let authority = &basis.served.release.behaviour.authority;
-        let mut evidence = Evidence::default();
-        evidence.known(&authority.known);
-        let seen = self.window.seen();
-        let words: Vec<&str> = seen
-            .iter()
-            .filter_map(|seen| match seen {
-                Seen::Words(words) => Some(*words),
-                Seen::Result { .. } => None,
-            })
-            .collect();
-        // What was named long ago is not named for this request.
-        for words in words
-            .iter()
-            .skip(words.len().saturating_sub(REQUEST_MESSAGES))
-        {
-            evidence.owner_words(words);
-        }
-        let typed: Vec<String> = words.iter().map(|words| typed_part(words)).collect();
-        let all_words = typed.join("\n");
-        for seen in seen {
-            match seen {
-                Seen::Words(_) => {}
-                Seen::Result {
-                    tool,
-                    arguments,
-                    text,
-                    label,
-                } => match (authority.annotations.get(tool), serde_json::from_str(text)) {
-                    (Some(annotation), Ok(value)) => {
-                        evidence.result(tool, annotation, arguments, &value, &label.readers);
-                    }
-                    (annotation, _) => {
-                        let connector = annotation.map_or("", |a| a.connector.as_str());
-                        let origin = worst(label);
-                        evidence.text(connector, text, &origin, &label.readers);
-                    }
-                },
-            }
-        }
+        let (evidence, all_words) = seen_so_far(&self.window, authority);
         let standing = match self.house.asking.rules_in_force().await {
             Ok(rules) => rules
                 .iter()
@@ -252,8 +217,13 @@ impl Turn {
         let Some((draft, environment)) = judged.ask.take() else {
             return;
         };
+        let facts = json!({
+            "rule": draft.rule,
+            "environment": environment,
+            "facts": judged.facts,
+        });
         let Some(question) = self
-            .question_of(basis, context, &judged.call, &draft, &environment)
+            .question_of(basis, context, &judged.call, &draft, facts)
             .await
         else {
             judged.output = Some(failure(
@@ -312,7 +282,7 @@ impl Turn {
         context: &Label,
         call: &ToolCall,
         draft: &Draft,
-        environment: &Value,
+        facts: Value,
     ) -> Option<Question> {
         let asking = self.house.asking.clone();
         if let Ok(Some(same)) = asking.same(self.record.session(), &draft.digest).await {
@@ -336,7 +306,7 @@ impl Turn {
             touches: draft.touches.clone(),
             why: draft.why.clone(),
             always: draft.always.clone(),
-            facts: json!({ "rule": draft.rule, "environment": environment }),
+            facts,
             asked_at: now,
             expires_at: Timestamp::from_millis(now.millis() + minutes * 60_000),
             state: QuestionState::Open,
@@ -381,8 +351,8 @@ impl Turn {
         let approval = Approval {
             digest: question.digest.clone(),
         };
-        let decision = self.decide(basis, context, &judged.call, Some(&approval), environment);
-        let Decision::Allow(permit) = decision else {
+        let decided = self.decide(basis, context, &judged.call, Some(&approval), environment);
+        let (Decision::Allow(permit), facts) = decided else {
             drop(self.house.asking.void(question).await);
             judged.output = Some(failure(
                 "what the owner approved is no longer what would be done",
@@ -393,8 +363,55 @@ impl Turn {
             judged.output = Some(failure("the owner's answer was used already"));
             return;
         }
-        *judged = self.allowed(judged.call.clone(), permit);
+        *judged = Judged {
+            facts,
+            ..self.allowed(judged.call.clone(), permit)
+        };
     }
+}
+
+/// What a window shows, as evidence, with all that the owner typed in it.
+pub(crate) fn seen_so_far(window: &Window, authority: &Authority) -> (Evidence, String) {
+    let mut evidence = Evidence::default();
+    evidence.known(&authority.known);
+    let seen = window.seen();
+    let words: Vec<&str> = seen
+        .iter()
+        .filter_map(|seen| match seen {
+            Seen::Words(words) => Some(*words),
+            Seen::Result { .. } => None,
+        })
+        .collect();
+    // What was named long ago is not named for this request.
+    for words in words
+        .iter()
+        .skip(words.len().saturating_sub(REQUEST_MESSAGES))
+    {
+        evidence.owner_words(words);
+    }
+    let typed: Vec<String> = words.iter().map(|words| typed_part(words)).collect();
+    let all_words = typed.join("\n");
+    for seen in seen {
+        match seen {
+            Seen::Words(_) => {}
+            Seen::Result {
+                tool,
+                arguments,
+                text,
+                label,
+            } => match (authority.annotations.get(tool), serde_json::from_str(text)) {
+                (Some(annotation), Ok(value)) => {
+                    evidence.result(tool, annotation, arguments, &value, &label.readers);
+                }
+                (annotation, _) => {
+                    let connector = annotation.map_or("", |a| a.connector.as_str());
+                    let origin = worst(label);
+                    evidence.text(connector, text, &origin, &label.readers);
+                }
+            },
+        }
+    }
+    (evidence, all_words)
 }
 
 fn worst(label: &Label) -> instar_protocol::Origin {

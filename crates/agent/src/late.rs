@@ -1,7 +1,7 @@
 //! Calls that the owner said yes to after their turn had gone on: each is made in a run of its own,
 //! with the facts that it was asked about, and the agent is told what came of it.
 
-use instar_policy::{Approval, Counts, Decision, Evidence, Planned, Request};
+use instar_policy::{Approval, Counts, Decision, Evidence, Planned, Recorded, Request};
 use instar_protocol::approval::{Question, QuestionState};
 use instar_protocol::message::{EntryBody, Inbound, NoticeKind, OnRestart, Overrides, Part};
 use instar_protocol::model::{ModelRef, StopReason, Usage};
@@ -101,8 +101,8 @@ impl Turn {
         }
         let environment = question.facts.get("environment").cloned();
         let environment = environment.unwrap_or(Value::Null);
-        let decision = decide(&question, basis, &environment);
-        let Decision::Allow(permit) = decision else {
+        let decided = decide(&question, basis, &environment);
+        let (Decision::Allow(permit), facts) = decided else {
             return self
                 .gone(question, "what is in force has changed since")
                 .await;
@@ -132,6 +132,7 @@ impl Turn {
                 rule: permit.rule().to_owned(),
             },
             permit: Some(permit),
+            facts,
             ..Judged::of(call)
         };
         let caller = self.caller();
@@ -158,7 +159,11 @@ impl Turn {
 }
 
 /// The decision over the facts of the question, with the answer among them.
-fn decide(question: &Question, basis: &Basis, environment: &Value) -> Decision {
+fn decide(
+    question: &Question,
+    basis: &Basis,
+    environment: &Value,
+) -> (Decision, Option<Box<Recorded>>) {
     let approval = Approval {
         digest: question.digest.clone(),
     };
@@ -177,5 +182,5 @@ fn decide(question: &Question, basis: &Basis, environment: &Value) -> Decision {
         approval: Some(&approval),
         environment,
     };
-    instar_policy::decide(&request, &basis.served.release.behaviour.authority)
+    instar_policy::decide_recorded(&request, &basis.served.release.behaviour.authority)
 }

@@ -23,6 +23,7 @@ mod judging;
 mod late;
 mod planner;
 mod record;
+mod retrace;
 mod step;
 
 mod fence;
@@ -70,6 +71,7 @@ pub use config::{
 pub use fork::Forked;
 pub use live::Seen;
 pub use planner::PLANNER_PROMPT;
+pub use retrace::{retrace, standing};
 pub use sessions::{Parts, RewindError, Sessions};
 pub use submit::{SubmitError, Submitted};
 pub use tally::Counts;
