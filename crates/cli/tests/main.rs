@@ -30,6 +30,7 @@ mod keeping;
 mod look;
 mod mcp;
 mod peers;
+mod policy;
 mod secure;
 mod security;
 mod serve;

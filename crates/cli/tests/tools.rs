@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::support::{Instar, Setup, until};
 
 /// A model that calls the tool of a row when it hears its word, and then repeats the result.
-fn calling(rows: &[(&str, &str, Value)]) -> Script {
+pub(crate) fn calling(rows: &[(&str, &str, Value)]) -> Script {
     let repeat = |script: Script, tool: &str| {
         let when = When {
             result_of: Some(tool.to_owned()),
@@ -33,13 +33,13 @@ fn calling(rows: &[(&str, &str, Value)]) -> Script {
     })
 }
 
-fn workspace(instar: &Instar) -> PathBuf {
+pub(crate) fn workspace(instar: &Instar) -> PathBuf {
     let folder = instar.state.join("workspace");
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }
 
-fn said(instar: &Instar, text: &str) -> String {
+pub(crate) fn said(instar: &Instar, text: &str) -> String {
     let outcome = instar.ask("main", text);
     let text = outcome["text"].as_str().filter(|text| !text.is_empty());
     text.unwrap_or_else(|| panic!("{outcome:#}")).to_owned()

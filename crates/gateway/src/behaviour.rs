@@ -50,22 +50,40 @@ pub(crate) fn compose(
 ) -> Result<Behaviour, BehaviourError> {
     let agents = config.agent_config();
     let authority = Authority {
-        posture: posture(agents.policy.posture),
-        known: Known {
-            own: agents.policy.own.iter().cloned().collect(),
-            contacts: agents.policy.contacts.iter().cloned().collect(),
-            destinations: agents.policy.destinations.iter().cloned().collect(),
-        },
         rules: rules(state)?,
-        ..authority(config, tools)
+        ..configured(config, authority(config, tools))
     };
     let folder = |agent: &instar_agent::AgentSettings| state.workspace(agent.id.as_str());
     let behaviour = workspace::behaviour(&agents, authority, &folder, discovered)?;
     Ok(behaviour)
 }
 
+/// An authority with the posture and the people of the configuration.
+pub(crate) fn configured(config: &InstarConfig, authority: Authority) -> Authority {
+    let policy = &config.policy;
+    Authority {
+        posture: posture(policy.posture),
+        known: Known {
+            own: policy.own.iter().cloned().collect(),
+            contacts: policy.contacts.iter().cloned().collect(),
+            destinations: policy.destinations.iter().cloned().collect(),
+        },
+        ..authority
+    }
+}
+
+/// What is wrong, a line each.
+pub(crate) fn problems(error: BehaviourError) -> Vec<String> {
+    match error {
+        BehaviourError::Rules { problems, .. } => {
+            problems.iter().map(ToString::to_string).collect()
+        }
+        other => vec![crate::problem::chain(&other)],
+    }
+}
+
 /// The owner's rules: `policy/*.cedar` in the state folder, by name.
-fn rules(state: &StateDir) -> Result<Rules, BehaviourError> {
+pub(crate) fn rules(state: &StateDir) -> Result<Rules, BehaviourError> {
     let folder = rules_folder(state);
     let mut files = Vec::new();
     let listed = rule_files(&folder).map_err(|source| BehaviourError::Unreadable {
@@ -98,7 +116,7 @@ fn read_rules(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-fn rules_folder(state: &StateDir) -> PathBuf {
+pub(crate) fn rules_folder(state: &StateDir) -> PathBuf {
     state.root().join("policy")
 }
 
@@ -121,7 +139,7 @@ fn rule_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn posture(choice: PostureChoice) -> Posture {
+pub(crate) fn posture(choice: PostureChoice) -> Posture {
     match choice {
         PostureChoice::Careful => Posture::Careful,
         PostureChoice::Balanced => Posture::Balanced,

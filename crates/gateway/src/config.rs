@@ -10,6 +10,7 @@ use instar_agent::{
 };
 use instar_egress::EgressConfig;
 use instar_models::ModelsConfig;
+use instar_policy::Writer;
 use instar_protocol::SecretRef;
 use instar_tools::{McpConfig, ToolsConfig};
 use schemars::JsonSchema;
@@ -73,7 +74,18 @@ impl InstarConfig {
         problems.extend(self.tools.problems());
         problems.extend(self.mcp.problems());
         problems.extend(self.logging.problems());
+        let posture = crate::behaviour::posture(self.policy.posture);
+        if let Some(why) = instar_policy::refused(posture, &self.writers()) {
+            problems.push(("policy.posture".to_owned(), why));
+        }
         problems
+    }
+
+    /// Whoever besides the one owner can put words before the agent. Every part that lets somebody in
+    /// adds whom; a new way in belongs here before it is opened.
+    #[must_use]
+    pub fn writers(&self) -> Vec<Writer> {
+        self.gateway.auth.writers()
     }
 }
 

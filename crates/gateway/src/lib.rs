@@ -31,7 +31,7 @@ mod random;
 pub mod age;
 mod behaviour;
 mod certificate;
-mod judged;
+pub mod policing;
 mod reload;
 mod reserved;
 pub mod rotation;

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod house;
+mod policy;
 mod reports;
 mod setup;
 mod talk;
@@ -11,6 +12,7 @@ use clap_complete::Shell;
 
 pub(crate) use approvals::{Approvals, Approve, Audit, Rules, Security};
 pub(crate) use house::{Config, Devices, Doctor, Gateway, Logs, Models, Secrets, Token};
+pub(crate) use policy::{Asker, Explain, Policy};
 pub(crate) use reports::{Events, Release, Usage};
 pub(crate) use setup::{BindTo, Onboard};
 pub(crate) use talk::{Acp, Agent, Agents, Chat, Mcp, Sessions};
@@ -102,6 +104,9 @@ pub(crate) enum Command {
     /// Answer the agent's questions, and look after the rules that were made of answers
     #[command(subcommand)]
     Approvals(Approvals),
+    /// Read the rules, explain a decision, test your own rules, and compare postures
+    #[command(subcommand)]
+    Policy(Policy),
     /// List what tools changed in files, or put a file back as it was before a change
     Undo {
         /// The change, as the list shows it

@@ -17,6 +17,7 @@ mod mend;
 pub(crate) mod models;
 pub(crate) mod offline;
 pub(crate) mod onboard;
+pub(crate) mod policy;
 pub(crate) mod process;
 pub(crate) mod release;
 pub(crate) mod secrets;

@@ -7,16 +7,18 @@ use instar_config::{SecretStore, StateDir, StateError, StateLock};
 use instar_gateway::api::search::{self, SearchQuery};
 use instar_gateway::api::{doctor, queries, records};
 use instar_gateway::config::InstarConfig;
+use instar_gateway::policing;
 use instar_gateway::security::{Kept, Subject, audit};
-use instar_protocol::Clock;
 use instar_protocol::api::{
     BranchList, Finding, Health, SearchReport, SessionDetail, SessionList, Severity, UsageReport,
 };
 use instar_protocol::approvals::{QuestionList, ReceiptPage, RuleList};
 use instar_protocol::devices::DeviceList;
+use instar_protocol::policy::{Explained, PolicyReport, PolicyTests, PostureReport};
 use instar_protocol::receipt::ChainReport;
 use instar_protocol::security::SecurityReport;
 use instar_protocol::time::SystemClock;
+use instar_protocol::{AgentId, Clock};
 use instar_release::Releases;
 use instar_store::{Options, Store};
 use serde_json::Value;
@@ -297,4 +299,67 @@ pub(crate) async fn security(run: &Context, deep: bool) -> anyhow::Result<Securi
         deep,
     };
     Ok(audit(&subject))
+}
+
+/// The folder with the authority that would be in force, and what is wrong with the owner's rules.
+async fn authority(
+    run: &Context,
+) -> anyhow::Result<(Folder, InstarConfig, policing::Authority, Vec<String>)> {
+    let state = run.state()?;
+    let loaded = instar_config::load::<InstarConfig>(state.config_file(), &environment)?;
+    let folder = Folder::open(&state)?;
+    let found = policing::authority_on_disk(&folder.store, &loaded.value, &state).await;
+    let (authority, problems) = found.map_err(explain)?;
+    Ok((folder, loaded.value, authority, problems))
+}
+
+pub(crate) async fn policy(
+    run: &Context,
+    agent: Option<&str>,
+    asker: &str,
+) -> anyhow::Result<PolicyReport> {
+    let (folder, _, authority, problems) = authority(run).await?;
+    folder.close().await?;
+    let agent = match agent {
+        Some(agent) => AgentId::parse(agent)?,
+        None => AgentId::main(),
+    };
+    let role = serde_json::from_value(Value::from(asker))?;
+    Ok(policing::report(&authority, &agent, role, problems))
+}
+
+pub(crate) async fn explain_call(run: &Context, body: Value) -> anyhow::Result<Explained> {
+    let asked: policing::ExplainCall = serde_json::from_value(body).map_err(|error| {
+        Failure::new(Code::Usage, error.to_string())
+            .next("the fields are in docs/policy.md, under tests of rules")
+    })?;
+    let (folder, _, authority, _) = authority(run).await?;
+    let told = policing::explain(&folder.store, &authority, &asked, SystemClock.now()).await;
+    let told = told.map_err(explain)?;
+    folder.close().await?;
+    Ok(told)
+}
+
+pub(crate) async fn decision(run: &Context, id: &str) -> anyhow::Result<Explained> {
+    let (folder, _, authority, _) = authority(run).await?;
+    let told = policing::decision(&folder.store, &authority, id).await;
+    let told = told.map_err(explain)?;
+    folder.close().await?;
+    Ok(told)
+}
+
+pub(crate) async fn policy_test(run: &Context) -> anyhow::Result<PolicyTests> {
+    let (folder, _, authority, _) = authority(run).await?;
+    folder.close().await?;
+    Ok(policing::test(&run.state()?, &authority))
+}
+
+pub(crate) async fn posture(run: &Context, days: u32) -> anyhow::Result<PostureReport> {
+    let (folder, config, authority, _) = authority(run).await?;
+    let (days, writers) = (Some(days), config.writers());
+    let now = SystemClock.now();
+    let report = policing::posture(&folder.store, &authority, &writers, days, now).await;
+    let report = report.map_err(explain)?;
+    folder.close().await?;
+    Ok(report)
 }

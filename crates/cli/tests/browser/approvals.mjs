@@ -90,10 +90,10 @@ await browse(async (browser) => {
   await page.locator("a.button", { hasText: "Look now" }).click();
   found.score = await page.locator(".big").innerText();
   await page.goto(`${input.origin}/policy`);
-  found.rights = await page.locator("main table").innerText();
+  found.rights = await page.locator("#rights table").innerText();
   await page.fill("#tool", "sessions_list");
   await page.selectOption("#role", "stranger");
-  await page.click("main form button.primary");
+  await page.click("[data-call] button.primary");
   found.explained = await page.locator("[data-explained]").innerText();
   found.complaints = [...page.seen.complaints, ...other.seen.complaints];
   return found;

@@ -15,6 +15,7 @@ mod input;
 mod logs;
 mod models;
 mod owner;
+mod policy;
 mod refusal;
 mod reports;
 mod setup;
@@ -37,6 +38,7 @@ pub use logs::last_lines;
 pub(crate) use messages::{Keys, inbound};
 pub(crate) use models::models;
 pub use models::{ModelRow, ProbeRow};
+pub(crate) use policy::{in_force, replayed, shown as policy_report};
 pub(crate) use sessions::{delete_session, mark_running};
 pub(crate) use status::{doctor_findings, now as status};
 
@@ -85,6 +87,11 @@ pub(crate) fn routes() -> Routes {
         .route("/undo/{id}", post(undo::restore))
         .route("/rules", get(approvals::rules))
         .route("/rules/{id}", delete(approvals::revoke))
+        .route("/policy", get(policy::report))
+        .route("/policy/explain", post(policy::explain))
+        .route("/policy/decisions/{id}", get(policy::decision))
+        .route("/policy/test", post(policy::test))
+        .route("/policy/posture", get(policy::posture))
         .route("/security", get(audit::security))
         .route("/audit/receipts", get(audit::receipts))
         .route("/audit/chain", get(audit::chain))

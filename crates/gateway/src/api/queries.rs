@@ -53,6 +53,11 @@ impl QueryError {
             Self::NotFound {
                 what: "question", ..
             } => Some("see them with `instar approvals list`"),
+            Self::NotFound {
+                what: "decision", ..
+            } => Some(
+                "`instar audit log` shows receipts with their numbers; `instar approvals list --all` shows questions",
+            ),
             Self::NotFound { .. } => Some("see them with `instar sessions list`"),
             Self::Invalid { .. } => Some("mend it and ask again"),
             Self::Store(_) | Self::Release(_) => None,

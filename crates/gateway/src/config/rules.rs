@@ -3,6 +3,7 @@
 
 use super::{AuthConfig, AuthMode, Bind, GatewayConfig, LoggingConfig};
 use crate::door::Network;
+use instar_policy::Writer;
 
 impl GatewayConfig {
     pub(super) fn problems(&self) -> Vec<(String, String)> {
@@ -132,6 +133,30 @@ impl GatewayConfig {
 }
 
 impl AuthConfig {
+    /// A door that knows several people by name lets each of them write. One name is the owner's.
+    pub(super) fn writers(&self) -> Vec<Writer> {
+        let mut doors: Vec<(&str, &[String])> = Vec::new();
+        if self.mode == AuthMode::TrustedProxy {
+            let proxy = &self.trusted_proxy;
+            doors.push(("gateway.auth.trustedProxy.allowUsers", &proxy.allow_users));
+        }
+        if let Some(access) = &self.cloudflare_access {
+            let users = &access.allow_users;
+            doors.push(("gateway.auth.cloudflareAccess.allowUsers", users));
+        }
+        if self.allow_tailscale {
+            let users = &self.tailscale.allow_users;
+            doors.push(("gateway.auth.tailscale.allowUsers", users));
+        }
+        let several = doors.into_iter().filter(|(_, names)| names.len() > 1);
+        several
+            .map(|(by, names)| Writer {
+                by: by.to_owned(),
+                who: format!("{} people", names.len()),
+            })
+            .collect()
+    }
+
     /// Identity without names would be anybody's.
     fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();

@@ -13,6 +13,7 @@ mod frame;
 mod page;
 mod pages;
 mod rooms;
+mod rules;
 mod say;
 pub(crate) mod sign_in;
 mod ways;
