@@ -20,6 +20,10 @@ pub struct Annotation {
     /// The tool keeps what it changes, so that the change can be taken back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub undoable: bool,
+    /// Its result is the record of what it made, by its machine: the values in it are the run's own. Only
+    /// a tool that is known to make something says so; what an unknown one returns is anybody's text.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub makes: bool,
     /// Whose ids these are. An id of one connector is no evidence for another.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub connector: String,
@@ -130,6 +134,7 @@ impl Annotation {
             people: None,
             reach: Reach::Own,
             undoable: false,
+            makes: false,
             connector: String::new(),
             slots: BTreeMap::new(),
             fields: Vec::new(),

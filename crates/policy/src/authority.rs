@@ -26,6 +26,10 @@ pub struct Authority {
     /// How much is let through without a question.
     #[serde(default)]
     pub posture: Posture,
+    /// The digest of the built-in rules that this was made over: a version of the program with others
+    /// makes another authority. Empty in what was stored before it was part of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub base: String,
     /// The owner's own rules beside the built-in ones.
     #[serde(default, skip_serializing_if = "Rules::is_built_in")]
     pub rules: Rules,
@@ -96,6 +100,7 @@ impl Authority {
     pub fn over(annotations: BTreeMap<String, Annotation>) -> Self {
         Self {
             annotations,
+            base: Rules::base_digest(),
             ..Self::default()
         }
     }

@@ -173,7 +173,7 @@ impl Evidence {
                 is_named: asked.is_named,
                 is_whole: asked.is_whole,
                 is_own: false,
-                is_made: annotation.effect.leaves_traces(),
+                is_made: annotation.makes && annotation.effect.leaves_traces(),
                 cells: Vec::new(),
             };
             self.add_row(annotation, row, &found);

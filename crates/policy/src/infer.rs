@@ -153,7 +153,7 @@ impl Families {
     #[must_use]
     pub fn infer(&self, server: &str, spec: &ToolSpec) -> Annotation {
         let name = words_of(&spec.name);
-        let (verb, verb_effect) = self.verb(&name);
+        let (verb, verb_effect) = self.verb(&name, server);
         let family = self.family(&name, server);
         let arguments: Vec<(&String, &Value)> = spec
             .parameters
@@ -185,6 +185,7 @@ impl Families {
             people: (effect == Effect::Write && has(SlotRole::Who)).then_some(Effect::Send),
             reach,
             undoable,
+            makes: self.makes(&name),
             connector: connector(server, family),
             fields: if reads_own || effect.leaves_traces() {
                 family.map_or_else(Vec::new, |family| family.fields_of(&name))
@@ -204,9 +205,21 @@ impl Families {
         }
     }
 
-    /// The verb of a name with its effect. A name that does not begin with one has the worst of those
-    /// that it holds; one without any executes.
-    fn verb(&self, name: &[String]) -> (String, Effect) {
+    /// True if a name begins with a verb that makes something and says no more: what such a tool returns
+    /// is the record of it.
+    fn makes(&self, name: &[String]) -> bool {
+        let begins = [Effect::Write, Effect::Send, Effect::Grant, Effect::Spend]
+            .iter()
+            .filter_map(|effect| self.verbs.get(effect))
+            .any(|verbs| name.first().is_some_and(|first| verbs.contains(first)));
+        let joined = |word: &String| matches!(word.as_str(), "and" | "or" | "then");
+        begins && !name.iter().any(joined)
+    }
+
+    /// The verb of a name with its effect. A name that begins with what it is about, its server or a word
+    /// of a family, has the worst verb of those that it holds; one that begins with anything else
+    /// executes, for nouns are verbs too: what does `purge_email` do to a mail?
+    fn verb(&self, name: &[String], server: &str) -> (String, Effect) {
         let effect_of = |word: &String| {
             self.verbs
                 .iter()
@@ -227,8 +240,13 @@ impl Families {
                     effect_of(&pair[1]).unwrap_or(Effect::Execute),
                 )
             });
+        let is_about = |word: &String| {
+            let families = || self.families.iter();
+            words_of(server).contains(word) || families().any(|family| family.words.contains(word))
+        };
         let own = match effect_of(first) {
             Some(effect) => vec![(first.clone(), effect)],
+            None if !is_about(first) => vec![(first.clone(), Effect::Execute)],
             None => name
                 .iter()
                 .filter_map(|word| Some((word.clone(), effect_of(word)?)))
@@ -440,6 +458,7 @@ fn highest() -> Annotation {
         people: None,
         reach: Reach::Outside,
         undoable: false,
+        makes: false,
         connector: String::new(),
         slots: BTreeMap::new(),
         fields: Vec::new(),

@@ -1,6 +1,7 @@
 //! The facts of one decision as they are kept: enough to judge it again, under another posture or
 //! other rules, and to say which of them it hangs on.
 
+use instar_protocol::approval::visible;
 use instar_protocol::tool::Effect;
 use instar_protocol::{Label, Readers};
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,8 @@ use crate::typed::Typed;
 
 /// Values beyond this number are not kept with a decision.
 const VALUES_MAX: usize = 64;
+/// Values that are left out, each alone, to see what the answer hangs on.
+const VALUES_TURNED_MAX: usize = 16;
 /// Bytes of values that are kept with a decision.
 const VALUE_BYTES_MAX: usize = 4 * 1024;
 
@@ -200,7 +203,26 @@ impl Recorded {
                 });
             }
         }
+        turns.extend(self.value_turns(rules, &now));
         turns
+    }
+
+    /// The values that the answer hangs on: without each alone, it would be another one.
+    fn value_turns(&self, rules: &Rules, now: &Ruling) -> Vec<Turn> {
+        let without = |at: usize| {
+            let mut other = self.clone();
+            let (_, value) = other.values.remove(at);
+            let ruling = other.judge(rules);
+            (ruling.outcome() != now.outcome()).then(|| Turn {
+                fact: "value",
+                is: visible(&value.form),
+                would_be: "not there".to_owned(),
+                outcome: ruling.outcome(),
+                rule: ruling.first().to_owned(),
+            })
+        };
+        let looked = self.values.len().min(VALUES_TURNED_MAX);
+        (0..looked).filter_map(without).collect()
     }
 
     /// The same facts with one of them otherwise.

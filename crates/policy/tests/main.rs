@@ -4,7 +4,9 @@
 mod canonical;
 mod cedar;
 mod decisions;
+mod deletions;
 mod facts;
+mod hashing;
 mod inferring;
 mod permits;
 mod table;

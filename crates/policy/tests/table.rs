@@ -41,7 +41,7 @@ fn world() -> Authority {
         .into(),
         posture: Posture::Careful,
         known: Known::default(),
-        rules: instar_policy::cedar::Rules::default(),
+        ..Authority::default()
     }
 }
 

@@ -188,6 +188,13 @@ impl Rules {
         compile::BASE_TEXT
     }
 
+    /// The digest of the built-in rules with their schema.
+    #[must_use]
+    pub fn base_digest() -> String {
+        let whole = [compile::BASE_TEXT, compile::SCHEMA_TEXT].concat();
+        crate::canonical::sha256(whole.as_bytes())
+    }
+
     /// The schema that rules are checked against.
     #[must_use]
     pub fn schema_text() -> &'static str {
