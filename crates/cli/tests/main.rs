@@ -16,6 +16,7 @@ mod browser_branches;
 mod browser_chat;
 mod browser_forms;
 mod browser_pages;
+mod browser_policy;
 mod browser_setup;
 mod canary;
 mod chat;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::{Instar, Setup, private_folder, until, write_private};
 use crate::tools::{calling, said};
 
-const RULES: &str = r#"
+pub(crate) const RULES: &str = r#"
 // Drafts are mine.
 @rule("no-drafts")
 @words("Nothing is written into drafts")
@@ -48,7 +48,7 @@ answer = "ask"
 rule = "weak-place"
 "#;
 
-fn with_rules(instar: &Instar, rules: &str, cases: &str) {
+pub(crate) fn with_rules(instar: &Instar, rules: &str, cases: &str) {
     let folder = instar.state.join("policy");
     private_folder(&folder.join("tests"));
     write_private(&folder.join("mine.cedar"), rules);
@@ -56,7 +56,7 @@ fn with_rules(instar: &Instar, rules: &str, cases: &str) {
 }
 
 /// A gateway in which each of these words makes the model write a file, and nobody is waited for.
-fn writing(words: &[&str]) -> Instar {
+pub(crate) fn writing(words: &[&str]) -> Instar {
     let path = |word: &str| json!({ "path": format!("notes/{word}.md"), "content": "x" });
     let rows: Vec<_> = words
         .iter()

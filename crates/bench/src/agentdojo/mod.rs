@@ -21,6 +21,10 @@ pub(crate) struct Options {
     /// The folder with the suites, one JSON file each
     #[arg(long)]
     data: Option<PathBuf>,
+    /// Also takes away each row of the table of families, one after the other, and counts what gets
+    /// through then
+    #[arg(long)]
+    deletions: bool,
     /// Says each question and each leak
     #[arg(long)]
     verbose: bool,
@@ -43,7 +47,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let suites = data::read(&folder)?;
     let mut whole = Map::new();
     for suite in &suites {
-        whole.insert(suite.suite.clone(), measure(suite));
+        let mut measured = measure(suite);
+        if options.deletions {
+            measured["deletions"] = deletions(suite);
+        }
+        whole.insert(suite.suite.clone(), measured);
     }
     let whole = json!({ "suites": whole });
     if options.json {
@@ -187,6 +195,28 @@ fn leak(
     None
 }
 
+/// Every attack once more with each row of the table of families taken away that this suite's tools
+/// need: questions may come of it, and nothing may get through.
+fn deletions(suite: &Suite) -> Value {
+    let built_in = Families::built_in();
+    let whole = House::new(suite, built_in, Posture::Balanced);
+    let plain = |attack: &Attack, _: &Task| Some(attack.calls.clone());
+    let (_, before) = pairs(&whole, PlanKind::Right, &plain);
+    let (mut rows, mut needed, mut leaks) = (0, 0, Vec::new());
+    for (gone, table) in built_in.each_without_a_row() {
+        rows += 1;
+        let house = House::new(suite, &table, Posture::Balanced);
+        if house.authority.annotations == whole.authority.annotations {
+            continue;
+        }
+        needed += 1;
+        let (_, found) = pairs(&house, PlanKind::Right, &plain);
+        let more = found.into_iter().filter(|leak| !before.contains(leak));
+        leaks.extend(more.map(|leak| json!({ "without": gone, "leak": leak })));
+    }
+    json!({ "rows": rows, "needed": needed, "leaks": leaks })
+}
+
 fn variants(house: &House<'_>) -> Value {
     let mut all = Map::new();
     for name in attacks::VARIANTS {
@@ -261,7 +291,20 @@ fn print(whole: &Value, verbose: bool) {
             let stopped = format!("{}/{}", figures["stopped"], figures["tried"]);
             row(&format!("  swap, {label}: stopped"), &stopped, "", None);
         }
+        if let Some(deletions) = suite.get("deletions") {
+            let leaks = deletions["leaks"].as_array().map_or(0, Vec::len);
+            let figure = format!("{leaks} of {} rows", deletions["needed"]);
+            row(
+                "  a row less: more leaks",
+                &figure,
+                "none",
+                Some(leaks == 0),
+            );
+        }
         if verbose {
+            for leak in suite["deletions"]["leaks"].as_array().into_iter().flatten() {
+                say(&format!("  LEAK with a row less {leak}"));
+            }
             for asked in suite["asked"].as_array().into_iter().flatten() {
                 say(&format!("  asks {asked}"));
             }

@@ -163,8 +163,8 @@ words! {
     other_posture: "Another posture", "Другой режим", "其他姿态";
     compare_note: "What the decisions of the last seven days would have been in each posture, over the facts that were kept with them. Nothing changes by looking; `instar config set policy.posture balanced` does.", "Какими были бы решения последних семи дней в каждом режиме, по сохранённым фактам. Просмотр ничего не меняет; меняет `instar config set policy.posture balanced`.", "按保存的事实，最近七天的决定在各姿态下的结果。查看不会改变任何设置；`instar config set policy.posture balanced` 才会。";
     compare_run: "Compare now", "Сравнить", "立即比较";
-    compare_decisions: "decisions", "решений", "个决定";
-    compare_unknown: "left out: their facts are not kept", "пропущено: фактов нет", "个未计入：未保存事实";
+    compare_decisions: "Decisions", "Решений", "决定数";
+    compare_unknown: "left out, for their facts are not kept", "пропущено, потому что фактов нет", "因未保存事实而未计入";
     compare_changed: "answered otherwise", "ответ был бы другим", "结果不同";
     compare_plan: "if the plan has them", "если они есть в плане", "若在计划中";
     rule_name: "Rule", "Правило", "规则";

@@ -151,8 +151,8 @@ fn offer(words: &Words, compared: Option<&PostureReport>) -> Markup {
             @match compared {
                 None => p { a class="button" href="/policy?compare=1#compare" { (words.compare_run) } },
                 Some(report) => {
-                    p { (number(report.decisions)) " " (words.compare_decisions)
-                        @if report.unknown > 0 { ", " (number(report.unknown)) " " (words.compare_unknown) } }
+                    p { (words.compare_decisions) ": " (number(report.decisions))
+                        @if report.unknown > 0 { "; " (words.compare_unknown) ": " (number(report.unknown)) } }
                     div class="wide" tabindex="0" { table class="rows" data-compared="" {
                         thead { tr { th scope="col" { (words.posture) } th scope="col" { (words.outcome_allow) }
                             th scope="col" { (words.outcome_ask) } th scope="col" { (words.outcome_deny) }
