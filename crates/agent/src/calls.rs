@@ -12,9 +12,11 @@ use instar_protocol::tool::{Effect, ToolCall, ToolDecision};
 use instar_store::{EffectOutcome, Op};
 use instar_tools::{Caller, Output, Repetition};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::driver::{Basis, Turn, millis_since};
+use crate::errands::Chain;
 use crate::step::{Due, Input};
 
 /// Reads of one reply that run at the same time.
@@ -81,7 +83,8 @@ impl Turn {
                 break;
             }
             self.ask(basis, &context, judged).await;
-            self.run_effect(judged, &caller).await;
+            let chain = self.hands_on(basis);
+            self.run_effect(judged, &caller, chain).await;
         }
         for judged in &judged {
             if let Some(output) = judged.output.as_ref().filter(|output| !output.is_error) {
@@ -104,7 +107,8 @@ impl Turn {
         }
     }
 
-    pub(crate) async fn run_effect(&mut self, judged: &mut Judged, caller: &Caller) {
+    /// `chain` is what the call may hand on to other conversations.
+    pub(crate) async fn run_effect(&mut self, judged: &mut Judged, caller: &Caller, chain: Chain) {
         let Some(permit) = judged.permit.take() else {
             return;
         };
@@ -116,7 +120,10 @@ impl Turn {
             ));
             return;
         }
-        let output = self.house.parts.tools.run(permit, caller).await;
+        let house = Arc::clone(&self.house);
+        let offer = house.errands.offer(&self.run, chain);
+        let output = house.parts.tools.run(permit, caller).await;
+        drop(offer);
         let outcome = if output.is_error {
             EffectOutcome::Failed
         } else {
@@ -372,6 +379,7 @@ mod tests {
             guard: instar_tools::LoopGuard::new(3),
             unsettled: Vec::new(),
             judging: None,
+            answer: None,
             kept: None,
         };
         turn.take_in_batch();

@@ -38,7 +38,7 @@ pub(crate) struct Unsaved {
 
 /// Surfaces whose readers fetch the answer from the store: for them stored is delivered.
 fn reader_pulls(surface: &str) -> bool {
-    matches!(surface, "web" | "cli")
+    matches!(surface, "web" | "cli" | "session" | "approval")
 }
 
 impl Turn {
@@ -69,6 +69,8 @@ impl Turn {
             state,
             at,
         }));
+        self.answer = self.report(&outcome).await;
+        more.extend(self.answer.as_ref().map(Self::report_op));
         let outbox = self.outbox(&outcome);
         let outbox_id = outbox.as_ref().map(|outbox| outbox.id.clone());
         more.extend(outbox.map(Op::PutOutbox));

@@ -79,6 +79,8 @@ pub struct AgentDefaults {
     /// The most tokens in one answer of the model.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_output_tokens: u32,
+    /// Conversations that an agent opens for parts of its work.
+    pub subagents: SubagentsConfig,
 }
 
 impl Default for AgentDefaults {
@@ -95,6 +97,37 @@ impl Default for AgentDefaults {
             max_model_calls: 24,
             max_tool_calls: 64,
             max_output_tokens: 8_192,
+            subagents: SubagentsConfig::default(),
+        }
+    }
+}
+
+/// The `agents.defaults.subagents` section.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct SubagentsConfig {
+    /// How many conversations may lie between one and the owner's. 0 switches sub-agents off, and
+    /// messages between conversations with them.
+    #[schemars(range(min = 0, max = 5))]
+    pub max_spawn_depth: u8,
+    /// How many may work for one conversation at the same time.
+    #[schemars(range(min = 1, max = 20))]
+    pub max_children_per_agent: u32,
+    /// How many turns of sub-agents may run at once, over all conversations. It changes with the
+    /// next start.
+    #[schemars(range(min = 1, max = 64))]
+    pub max_concurrent: u32,
+    /// The model of sub-agents, `provider/model`. When absent: the agent's own.
+    pub model: Option<String>,
+}
+
+impl Default for SubagentsConfig {
+    fn default() -> Self {
+        Self {
+            max_spawn_depth: 2,
+            max_children_per_agent: 5,
+            max_concurrent: 8,
+            model: None,
         }
     }
 }

@@ -6,7 +6,8 @@
 //! to completion even when the turn is cancelled.
 
 use instar_models::Call;
-use instar_protocol::event::{ErrorClass, EventKind};
+use instar_policy::Authority;
+use instar_protocol::event::{ErrorClass, Event, EventKind};
 use instar_protocol::live::{LiveEvent, UserError};
 use instar_protocol::message::{EntryBody, Inbound, Part};
 use instar_protocol::model::{
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::errands;
 use crate::fence;
 use crate::house::{House, Settings};
 use crate::judging::Judging;
@@ -60,6 +62,8 @@ pub(crate) struct Turn {
     pub(crate) unsettled: Vec<Op>,
     /// What its decisions are made of, once the first call came up.
     pub(crate) judging: Option<Judging>,
+    /// The answer to whoever gave the task, stored with the end of the turn.
+    pub(crate) answer: Option<(Inbound, Event)>,
     /// Set while the store may still be writing the message that the turn answers.
     pub(crate) kept: Option<Kept>,
 }
@@ -86,6 +90,8 @@ pub(crate) struct Basis {
     pub(crate) chain: Vec<ModelRef>,
     pub(crate) system: Vec<SystemSection>,
     pub(crate) tools: Vec<ToolSpec>,
+    /// What is in force for this run, where that is less than what is in force for its principal.
+    narrowed: Option<Box<Authority>>,
     pub(crate) deadline: Instant,
     /// The label of everything in a request beside the history.
     pub(crate) label: Label,
@@ -138,6 +144,12 @@ pub(crate) async fn run(turn: &mut Turn) -> End {
 }
 
 impl Basis {
+    /// Every fact that a decision of this run reads.
+    pub(crate) fn authority(&self) -> &Authority {
+        let whole = &self.served.release.behaviour.authority;
+        self.narrowed.as_deref().unwrap_or(whole)
+    }
+
     pub(crate) fn behaviour<'a>(&'a self, turn: &Turn) -> &'a AgentBehaviour {
         static EMPTY: std::sync::LazyLock<AgentBehaviour> =
             std::sync::LazyLock::new(AgentBehaviour::default);
@@ -207,7 +219,11 @@ impl Turn {
         let instructions = overrides.and_then(|overrides| overrides.instructions.as_deref());
         let system = prompt::sections(behaviour, &name, &self.key, instructions);
         let authority = &served.release.behaviour.authority;
-        let visible = instar_policy::visible(authority, &self.principal(), &agent);
+        let mut visible = instar_policy::visible(authority, &self.principal(), &agent);
+        let narrowed = self.errand().map(|errand| {
+            visible.retain(|tool| errand.tools.contains(tool));
+            Box::new(authority.narrowed(&visible))
+        });
         let tools: Vec<ToolSpec> = self
             .house
             .parts
@@ -240,6 +256,7 @@ impl Turn {
             system,
             tools,
             label,
+            narrowed,
             served,
         })
     }
@@ -286,10 +303,16 @@ impl Turn {
         if let Some(preface) = preface {
             parts.insert(0, Part::text(preface));
         }
-        let label = fence::label_of(&parts, &inbound.principal);
+        let errand = inbound.overrides.errand.as_deref();
+        let label = match errand {
+            Some(errand) => errand.label.clone(),
+            None => fence::label_of(&parts, &inbound.principal),
+        };
+        // Whoever may do things here has not said a word of this.
+        let writer = errand.map_or_else(|| inbound.principal.clone(), errands::writer);
         let body = EntryBody::User {
             parts,
-            principal: inbound.principal.clone(),
+            principal: writer,
             inbound: Some(inbound.id.clone()),
             surface: inbound.surface.clone(),
         };

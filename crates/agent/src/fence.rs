@@ -5,7 +5,7 @@
 //! that says it is data. Text that the owner's own credential sent is never fenced, even where a
 //! part of it is labelled `stranger`: it holds the request itself.
 
-use instar_protocol::message::Part;
+use instar_protocol::message::{Inbound, Part};
 use instar_protocol::{Label, Origin, Origins, Principal, Readers, RunId};
 
 /// Longer stretches of prose were pasted rather than typed, as far as anybody can tell.
@@ -55,6 +55,15 @@ fn split_code(text: &str) -> Vec<(&str, bool)> {
     }
     parts.push((&text[start..], in_code));
     parts
+}
+
+/// The label of a message as it came in: what another conversation sent has the label of everything
+/// that its writer had read.
+pub(crate) fn label_of_message(inbound: &Inbound) -> Label {
+    match &inbound.overrides.errand {
+        Some(errand) => errand.label.clone(),
+        None => label_of(&inbound.parts, &inbound.principal),
+    }
 }
 
 /// The label of a whole message: the join over its parts.

@@ -100,5 +100,6 @@ pub(crate) fn new_row(
         input_tokens: 0,
         output_tokens: 0,
         cost_micros: 0,
+        parent: None,
     }
 }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::asking::Asking;
 use crate::config::Config;
+use crate::errands::Errands;
 use crate::sessions::Parts;
 use crate::tally::Tally;
 
@@ -45,10 +46,13 @@ pub(crate) struct House {
     settings: RwLock<Arc<Settings>>,
     pub(crate) tally: Tally,
     pub(crate) asking: Asking,
+    pub(crate) errands: Errands,
     /// Turns that run now.
     pub(crate) running: AtomicUsize,
     /// Bounds the turns that run at once.
     pub(crate) turns: Arc<Semaphore>,
+    /// The same for turns of sub-agents, so that nobody who waits for one keeps it from running.
+    pub(crate) child_turns: Arc<Semaphore>,
     /// Set when the process ends: no turn begins any more.
     pub(crate) closing: CancellationToken,
     /// Cuts every turn.
@@ -61,13 +65,17 @@ impl House {
             || std::thread::available_parallelism().map_or(8, |cores| (4 * cores.get()).max(8)),
             |turns| usize::try_from(turns).unwrap_or(8),
         );
+        let children = config.agents.defaults.subagents.max_concurrent;
+        let children = usize::try_from(children).unwrap_or(1);
         Self {
             asking: Asking::new(parts.store.clone(), Arc::clone(&parts.clock)),
             parts,
+            errands: Errands::default(),
             settings: RwLock::new(Arc::new(Settings::new(config))),
             tally: Tally::default(),
             running: AtomicUsize::new(0),
             turns: Arc::new(Semaphore::new(turns)),
+            child_turns: Arc::new(Semaphore::new(children)),
             closing: CancellationToken::new(),
             cut: CancellationToken::new(),
         }
@@ -83,6 +91,16 @@ impl House {
             .settings
             .write()
             .unwrap_or_else(PoisonError::into_inner) = settings;
+    }
+
+    /// How far from the owner a conversation may be.
+    pub(crate) fn depth_max(&self) -> u8 {
+        self.settings()
+            .config
+            .agents
+            .defaults
+            .subagents
+            .max_spawn_depth
     }
 
     pub(crate) fn now(&self) -> Timestamp {

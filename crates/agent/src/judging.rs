@@ -3,8 +3,8 @@
 
 use instar_policy::words::typed_part;
 use instar_policy::{
-    Approval, Authority, Counts, Decision, Draft, Evidence, Permit, Plan, Planned, Posture,
-    Recorded, Request, Rule,
+    Approval, Authority, Counts, Decision, Draft, Evidence, Permit, Planned, Posture, Recorded,
+    Request, Rule,
 };
 use instar_protocol::approval::{Question, QuestionState};
 use instar_protocol::message::{InboxState, NoticeKind};
@@ -17,20 +17,23 @@ use tokio::time::Instant;
 
 use crate::calls::{Judged, failure, refused};
 use crate::driver::{Basis, Turn};
+use crate::errands::{SharedTally, held};
 use crate::step::{Due, Fate};
 use crate::window::{Seen, Window};
 
 /// The owner's newest messages that make up the request: what he said, and what he added to it.
 const REQUEST_MESSAGES: usize = 3;
+/// Where a text counts as read that another conversation sent.
+const ERRANDS: &str = "conversations";
 
 /// What a run knows for its decisions. Made when the first call comes up.
 #[derive(Debug, Default)]
 pub(crate) struct Judging {
     pub(crate) evidence: Evidence,
-    pub(crate) counts: Counts,
+    /// Plan and counts, shared with whoever serves the same request.
+    pub(crate) tally: SharedTally,
     /// All that the owner said in this conversation, for the planner.
     all_words: String,
-    plan: Option<Option<Plan>>,
     standing: Vec<Rule>,
 }
 
@@ -55,7 +58,7 @@ impl Turn {
         }
         let (decision, facts) = self.decide(basis, context, &call, None, &environment);
         let judged = match decision {
-            Decision::Allow(permit) => self.allowed(call, permit),
+            Decision::Allow(permit) => Self::allowed(call, permit),
             Decision::Ask(draft) => Judged {
                 decision: ToolDecision::Denied {
                     rule: draft.rule.clone(),
@@ -69,11 +72,7 @@ impl Turn {
         Judged { facts, ..judged }
     }
 
-    fn allowed(&mut self, call: ToolCall, permit: Permit) -> Judged {
-        if let Some(judging) = &mut self.judging {
-            let done = judging.counts.done.entry(call.name.clone()).or_default();
-            *done = done.saturating_add(1);
-        }
+    fn allowed(call: ToolCall, permit: Permit) -> Judged {
         Judged {
             decision: ToolDecision::Allowed {
                 rule: permit.rule().to_owned(),
@@ -100,7 +99,12 @@ impl Turn {
         let none = Judging::default();
         let judging = self.judging.as_ref().unwrap_or(&none);
         let principal = self.principal();
-        let plan = match (&judging.plan, &principal) {
+        // Held over decision and count: of two runs of one request only one gets the last of what
+        // was planned.
+        let mut tally = held(&judging.tally);
+        let counts = tally.counts.clone();
+        let plan = match (&tally.plan, &principal) {
+            _ if tally.is_lost => Planned::Nobody,
             (
                 _,
                 Principal::Contact { .. }
@@ -119,12 +123,17 @@ impl Turn {
             context,
             evidence: &judging.evidence,
             plan,
-            counts: &judging.counts,
+            counts: &counts,
             standing: &judging.standing,
             approval,
             environment,
         };
-        instar_policy::decide_recorded(&request, &basis.served.release.behaviour.authority)
+        let decided = instar_policy::decide_recorded(&request, basis.authority());
+        if matches!(decided, (Decision::Allow(_), _)) {
+            let done = tally.counts.done.entry(call.name.clone()).or_default();
+            *done = done.saturating_add(1);
+        }
+        decided
     }
 
     /// Reads what the run has seen so far, once; later results are added as they come.
@@ -132,8 +141,8 @@ impl Turn {
         if self.judging.is_some() {
             return;
         }
-        let authority = &basis.served.release.behaviour.authority;
-        let (evidence, all_words) = seen_so_far(&self.window, authority);
+        let said = self.request_words().await;
+        let (evidence, all_words) = seen_so_far(&self.window, basis.authority(), &said);
         let standing = match self.house.asking.rules_in_force().await {
             Ok(rules) => rules
                 .iter()
@@ -146,9 +155,8 @@ impl Turn {
         };
         self.judging = Some(Judging {
             evidence,
-            counts: Counts::default(),
+            tally: self.tally(),
             all_words,
-            plan: None,
             standing,
         });
     }
@@ -165,7 +173,7 @@ impl Turn {
         let Some(judging) = &mut self.judging else {
             return;
         };
-        let annotations = &basis.served.release.behaviour.authority.annotations;
+        let annotations = &basis.authority().annotations;
         let annotation = annotations.get(&call.name);
         match (annotation, value) {
             (Some(annotation), Some(value)) => judging.evidence.result(
@@ -186,13 +194,13 @@ impl Turn {
 
     /// A plan is made for effects only, and only where it can decide something.
     fn wants_plan(&self, basis: &Basis, call: &ToolCall) -> bool {
-        let authority = &basis.served.release.behaviour.authority;
+        let authority = basis.authority();
         authority.posture == Posture::Balanced
             && self.principal().is_owner()
             && self
                 .judging
                 .as_ref()
-                .is_some_and(|judging| judging.plan.is_none())
+                .is_some_and(|judging| held(&judging.tally).plan.is_none())
             && authority
                 .annotations
                 .get(&call.name)
@@ -206,8 +214,9 @@ impl Turn {
             .map(|judging| judging.all_words.clone())
             .unwrap_or_default();
         let plan = self.make_plan(basis, &words).await;
-        if let Some(judging) = &mut self.judging {
-            judging.plan = Some(plan);
+        if let Some(judging) = &self.judging {
+            // Whoever serves the same request may have been first.
+            held(&judging.tally).plan.get_or_insert(plan);
         }
     }
 
@@ -217,10 +226,13 @@ impl Turn {
         let Some((draft, environment)) = judged.ask.take() else {
             return;
         };
+        let chain = self.hands_on(basis);
+        self.house.errands.keep(&chain.request, &chain.tally);
         let facts = json!({
             "rule": draft.rule,
             "environment": environment,
             "facts": judged.facts,
+            "chain": chain.word(&self.key, context.clone(), u8::MAX),
         });
         let Some(question) = self
             .question_of(basis, context, &judged.call, &draft, facts)
@@ -268,9 +280,9 @@ impl Turn {
         }
     }
 
-    fn count(&mut self, change: impl FnOnce(&mut Counts)) {
-        if let Some(judging) = &mut self.judging {
-            change(&mut judging.counts);
+    fn count(&self, change: impl FnOnce(&mut Counts)) {
+        if let Some(judging) = &self.judging {
+            change(&mut held(&judging.tally).counts);
         }
     }
 
@@ -365,23 +377,29 @@ impl Turn {
         }
         *judged = Judged {
             facts,
-            ..self.allowed(judged.call.clone(), permit)
+            ..Self::allowed(judged.call.clone(), permit)
         };
     }
 }
 
-/// What a window shows, as evidence, with all that the owner typed in it.
-pub(crate) fn seen_so_far(window: &Window, authority: &Authority) -> (Evidence, String) {
+/// The owner's words that stand in a window, the oldest first.
+pub(crate) fn words_in(window: &Window) -> Vec<String> {
+    let seen = window.seen().into_iter();
+    seen.filter_map(|seen| match seen {
+        Seen::Words { text, .. } => Some(text.to_owned()),
+        Seen::Errand { .. } | Seen::Result { .. } => None,
+    })
+    .collect()
+}
+
+/// What a window shows, as evidence, with all of these words of the owner's that he typed.
+pub(crate) fn seen_so_far(
+    window: &Window,
+    authority: &Authority,
+    words: &[String],
+) -> (Evidence, String) {
     let mut evidence = Evidence::default();
     evidence.known(&authority.known);
-    let seen = window.seen();
-    let words: Vec<&str> = seen
-        .iter()
-        .filter_map(|seen| match seen {
-            Seen::Words(words) => Some(*words),
-            Seen::Result { .. } => None,
-        })
-        .collect();
     // What was named long ago is not named for this request.
     for words in words
         .iter()
@@ -391,9 +409,12 @@ pub(crate) fn seen_so_far(window: &Window, authority: &Authority) -> (Evidence, 
     }
     let typed: Vec<String> = words.iter().map(|words| typed_part(words)).collect();
     let all_words = typed.join("\n");
-    for seen in seen {
+    for seen in window.seen() {
         match seen {
-            Seen::Words(_) => {}
+            Seen::Words { .. } => {}
+            Seen::Errand { text, label } => {
+                evidence.text(ERRANDS, text, &worst(label), &label.readers);
+            }
             Seen::Result {
                 tool,
                 arguments,

@@ -3,15 +3,19 @@
 
 use instar_policy::{Approval, Counts, Decision, Evidence, Planned, Recorded, Request};
 use instar_protocol::approval::{Question, QuestionState};
+use instar_protocol::errand::Errand;
 use instar_protocol::message::{EntryBody, Inbound, NoticeKind, OnRestart, Overrides, Part};
 use instar_protocol::model::{ModelRef, StopReason, Usage};
 use instar_protocol::{InboundId, Principal, QuestionId};
+use instar_tools::Caller;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::asking::OPEN_MAX;
 use crate::calls::Judged;
 use crate::driver::{Basis, Turn};
+use crate::errands::{Chain, PER_REQUEST_MAX, held};
 use crate::sessions::Sessions;
 
 /// The surface of a message that the gateway writes for an answer.
@@ -111,6 +115,7 @@ impl Turn {
         // Its first id has had a result: that the owner was asked.
         call.id = format!("{}-approved", call.id);
         let context = question.context.clone();
+        let chain = self.chain_of_question(basis, &question);
         if self.house.asking.use_up(question).await.is_err() {
             return;
         }
@@ -135,9 +140,37 @@ impl Turn {
             facts,
             ..Judged::of(call)
         };
-        let caller = self.caller();
-        self.run_effect(&mut judged, &caller).await;
+        let caller = Caller {
+            principal: chain.principal.clone(),
+            ..self.caller()
+        };
+        self.run_effect(&mut judged, &caller, chain).await;
         let _input = self.take_results(vec![judged]);
+    }
+
+    /// What the run that asked could have handed on; nothing where that is not known.
+    fn chain_of_question(&self, basis: &Basis, question: &Question) -> Chain {
+        let stored = question.facts.get("chain").cloned();
+        let errand = stored.and_then(|stored| serde_json::from_value::<Errand>(stored).ok());
+        let mut chain = Chain {
+            principal: question.principal.clone(),
+            tools: BTreeSet::new(),
+            ..self.hands_on(basis)
+        };
+        if let Some(errand) = errand {
+            chain.tally = self.house.errands.tally(&errand.request);
+            {
+                // The owner approved this one, whatever else was begun before a restart.
+                let mut tally = held(&chain.tally);
+                tally.errands = tally.errands.min(PER_REQUEST_MAX - 1);
+            }
+            chain.request = errand.request;
+            chain.words = errand.words;
+            // It was written as what the next one would get.
+            chain.depth = errand.depth.saturating_sub(1);
+            chain.tools = errand.tools;
+        }
+        chain
     }
 
     fn approved(&self) -> Option<QuestionId> {

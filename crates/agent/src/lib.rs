@@ -19,6 +19,8 @@ mod asking;
 mod calls;
 mod closing;
 mod driver;
+mod errander;
+mod errands;
 mod judging;
 mod late;
 mod planner;
@@ -68,6 +70,7 @@ pub use config::{
     AgentSettings, AgentsConfig, CommandsConfig, Config, LearningConfig, MessagesConfig,
     PolicyConfig, SessionConfig,
 };
+pub use errander::Errander;
 pub use fork::Forked;
 pub use live::Seen;
 pub use planner::PLANNER_PROMPT;

@@ -135,10 +135,11 @@ pub(crate) fn waiting(
     }
 }
 
-/// The command that a message is. An API caller's text is never one.
+/// The command that a message is. An API caller's text is never one, nor is what a model wrote.
 pub(crate) fn command(house: &House, inbound: &Inbound) -> Option<Command> {
     let reads_commands = house.settings().config.commands.text
         && inbound.surface != "openai"
+        && inbound.overrides.errand.is_none()
         && inbound.overrides.place.is_none();
     if reads_commands {
         commands::parse(inbound)

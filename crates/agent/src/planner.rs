@@ -52,7 +52,7 @@ impl Turn {
             label: Label::owner(),
         };
         let reply = self.ask_silently(basis, &request).await;
-        let known = &basis.served.release.behaviour.authority.annotations;
+        let known = &basis.authority().annotations;
         let plan = reply
             .as_deref()
             .and_then(read_plan)
@@ -68,7 +68,7 @@ impl Turn {
 
 /// What policy knows of the tools: no word of theirs.
 fn tools_table(basis: &Basis) -> Vec<Value> {
-    let authority = &basis.served.release.behaviour.authority;
+    let authority = basis.authority();
     basis
         .tools
         .iter()

@@ -215,7 +215,7 @@ async fn wake(inner: &Arc<Inner>, key: &SessionKey) -> Option<Handle> {
 }
 
 /// Its model call may be made a second time; nothing that leaves traces is.
-async fn resume(
+pub(crate) async fn resume(
     inner: &Arc<Inner>,
     stored: StoredInbound,
     openers: &BTreeMap<SessionKey, Arc<Inbound>>,

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use std::sync::Arc;
 
 use crate::history;
-use crate::judging::seen_so_far;
+use crate::judging::{seen_so_far, words_in};
 
 /// The facts that the next call of this conversation would be judged by, as far as they are stored:
 /// its owner's words, what was read in it, and the standing rules. A plan is made when a call comes.
@@ -19,7 +19,7 @@ pub async fn retrace(
     now: Timestamp,
 ) -> Result<Seen, StoreError> {
     let window = history::load(store, row, &Arc::new(TimeZone::UTC)).await?;
-    let (evidence, _words) = seen_so_far(&window, authority);
+    let (evidence, _words) = seen_so_far(&window, authority, &words_in(&window));
     Ok(Seen {
         evidence,
         context: Label::owner().join(window.label()),

@@ -114,16 +114,18 @@ impl Sessions {
         &self.inner.house.asking
     }
 
-    /// Stops the running turn; true if there was one. What had arrived is kept.
+    /// Stops the running turn, and those of everybody who works for this conversation; true if there
+    /// was one. What had arrived is kept.
     pub async fn stop(&self, key: &SessionKey) -> bool {
+        let children = self.inner.stop_children(key);
         let Some(handle) = self.inner.awake.find(key) else {
-            return false;
+            return children;
         };
         let (asker, answer) = oneshot::channel();
         if handle.orders.send(Order::Stop(asker)).await.is_err() {
-            return false;
+            return children;
         }
-        answer.await.unwrap_or(false)
+        answer.await.unwrap_or(false) || children
     }
 
     /// Makes a session forget what it keeps in memory, after its row was changed in the store

@@ -1,5 +1,6 @@
 //! A message's way in: into the store, and to the owner task of its conversation.
 
+use instar_protocol::errand::ErrandKind;
 use instar_protocol::event::{Arm, Event, EventKind};
 use instar_protocol::live::{LiveEvent, Outcome};
 use instar_protocol::message::{Inbound, plain_text};
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::awake::{Handle, Opening};
+use crate::commands::Command;
 use crate::config::DropPolicy;
 use crate::house::House;
 use crate::live::Live;
@@ -79,7 +81,10 @@ impl Sessions {
         mask::inbound(house.content_mode(), &mut inbound);
         let agent = self.agent_of(&inbound.session_key)?;
         let handle = self.inner.wake(&inbound.session_key, &agent)?;
-        let is_command = owner::command(house, &inbound).is_some();
+        let command = owner::command(house, &inbound);
+        let is_command = command.is_some();
+        let stops = command == Some(Command::Stop);
+        let key = inbound.session_key.clone();
         self.check_room(&handle, is_command)?;
         let place = handle
             .orders
@@ -114,6 +119,9 @@ impl Sessions {
             Target::New => self.inner.tasks.spawn(begin(house, live, place, message)),
         };
         let accepted = accepted.await;
+        if stops {
+            let _children = self.inner.stop_children(&key);
+        }
         if let Accepted::Duplicate { id, run, .. } = accepted.map_err(|_| StoreError::Closed)?? {
             submitted.inbound = id;
             submitted.duplicate = run;
@@ -265,15 +273,21 @@ async fn accept(
 fn new_row(house: &House, inbound: &Inbound, agent: &AgentId) -> SessionRow {
     let id = inbound.id.as_str();
     let tail = id.split_once('_').map_or(id, |(_, tail)| tail);
-    let title: String = fence::one_line(plain_text(&inbound.parts).trim());
+    let errand = inbound.overrides.errand.as_deref();
+    let named = errand.and_then(|errand| errand.title.clone());
+    let title = named.unwrap_or_else(|| plain_text(&inbound.parts));
+    let title: String = fence::one_line(title.trim());
     let id = SessionId::from_stored(format!("ses_{tail}"));
     SessionRow {
         title: (!title.is_empty()).then(|| title.chars().take(80).collect()),
+        parent: errand
+            .filter(|errand| errand.kind == ErrandKind::Task)
+            .map(|errand| errand.from.clone()),
         ..history::new_row(id, &inbound.session_key, agent, house.now())
     }
 }
 
-fn message_in(house: &House, inbound: &Inbound, row: &SessionRow) -> Event {
+pub(crate) fn message_in(house: &House, inbound: &Inbound, row: &SessionRow) -> Event {
     let text = plain_text(&inbound.parts);
     let session = row.id.clone();
     let served = house
@@ -287,7 +301,7 @@ fn message_in(house: &House, inbound: &Inbound, row: &SessionRow) -> Event {
         run: None,
         arm: served.as_ref().map_or(Arm::Stable, |served| served.arm),
         release: served.map(|served| served.release.id.clone()),
-        label: fence::label_of(&inbound.parts, &inbound.principal),
+        label: fence::label_of_message(inbound),
         kind: EventKind::MessageIn {
             inbound: inbound.id.clone(),
             surface: inbound.surface.clone(),

@@ -12,6 +12,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::errands;
 use crate::fence;
 use crate::tokens;
 
@@ -42,13 +43,17 @@ struct Mark {
     label: Label,
     /// What the owner typed, where it is a message of his.
     words: Option<Box<str>>,
+    /// What another conversation sent, where it is a message of such.
+    errand: Option<Box<str>>,
 }
 
 /// Something in the window that evidence is taken from.
 #[derive(Debug)]
 pub(crate) enum Seen<'a> {
-    /// The owner's words.
-    Words(&'a str),
+    /// The owner's words, and where they stand.
+    Words { text: &'a str, entry: &'a EntryId },
+    /// What another conversation sent.
+    Errand { text: &'a str, label: &'a Label },
     /// A result of a tool.
     Result {
         tool: &'a str,
@@ -138,12 +143,14 @@ impl Window {
                 // An API client's words reach the model as it sent them.
                 let is_dated = surface != "openai";
                 let said = principal.is_owner().then(|| plain_text(parts));
+                let errand = errands::is_writer(principal).then(|| plain_text(parts));
                 let parts = self.user_parts(parts, principal, entry, is_dated);
                 if !parts.is_empty() {
                     self.close_calls(entry);
                     self.add(ModelMessage::User { parts }, entry, true);
                     if let Some(mark) = self.marks.last_mut() {
                         mark.words = said.map(String::into_boxed_str);
+                        mark.errand = errand.map(String::into_boxed_str);
                     }
                 }
             }
@@ -281,6 +288,7 @@ impl Window {
             begins_turn,
             label: entry.label.clone(),
             words: None,
+            errand: None,
         });
     }
 
@@ -289,8 +297,13 @@ impl Window {
         let mut calls: BTreeMap<&str, &Value> = BTreeMap::new();
         let mut seen = Vec::new();
         for (message, mark) in self.messages.iter().zip(&self.marks) {
-            if let Some(words) = &mark.words {
-                seen.push(Seen::Words(words));
+            if let Some(text) = mark.words.as_deref() {
+                let entry = &mark.entry;
+                seen.push(Seen::Words { text, entry });
+            }
+            if let Some(text) = mark.errand.as_deref() {
+                let label = &mark.label;
+                seen.push(Seen::Errand { text, label });
             }
             match message {
                 ModelMessage::User { .. } => {}
@@ -327,8 +340,14 @@ impl Window {
         is_dated: bool,
     ) -> Vec<Part> {
         let mut out = Vec::with_capacity(parts.len());
-        for part in parts {
+        for (place, part) in parts.iter().enumerate() {
             out.push(match part {
+                // The first says whose answer it is; a task is what is to be done.
+                Part::Text { text }
+                    if place > 0 && errands::is_writer(principal) && entry.label.is_tainted() =>
+                {
+                    Part::text(fence::fenced("what it says", text, entry.run.as_ref()))
+                }
                 Part::Text { text } if foreign(principal) => {
                     let what = format!("message of {}", author(principal));
                     Part::text(fence::fenced(&what, text, entry.run.as_ref()))

@@ -11,6 +11,7 @@ mod support;
 mod asking;
 mod commands;
 mod context;
+mod errands;
 mod hands;
 mod queue;
 mod recovery;

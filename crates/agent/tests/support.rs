@@ -1,7 +1,7 @@
 //! A house with a scripted model and a real store in a folder of its own.
 
 use instar_agent::config::PostureChoice;
-use instar_agent::{Config, Parts, Sessions, Submitted};
+use instar_agent::{Config, Errander, Parts, Sessions, Submitted};
 use instar_egress::Egress;
 use instar_models::{Ledger, Models, ModelsConfig, ObjectSource, SpendRecord};
 use instar_policy::{Annotation, Authority, Kind, Posture, Reach, Slot, SlotRole};
@@ -19,7 +19,7 @@ use instar_protocol::{
 use instar_release::{AgentBehaviour, Behaviour, Limits, PromptFile, Releases, Route};
 use instar_store::{Options, SessionRow, Store};
 use instar_testkit::ManualClock;
-use instar_tools::{Caller, Output, Tool, ToolError, Toolbox};
+use instar_tools::{Caller, ErrandsPort, Output, Tool, ToolError, Toolbox};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -294,11 +294,6 @@ pub(crate) async fn home_at(
     .unwrap();
     let (begun, gate) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(1_000)));
     let releases = Releases::open(store.clone()).await.unwrap();
-    let behaviour = behaviour(&config);
-    releases
-        .adopt(behaviour, "test", "start", clock.now(), [0; 10])
-        .await
-        .unwrap();
     let tools = Toolbox::default();
     tools
         .register(Arc::new(Look {
@@ -324,6 +319,14 @@ pub(crate) async fn home_at(
             sent: Arc::clone(&sent),
         }))
         .unwrap();
+    let errander = Arc::new(Errander::default());
+    let port: Arc<dyn ErrandsPort> = errander.clone();
+    tools.run_errands(&port).unwrap();
+    let behaviour = behaviour(&config, &tools);
+    releases
+        .adopt(behaviour, "test", "start", clock.now(), [0; 10])
+        .await
+        .unwrap();
     let parts = Parts {
         store: store.clone(),
         models,
@@ -331,8 +334,10 @@ pub(crate) async fn home_at(
         tools: Arc::new(tools),
         clock: Arc::new(clock.clone()),
     };
+    let sessions = Sessions::start(parts, config.clone());
+    errander.connect(&sessions);
     Home {
-        sessions: Sessions::start(parts, config.clone()),
+        sessions,
         store,
         script,
         clock,
@@ -343,7 +348,7 @@ pub(crate) async fn home_at(
     }
 }
 
-fn behaviour(config: &Config) -> Behaviour {
+fn behaviour(config: &Config, tools: &Toolbox) -> Behaviour {
     let defaults = &config.agents.defaults;
     let soul = PromptFile {
         text: "Be kind.".to_owned(),
@@ -372,10 +377,7 @@ fn behaviour(config: &Config) -> Behaviour {
                 PostureChoice::Balanced => Posture::Balanced,
                 PostureChoice::Open => Posture::Open,
             },
-            ..Authority::over(BTreeMap::from([
-                ("look".to_owned(), annotation()),
-                ("post".to_owned(), posting()),
-            ]))
+            ..Authority::over(tools.annotations())
         },
     }
 }

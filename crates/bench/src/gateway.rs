@@ -338,6 +338,7 @@ pub(crate) async fn fill(state: &Path, stored: usize) -> anyhow::Result<()> {
                 input_tokens: 0,
                 output_tokens: 0,
                 cost_micros: 0,
+                parent: None,
             }));
         }
         store.commit(ops).await?;

@@ -27,6 +27,7 @@ mod devices;
 mod disk;
 mod egress;
 mod flush;
+mod hands;
 mod keeping;
 mod look;
 mod mcp;

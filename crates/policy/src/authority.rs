@@ -110,6 +110,16 @@ impl Authority {
         Ok(canonical::sha256(canonical::of(self)?.as_bytes()))
     }
 
+    /// The same with these tools alone, as far as it has them: nothing that was denied is allowed.
+    #[must_use]
+    pub fn narrowed(&self, tools: &BTreeSet<String>) -> Self {
+        let kept = |tool: &&String| self.lists(tool);
+        Self {
+            allow: Some(tools.iter().filter(kept).cloned().collect()),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn denies(&self, tool: &str) -> bool {
         names(&self.deny, tool)
     }

@@ -167,6 +167,9 @@ pub struct SessionInfo {
     pub cost_micros: u64,
     pub running: bool,
     pub deleted: bool,
+    /// The conversation that this one works for, if it is a sub-agent's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
 }
 
 /// Words found in conversations.

@@ -10,6 +10,7 @@ pub mod api;
 pub mod approval;
 pub mod approvals;
 pub mod devices;
+pub mod errand;
 pub mod event;
 pub mod id;
 pub mod label;

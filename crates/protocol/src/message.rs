@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::errand::Errand;
 use crate::id::{EntryId, InboundId, ObjectHash, OutboxId, QuestionId, RunId, SessionId};
 use crate::label::Label;
 use crate::model::{ModelRef, Reasoning, Sampling, StopReason, ToolChoice, Usage};
@@ -106,6 +107,9 @@ pub struct Overrides {
     /// gateway alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<QuestionId>,
+    /// Set if another conversation of the agent's sent it. Set by the gateway alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errand: Option<Box<Errand>>,
 }
 
 /// A place in the tree of a transcript that a message is for.

@@ -2,7 +2,7 @@
 
 use instar_protocol::event::Event;
 use instar_protocol::message::{Entry, Inbound, InboxState, Outbox};
-use instar_protocol::{EntryId, InboundId, RunId, SessionId, Timestamp};
+use instar_protocol::{EntryId, InboundId, RunId, SessionId, SessionKey, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -35,6 +35,7 @@ pub(crate) fn apply(connection: &Connection, op: &Op) -> Result<(), StoreError> 
         Op::AppendEntry(entry) => append_entry(connection, entry),
         Op::IndexSaid => said::index(connection),
         Op::AppendEvent(event) => append_event(connection, event),
+        Op::Accept(message) => accept(connection, &message.0, &message.1).map(|_| ()),
         Op::SettleInbound { id, run, state, at } => change(
             connection,
             ("inbound message", id.as_str()),
@@ -205,11 +206,11 @@ fn put_session(connection: &Connection, row: &SessionRow) -> Result<(), StoreErr
     run_sql(
         connection,
         "INSERT INTO sessions (id, key, agent, title, created_at, updated_at, leaf, model,
-             deleted_at, entries, input_tokens, output_tokens, cost_micros)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+             deleted_at, entries, input_tokens, output_tokens, cost_micros, parent)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
          ON CONFLICT (id) DO UPDATE SET key = ?2, agent = ?3, title = ?4, created_at = ?5,
              updated_at = ?6, leaf = ?7, model = ?8, deleted_at = ?9, entries = ?10,
-             input_tokens = ?11, output_tokens = ?12, cost_micros = ?13",
+             input_tokens = ?11, output_tokens = ?12, cost_micros = ?13, parent = ?14",
         params![
             row.id.as_str(),
             row.key.as_str(),
@@ -224,6 +225,7 @@ fn put_session(connection: &Connection, row: &SessionRow) -> Result<(), StoreErr
             number(row.input_tokens),
             number(row.output_tokens),
             number(row.cost_micros),
+            row.parent.as_ref().map(SessionKey::as_str),
         ],
     )?;
     run_sql(

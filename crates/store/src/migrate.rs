@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0004_objects.sql"),
     include_str!("../migrations/0005_said.sql"),
     include_str!("../migrations/0006_hands.sql"),
+    include_str!("../migrations/0007_parents.sql"),
 ];
 
 /// The schema version that this build reads and writes.

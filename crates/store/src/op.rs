@@ -36,6 +36,8 @@ pub enum Op {
     /// Takes some of the entries that the index of what was said lacks into it, the oldest first.
     IndexSaid,
     AppendEvent(Event),
+    /// Stores a message of the gateway's own with its event, unless its idempotency key was seen.
+    Accept(Box<(Inbound, Event)>),
     SettleInbound {
         id: InboundId,
         run: Option<RunId>,
@@ -152,6 +154,8 @@ pub struct SessionRow {
     pub input_tokens: u64,
     pub output_tokens: u64,
     pub cost_micros: u64,
+    /// The conversation that this one works for, if it is a sub-agent's.
+    pub parent: Option<SessionKey>,
 }
 
 /// `Some` fields are written, `None` fields stay.

@@ -23,7 +23,7 @@ pub const ROWS_MAX: usize = 10_000;
 type Answer<T> = Result<T, StoreError>;
 
 const SESSION: &str = "SELECT s.id, s.key, s.agent, s.title, s.created_at, s.updated_at, s.leaf,
-    s.model, s.deleted_at, s.entries, s.input_tokens, s.output_tokens, s.cost_micros
+    s.model, s.deleted_at, s.entries, s.input_tokens, s.output_tokens, s.cost_micros, s.parent
     FROM sessions s";
 pub(crate) const ENTRY: &str = "SELECT id, session, parent, at, run, label, body FROM entries";
 const OUTBOX: &str =
@@ -365,6 +365,9 @@ fn session_row(row: &Row<'_>) -> Answer<SessionRow> {
         input_tokens: counter(row, 10)?,
         output_tokens: counter(row, 11)?,
         cost_micros: counter(row, 12)?,
+        parent: maybe(row, 13)?
+            .map(|key| from_word("session", &id, &key))
+            .transpose()?,
         id: SessionId::from_stored(id),
     })
 }

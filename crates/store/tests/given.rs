@@ -60,6 +60,7 @@ pub(crate) fn session(number: u64) -> SessionRow {
         input_tokens: 0,
         output_tokens: 0,
         cost_micros: 0,
+        parent: Some(key("chat0")),
     }
 }
 

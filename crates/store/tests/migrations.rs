@@ -17,6 +17,7 @@ const FIXTURES: &[&[u8]] = &[
     include_bytes!("fixtures/v4.sqlite"),
     include_bytes!("fixtures/v5.sqlite"),
     include_bytes!("fixtures/v6.sqlite"),
+    include_bytes!("fixtures/v7.sqlite"),
 ];
 
 #[tokio::test]
@@ -31,6 +32,8 @@ async fn a_store_of_every_version_opens_and_keeps_what_it_holds() {
         let store = Store::open(folder.path(), Options::default()).unwrap();
         let row = store.session_by_key(&key("chat1")).await.unwrap().unwrap();
         assert_eq!((row.id.clone(), row.entries), (session_id(1), 2));
+        let parent = (version >= 7).then(|| key("chat0"));
+        assert_eq!(row.parent, parent);
         let path = store.branch(&row.id, None, 10).await.unwrap();
         assert_eq!(path, [entry(1, 2, Some(1)), entry(1, 1, None)]);
         let leaf = store.newest_under(&row.id, &entry_id(1)).await.unwrap();

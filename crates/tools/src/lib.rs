@@ -23,12 +23,13 @@ mod plain;
 mod profiles;
 mod schema;
 
+pub use builtin::{ErrandsPort, Sent, Task};
 pub use config::{
     FetchConfig, McpConfig, McpServerConfig, Provider, SearchConfig, ToolsConfig, WebConfig,
 };
 pub use guard::{LoopGuard, Repetition};
 pub use output::{KEPT_CHARS_MAX, OUTPUT_CHARS_MAX, OutputsPort};
-pub use profiles::{MCP_PREFIX, Profile, Selection, description_label, group_of};
+pub use profiles::{MCP_PREFIX, Profile, Selection, description_label, group_of, names_of};
 pub use schema::{Schema, SchemaError};
 pub use tool::{Caller, Output, SessionsPort, Tool, ToolError};
 pub use toolbox::{RegisterError, TOOL_TIMEOUT, Toolbox};

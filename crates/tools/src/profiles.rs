@@ -3,6 +3,7 @@
 use instar_protocol::{Label, Readers};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A set of tools to begin with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -150,6 +151,15 @@ impl Selection<'_> {
             None => self.profile == Profile::Full,
         }
     }
+}
+
+/// Those of the known tools that a list of words means.
+#[must_use]
+pub fn names_of<'a>(words: &[String], known: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+    known
+        .filter(|tool| words.iter().any(|word| selects(word, tool)))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// True if a word of a list means this tool: its name, a group, or a name with `*` in it.

@@ -11,7 +11,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use crate::builtin;
+use crate::builtin::{self, ErrandsPort};
 use crate::output::{OUTPUT_CHARS_MAX, OutputsPort, bound, is_long, keepable};
 use crate::schema::{Schema, SchemaError};
 use crate::tool::{Caller, Output, SessionsPort, Tool, ToolError};
@@ -99,6 +99,12 @@ impl Toolbox {
         self.register(Arc::new(builtin::output_page(Arc::clone(&outputs))))?;
         self.outputs = Some(outputs);
         Ok(())
+    }
+
+    /// Adds the tools that speak to other conversations of the agent's.
+    pub fn run_errands(&self, errands: &Arc<dyn ErrandsPort>) -> Result<(), RegisterError> {
+        self.register(Arc::new(builtin::sessions_send(Arc::clone(errands))))?;
+        self.register(Arc::new(builtin::sessions_spawn(Arc::clone(errands))))
     }
 
     /// Adds a family of tools.

@@ -1,9 +1,10 @@
 //! The owner task while a turn runs: it drives the turn and takes orders beside it.
 
 use futures_util::FutureExt;
+use instar_protocol::errand::ErrandKind;
 use instar_protocol::live::{LiveEvent, Outcome};
 use instar_protocol::message::{EntryBody, NoticeKind};
-use instar_protocol::{Label, RunId, Timestamp};
+use instar_protocol::{Label, RunId, SessionKey, Timestamp};
 use instar_tools::LoopGuard;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -56,7 +57,24 @@ impl Owner {
             Err(error) => return self.refuse(batch, &error),
         }
         let (turn, running) = self.prepare(loaded, batch, preface);
+        let parent = self.begin_task(&turn);
         self.drive(turn, running).await;
+        if let Some(parent) = parent {
+            self.house.errands.drop_child(&parent, &self.key);
+        }
+    }
+
+    /// Notes whom this turn works for, also when a restart came between.
+    fn begin_task(&self, turn: &Turn) -> Option<SessionKey> {
+        let errand = turn.errand()?;
+        if errand.kind != ErrandKind::Task {
+            return None;
+        }
+        let _known = self
+            .house
+            .errands
+            .add_child(&errand.from, &self.key, usize::MAX);
+        Some(errand.from.clone())
     }
 
     fn prepare(
@@ -111,6 +129,7 @@ impl Owner {
             guard: LoopGuard::new(SAME_RESULT_MAX),
             unsettled: Vec::new(),
             judging: None,
+            answer: None,
             kept: batch.first().and_then(|first| first.kept.clone()),
         });
         let running = Running {
@@ -251,8 +270,14 @@ impl Owner {
 
     pub(super) fn keep(&mut self, turn: Turn) {
         let Turn {
-            mut record, window, ..
+            mut record,
+            window,
+            answer,
+            ..
         } = turn;
+        if let Some((report, _)) = answer {
+            self.inner.hand_on(report);
+        }
         record.end();
         self.loaded = Some(Loaded { record, window });
     }
@@ -298,13 +323,19 @@ impl Owner {
 /// Waits for its place among the turns that run at once, runs the turn, and stores its end.
 async fn perform(mut turn: Box<Turn>) -> (Box<Turn>, Closing) {
     let house = Arc::clone(&turn.house);
+    let is_child = turn.errand().is_some_and(|errand| errand.depth > 0);
+    let turns = if is_child {
+        &house.child_turns
+    } else {
+        &house.turns
+    };
     let end = tokio::select! {
         biased;
         () = turn.cancel.cancelled() => {
             turn.take_in_batch();
             End::Aborted
         }
-        permit = house.turns.acquire() => {
+        permit = turns.acquire() => {
             let _count = Count::new(&house);
             let span = tracing::debug_span!("turn", key = %turn.key, run = %turn.run);
             let end = driver::run(&mut turn).instrument(span).await;

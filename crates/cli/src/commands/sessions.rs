@@ -1,10 +1,10 @@
 //! `instar sessions`.
 
 use instar_gateway::api::search::SearchQuery;
-use instar_protocol::EntryId;
 use instar_protocol::api::{Done, Rewind, SearchReport, SessionDetail, SessionList};
 use instar_protocol::message::{Entry, EntryBody, plain_text};
 use instar_protocol::tool::ToolDecision;
+use instar_protocol::{EntryId, Principal};
 
 use super::branches;
 use super::events::escape;
@@ -193,7 +193,9 @@ async fn show(session: &str, ids: bool, run: &Context) -> anyhow::Result<()> {
 fn show_entry(entry: &Entry, out: Out) {
     let time = out.paint(Style::Faint, &clock(entry.at));
     let (who, text) = match &entry.body {
-        EntryBody::User { parts, .. } => ("you", plain_text(parts)),
+        EntryBody::User {
+            parts, principal, ..
+        } => (author(principal), plain_text(parts)),
         EntryBody::Assistant {
             text, tool_calls, ..
         } => {
@@ -236,6 +238,14 @@ fn show_entry(entry: &Entry, out: Out) {
             out.paint(Style::Strong, who),
             visible(&text)
         ));
+    }
+}
+
+/// Who a message is from.
+fn author(principal: &Principal) -> &str {
+    match principal {
+        Principal::Automation { source } => source,
+        _ => "you",
     }
 }
 

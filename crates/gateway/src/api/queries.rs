@@ -233,6 +233,7 @@ pub fn session_info(row: &SessionRow) -> SessionInfo {
         cost_micros: row.cost_micros,
         running: false,
         deleted: row.deleted_at.is_some(),
+        parent: row.parent.as_ref().map(ToString::to_string),
     }
 }
 

@@ -113,6 +113,7 @@ impl Ask {
                 instructions: self.instructions,
                 place: None,
                 approved: None,
+                errand: None,
             },
         })
     }

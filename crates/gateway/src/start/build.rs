@@ -1,7 +1,7 @@
 //! Building a gateway, one subsystem after the other.
 
 use instar_agent::port::StoredSessions;
-use instar_agent::{Sessions, workspace};
+use instar_agent::{Errander, Sessions, workspace};
 use instar_config::{SecretStore, StateLock};
 use instar_egress::Egress;
 use instar_models::Models;
@@ -9,7 +9,7 @@ use instar_protocol::event::{EventKind, GatewayFact};
 use instar_protocol::{Secret, SecretSource, Timestamp};
 use instar_release::Releases;
 use instar_store::{Store, Synchronous};
-use instar_tools::Toolbox;
+use instar_tools::{ErrandsPort, Toolbox};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -83,6 +83,9 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         secrets: Arc::clone(&secrets),
     };
     let files = hands::equip(&mut toolbox, &parts)?;
+    let errander = Arc::new(Errander::default());
+    let errands: Arc<dyn ErrandsPort> = errander.clone();
+    toolbox.run_errands(&errands)?;
     let toolbox = Arc::new(toolbox);
     adopt(
         &options,
@@ -103,6 +106,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         },
         current.value.agent_config(),
     );
+    errander.connect(&sessions);
     let Door {
         settings,
         local,

@@ -1,6 +1,8 @@
 //! Stored entries as the transcript shows them.
 
+use instar_protocol::Principal;
 use instar_protocol::RunId;
+use instar_protocol::errand::ErrandKind;
 use instar_protocol::event::FeedbackVerdict;
 use instar_protocol::message::{Entry, EntryBody, NoticeKind, Part};
 use instar_protocol::model::{ModelRef, StopReason, Usage};
@@ -41,9 +43,11 @@ impl Shown<'_> {
         let id = entry.id.as_str();
         let ways = self.ways.of(words, self.key, entry);
         match &entry.body {
-            EntryBody::User { parts, .. } => html! {
+            EntryBody::User {
+                parts, principal, ..
+            } => html! {
                 article class={ "entry user" @if self.ways.is_edited(entry) { " editing" } } id=(id) data-entry=(id) {
-                    div class="who" { (words.you) }
+                    div class="who" { (author(words, principal)) }
                     @for (at, part) in parts.iter().enumerate() { (self.part(id, at, part)) }
                     (ways)
                     @if self.ways.is_edited(entry) { (self.ways.editor(words, self.key, entry)) }
@@ -229,5 +233,18 @@ fn shown(words: &Words, text: &str) -> String {
             text.len() - at,
             words.more_bytes
         ),
+    }
+}
+
+/// Who a message is from, as the page calls him.
+fn author(words: &Words, principal: &Principal) -> &'static str {
+    let Principal::Automation { source } = principal else {
+        return words.you;
+    };
+    match source {
+        source if source == ErrandKind::Task.source() => words.said_task,
+        source if source == ErrandKind::Report.source() => words.said_report,
+        source if source == ErrandKind::Word.source() => words.said_elsewhere,
+        _ => words.said_gateway,
     }
 }

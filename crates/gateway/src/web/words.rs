@@ -333,6 +333,11 @@ words! {
     session_deleted: "The conversation was deleted.", "Беседа удалена.", "会话已删除。";
     undo: "Undo", "Отменить", "撤销";
     running: "at work", "работает", "进行中";
+    works_for: "works for", "работает на", "服务于";
+    said_task: "task", "задача", "任务";
+    said_report: "sub-agent", "подагент", "子代理";
+    said_elsewhere: "another conversation", "другая беседа", "另一个会话";
+    said_gateway: "gateway", "шлюз", "网关";
     no_sessions: "No conversations yet", "Бесед пока нет", "还没有会话";
     no_sessions_do: "Say something in the chat, and it appears here.", "Напишите что-нибудь в чате, и беседа появится здесь.", "在聊天里说点什么，会话就会出现在这里。";
     none_found: "Nothing found", "Ничего не найдено", "没有找到";

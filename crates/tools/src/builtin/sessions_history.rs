@@ -78,7 +78,7 @@ impl Tool for SessionsHistory {
 }
 
 /// The key that was asked for, if it is one of this agent's own; `main` is the agent's own main.
-fn own_key(arguments: &Value, agent: &AgentId) -> Result<SessionKey, ToolError> {
+pub(super) fn own_key(arguments: &Value, agent: &AgentId) -> Result<SessionKey, ToolError> {
     let text = arguments
         .get("session")
         .and_then(Value::as_str)

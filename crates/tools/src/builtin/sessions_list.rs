@@ -1,12 +1,13 @@
 //! `sessions_list`: the agent's own conversations.
 
 use futures_util::future::BoxFuture;
-use instar_policy::Annotation;
+use instar_policy::{Annotation, FieldRole, Kind};
 use instar_protocol::tool::ToolSpec;
 use instar_protocol::{Label, Readers};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+use crate::annotate::field;
 use crate::plain::{number, spec};
 use crate::tool::{Caller, Output, SessionsPort, Tool, ToolError};
 
@@ -69,9 +70,19 @@ impl Tool for SessionsList {
         &self.spec
     }
 
-    /// Titles are made from what people wrote, so the list speaks with a stranger's voice.
+    /// Titles are made from what people wrote, so the list speaks with a stranger's voice. Keys and
+    /// times are the gateway's.
     fn annotation(&self) -> Annotation {
-        Annotation::reads(Label::system().join(&Label::stranger(Readers::Private)))
+        let system = |path, kind| field(path, kind, FieldRole::System);
+        Annotation {
+            connector: "sessions".to_owned(),
+            fields: vec![
+                system("[].key", Kind::Channel),
+                system("[].updatedAt", Kind::Date),
+                system("[].entries", Kind::Number),
+            ],
+            ..Annotation::reads(Label::system().join(&Label::stranger(Readers::Private)))
+        }
     }
 
     fn run<'a>(

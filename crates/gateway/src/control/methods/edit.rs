@@ -149,6 +149,7 @@ async fn open(
         input_tokens: 0,
         output_tokens: 0,
         cost_micros: 0,
+        parent: None,
     };
     app.store.commit(vec![Op::PutSession(row.clone())]).await?;
     app.sessions.refresh(key).await;

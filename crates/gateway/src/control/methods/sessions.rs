@@ -88,7 +88,7 @@ pub(super) const METHODS: &[Method] = &[
 ];
 
 /// What of `sessions.list` changes the answer. The other filters of the protocol are about several
-/// owners, boards and sub-agents: with one owner and none of these they hold for every row or none.
+/// owners and boards: with one owner and none of these they hold for every row or none.
 #[derive(Deserialize, Debug, Default)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub(crate) struct ListParams {
@@ -161,7 +161,7 @@ pub(crate) async fn page(app: &App, params: ListParams) -> Result<Value, Refusal
 }
 
 /// The rows that pass the filters, at least up to one behind the page, and how many there are in
-/// all. Nothing is archived and nothing is spawned here, so that asking for either finds nothing.
+/// all. Nothing is archived here, so that asking for it finds nothing.
 async fn matching(
     app: &App,
     params: &ListParams,
@@ -170,7 +170,6 @@ async fn matching(
     now: Timestamp,
 ) -> Result<(Vec<SessionRow>, usize), Refusal> {
     let none_is_asked = params.archived == Some(Value::Bool(true))
-        || params.spawned_by.is_some()
         || params.board_face.as_deref() == Some("dashboard");
     if none_is_asked {
         return Ok((Vec::new(), 0));
@@ -186,7 +185,8 @@ async fn matching(
     let every = filter.agent.is_none()
         && filter.search.is_none()
         && params.active_minutes.is_none()
-        && params.label.is_none();
+        && params.label.is_none()
+        && params.spawned_by.is_none();
     if every {
         // The page is enough: the store counts the rest faster than it reads it.
         filter.limit = params.offset.saturating_add(limit + 1).min(LOOKED_AT);
@@ -200,6 +200,10 @@ async fn matching(
     }
     if let Some(label) = &params.label {
         rows.retain(|row| row.title.as_ref() == Some(label));
+    }
+    if let Some(parent) = &params.spawned_by {
+        let parent = key::parse(app, parent, None)?;
+        rows.retain(|row| row.parent.as_ref() == Some(&parent));
     }
     let total = rows.len();
     Ok((rows, total))

@@ -69,6 +69,10 @@ pub(crate) fn plain(app: &App, row: &SessionRow) -> Value {
         shown["label"] = json!(title);
         shown["displayName"] = json!(title);
     }
+    if let Some(parent) = &row.parent {
+        shown["spawnedBy"] = json!(parent);
+        shown["parentSessionKey"] = json!(parent);
+    }
     if let Some(model) = &model {
         shown["model"] = json!(model.model());
         shown["modelProvider"] = json!(model.provider());

@@ -187,6 +187,9 @@ fn line(app: &AppState, words: &Words, forms: &Forms, row: &SessionInfo) -> Mark
                 @else { a href={ "/chat?session=" (encoded(&row.key)) } { (row.title) } }
                 @if running { " " span class="mark" { (words.running) } }
                 div class="soft key" { (row.key) }
+                @if let Some(parent) = &row.parent {
+                    div class="soft" { (words.works_for) " " a href={ "/chat?session=" (encoded(parent)) } { (parent) } }
+                }
             }
             td { (row.agent) }
             td class="num" data-name=(words.messages) { (number(row.entries)) }

@@ -1,0 +1,2 @@
+-- The conversation that a sub-agent's works for.
+ALTER TABLE sessions ADD COLUMN parent TEXT;
