@@ -119,11 +119,15 @@ pub(crate) fn verify(
     connection: &Connection,
     noted: Option<&ChainHead>,
 ) -> Result<ChainReport, StoreError> {
-    let mut walk = Walk::from(anchor(connection)?);
     let failed = |source| StoreError::Sql {
         doing: "reading the chain of receipts",
         source,
     };
+    // One snapshot for all of it: the gateway goes on writing receipts meanwhile, and what it adds or
+    // retention takes away between two looks is no fault of the chain.
+    let snapshot = connection.unchecked_transaction().map_err(failed)?;
+    let connection: &Connection = &snapshot;
+    let mut walk = Walk::from(anchor(connection)?);
     let sql = "SELECT seq, at, kind, session, digest, prev, hash, salt, body FROM receipts
                ORDER BY seq";
     let mut statement = connection.prepare(sql).map_err(failed)?;

@@ -288,3 +288,30 @@ async fn labels_of_files_undo_rows_and_kept_outputs_come_back_and_keep_their_obj
     assert_eq!(aged, Some(label));
     assert_eq!(store.file_label("own.md", &own.digest).await.unwrap(), None);
 }
+
+/// Whoever goes through the chain while receipts are written sees it as it stood at one moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_chain_is_whole_while_receipts_are_written() {
+    let (_folder, store) = store();
+    let writing = {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for number in 1..=400 {
+                store
+                    .commit(vec![Op::AppendReceipt(receipt(number))])
+                    .await
+                    .unwrap();
+            }
+        })
+    };
+    let mut looked = 0;
+    while !writing.is_finished() {
+        let report = store.verify_receipts(None).await.unwrap();
+        assert_eq!(report.problems, []);
+        looked += 1;
+    }
+    writing.await.unwrap();
+    let report = store.verify_receipts(None).await.unwrap();
+    assert_eq!((report.receipts, report.problems.len()), (400, 0));
+    assert!(looked > 0);
+}
