@@ -37,6 +37,10 @@ fn a_fresh_gateway_has_nothing_that_should_not_wait() {
             "workspace.hidden-text",
             "skills.folder",
             "policy.rules",
+            "policy.posture",
+            "policy.own-rules",
+            "egress.allow",
+            "version.age",
             "tools.annotations",
             "audit.chain",
             "sandbox.layers",
@@ -118,4 +122,48 @@ fn what_an_attacker_would_look_for_is_found_and_what_can_be_mended_is() {
     assert_eq!(meta.permissions().mode() & 0o777, 0o600);
     // What needs a choice of the owner's stays as it is.
     assert_eq!(finding(&mended, "secrets.config")["severity"], "warning");
+}
+
+#[test]
+fn what_widens_policy_is_found() {
+    let instar = Instar::prepare(Setup::default().config(json!({
+        "policy": { "posture": "open" },
+        "egress": { "allow": ["example.org", "*.com"] },
+    })));
+    let folder = instar.state.join("policy");
+    private_folder(&folder);
+    let rules = "permit (principal, action, resource) when { context.tainted };\n\
+                 permit (principal is Owner, action == Action::\"write\", resource)\n\
+                 when { context.inFolders.contains(\"notes\") };\n";
+    write_private(&folder.join("mine.cedar"), rules);
+    let look = || instar.run(["security", "audit", "--json"]).json();
+    let report = look();
+    for (id, severity, evidence) in [
+        ("policy.posture", "warning", ""),
+        (
+            "policy.own-rules",
+            "warning",
+            "mine.cedar:1) permits for anybody: fetch, write, send",
+        ),
+        ("egress.allow", "warning", "egress.allow names *.com"),
+        ("policy.rules", "fine", ""),
+        ("version.age", "fine", ""),
+    ] {
+        let one = finding(&report, id);
+        assert_eq!(one["severity"], severity, "{one:#}");
+        assert!(one["evidence"].to_string().contains(evidence), "{one:#}");
+        assert!(severity == "fine" || !one["fix"].is_null(), "{one:#}");
+    }
+    let own = finding(&report, "policy.own-rules");
+    assert_eq!(own["evidence"].as_array().unwrap().len(), 1, "{own:#}");
+    write_private(
+        &folder.join("mine.cedar"),
+        "forbid (principal, action, resource) when { context.no };\n",
+    );
+    let own = finding(&look(), "policy.own-rules").clone();
+    assert_eq!(own["severity"], "warning", "{own:#}");
+    assert!(
+        own["evidence"].to_string().contains("mine.cedar:1"),
+        "{own:#}"
+    );
 }

@@ -71,7 +71,7 @@ fn threats() -> BTreeMap<String, Threat> {
     all
 }
 
-/// Names of the functions in the files of a crate, with the module that each file is.
+/// Names of the tests in the files of a crate, with the module that each file is. A helper is no test.
 fn functions(package: &str) -> BTreeSet<String> {
     let folder = root()
         .join("crates")
@@ -90,8 +90,15 @@ fn functions(package: &str) -> BTreeSet<String> {
                 .and_then(|stem| stem.to_str())
                 .unwrap_or("");
             let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let mut is_test = false;
             for line in text.lines() {
                 let line = line.trim_start().trim_start_matches("async ");
+                if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+                    is_test = true;
+                }
+                if !line.starts_with("fn ") || !std::mem::take(&mut is_test) {
+                    continue;
+                }
                 if let Some(name) = line
                     .strip_prefix("fn ")
                     .and_then(|rest| rest.split(['(', '<']).next())

@@ -24,6 +24,7 @@ mod question;
 mod recorded;
 pub mod suppose;
 mod typed;
+mod wide;
 pub mod words;
 mod writers;
 
@@ -41,5 +42,6 @@ pub use plan::{OffPlan, Plan, Planned, STEPS_MAX, Step};
 pub use question::{Draft, Rule};
 pub use recorded::{Recorded, Turn};
 pub use typed::{Kind, Typed, normal};
+pub use wide::{Wide, wide};
 pub use words::Words;
 pub use writers::{Writer, refused};

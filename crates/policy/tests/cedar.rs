@@ -365,6 +365,50 @@ fn rules_are_stored_as_their_texts_and_checked_again_when_read() {
     );
 }
 
+#[test]
+fn a_permit_that_holds_for_whatever_is_called_is_found() {
+    let found = |text: &str| {
+        let wide = instar_policy::wide(&rules(text));
+        let told = wide.iter().map(|one| {
+            let effects: Vec<&str> = one.effects.iter().map(|effect| effect.name()).collect();
+            let anybody = if one.anybody { " anybody" } else { "" };
+            format!("{}{anybody} {}", one.rule, effects.join(","))
+        });
+        told.collect::<Vec<_>>().join("; ")
+    };
+    let all = "fetch,write,send,grant,execute,spend,destroy";
+    for (text, expected) in [
+        (
+            "@rule(\"a\") permit (principal, action, resource);",
+            format!("a anybody {all}"),
+        ),
+        (
+            "@rule(\"a\") permit (principal is Owner, action in Action::\"final\", resource) when { context.done < 3 };",
+            "a execute,spend,destroy".to_owned(),
+        ),
+        (
+            "@rule(\"a\") permit (principal is Owner, action, resource) when { context.tainted };",
+            format!("a {all}"),
+        ),
+        (
+            "@rule(\"a\") permit (principal is Owner, action, resource == Tool::\"write\");",
+            String::new(),
+        ),
+        (
+            "@rule(\"a\") permit (principal is Owner, action == Action::\"write\", resource)\n\
+             when { context.inFolders.contains(\"notes\") };",
+            String::new(),
+        ),
+        (
+            "@rule(\"a\") permit (principal is Owner, action == Action::\"send\", resource) when { context.evidenced };",
+            String::new(),
+        ),
+    ] {
+        assert_eq!(found(text), expected, "{text}");
+    }
+    assert!(instar_policy::wide(&Rules::default()).is_empty());
+}
+
 /// A rule over a finite set of facts, as a text and as a function.
 #[derive(Clone, Debug)]
 enum Test {

@@ -7,41 +7,11 @@ use instar_protocol::tool::Effect;
 use super::{Subject, With as _, finding, fine, not_looked};
 
 pub(super) fn look(subject: &Subject) -> Vec<SecurityFinding> {
-    vec![rules(subject), tools(subject), old_program(), advisories()]
+    vec![tools(subject), old_program(), advisories()]
 }
 
 pub(super) fn look_deep(subject: &Subject) -> Vec<SecurityFinding> {
     vec![chain(subject), walls()]
-}
-
-/// Rules that let calls through without a question, for ever.
-fn rules(subject: &Subject) -> SecurityFinding {
-    let id = "policy.rules";
-    let holding: Vec<_> = subject
-        .kept
-        .rules
-        .iter()
-        .filter(|rule| rule.holds)
-        .collect();
-    let pinned: Vec<String> = holding
-        .iter()
-        .filter(|rule| rule.expires_at.is_none())
-        .map(|rule| format!("{}: {}", rule.id, rule.words))
-        .collect();
-    if pinned.is_empty() {
-        return fine(
-            id,
-            format!("{} standing rules, each with an end", holding.len()),
-        );
-    }
-    finding(
-        id,
-        Severity::Notice,
-        "rules without an end let calls through unasked",
-        &["T-EXEC-004", "T-EVADE-003"],
-    )
-    .seen(pinned)
-    .fix("look at them now and then; `instar approvals rules revoke RULE` takes one back")
 }
 
 /// A tool of which nothing is known may do anything with any argument.

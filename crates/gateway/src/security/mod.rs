@@ -8,6 +8,7 @@ mod exposure;
 mod files;
 mod house;
 mod text;
+mod widen;
 
 use instar_config::StateDir;
 use instar_policy::Annotation;
@@ -69,11 +70,12 @@ impl Kept {
 /// Looks at everything. Reads files: not for a thread that others wait for.
 #[must_use]
 pub fn audit(subject: &Subject) -> SecurityReport {
-    let checks: [fn(&Subject) -> Vec<SecurityFinding>; 5] = [
+    let checks: [fn(&Subject) -> Vec<SecurityFinding>; 6] = [
         exposure::look,
         files::look,
         text::look,
         house::look,
+        widen::look,
         house::look_deep,
     ];
     let findings = checks.iter().flat_map(|check| check(subject)).collect();

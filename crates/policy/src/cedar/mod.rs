@@ -257,6 +257,18 @@ impl Rules {
         Ruling::Ask(soft)
     }
 
+    /// The permits of the owner's that hold for a case, whatever else speaks against it: what each of
+    /// them would lift.
+    #[must_use]
+    pub fn permits(&self, case: &Case<'_>) -> Vec<Reference> {
+        let Ok(request) = case.request() else {
+            return Vec::new();
+        };
+        let set = &self.compiled.owner_permits;
+        let response = Authorizer::new().is_authorized(&request, set, &self.compiled.actions);
+        self.references(&response)
+    }
+
     fn references(&self, response: &Response) -> Vec<Reference> {
         let mut found: Vec<Reference> = response
             .diagnostics()
