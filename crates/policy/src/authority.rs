@@ -114,8 +114,13 @@ impl Authority {
     #[must_use]
     pub fn narrowed(&self, tools: &BTreeSet<String>) -> Self {
         let kept = |tool: &&String| self.lists(tool);
+        let allow = if tools.contains("*") {
+            self.allow.clone()
+        } else {
+            Some(tools.iter().filter(kept).cloned().collect())
+        };
         Self {
-            allow: Some(tools.iter().filter(kept).cloned().collect()),
+            allow,
             ..self.clone()
         }
     }

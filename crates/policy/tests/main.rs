@@ -3,6 +3,7 @@
 
 mod canonical;
 mod cedar;
+mod children;
 mod decisions;
 mod deletions;
 mod facts;
