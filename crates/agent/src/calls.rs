@@ -122,7 +122,7 @@ impl Turn {
         }
         let house = Arc::clone(&self.house);
         let offer = house.errands.offer(&self.run, chain);
-        let output = house.parts.tools.run(permit, caller).await;
+        let output = self.run_to_its_end(permit, caller).await;
         drop(offer);
         let outcome = if output.is_error {
             EffectOutcome::Failed
@@ -132,6 +132,17 @@ impl Turn {
         self.end_effect(&judged.call, outcome).await;
         judged.output = Some(output);
         judged.millis = millis_since(begun);
+    }
+
+    /// A call that leaves traces is never cut; one that runs on in the house is told to end.
+    async fn run_to_its_end(&self, permit: Permit, caller: &Caller) -> Output {
+        let tools = &self.house.parts.tools;
+        let mut running = std::pin::pin!(tools.run(permit, caller));
+        tokio::select! {
+            output = &mut running => return output,
+            () = self.cancel.cancelled() => tools.over(&self.key),
+        }
+        running.await
     }
 
     /// Commits everything so far with the intent of a call, and ties the messages to this run, so

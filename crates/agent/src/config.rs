@@ -12,8 +12,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 mod policy;
+mod sandbox;
 
 pub use policy::{PolicyConfig, PostureChoice};
+pub use sandbox::{
+    SandboxBackend, SandboxConfig, SandboxLimits, SandboxMode, SandboxScope, SandboxSettings,
+    WorkspaceAccess,
+};
 
 /// Everything of the configuration that this crate reads, by section.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -81,6 +86,8 @@ pub struct AgentDefaults {
     pub max_output_tokens: u32,
     /// Conversations that an agent opens for parts of its work.
     pub subagents: SubagentsConfig,
+    /// Walls around the programs that agents start.
+    pub sandbox: SandboxConfig,
 }
 
 impl Default for AgentDefaults {
@@ -97,6 +104,7 @@ impl Default for AgentDefaults {
             max_model_calls: 24,
             max_tool_calls: 64,
             max_output_tokens: 8_192,
+            sandbox: SandboxConfig::default(),
             subagents: SubagentsConfig::default(),
         }
     }
@@ -146,6 +154,8 @@ pub struct AgentEntry {
     pub default: bool,
     /// How the agent presents itself in the web pages.
     pub identity: IdentityConfig,
+    /// Walls around the programs that it starts.
+    pub sandbox: SandboxConfig,
 }
 
 /// How an agent presents itself.
@@ -436,6 +446,7 @@ pub struct AgentSettings {
     /// `None`: the folder that the state folder gives this agent.
     pub workspace: Option<String>,
     pub default: bool,
+    pub sandbox: SandboxSettings,
 }
 
 impl Config {
@@ -503,6 +514,7 @@ impl Config {
             model: entry.model.clone().or_else(|| defaults.model.clone()),
             workspace: entry.workspace.clone().or_else(|| shared.flatten()),
             default: id == self.default_agent(),
+            sandbox: sandbox::settings(&entry.sandbox, &defaults.sandbox),
             id,
         }
     }
@@ -551,6 +563,7 @@ impl Config {
             1_000_000,
         );
         found.model(&at("model"), defaults.model.as_ref());
+        found.sandbox(&at("sandbox"), &defaults.sandbox);
         if let Some(zone) = &defaults.user_timezone
             && jiff::tz::TimeZone::get(zone).is_err()
         {
@@ -562,6 +575,7 @@ impl Config {
                 found.add(path.clone(), &problem.to_string());
             }
             found.model(&format!("{path}.model"), entry.model.as_ref());
+            found.sandbox(&format!("{path}.sandbox"), &entry.sandbox);
         }
         if self
             .agents
@@ -623,6 +637,15 @@ impl Problems {
         if !(low..=high).contains(&value) {
             self.0
                 .push((path, format!("a number from {low} to {high}")));
+        }
+    }
+
+    fn sandbox(&mut self, path: &str, config: &SandboxConfig) {
+        for (key, low, high) in sandbox::out_of_range(config) {
+            self.0.push((
+                format!("{path}.limits.{key}"),
+                format!("a number from {low} to {high}"),
+            ));
         }
     }
 

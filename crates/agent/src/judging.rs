@@ -26,6 +26,9 @@ const REQUEST_MESSAGES: usize = 3;
 /// Where a text counts as read that another conversation sent.
 const ERRANDS: &str = "conversations";
 
+/// The rule that stands for what cannot be done, whoever is asked.
+const CANNOT: &str = "cannot-run";
+
 /// What a run knows for its decisions. Made when the first call comes up.
 #[derive(Debug, Default)]
 pub(crate) struct Judging {
@@ -59,6 +62,10 @@ impl Turn {
         let (decision, facts) = self.decide(basis, context, &call, None, &environment);
         let judged = match decision {
             Decision::Allow(permit) => Self::allowed(call, permit),
+            // Nobody is asked about what cannot be done.
+            Decision::Ask(_) if let Some(why) = cannot(&environment) => {
+                refused(call, CANNOT, why, why)
+            }
             Decision::Ask(draft) => Judged {
                 decision: ToolDecision::Denied {
                     rule: draft.rule.clone(),
@@ -433,6 +440,11 @@ pub(crate) fn seen_so_far(
         }
     }
     (evidence, all_words)
+}
+
+/// Why what would run cannot, as its tool says.
+fn cannot(environment: &Value) -> Option<&str> {
+    environment.get("cannot").and_then(Value::as_str)
 }
 
 fn worst(label: &Label) -> instar_protocol::Origin {

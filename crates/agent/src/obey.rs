@@ -23,11 +23,15 @@ impl Turn {
     pub(crate) fn obey(&mut self, command: &Command, queued: usize) -> String {
         match command {
             Command::New | Command::Reset => {
+                self.house.parts.tools.over(&self.key);
                 let reason = "the owner asked for it".to_owned();
                 self.append(EntryBody::Reset { reason }, Label::system());
                 "A new conversation begins here.".to_owned()
             }
-            Command::Stop => "Nothing is running any more.".to_owned(),
+            Command::Stop => {
+                self.house.parts.tools.over(&self.key);
+                "Nothing is running any more.".to_owned()
+            }
             Command::Status => self.status(queued),
             Command::ShowModel => {
                 format!("The model of this conversation is {}.", self.model_name())

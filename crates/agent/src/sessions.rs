@@ -118,6 +118,7 @@ impl Sessions {
     /// was one. What had arrived is kept.
     pub async fn stop(&self, key: &SessionKey) -> bool {
         let children = self.inner.stop_children(key);
+        self.end_calls(key);
         let Some(handle) = self.inner.awake.find(key) else {
             return children;
         };
@@ -128,9 +129,15 @@ impl Sessions {
         answer.await.unwrap_or(false) || children
     }
 
+    /// Ends what calls of a conversation left running.
+    fn end_calls(&self, key: &SessionKey) {
+        self.inner.house.parts.tools.over(key);
+    }
+
     /// Makes a session forget what it keeps in memory, after its row was changed in the store
     /// (deleted, restored). A running turn ends first.
     pub async fn refresh(&self, key: &SessionKey) {
+        self.end_calls(key);
         if let Some(handle) = self.inner.awake.find(key) {
             // If the task has ended there is nothing left to forget.
             drop(handle.orders.send(Order::Forget).await);
@@ -179,6 +186,7 @@ impl Sessions {
 
     /// Begins a new history window: the model no longer sees what was said before.
     pub async fn start_over(&self, key: &SessionKey, reason: &str) -> Result<EntryId, RewindError> {
+        self.end_calls(key);
         let reason = reason.to_owned();
         self.append(key, EntryBody::Reset { reason }, Label::system())
             .await

@@ -33,6 +33,7 @@ mod look;
 mod mcp;
 mod peers;
 mod policy;
+mod programs;
 mod secure;
 mod security;
 mod serve;

@@ -21,7 +21,7 @@ use crate::config::InstarConfig;
 use crate::control::Hub;
 use crate::door::Auth;
 use crate::facts::Facts;
-use crate::hands::WorkspaceFiles;
+use crate::hands::{Programs, WorkspaceFiles};
 use crate::health::{self, Conditions};
 use crate::http::PeerLimits;
 use crate::ledger::DayLedger;
@@ -45,6 +45,8 @@ pub struct App {
     pub toolbox: Arc<Toolbox>,
     /// The files that tools work on, and what these changed.
     pub(crate) files: WorkspaceFiles,
+    /// The programs that tools run.
+    pub(crate) programs: Programs,
     pub ledger: Arc<DayLedger>,
     pub config: ConfigHandle,
     /// Secrets by reference.

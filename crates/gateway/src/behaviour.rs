@@ -61,7 +61,13 @@ pub(crate) fn compose(
 /// An authority with the posture and the people of the configuration.
 pub(crate) fn configured(config: &InstarConfig, authority: Authority) -> Authority {
     let policy = &config.policy;
+    let walls = |agent: instar_agent::AgentSettings| {
+        let settings = serde_json::to_value(&agent.sandbox).unwrap_or_default();
+        (agent.id.to_string(), settings)
+    };
+    let agents = config.agent_config().agents();
     Authority {
+        sandbox: agents.into_iter().map(walls).collect(),
         posture: posture(policy.posture),
         known: Known {
             own: policy.own.iter().cloned().collect(),

@@ -282,8 +282,9 @@ pub(crate) async fn adopt(app: &App, config: &InstarConfig, reason: &str) -> Res
         instar_agent::workspace::seed(&folder).map_err(|error| chain(&error))?;
     }
     let discovered = app.discovered.as_deref();
-    let behaviour = behaviour::compose(config, &app.toolbox, &app.state_dir, discovered)
+    let mut behaviour = behaviour::compose(config, &app.toolbox, &app.state_dir, discovered)
         .map_err(|error| chain(&error))?;
+    app.programs.leave_out_planted(&mut behaviour).await;
     let (now, random) = (app.clock.now(), app.random());
     let adopted = app
         .releases

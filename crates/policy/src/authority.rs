@@ -2,6 +2,7 @@
 
 use instar_protocol::Principal;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::annotation::Annotation;
@@ -35,6 +36,9 @@ pub struct Authority {
     pub rules: Rules,
     #[serde(default)]
     pub known: Known,
+    /// The walls around the programs of each agent, as its owner set them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sandbox: BTreeMap<String, Value>,
 }
 
 /// Whom and what the owner vouches for, by himself.

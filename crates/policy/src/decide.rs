@@ -395,7 +395,12 @@ fn ask(
             &facts.graded,
             request.context.origins.worst(),
         ),
-        touches: question::touches(facts.effect, &facts.graded, request.call),
+        touches: question::touches(
+            facts.effect,
+            &facts.graded,
+            request.call,
+            request.environment,
+        ),
         why,
         always,
     }))

@@ -82,6 +82,13 @@ pub(crate) fn offer(
     graded: &[Graded],
     environment: &Value,
 ) -> Option<OfferedRule> {
+    // What is not pinned down is nothing that a rule could hold for.
+    let is_open = ["open", "cannot"]
+        .iter()
+        .any(|key| environment.get(key).is_some());
+    if is_open {
+        return None;
+    }
     let is_hashed = !environment.is_null();
     let is_coverable = match effect {
         Effect::Destroy | Effect::Spend | Effect::Grant => false,
@@ -165,7 +172,12 @@ fn plain(value: &Value) -> String {
 }
 
 /// What the call would touch, a line each.
-pub(crate) fn touches(effect: Effect, graded: &[Graded], call: &ToolCall) -> Vec<String> {
+pub(crate) fn touches(
+    effect: Effect,
+    graded: &[Graded],
+    call: &ToolCall,
+    environment: &Value,
+) -> Vec<String> {
     let mut lines: Vec<String> = graded
         .iter()
         .map(|value| format!("{}: {}", value.path, visible(&value.text)))
@@ -174,6 +186,9 @@ pub(crate) fn touches(effect: Effect, graded: &[Graded], call: &ToolCall) -> Vec
         let all = texts(&call.arguments);
         lines.push(format!("{} ({} arguments)", effect.name(), all.len()));
     }
+    // What the house has worked out of what would run.
+    let tells = environment.get("tells").map(texts).unwrap_or_default();
+    lines.extend(tells.iter().map(|line| visible(line)));
     lines
 }
 

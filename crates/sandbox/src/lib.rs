@@ -3,10 +3,12 @@
 //! The crate decides nothing: what may run, and with which walls, is settled before it is called.
 //! Everything here blocks; an async caller runs it on threads for blocking work.
 //!
-//! Reading order: [`root`] (files by descriptor), [`spec`] (what walls can be asked for), [`native`]
-//! (the side of the caller), `stage` (the side of the walls: a second start of the same binary that
+//! Reading order: [`root`] (files by descriptor), [`spec`] (what walls can be asked for), [`bind`] (what a
+//! command is made of), [`native`] (the side of the caller), [`jobs`] (many of them, by their owners), `stage` (the side of the walls: a second start of the same binary that
 //! builds them around itself and then becomes the program), [`probe`] (which layers are there).
 
+pub mod bind;
+pub mod jobs;
 pub mod root;
 pub mod spec;
 

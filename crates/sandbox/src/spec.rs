@@ -263,6 +263,8 @@ pub struct Job {
     pub workspace: Option<Root>,
     /// Where it starts, below the workspace.
     pub folder: Inside,
+    /// What is read only in a workspace that can be written. Each is there, and is no link.
+    pub shielded: Vec<Inside>,
     /// The broker's socket, where the walls have that network.
     pub broker: Option<BrokerSocket>,
     pub input: Input,
@@ -278,6 +280,7 @@ impl Job {
             environment: Environment::project(&BTreeMap::new()).0,
             workspace: None,
             folder: Inside::root(),
+            shielded: Vec::new(),
             broker: None,
             input: Input::Empty,
         }

@@ -15,7 +15,7 @@ use instar_protocol::{AgentId, ObjectHash, ReleaseId};
 use instar_store::{Op, SessionPatch, Spend, WebSession};
 
 use given::{
-    at, device, device_token, entry, entry_id, event, inbound, outbox, question, receipt, run,
+    at, device, device_token, entry, entry_id, event, inbound, outbox, program, question, receipt, run,
     session, session_id,
 };
 
@@ -33,6 +33,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn rows() -> Vec<Op> {
     let release = ReleaseId::from_hex("1".repeat(64));
     vec![
+        Op::PutProgramRun(program(1)),
         Op::PutQuestion(Box::new(question(1))),
         Op::AppendReceipt(receipt(1)),
         Op::AppendReceipt(receipt(2)),

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::devices;
 use crate::error::StoreError;
 use crate::op::{Accepted, Op, SessionPatch, SessionRow, Spend, WebSession};
-use crate::{questions, receipts, said, traces};
+use crate::{programs, questions, receipts, said, traces};
 
 /// Browser sessions that are kept; the ones that end first make room for new ones.
 pub const WEB_SESSIONS_MAX: u32 = 256;
@@ -126,6 +126,8 @@ pub(crate) fn apply(connection: &Connection, op: &Op) -> Result<(), StoreError> 
         Op::PutFileLabel(row) => traces::put_label(connection, row),
         Op::PutUndo(row) => traces::put_undo(connection, row),
         Op::PutOutput(row) => traces::put_output(connection, row),
+        Op::PutProgramRun(row) => programs::put(connection, row),
+        Op::DropProgramRun { id } => programs::drop_run(connection, id),
     }
 }
 

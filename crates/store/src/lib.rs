@@ -13,6 +13,7 @@ mod objects;
 mod op;
 mod open;
 mod pool;
+mod programs;
 mod questions;
 mod read;
 mod receipts;
@@ -34,6 +35,7 @@ pub use op::{
     Unfinished, WebSession,
 };
 pub use open::{Options, Synchronous};
+pub use programs::ProgramRun;
 pub use questions::RULES_MAX;
 pub use read::ROWS_MAX;
 pub use search::{Found, TextFound, TextSearch};

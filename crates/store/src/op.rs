@@ -11,6 +11,7 @@ use instar_protocol::{
 };
 
 use crate::devices::{DeviceRow, DeviceToken};
+use crate::programs::ProgramRun;
 use crate::traces::{FileLabel, KeptOutput, UndoRow};
 
 /// One change. A batch of them is applied whole or not at all.
@@ -117,6 +118,10 @@ pub enum Op {
     PutFileLabel(FileLabel),
     PutUndo(UndoRow),
     PutOutput(KeptOutput),
+    PutProgramRun(ProgramRun),
+    DropProgramRun {
+        id: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

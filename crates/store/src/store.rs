@@ -12,8 +12,8 @@ use instar_protocol::event::Event;
 use instar_protocol::message::{Entry, Inbound, Outbox};
 use instar_protocol::receipt::{ChainHead, ChainReport, StoredReceipt};
 use instar_protocol::{
-    EntryId, InboundId, ObjectHash, QuestionId, ReleaseId, RuleId, RunId, SessionId, SessionKey,
-    Timestamp, UndoId,
+    EntryId, InboundId, Label, ObjectHash, QuestionId, ReleaseId, RuleId, RunId, SessionId,
+    SessionKey, Timestamp, UndoId,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
@@ -27,6 +27,7 @@ use crate::op::{
 };
 use crate::open::{Options, Synchronous};
 use crate::pool::Pool;
+use crate::programs::{self, ProgramRun};
 use crate::read;
 use crate::search::{self, TextFound, TextSearch};
 use crate::sweep::{self, Place, Swept};
@@ -435,6 +436,32 @@ impl Store {
     ) -> Result<Option<FileLabel>, StoreError> {
         let (path, digest) = (path.to_owned(), digest.to_owned());
         self.read(move |sql| traces::file_label(sql, &path, &digest))
+            .await
+    }
+
+    /// The labels of a content anywhere below a root of file labels.
+    pub async fn labels_of_content(
+        &self,
+        root: &str,
+        digest: &str,
+    ) -> Result<Vec<Label>, StoreError> {
+        let (root, digest) = (root.to_owned(), digest.to_owned());
+        self.read(move |sql| programs::labels_of_content(sql, &root, &digest))
+            .await
+    }
+
+    /// The labels of everything below a root of file labels.
+    pub async fn labels_below(&self, root: &str) -> Result<Vec<Label>, StoreError> {
+        let root = root.to_owned();
+        self.read(move |sql| programs::labels_below(sql, &root))
+            .await
+    }
+
+    /// Programs that may have written in an agent's workspace and are not settled; of all agents
+    /// without one.
+    pub async fn program_runs(&self, agent: Option<&str>) -> Result<Vec<ProgramRun>, StoreError> {
+        let agent = agent.map(str::to_owned);
+        self.read(move |sql| programs::runs(sql, agent.as_deref()))
             .await
     }
 

@@ -12,7 +12,7 @@ use instar_protocol::{
     AgentId, EntryId, EventId, InboundId, OutboxId, QuestionId, RunId, SessionId, SessionKey,
     Timestamp,
 };
-use instar_store::{DeviceRow, DeviceToken, Options, SessionRow, Store};
+use instar_store::{DeviceRow, DeviceToken, Options, ProgramRun, SessionRow, Store};
 use tempfile::TempDir;
 
 pub(crate) fn at(millis: u64) -> Timestamp {
@@ -198,5 +198,17 @@ pub(crate) fn receipt(number: u64) -> Receipt {
         run: Some(run(1)),
         body: serde_json::json!({"tool": "read", "number": number}),
         salt: [7; 16],
+    }
+}
+
+pub(crate) fn program(number: u64) -> ProgramRun {
+    ProgramRun {
+        id: format!("prg_{number}"),
+        agent: "main".to_owned(),
+        session: session_id(1),
+        began: 10 * number,
+        ended: None,
+        label: Label::owner(),
+        present: ["AGENTS.md".to_owned()].into(),
     }
 }

@@ -315,3 +315,46 @@ async fn the_chain_is_whole_while_receipts_are_written() {
     assert_eq!((report.receipts, report.problems.len()), (400, 0));
     assert!(looked > 0);
 }
+
+#[tokio::test]
+async fn a_program_stands_in_the_store_until_its_files_have_labels() {
+    let (_folder, store) = crate::given::store();
+    let (one, mut other) = (crate::given::program(1), crate::given::program(2));
+    other.agent = "work".to_owned();
+    let row = |path: &str, label: Label| FileLabel {
+        path: path.to_owned(),
+        digest: "d1".to_owned(),
+        label,
+        writer: "prg_1".to_owned(),
+        at: at(1),
+    };
+    let stranger = Label::stranger(instar_protocol::Readers::Private);
+    let ops = vec![
+        Op::PutProgramRun(one.clone()),
+        Op::PutProgramRun(other.clone()),
+        Op::PutFileLabel(row("main/a.md", stranger.clone())),
+        Op::PutFileLabel(row("main-two/a.md", Label::owner())),
+    ];
+    store.commit(ops).await.unwrap();
+    let all = store.program_runs(None).await.unwrap();
+    assert_eq!(all, [one.clone(), other.clone()]);
+    // A root is a folder, not the beginning of a name.
+    for found in [
+        store.labels_of_content("main", "d1").await.unwrap(),
+        store.labels_below("main").await.unwrap(),
+    ] {
+        assert_eq!(found, std::slice::from_ref(&stranger));
+    }
+    assert!(store.labels_of_content("main", "d2").await.unwrap().is_empty());
+    let ended = instar_store::ProgramRun {
+        ended: Some(99),
+        label: stranger,
+        ..one
+    };
+    let ops = vec![
+        Op::PutProgramRun(ended.clone()),
+        Op::DropProgramRun { id: other.id },
+    ];
+    store.commit(ops).await.unwrap();
+    assert_eq!(store.program_runs(None).await.unwrap(), [ended]);
+}

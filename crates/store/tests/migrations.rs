@@ -7,7 +7,7 @@ use instar_protocol::principal::{Principal, Via};
 use instar_store::{EventFilter, Op, OpenError, Options, SCHEMA_VERSION, Store, TextSearch};
 use rusqlite::Connection;
 
-use crate::given::{at, device, device_token, entry, entry_id, inbound, key, question, session_id};
+use crate::given::{at, device, device_token, entry, entry_id, inbound, key, program, question, session_id};
 
 /// One store per schema version, each holding what `examples/fixture.rs` wrote.
 const FIXTURES: &[&[u8]] = &[
@@ -18,6 +18,7 @@ const FIXTURES: &[&[u8]] = &[
     include_bytes!("fixtures/v5.sqlite"),
     include_bytes!("fixtures/v6.sqlite"),
     include_bytes!("fixtures/v7.sqlite"),
+    include_bytes!("fixtures/v8.sqlite"),
 ];
 
 #[tokio::test]
@@ -68,6 +69,9 @@ async fn a_store_of_every_version_opens_and_keeps_what_it_holds() {
         } else {
             assert_eq!((asked, chain.receipts), (Some(question(1)), 2));
         }
+        let programs = store.program_runs(Some("main")).await.unwrap();
+        let written = (version >= 8).then(|| program(1));
+        assert_eq!(programs, Vec::from_iter(written));
         assert!(is_found(&store).await, "version {version}");
         store.close().await.unwrap();
         assert_eq!(user_version(&file), SCHEMA_VERSION);

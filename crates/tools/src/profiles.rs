@@ -53,7 +53,7 @@ const GROUPS: [(&str, &[&str]); 9] = [
         "fs",
         &["read", "write", "edit", "apply_patch", "ls", "glob", "grep"],
     ),
-    ("runtime", &["exec", "process"]),
+    ("runtime", &["exec", "process", "process_write"]),
     (
         "web",
         &[

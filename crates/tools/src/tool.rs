@@ -5,6 +5,7 @@ use instar_policy::Annotation;
 use instar_protocol::tool::ToolSpec;
 use instar_protocol::{AgentId, Label, Principal, RunId, SessionId, SessionKey};
 use serde_json::Value;
+use std::time::Duration;
 
 /// Who is calling, for the tool's own use. Says nothing about what is allowed.
 #[derive(Clone, Debug)]
@@ -93,6 +94,12 @@ pub trait Tool: Send + Sync + std::fmt::Debug {
     ) -> BoxFuture<'a, Value> {
         Box::pin(std::future::ready(Value::Null))
     }
+    /// How long a call may take, where that is more than what others may.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+    /// A conversation was stopped, or started over: what its calls left running ends now.
+    fn over(&self, _session: &SessionKey) {}
     fn run<'a>(
         &'a self,
         arguments: &'a Value,

@@ -2,8 +2,8 @@
 
 use futures_util::FutureExt as _;
 use instar_policy::{Annotation, Permit};
-use instar_protocol::Label;
 use instar_protocol::tool::{ToolCall, ToolSpec};
+use instar_protocol::{Label, SessionKey};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -175,6 +175,14 @@ impl Toolbox {
         }
     }
 
+    /// Tells every tool that a conversation was stopped or started over.
+    pub fn over(&self, session: &SessionKey) {
+        let tools: Vec<_> = self.read().values().cloned().collect();
+        for registered in tools {
+            registered.tool.over(session);
+        }
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, BTreeMap<String, Registered>> {
         self.tools.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -251,7 +259,8 @@ impl Toolbox {
             )));
         }
         let running = AssertUnwindSafe(registered.tool.run(&call.arguments, caller)).catch_unwind();
-        match tokio::time::timeout(self.timeout, running).await {
+        let patience = registered.tool.patience().unwrap_or(self.timeout);
+        match tokio::time::timeout(patience, running).await {
             Ok(Ok(result)) => result,
             Ok(Err(_panic)) => {
                 tracing::error!(tool = call.name, run = %caller.run, "tool panicked");
@@ -263,7 +272,7 @@ impl Toolbox {
             Err(_elapsed) => Err(ToolError::Failed(format!(
                 "{} took longer than {} s and was stopped; ask for less",
                 call.name,
-                self.timeout.as_secs()
+                patience.as_secs()
             ))),
         }
     }

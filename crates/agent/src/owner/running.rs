@@ -104,6 +104,7 @@ impl Owner {
         } else if !is_placed
             && let Some(reason) = self.reset_due(&settings, &record, &window, arrived)
         {
+            self.house.parts.tools.over(&self.key);
             window.push(record.entry(EntryBody::Reset { reason }, Label::system()));
         }
         let cancel = self.house.cut.child_token();

@@ -77,10 +77,17 @@ impl Running {
         }
     }
 
-    /// The gateway itself: the last of a line of only children.
+    /// The gateway itself: in a line of only children the first that is the binary. Programs that it has
+    /// started come after it.
     pub(crate) fn gateway_pid(&self) -> u32 {
+        let binary = Path::new(env!("CARGO_BIN_EXE_instar"));
+        let is_gateway = |pid: u32| {
+            std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == binary)
+        };
         let mut pid = self.child.id();
-        while let Some(&child) = children(pid).first() {
+        while !is_gateway(pid)
+            && let Some(&child) = children(pid).first()
+        {
             pid = child;
         }
         pid

@@ -22,7 +22,7 @@ use crate::behaviour;
 use crate::problem::chain;
 
 /// Under this the label of a workspace's file names is kept.
-const NAMES: &str = "names";
+pub(super) const NAMES: &str = "names";
 
 #[derive(Clone, Debug)]
 pub(crate) struct WorkspaceFiles {
@@ -62,9 +62,14 @@ impl Workspace {
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>, FileError> {
+        self.read_dated(path).map(|(bytes, _)| bytes)
+    }
+
+    /// The file, and when it changed last.
+    fn read_dated(&self, path: &str) -> Result<(Vec<u8>, u64), FileError> {
         let name = self.inside(path)?;
         self.root
-            .read(&name, FILE_BYTES_MAX as u64)
+            .read_dated(&name, FILE_BYTES_MAX as u64)
             .map_err(|error| match error {
                 RootError::NotAFile if self.is_folder(&name) => FileError::Folder(path.to_owned()),
                 error => told(path, "read", error),
@@ -123,7 +128,24 @@ impl WorkspaceFiles {
         done.await.unwrap_or_else(|_| Err(broken("the workspace")))
     }
 
-    async fn label(&self, agent: &AgentId, path: &str, digest: &str) -> Option<Label> {
+    /// Does something with the folder of an agent itself, where that holds nothing but the agent's.
+    pub(super) async fn with_root<T: Send + 'static>(
+        &self,
+        agent: &AgentId,
+        act: impl FnOnce(&Root) -> Result<T, FileError> + Send + 'static,
+    ) -> Result<T, FileError> {
+        self.with(agent, move |space| match &space.hidden {
+            None => act(&space.root),
+            Some(hidden) => Err(FileError::Path {
+                path: hidden.clone(),
+                why: "the workspace holds the gateway's own folder, so no program is run in it; the owner \
+                      can name another workspace",
+            }),
+        })
+        .await
+    }
+
+    pub(super) async fn label(&self, agent: &AgentId, path: &str, digest: &str) -> Option<Label> {
         let key = format!("{agent}/{path}");
         match self.store.file_label(&key, digest).await {
             Ok(row) => row.map(|row| row.label),
@@ -136,19 +158,21 @@ impl WorkspaceFiles {
 
     async fn read_file(&self, caller: &Caller, path: &str) -> Result<FileRead, FileError> {
         let name = path.to_owned();
-        let bytes = self
-            .with(&caller.agent, move |space| space.read(&name))
+        let (bytes, changed) = self
+            .with(&caller.agent, move |space| space.read_dated(&name))
             .await?;
         let digest = canonical::sha256(&bytes);
-        // What no tool wrote is the owner's: nothing else writes here.
-        let label = self.label(&caller.agent, path, &digest).await;
-        Ok(FileRead {
-            bytes,
-            label: label.unwrap_or_else(Label::owner),
-        })
+        let label = match self.label(&caller.agent, path, &digest).await {
+            Some(label) => label,
+            None => {
+                self.unrecorded(&caller.agent, &bytes, &digest, changed)
+                    .await
+            }
+        };
+        Ok(FileRead { bytes, label })
     }
 
-    async fn names(&self, agent: &AgentId) -> Label {
+    pub(super) async fn names(&self, agent: &AgentId) -> Label {
         let label = self.label(agent, "", NAMES).await;
         label.unwrap_or_else(Label::owner)
     }

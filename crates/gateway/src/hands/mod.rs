@@ -3,6 +3,7 @@
 mod files;
 pub(crate) mod mcp;
 mod outputs;
+mod programs;
 mod undo;
 mod web;
 
@@ -10,6 +11,7 @@ use instar_config::StateDir;
 use instar_egress::Egress;
 use instar_protocol::{Clock, SecretSource};
 use instar_store::Store;
+use instar_tools::exec::ProgramsPort;
 use instar_tools::files::FilesPort;
 use instar_tools::web::WebPort;
 use instar_tools::{RegisterError, Toolbox};
@@ -18,6 +20,7 @@ use std::sync::Arc;
 use crate::app::ConfigHandle;
 pub(crate) use files::WorkspaceFiles;
 use outputs::KeptOutputs;
+pub(crate) use programs::Programs;
 pub(crate) use undo::UndoError;
 use web::Web;
 
@@ -32,11 +35,18 @@ pub(crate) struct Parts {
     pub(crate) secrets: Arc<dyn SecretSource>,
 }
 
-/// Puts every tool that is there from the start into the toolbox; gives the files that they work on.
-pub(crate) fn equip(toolbox: &mut Toolbox, parts: &Parts) -> Result<WorkspaceFiles, RegisterError> {
+/// Puts every tool that is there from the start into the toolbox; gives the files that they work on, and
+/// the programs that they run.
+pub(crate) fn equip(
+    toolbox: &mut Toolbox,
+    parts: &Parts,
+) -> Result<(WorkspaceFiles, Programs), RegisterError> {
     let workspace = WorkspaceFiles::new(parts);
     let files: Arc<dyn FilesPort> = Arc::new(workspace.clone());
     toolbox.extend(instar_tools::files::tools(&files))?;
+    let programs = Programs::new(parts, workspace.clone());
+    let port: Arc<dyn ProgramsPort> = Arc::new(programs.clone());
+    toolbox.extend(instar_tools::exec::tools(&port))?;
     let web: Arc<dyn WebPort> = Arc::new(Web {
         egress: parts.egress.clone(),
         config: parts.config.clone(),
@@ -45,5 +55,5 @@ pub(crate) fn equip(toolbox: &mut Toolbox, parts: &Parts) -> Result<WorkspaceFil
     toolbox.extend(instar_tools::web::tools(&web))?;
     let outputs = KeptOutputs::new(parts.store.clone(), Arc::clone(&parts.clock));
     toolbox.keep_outputs(Arc::new(outputs))?;
-    Ok(workspace)
+    Ok((workspace, programs))
 }

@@ -82,15 +82,18 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         egress: egress.clone(),
         secrets: Arc::clone(&secrets),
     };
-    let files = hands::equip(&mut toolbox, &parts)?;
+    let (files, programs) = hands::equip(&mut toolbox, &parts)?;
     let errander = Arc::new(Errander::default());
     let errands: Arc<dyn ErrandsPort> = errander.clone();
     toolbox.run_errands(&errands)?;
     let toolbox = Arc::new(toolbox);
+    // Before the workspace is read: what a program left there at the last stop gets its label.
+    programs.settle_left().await;
     adopt(
         &options,
         &current.value,
         &toolbox,
+        &programs,
         &releases,
         discovered.as_deref(),
         started_at,
@@ -126,6 +129,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         releases,
         toolbox,
         files,
+        programs,
         ledger,
         config,
         secrets,
@@ -308,6 +312,7 @@ async fn adopt(
     options: &Options,
     config: &InstarConfig,
     toolbox: &Toolbox,
+    programs: &hands::Programs,
     releases: &Releases,
     discovered: Option<&str>,
     now: Timestamp,
@@ -315,7 +320,8 @@ async fn adopt(
     for folder in behaviour::folders(config, &options.state) {
         workspace::seed(&folder)?;
     }
-    let behaviour = behaviour::compose(config, toolbox, &options.state, discovered)?;
+    let mut behaviour = behaviour::compose(config, toolbox, &options.state, discovered)?;
+    programs.leave_out_planted(&mut behaviour).await;
     let reason = "workspace and configuration at the start";
     let (id, moved) = releases
         .adopt(behaviour, "owner", reason, now, crate::random::ten())

@@ -96,6 +96,7 @@ impl Running {
             app.sessions.shutdown(grace),
             listening.stop(grace + TASKS_GRACE)
         );
+        app.programs.close().await;
         let _now_closed = app.tasks.close();
         if tokio::time::timeout(TASKS_GRACE, app.tasks.wait())
             .await

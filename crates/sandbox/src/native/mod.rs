@@ -4,9 +4,11 @@
 //! nothing ran. What came of it is in a [`Running`], which ends the program when it is dropped.
 
 mod listen;
+mod open;
 mod running;
 
 pub use listen::{Captured, Sink, Stream};
+pub(crate) use running::write_within;
 pub use running::{Ended, Killer, Outcome, Running};
 
 use crate::spec::{Access, Job, Network};
@@ -45,6 +47,9 @@ pub enum Maker {
     Own,
     /// Bubblewrap at this place.
     Bubblewrap(PathBuf),
+    /// Nobody: there are no walls, and a program has the rights of this process. Only environment,
+    /// limits of time and output, and the end of its process group are as behind walls.
+    Nobody,
 }
 
 /// How walls are built on this machine. Made once by the gateway.
@@ -90,10 +95,14 @@ impl Native {
 
     /// Starts a job. Output goes to `sink` as it comes, from threads of this crate.
     pub fn start(&self, job: Job, sink: Option<Sink>) -> Result<Running, StartError> {
+        if self.maker == Maker::Nobody {
+            let child = open::spawn(&job)?;
+            return Running::new(child, job, sink, true).map_err(StartError::Start);
+        }
         let order = self.order(&job)?.to_bytes().map_err(StartError::Start)?;
         let mut child = spawn(&self.binary, &job)?;
         match greet(&mut child, &order) {
-            Ok(()) => Running::new(child, job, sink).map_err(StartError::Start),
+            Ok(()) => Running::new(child, job, sink, false).map_err(StartError::Start),
             Err(error) => {
                 // It has said why, or will say nothing more.
                 let _gone = child.kill();
@@ -132,13 +141,14 @@ impl Native {
                 .collect(),
             workspace: walls.workspace,
             folder: job.folder.to_string(),
+            shielded: job.shielded.iter().map(ToString::to_string).collect(),
             extras: walls.extras.clone(),
             network: walls.network,
             broker,
             limits: walls.limits,
             identity,
             bubblewrap: match &self.maker {
-                Maker::Own => None,
+                Maker::Own | Maker::Nobody => None,
                 Maker::Bubblewrap(path) => Some(path.clone()),
             },
         })

@@ -8,8 +8,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -34,11 +34,23 @@ pub struct Outcome {
     pub took: Duration,
 }
 
+impl Outcome {
+    /// Of a program that could not be waited for.
+    pub(crate) fn lost() -> Self {
+        Self {
+            ended: Ended::Killed,
+            stdout: Captured::default(),
+            stderr: Captured::default(),
+            took: Duration::ZERO,
+        }
+    }
+}
+
 /// A program that was started. Dropped, it is ended with all that it has started.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
-    held: Arc<OwnedFd>,
+    held: Arc<Handle>,
     input: Option<ChildStdin>,
     threads: Vec<JoinHandle<()>>,
     stdout: Heard,
@@ -48,6 +60,7 @@ pub struct Running {
     began: Instant,
     limit: Duration,
     ended: Option<Outcome>,
+    in_group: bool,
 }
 
 const BY_ITSELF: u8 = 0;
@@ -56,11 +69,20 @@ const FLOODED: u8 = 2;
 const KILLED: u8 = 3;
 
 impl Running {
-    pub(super) fn new(mut child: Child, job: Job, sink: Option<Sink>) -> std::io::Result<Self> {
+    /// `group`: the program leads a process group that ends with it; behind walls more than that does.
+    pub(super) fn new(
+        mut child: Child,
+        job: Job,
+        sink: Option<Sink>,
+        group: bool,
+    ) -> std::io::Result<Self> {
         let id = i32::try_from(child.id()).map_err(std::io::Error::other)?;
         let pid = Pid::from_raw(id).ok_or(std::io::ErrorKind::InvalidInput)?;
         // The child is not reaped yet, so the number is still its own.
-        let held = Arc::new(pidfd_open(pid, PidfdFlags::empty())?);
+        let held = Arc::new(Handle {
+            fd: pidfd_open(pid, PidfdFlags::empty())?,
+            group: Mutex::new(group.then_some(pid)),
+        });
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let mut running = Self {
             input: child.stdin.take(),
@@ -73,6 +95,7 @@ impl Running {
             began: Instant::now(),
             limit: job.wall_time(),
             ended: None,
+            in_group: group,
         };
         let bound = job.walls.limits.output_bytes;
         if let Some(from) = stdout {
@@ -133,6 +156,11 @@ impl Running {
         input.flush()
     }
 
+    /// The program's input, where it was left open, for whoever writes to it from elsewhere.
+    pub fn take_input(&mut self) -> Option<ChildStdin> {
+        self.input.take()
+    }
+
     /// Ends the program's input.
     pub fn close_input(&mut self) {
         self.input = None;
@@ -186,7 +214,7 @@ impl Running {
     }
 
     fn poll(&self, patience: Duration) -> std::io::Result<bool> {
-        let mut fds = [PollFd::new(&*self.held, PollFlags::IN)];
+        let mut fds = [PollFd::new(&self.held.fd, PollFlags::IN)];
         let limit = Timespec::try_from(patience).map_err(std::io::Error::other)?;
         match poll(&mut fds, Some(&limit)) {
             Ok(count) => Ok(count > 0),
@@ -196,8 +224,13 @@ impl Running {
     }
 
     fn collect(&mut self) -> std::io::Result<Outcome> {
+        self.held.end_group();
         let status = self.child.wait()?;
         self.input = None;
+        // What has left its group may hold the streams for ever.
+        if self.in_group {
+            self.threads.clear();
+        }
         for thread in self.threads.drain(..) {
             // A sink that panicked has lost its own output, nothing else.
             let _joined = thread.join();
@@ -229,11 +262,63 @@ impl Drop for Running {
     }
 }
 
+/// Writes to a program that may not be reading: gives up when nothing could be written for so long.
+pub(crate) fn write_within(
+    to: &mut ChildStdin,
+    mut bytes: &[u8],
+    patience: Duration,
+) -> std::io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(&*to)?;
+    rustix::fs::fcntl_setfl(&*to, flags | rustix::fs::OFlags::NONBLOCK)?;
+    let limit = Timespec::try_from(patience).map_err(std::io::Error::other)?;
+    while !bytes.is_empty() {
+        let mut fds = [PollFd::new(&*to, PollFlags::OUT)];
+        match poll(&mut fds, Some(&limit)) {
+            Ok(0) => return Err(std::io::ErrorKind::TimedOut.into()),
+            Err(rustix::io::Errno::INTR) => continue,
+            other => other?,
+        };
+        match to.write(bytes) {
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(why) if why.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(why) if why.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(why) => return Err(why),
+        }
+    }
+    Ok(())
+}
+
 /// Ends one program; does nothing once that has ended.
 #[derive(Clone, Debug)]
 pub struct Killer {
-    held: Arc<OwnedFd>,
+    held: Arc<Handle>,
     reason: Arc<AtomicU8>,
+}
+
+/// What a program is held by.
+#[derive(Debug)]
+struct Handle {
+    fd: OwnedFd,
+    /// Its process group, as long as the program was not collected: until then the number is its own.
+    group: Mutex<Option<Pid>>,
+}
+
+impl Handle {
+    fn kill(&self) {
+        let group = self.group.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(group) = *group {
+            let _sent = rustix::process::kill_process_group(group, Signal::KILL);
+        }
+        let _sent = pidfd_send_signal(&self.fd, Signal::KILL);
+    }
+
+    /// Ends what is left of the group of a program that has ended and is about to be collected.
+    fn end_group(&self) {
+        let mut group = self.group.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(group) = group.take() {
+            let _sent = rustix::process::kill_process_group(group, Signal::KILL);
+        }
+    }
 }
 
 impl Killer {
@@ -242,9 +327,9 @@ impl Killer {
     }
 }
 
-fn end(held: &OwnedFd, reason: &AtomicU8, why: u8) {
+fn end(held: &Handle, reason: &AtomicU8, why: u8) {
     let order = Ordering::AcqRel;
     // It may have ended by itself or for another reason: then that stands.
     let _first = reason.compare_exchange(BY_ITSELF, why, order, Ordering::Acquire);
-    let _sent = pidfd_send_signal(held, Signal::KILL);
+    held.kill();
 }

@@ -18,7 +18,7 @@ mod walk;
 pub use change::Replace;
 pub use error::RootError;
 pub use inside::{DEPTH_MAX, Inside, NAME_BYTES_MAX, NameError, PATH_BYTES_MAX};
-pub use read::{Kind, Stat};
+pub use read::{Kind, Stat, now};
 pub use walk::{Entry, Found, Go, WalkLimits};
 
 use rustix::fs::{Mode, OFlags};

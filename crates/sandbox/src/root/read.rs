@@ -24,6 +24,9 @@ pub struct Stat {
     /// Permission bits.
     pub mode: u32,
     pub modified: SystemTime,
+    /// When content, name or rights changed last, in nanoseconds since 1970. Who changes a file cannot
+    /// set this.
+    pub changed: u64,
     /// Device and inode: what is the same file under two names.
     pub device: u64,
     pub inode: u64,
@@ -49,15 +52,20 @@ impl Root {
 
     /// Reads a whole file of at most `limit` bytes.
     pub fn read(&self, name: &Inside, limit: u64) -> Result<Vec<u8>, RootError> {
-        let file = self.open_file(name)?;
+        self.read_dated(name, limit).map(|(bytes, _)| bytes)
+    }
+
+    /// The same, with the time of the last change before the end of the reading.
+    pub fn read_dated(&self, name: &Inside, limit: u64) -> Result<(Vec<u8>, u64), RootError> {
+        let mut file = self.open_file(name)?;
         let mut bytes = Vec::new();
         // One more than allowed tells "exactly at the limit" from "beyond", also for a file that
         // grows under our hands.
-        file.take(limit.saturating_add(1))
-            .read_to_end(&mut bytes)
+        let mut part = (&mut file).take(limit.saturating_add(1));
+        part.read_to_end(&mut bytes)
             .map_err(|source| RootError::io("read", source))?;
         if u64::try_from(bytes.len()).is_ok_and(|length| length <= limit) {
-            Ok(bytes)
+            Ok((bytes, describe(&file)?.changed))
         } else {
             Err(RootError::TooLarge { limit })
         }
@@ -84,10 +92,25 @@ pub(super) fn describe(fd: impl AsFd) -> Result<Stat, RootError> {
         kind,
         bytes: u64::try_from(stat.st_size).unwrap_or(0),
         mode: stat.st_mode & 0o7777,
+        changed: nanos(stat.st_ctime, stat.st_ctime_nsec),
         modified: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
         device: stat.st_dev,
         inode: stat.st_ino,
     })
+}
+
+/// Now, on the clock that times of files are taken from: what changes from here on is not older.
+#[must_use]
+pub fn now() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    nanos(now.tv_sec, u64::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+fn nanos(seconds: i64, nanos: u64) -> u64 {
+    u64::try_from(seconds)
+        .unwrap_or(0)
+        .saturating_mul(1_000_000_000)
+        .saturating_add(nanos)
 }
 
 pub(super) fn kind_of(kind: FileType) -> Kind {

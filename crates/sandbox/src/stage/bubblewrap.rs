@@ -75,7 +75,17 @@ fn arguments(order: &Order) -> Result<Vec<String>, Refusal> {
     match order.workspace {
         Access::None => mount("--symlink", "tmp/work", WORK),
         Access::Read => mount("--ro-bind", &host_path("/proc/self/cwd")?, WORK),
-        Access::Write => mount("--bind", &host_path("/proc/self/cwd")?, WORK),
+        Access::Write => {
+            let work = host_path("/proc/self/cwd")?;
+            mount("--bind", &work, WORK);
+            for name in &order.shielded {
+                mount(
+                    "--ro-bind",
+                    &format!("{work}/{name}"),
+                    &format!("{WORK}/{name}"),
+                );
+            }
+        }
     }
     if let (Network::Broker, Some(socket)) = (order.network, &order.broker) {
         mount("--ro-bind", &socket.path().to_string_lossy(), BROKER);

@@ -3,6 +3,7 @@
 use super::mounts::{BROKER, WORK};
 use super::order::{Doing, Order, READY, Refusal};
 use super::{bubblewrap, filter, landlock, outer, raw, relay};
+use crate::bind::SEARCH;
 use crate::root::{Inside, Root};
 use crate::spec::{Limits, Network};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -14,9 +15,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
-
-/// The folders in which programs are found; the same as in the fixed search path.
-const SEARCH: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
 
 /// The same, where bubblewrap has made namespaces and mounts.
 pub(super) fn from_bubblewrap() -> Result<u8, Refusal> {

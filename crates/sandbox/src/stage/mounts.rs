@@ -90,6 +90,8 @@ struct Tree {
     fd: OwnedFd,
     at: PathBuf,
     folder: bool,
+    /// Lies over what is there already: nothing is made for it.
+    over: bool,
 }
 
 pub(super) fn build(order: &Order) -> Result<(), Refusal> {
@@ -128,7 +130,12 @@ fn take_all(order: &Order) -> Result<Vec<Tree>, Refusal> {
         Access::None => {}
         // The folder that the stage was started in: the caller's descriptor, not a path.
         Access::Read => trees.push(take(Path::new("."), WORK, READ_ONLY)?),
-        Access::Write => trees.push(take(Path::new("."), WORK, WRITABLE)?),
+        Access::Write => {
+            trees.push(take(Path::new("."), WORK, WRITABLE)?);
+            for name in &order.shielded {
+                trees.push(shield(name)?);
+            }
+        }
     }
     if order.network == Network::Broker {
         let broker = order.broker.as_ref();
@@ -148,7 +155,29 @@ fn take(from: &Path, at: &str, attributes: u64) -> Result<Tree, Refusal> {
     raw::set_mount(fd.as_fd(), attributes).doing(&doing)?;
     let folder = from.is_dir();
     let at = PathBuf::from(at.trim_start_matches('/'));
-    Ok(Tree { fd, at, folder })
+    Ok(Tree {
+        fd,
+        at,
+        folder,
+        over: false,
+    })
+}
+
+/// A part of the workspace once more, closed for writing, to be laid over itself.
+fn shield(name: &str) -> Result<Tree, Refusal> {
+    let doing = format!("shield {name}");
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_SYMLINK_NOFOLLOW
+        | OpenTreeFlags::AT_RECURSIVE;
+    let fd = open_tree(CWD, name, flags).doing(&doing)?;
+    raw::set_mount(fd.as_fd(), READ_ONLY).doing(&doing)?;
+    Ok(Tree {
+        fd,
+        at: Path::new(WORK.trim_start_matches('/')).join(name),
+        folder: false,
+        over: true,
+    })
 }
 
 /// `/bin` and its like, where they are links.
@@ -199,6 +228,10 @@ fn skeleton(order: &Order, links: &[(PathBuf, String)]) -> Result<(), Refusal> {
 
 fn put(tree: &Tree) -> Result<(), Refusal> {
     let doing = format!("show /{}", tree.at.display());
+    if tree.over {
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        return move_mount(&tree.fd, "", CWD, &tree.at, flags).doing(&doing);
+    }
     if let Some(above) = tree.at.parent() {
         make_folder(above)?;
     }

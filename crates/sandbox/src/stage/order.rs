@@ -21,6 +21,8 @@ pub(crate) struct Order {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) workspace: Access,
     pub(crate) folder: String,
+    /// Below the workspace, read only.
+    pub(crate) shielded: Vec<String>,
     pub(crate) extras: Vec<Extra>,
     pub(crate) network: Network,
     pub(crate) broker: Option<BrokerSocket>,

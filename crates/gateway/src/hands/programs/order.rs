@@ -1,0 +1,228 @@
+//! From the words of a call to a job behind walls: what is shown, what is bound, what is told.
+
+use instar_agent::config::{SandboxSettings, WorkspaceAccess};
+use instar_policy::canonical;
+use instar_protocol::SessionKey;
+use instar_protocol::approval::visible;
+use instar_sandbox::bind::{Bound, bind};
+use instar_sandbox::root::{Inside, Kind, Root};
+use instar_sandbox::spec::{Access, Argv, Environment, Extra, Job, Limits, Network, Walls};
+use instar_tools::exec::Order;
+use instar_tools::files::{FileError, guarded};
+use instar_tools::{Caller, ToolError};
+use serde_json::{Value, json};
+
+use super::{Programs, input, seconds};
+
+/// Most entries at the top of a workspace that are looked at for what is to be shielded.
+const TOP_MAX: usize = 20_000;
+
+/// How one call would run.
+pub(super) struct Plan {
+    /// False: the owner has switched them off for this conversation.
+    pub(super) walls: bool,
+    pub(super) spec: Walls,
+    pub(super) argv: Argv,
+    pub(super) folder: Inside,
+    pub(super) environment: Environment,
+    pub(super) left_out: Vec<String>,
+}
+
+impl Plan {
+    pub(super) fn of(
+        settings: &SandboxSettings,
+        session: &SessionKey,
+        order: &Order,
+    ) -> Result<Self, ToolError> {
+        let argv = Argv::new(order.words.clone());
+        let argv = argv.map_err(|why| ToolError::Arguments(why.to_string()))?;
+        let folder = match order.folder.as_str() {
+            "" => Inside::root(),
+            name => Inside::parse(name).map_err(|why| ToolError::Arguments(why.to_string()))?,
+        };
+        let (environment, left_out) = Environment::project(&order.environment);
+        Ok(Self {
+            walls: settings.walls(session),
+            spec: walls(settings, seconds(order, settings)),
+            argv,
+            folder,
+            environment,
+            left_out: left_out.into_iter().collect(),
+        })
+    }
+
+    /// True if files of the workspace may be changed.
+    pub(super) fn writes(&self) -> bool {
+        !self.walls || self.spec.workspace == Access::Write
+    }
+}
+
+fn walls(settings: &SandboxSettings, seconds: u64) -> Walls {
+    let (limits, usual) = (&settings.limits, Limits::default());
+    let mega = |set: Option<u32>, usual: u64| set.map_or(usual, |mb| u64::from(mb) << 20);
+    Walls {
+        workspace: match settings.access {
+            WorkspaceAccess::None => Access::None,
+            WorkspaceAccess::Ro => Access::Read,
+            WorkspaceAccess::Rw => Access::Write,
+        },
+        extras: vec![Extra::Opt, Extra::Certificates, Extra::TimeZone],
+        network: if settings.network.is_empty() {
+            Network::None
+        } else {
+            Network::Broker
+        },
+        limits: Limits {
+            cpu_seconds: limits.cpu_seconds.map_or(usual.cpu_seconds, u64::from),
+            memory_bytes: mega(limits.memory_mb, usual.memory_bytes),
+            pids: limits.pids.map_or(usual.pids, u64::from),
+            files: limits.files.map_or(usual.files, u64::from),
+            file_bytes: mega(limits.file_mb, usual.file_bytes),
+            output_bytes: usual.output_bytes,
+            wall_seconds: seconds,
+        },
+    }
+}
+
+impl Programs {
+    /// What a call would run, as far as it can be pinned down. The same call gives the same value as
+    /// long as nothing of it changed.
+    pub(super) async fn bound(&self, caller: &Caller, order: &Order) -> Result<Value, ToolError> {
+        let settings = self.settings(&caller.agent)?;
+        let plan = Plan::of(&settings, &caller.key, order)?;
+        let shows = !plan.walls || plan.spec.workspace != Access::None;
+        let (mut spec, argv, folder) = (plan.spec.clone(), plan.argv.clone(), plan.folder.clone());
+        if !plan.walls {
+            spec.workspace = Access::Write;
+        }
+        let bound = self.inner.files.with_root(&caller.agent, move |root| {
+            let folder_is_there = root
+                .stat(&folder)
+                .is_ok_and(|stat| stat.kind == Kind::Folder);
+            if shows && !folder.is_root() && !folder_is_there {
+                return Err(FileError::NoFolder(folder.to_string()));
+            }
+            Ok(bind(&spec, &argv, &folder, Some(root)))
+        });
+        let bound = bound.await?;
+        let bound = bound.map_err(|why| ToolError::Failed(why.to_string()))?;
+        Ok(written(order, &plan, &settings, &bound))
+    }
+
+    /// The job of a call, with the workspace held open.
+    pub(super) async fn job(
+        &self,
+        caller: &Caller,
+        order: &Order,
+        plan: &Plan,
+    ) -> Result<Job, ToolError> {
+        let mut job = Job::new(plan.spec.clone(), plan.argv.clone());
+        job.environment = plan.environment.clone();
+        job.folder = plan.folder.clone();
+        job.input = input(order);
+        if plan.walls && plan.spec.workspace == Access::None {
+            job.folder = Inside::root();
+            return Ok(job);
+        }
+        let opened = self.inner.files.with_root(&caller.agent, |root| {
+            let held = root.try_clone().map_err(|why| FileError::Io {
+                path: "the workspace".to_owned(),
+                doing: "held",
+                why: why.to_string(),
+            })?;
+            Ok((held, shields(root)))
+        });
+        let (root, shielded) = opened.await?;
+        job.workspace = Some(root);
+        job.shielded = shielded;
+        Ok(job)
+    }
+}
+
+/// What is at the top of a workspace and shapes the agent: no program writes it.
+fn shields(root: &Root) -> Vec<Inside> {
+    let entries = root.list(&Inside::root(), TOP_MAX).unwrap_or_default();
+    let is_shielded = |kind: Kind| matches!(kind, Kind::File | Kind::Folder);
+    entries
+        .iter()
+        .filter(|entry| guarded(&entry.name) && is_shielded(entry.kind))
+        .filter_map(|entry| Inside::parse(&entry.name).ok())
+        .collect()
+}
+
+/// What a decision is bound to, and what its question tells of it.
+fn written(order: &Order, plan: &Plan, settings: &SandboxSettings, bound: &Bound) -> Value {
+    let open = match (plan.walls, order.is_shell, &order.input) {
+        (false, _, _) => Some("it would run without walls"),
+        (true, true, _) => Some("a text for a shell is arbitrary code"),
+        (true, false, Some(_)) => Some("what it reads may be code"),
+        (true, false, None) => bound.open,
+    };
+    let mut value = json!({
+        "executable": bound.executable,
+        "identity": bound.identity,
+        "scripts": bound.scripts,
+        "argv": plan.argv.words(),
+        "folder": order.folder,
+        "environment": plan.environment.values(),
+        "input": order.input.as_ref().map(|text| canonical::sha256(text.as_bytes())),
+        "walls": if plan.walls { plan.spec.digest() } else { "none".to_owned() },
+        "network": settings.network,
+        "tells": tells(order, plan, settings, bound, open),
+    });
+    if let (Some(open), Some(fields)) = (open, value.as_object_mut()) {
+        let _new = fields.insert("open".to_owned(), json!(open));
+    }
+    value
+}
+
+fn tells(
+    order: &Order,
+    plan: &Plan,
+    settings: &SandboxSettings,
+    bound: &Bound,
+    open: Option<&str>,
+) -> Vec<String> {
+    let hash = |digest: &str| digest.chars().take(16).collect::<String>();
+    let mut lines = vec![match &bound.identity {
+        Some(identity) => {
+            let digest = hash(&identity.sha256);
+            format!("runs {} (SHA-256 {digest}…)", visible(&bound.executable))
+        }
+        None => format!("runs {}", visible(&bound.executable)),
+    }];
+    for (name, digest) in &bound.scripts {
+        lines.push(format!(
+            "reads {} (SHA-256 {}…)",
+            visible(name),
+            hash(digest)
+        ));
+    }
+    lines.push(if plan.walls {
+        let workspace = match settings.access {
+            WorkspaceAccess::None => "not seen",
+            WorkspaceAccess::Ro => "read only",
+            WorkspaceAccess::Rw => "writable",
+        };
+        let network = match settings.network.as_slice() {
+            [] => "none".to_owned(),
+            hosts => hosts.join(", "),
+        };
+        format!("behind walls: workspace {workspace}, network {network}")
+    } else {
+        "WITHOUT walls: with all rights of the gateway's user".to_owned()
+    });
+    if order.background {
+        lines.push("goes on in the background".to_owned());
+    }
+    if !plan.left_out.is_empty() {
+        lines.push(format!(
+            "not handed on: {}",
+            visible(&plan.left_out.join(", "))
+        ));
+    }
+    if let Some(open) = open {
+        lines.push(format!("cannot be allowed for always: {open}"));
+    }
+    lines
+}
