@@ -101,10 +101,10 @@ fn what_would_run_is_compared_with_what_was_approved() {
     approve(&instar);
     let told = until("the call was made", || {
         let entries = instar.entries("main");
-        let results = entries
+        let mut results = entries
             .iter()
             .filter(|entry| entry["body"]["type"] == "tool_result");
-        let last = results.last()?["body"]["text"].as_str()?.to_owned();
+        let last = results.next_back()?["body"]["text"].as_str()?.to_owned();
         (!last.contains("has not answered")).then_some(last)
     });
     assert!(told.contains("has changed since it was allowed"), "{told}");
@@ -200,10 +200,10 @@ fn note_stranger(instar: &Instar, path: &str, text: &str) {
 fn is_strangers(instar: &Instar, session: &str, word: &str) -> bool {
     let outcome = instar.ask(session, word);
     let entries = instar.entries(session);
-    let results = entries
+    let mut results = entries
         .iter()
         .filter(|entry| entry["body"]["type"] == "tool_result");
-    let last = results.last().unwrap_or_else(|| panic!("{outcome:#}"));
+    let last = results.next_back().unwrap_or_else(|| panic!("{outcome:#}"));
     assert_eq!(last["body"]["is_error"], false, "{last:#}");
     last["label"].to_string().contains("stranger")
 }

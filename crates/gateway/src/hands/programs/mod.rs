@@ -197,7 +197,10 @@ impl Programs {
         let writing = tokio::task::spawn_blocking(move || {
             inner.jobs.write(&owner, &id, input.as_bytes(), close)
         });
-        writing.await.map_err(|_| broken())?.map_err(failed)
+        writing
+            .await
+            .map_err(|_| broken())?
+            .map_err(|error| failed(&error))
     }
 
     /// What is written to a program is in what it writes from then on.
@@ -209,7 +212,11 @@ impl Programs {
         close: bool,
     ) -> Result<(), ToolError> {
         let owner = caller.key.to_string();
-        let told = self.inner.jobs.told(&owner, id).map_err(failed)?;
+        let told = self
+            .inner
+            .jobs
+            .told(&owner, id)
+            .map_err(|error| failed(&error))?;
         self.taint(&told.about, &caller.context).await?;
         self.send(caller, id.to_owned(), input, close).await
     }
@@ -295,7 +302,7 @@ fn shown(order: &Order) -> String {
     words.join(" ").chars().take(300).collect()
 }
 
-fn failed(error: JobsError) -> ToolError {
+fn failed(error: &JobsError) -> ToolError {
     ToolError::Failed(error.to_string())
 }
 
@@ -333,7 +340,7 @@ impl ProgramsPort for Programs {
         job: &'a str,
     ) -> BoxFuture<'a, Result<(Job, String, u64), ToolError>> {
         let news = self.inner.jobs.news(&caller.key.to_string(), job);
-        let news = news.map_err(failed);
+        let news = news.map_err(|error| failed(&error));
         std::future::ready(news.map(|news| (row(news.told), text(&news.bytes), news.lost))).boxed()
     }
 
@@ -356,7 +363,10 @@ impl ProgramsPort for Programs {
             let inner = Arc::clone(&self.inner);
             let (owner, id) = (caller.key.to_string(), job.to_owned());
             let killing = tokio::task::spawn_blocking(move || inner.jobs.kill(&owner, &id));
-            killing.await.map_err(|_| broken())?.map_err(failed)
+            killing
+                .await
+                .map_err(|_| broken())?
+                .map_err(|error| failed(&error))
         }
         .boxed()
     }
