@@ -345,7 +345,13 @@ async fn a_program_stands_in_the_store_until_its_files_have_labels() {
     ] {
         assert_eq!(found, std::slice::from_ref(&stranger));
     }
-    assert!(store.labels_of_content("main", "d2").await.unwrap().is_empty());
+    assert!(
+        store
+            .labels_of_content("main", "d2")
+            .await
+            .unwrap()
+            .is_empty()
+    );
     let ended = instar_store::ProgramRun {
         ended: Some(99),
         label: stranger,

@@ -7,7 +7,9 @@ use instar_protocol::principal::{Principal, Via};
 use instar_store::{EventFilter, Op, OpenError, Options, SCHEMA_VERSION, Store, TextSearch};
 use rusqlite::Connection;
 
-use crate::given::{at, device, device_token, entry, entry_id, inbound, key, program, question, session_id};
+use crate::given::{
+    at, device, device_token, entry, entry_id, inbound, key, program, question, session_id,
+};
 
 /// One store per schema version, each holding what `examples/fixture.rs` wrote.
 const FIXTURES: &[&[u8]] = &[
