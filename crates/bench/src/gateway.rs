@@ -246,44 +246,63 @@ fn count(turns: usize) -> f64 {
     turns as f64
 }
 
-/// Times `turns` sequential turns and the CPU that each took.
-async fn sequential(
-    gateway: &Running,
-    address: &str,
-    turns: usize,
-    user: Option<&str>,
-) -> anyhow::Result<(f64, f64)> {
-    let before = gateway.used()?;
-    let body = turn_body(user);
-    let mut timings = load::run(address, 1, turns, move |_| body.clone()).await?;
-    let cpu = gateway.used()?.since(before).cpu_ms / count(turns);
-    Ok((quantile(&mut timings.millis, 0.5), cpu))
+/// Sequential turns of one kind: their times, and the CPU that the gateway spent on them.
+#[derive(Default)]
+struct Sequence {
+    millis: Vec<f64>,
+    cpu_ms: f64,
 }
 
-/// One conversation whose window is full from about turn 20 on, so that equal context is sent.
+impl Sequence {
+    async fn extend(
+        &mut self,
+        gateway: &Running,
+        address: &str,
+        turns: usize,
+        user: Option<&str>,
+    ) -> anyhow::Result<()> {
+        let before = gateway.used()?;
+        let body = turn_body(user);
+        let timings = load::run(address, 1, turns, move |_| body.clone()).await?;
+        self.cpu_ms += gateway.used()?.since(before).cpu_ms;
+        self.millis.extend(timings.millis);
+        Ok(())
+    }
+
+    /// The median time, and the CPU of one turn.
+    fn figures(mut self) -> (f64, f64) {
+        let turns = count(self.millis.len());
+        (quantile(&mut self.millis, 0.5), self.cpu_ms / turns)
+    }
+}
+
+/// How often two kinds of turns that are compared take their turn, so that what the machine does
+/// meanwhile meets both alike.
+const ALTERNATIONS: usize = 16;
+
+/// One conversation whose window is full from about turn 20 on, so that equal context is sent:
+/// its turns after many, in alternation with the turns 20 to 40 of conversations that are new.
 async fn long_session(bench: &Bench, port: u16) -> anyhow::Result<Growth> {
     let state = bench.state("long", 8_192)?;
     let address = format!("127.0.0.1:{port}");
     let (gateway, _) = process::gateway(&state, port).await?;
-    let _warm = load::run(&address, 1, 20, |_| turn_body(None)).await?;
-    let body = turn_body(Some("long"));
-    let sample = 100;
-    let _fill = load::run(&address, 1, 20, {
-        let body = body.clone();
-        move |_| body.clone()
-    })
-    .await?;
-    let (few_p50_ms, few_cpu_ms) = sequential(&gateway, &address, sample, Some("long")).await?;
     let many = bench.turns(2000);
-    let _long = load::run(&address, 1, many, move |_| body.clone()).await?;
-    let (many_p50_ms, many_cpu_ms) = sequential(&gateway, &address, sample, Some("long")).await?;
+    grow(&address, "long", many).await?;
+    let (mut at_few, mut at_many) = (Sequence::default(), Sequence::default());
+    for round in 0..ALTERNATIONS {
+        let short = format!("short-{round}");
+        grow(&address, &short, 20).await?;
+        at_few.extend(&gateway, &address, 20, Some(&short)).await?;
+        at_many.extend(&gateway, &address, 20, Some("long")).await?;
+    }
     gateway.stop()?;
-    Ok(growth(
-        20,
-        many,
-        (few_p50_ms, few_cpu_ms),
-        (many_p50_ms, many_cpu_ms),
-    ))
+    Ok(growth(20, many, at_few.figures(), at_many.figures()))
+}
+
+async fn grow(address: &str, user: &str, turns: usize) -> anyhow::Result<()> {
+    let body = turn_body(Some(user));
+    load::run(address, 1, turns, move |_| body.clone()).await?;
+    Ok(())
 }
 
 fn growth(few: usize, many: usize, at_few: (f64, f64), at_many: (f64, f64)) -> Growth {
@@ -299,20 +318,36 @@ fn growth(few: usize, many: usize, at_few: (f64, f64), at_many: (f64, f64)) -> G
     }
 }
 
-/// The same load on two gateways, one with ten stored conversations and one with ten thousand.
+/// The same turns, in alternation, on two gateways: one with ten stored conversations and one with
+/// ten thousand.
 async fn stored_sessions(bench: &Bench, port: u16) -> anyhow::Result<Growth> {
     let many = bench.turns(10_000);
-    let mut figures = Vec::new();
-    for (name, stored) in [("few", 10), ("many", many)] {
-        let state = bench.state(name, 128_000)?;
-        fill(&state, stored).await?;
-        let (gateway, _) = process::gateway(&state, port).await?;
-        let address = format!("127.0.0.1:{port}");
-        let _warm = load::run(&address, 1, 100, |_| turn_body(None)).await?;
-        figures.push(sequential(&gateway, &address, bench.turns(1000), None).await?);
-        gateway.stop()?;
+    let few = stored(bench, "few", 10, port).await?;
+    let lots = stored(bench, "many", many, free_port()?).await?;
+    let (mut at_few, mut at_many) = (Sequence::default(), Sequence::default());
+    let turns = bench.turns(1000) / ALTERNATIONS + 1;
+    for _ in 0..ALTERNATIONS {
+        at_few.extend(&few.0, &few.1, turns, None).await?;
+        at_many.extend(&lots.0, &lots.1, turns, None).await?;
     }
-    Ok(growth(10, many, figures[0], figures[1]))
+    few.0.stop()?;
+    lots.0.stop()?;
+    Ok(growth(10, many, at_few.figures(), at_many.figures()))
+}
+
+/// A gateway over that many stored conversations, warm, and its address.
+async fn stored(
+    bench: &Bench,
+    name: &str,
+    conversations: usize,
+    port: u16,
+) -> anyhow::Result<(Running, String)> {
+    let state = bench.state(name, 128_000)?;
+    fill(&state, conversations).await?;
+    let (gateway, _) = process::gateway(&state, port).await?;
+    let address = format!("127.0.0.1:{port}");
+    let _warm = load::run(&address, 1, 100, |_| turn_body(None)).await?;
+    Ok((gateway, address))
 }
 
 pub(crate) async fn fill(state: &Path, stored: usize) -> anyhow::Result<()> {
