@@ -488,20 +488,14 @@ fn hostile_text_in_messages_answers_titles_tools_and_paths_runs_nothing() {
 }
 
 #[test]
-fn pages_have_no_serious_accessibility_fault_in_light_dark_wide_or_narrow() {
+fn pages_have_no_accessibility_fault_in_light_dark_wide_or_narrow() {
     let Some(browser) = Browser::find() else {
         return;
     };
     let instar = gateway();
     let found = browser.run("accessible.mjs", &instar.url(), &link(&instar), json!({}));
     assert_eq!(found["checked"], 12, "{found}");
-    let grave: Vec<&Value> = found["found"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|fault| fault["impact"] == "serious" || fault["impact"] == "critical")
-        .collect();
-    assert!(grave.is_empty(), "{grave:#?}");
+    assert_eq!(found["found"], json!([]));
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl Composer<'_> {
                             title={ (words.attach) " (" (limits(words)) ")" } { "+" }
                         label class="skip" for="say" { (words.message) }
                         textarea id="say" name="text" rows="1" maxlength=(TEXT_CHARS_MAX) placeholder=(words.write)
-                            role="combobox" aria-autocomplete="list" aria-expanded="false" aria-controls="commands" {}
+                            aria-autocomplete="list" aria-haspopup="listbox" aria-controls="commands" {}
                         button class="primary" data-send="" { (words.send) }
                     }
                     form method="post" action="/chat/stop" data-stop="" hidden[!self.running] {

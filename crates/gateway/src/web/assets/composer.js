@@ -44,7 +44,6 @@ function showMenu(open) {
   const found = open ? matching() : [];
   for (const option of options) option.hidden = !found.includes(option);
   menu.hidden = found.length === 0;
-  box.setAttribute("aria-expanded", String(!menu.hidden));
   choose(menu.hidden ? -1 : 0);
 }
 
