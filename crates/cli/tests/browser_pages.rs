@@ -109,7 +109,8 @@ fn the_keyboard_reaches_every_page_and_the_language_is_the_reader_s() {
         return;
     };
     let instar = gateway();
-    let found = browser.run("pages_keys.mjs", &instar.url(), &link(&instar), json!({}));
+    let pages = json!({ "pages": PAGES });
+    let found = browser.run("pages_keys.mjs", &instar.url(), &link(&instar), pages);
     assert_eq!(found["firstStop"], "skip", "{found}");
     assert_eq!(found["skippedTo"], "content", "{found}");
     assert!(
@@ -128,6 +129,7 @@ fn the_keyboard_reaches_every_page_and_the_language_is_the_reader_s() {
     for row in found["languages"].as_array().unwrap() {
         assert_eq!(row[0], row[1], "{found}");
     }
+    assert_eq!(found["wide"], json!([]), "pages that scroll sideways");
     assert_eq!(found["languages"][1][2], "Беседы");
     assert_eq!(found["kept"], "ru");
 }

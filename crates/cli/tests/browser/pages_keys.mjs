@@ -18,7 +18,7 @@ await browse(async (browser) => {
   found.closed = await page.locator("dialog[open]").count();
   await page.keyboard.press("/");
   found.slash = await page.evaluate(() => document.activeElement.type);
-  const tabs = await page.locator("nav.tabs a").evaluateAll((all) => all.map((one) => [one.dataset.go, one.pathname]));
+  const tabs = await page.locator("nav.fold a").evaluateAll((all) => all.map((one) => [one.dataset.go, one.pathname]));
   for (const [letter, path] of tabs.filter(([, path]) => path !== "/chat")) {
     await page.evaluate(() => document.activeElement.blur());
     await page.keyboard.press("g");
@@ -28,8 +28,14 @@ await browse(async (browser) => {
     found.letters.push(path);
   }
   found.languages = [];
+  found.wide = [];
   for (const [tag, locale] of [["en", "fr-FR"], ["ru", "ru-RU"], ["zh-Hans", "zh-CN"]]) {
-    const asked = await again(browser, first, { locale });
+    const asked = await again(browser, first, { locale, viewport: { width: 920, height: 800 } });
+    for (const page of input.pages) {
+      await asked.goto(`${input.origin}${page}`);
+      const wide = await asked.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
+      if (wide) found.wide.push(`${tag} ${page}`);
+    }
     await asked.goto(`${input.origin}/sessions`);
     found.languages.push([tag, await asked.evaluate(() => document.documentElement.lang), await asked.locator("h1").innerText()]);
     await asked.context().close();

@@ -44,6 +44,16 @@ impl Tab {
         Self::Logs,
     ];
 
+    /// The pages that are open most often: they stand in the bar itself, all others in its menu.
+    const FRONT: [Self; 6] = [
+        Self::Chat,
+        Self::Approvals,
+        Self::Sessions,
+        Self::Usage,
+        Self::Releases,
+        Self::Events,
+    ];
+
     fn path(self) -> &'static str {
         match self {
             Self::Chat => "/chat",
@@ -197,20 +207,22 @@ pub(super) fn head(title: &str, scripts: &[&str], reload: Option<&str>) -> Marku
     }
 }
 
-/// The bar with all pages. On a phone it folds.
+/// The bar with the first pages, and its menu with all of them. On a phone the menu is all there is.
 pub(super) fn bar(words: &Words, open: Tab, waiting: usize) -> Markup {
     let badge = html! {
         span class="badge" data-waiting="" title=(words.questions_wait) hidden[waiting == 0] { (waiting) }
     };
     let name = |tab: Tab| html! { (tab.title(words)) @if tab == Tab::Approvals { " " (badge) } };
+    // Wherever one is, the bar says so.
+    let front = Tab::FRONT
+        .into_iter()
+        .chain((!Tab::FRONT.contains(&open)).then_some(open));
     html! {
         header class="bar" {
             a class="brand" href="/chat" { "Instar" }
             nav class="tabs" aria-label=(words.pages) {
-                @for tab in Tab::ALL {
-                    a href=(tab.path()) data-go=(tab.letter()) aria-current=[(tab == open).then_some("page")] {
-                        (name(tab))
-                    }
+                @for tab in front {
+                    a href=(tab.path()) aria-current=[(tab == open).then_some("page")] { (name(tab)) }
                 }
             }
             p class="sr" role="status" data-waiting-told="" data-words=(words.questions_wait) {}
@@ -219,7 +231,9 @@ pub(super) fn bar(words: &Words, open: Tab, waiting: usize) -> Markup {
                 div class="sheet" {
                     nav class="fold" aria-label=(words.menu) {
                         @for tab in Tab::ALL {
-                            a href=(tab.path()) aria-current=[(tab == open).then_some("page")] { (name(tab)) }
+                            a href=(tab.path()) data-go=(tab.letter()) aria-current=[(tab == open).then_some("page")] {
+                                (name(tab))
+                            }
                         }
                     }
                     p { a href="/setup" { (words.setup) } }

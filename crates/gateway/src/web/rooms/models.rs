@@ -92,9 +92,9 @@ fn line(words: &Words, forms: &Forms, key: &str, row: &ModelRow) -> Markup {
         tr {
             td class="main" { code { (row.id) } @if row.default { " " span class="mark" { (words.default) } }
                 div class="soft key" { (row.name) @if !row.base_url.is_empty() { " · " (row.base_url) } } }
-            td class="num" { (number(row.context_window)) }
-            td { (row.auth) }
-            td { @if row.priced { (words.yes) } @else { (words.no) } }
+            td class="num" data-name=(words.context) { (number(row.context_window)) }
+            td data-name=(words.key) { (row.auth) }
+            td data-name=(words.priced) { @if row.priced { (words.yes) } @else { (words.no) } }
             td class="acts" {
                 @if !row.default {
                     a class="button" href={ "/config/key?path=" (key) "&value=" (encoded(&row.id)) } { (words.make_default) }

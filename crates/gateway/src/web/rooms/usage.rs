@@ -69,7 +69,7 @@ pub(super) async fn page(
             section {
                 h2 { (words.per_session) }
                 p class="soft" { (words.per_session_note) }
-                div class="wide" tabindex="0" { table class="rows" {
+                div class="wide" tabindex="0" { table class="rows sums" {
                     thead { tr { th scope="col" { (words.session) } th scope="col" class="num" { (words.tokens_in) }
                         th scope="col" class="num" { (words.tokens_out) } th scope="col" class="num" { (words.cost) } } }
                     tbody { @for row in &dearest {
@@ -221,7 +221,7 @@ fn grouped(
     html! {
         section {
             h2 { (title) }
-            div class="wide" tabindex="0" { table class="rows" {
+            div class="wide" tabindex="0" { table class="rows sums" {
                 thead { tr { th scope="col" { (words.name) } th scope="col" class="num" { (words.calls) }
                     th scope="col" class="num" { (words.tokens_in) } th scope="col" class="num" { (words.tokens_out) }
                     th scope="col" class="num" { (words.cost) } } }
