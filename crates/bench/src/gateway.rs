@@ -33,10 +33,22 @@ pub(crate) struct Options {
 }
 
 /// Messages of a fixed size, so that every turn carries the same work.
+const QUESTION: &str = "Tell me in one short line what you would do next.";
+
 fn turn_body(user: Option<&str>) -> Bytes {
+    body(user, QUESTION)
+}
+
+/// A message of nine hundred characters: twenty turns of it fill a window of 8,192 tokens.
+fn long_body(user: &str) -> Bytes {
+    let list = "The list of this week: order paper and ink, call the printer, send both drafts. ";
+    body(Some(user), &(list.repeat(11) + QUESTION))
+}
+
+fn body(user: Option<&str>, text: &str) -> Bytes {
     let mut body = json!({
         "model": "instar",
-        "messages": [{ "role": "user", "content": "Tell me in one short line what you would do next." }],
+        "messages": [{ "role": "user", "content": text }],
     });
     if let (Some(user), Some(fields)) = (user, body.as_object_mut()) {
         let _new = fields.insert("user".to_owned(), user.into());
@@ -48,7 +60,7 @@ fn direct_body() -> Bytes {
     let body = json!({
         "model": "scripted",
         "stream": true,
-        "messages": [{ "role": "user", "content": "Tell me in one short line what you would do next." }],
+        "messages": [{ "role": "user", "content": QUESTION }],
     });
     Bytes::from(body.to_string())
 }
@@ -259,10 +271,9 @@ impl Sequence {
         gateway: &Running,
         address: &str,
         turns: usize,
-        user: Option<&str>,
+        body: Bytes,
     ) -> anyhow::Result<()> {
         let before = gateway.used()?;
-        let body = turn_body(user);
         let timings = load::run(address, 1, turns, move |_| body.clone()).await?;
         self.cpu_ms += gateway.used()?.since(before).cpu_ms;
         self.millis.extend(timings.millis);
@@ -292,15 +303,19 @@ async fn long_session(bench: &Bench, port: u16) -> anyhow::Result<Growth> {
     for round in 0..ALTERNATIONS {
         let short = format!("short-{round}");
         grow(&address, &short, 20).await?;
-        at_few.extend(&gateway, &address, 20, Some(&short)).await?;
-        at_many.extend(&gateway, &address, 20, Some("long")).await?;
+        at_few
+            .extend(&gateway, &address, 20, long_body(&short))
+            .await?;
+        at_many
+            .extend(&gateway, &address, 20, long_body("long"))
+            .await?;
     }
     gateway.stop()?;
     Ok(growth(20, many, at_few.figures(), at_many.figures()))
 }
 
 async fn grow(address: &str, user: &str, turns: usize) -> anyhow::Result<()> {
-    let body = turn_body(Some(user));
+    let body = long_body(user);
     load::run(address, 1, turns, move |_| body.clone()).await?;
     Ok(())
 }
@@ -327,8 +342,12 @@ async fn stored_sessions(bench: &Bench, port: u16) -> anyhow::Result<Growth> {
     let (mut at_few, mut at_many) = (Sequence::default(), Sequence::default());
     let turns = bench.turns(1000) / ALTERNATIONS + 1;
     for _ in 0..ALTERNATIONS {
-        at_few.extend(&few.0, &few.1, turns, None).await?;
-        at_many.extend(&lots.0, &lots.1, turns, None).await?;
+        at_few
+            .extend(&few.0, &few.1, turns, turn_body(None))
+            .await?;
+        at_many
+            .extend(&lots.0, &lots.1, turns, turn_body(None))
+            .await?;
     }
     few.0.stop()?;
     lots.0.stop()?;
