@@ -9,6 +9,7 @@ mod dist;
 mod features;
 mod fuzz;
 mod layering;
+mod mutants;
 mod peers;
 mod run;
 mod soak;
@@ -37,6 +38,8 @@ enum Chore {
     Dist(dist::Options),
     /// Runs every fuzz target for a while
     Fuzz(fuzz::Options),
+    /// Changes the code that decides and asks the tests to notice each change
+    Mutants(mutants::Options),
     /// Runs the races a million times
     Soak,
     /// Rewrites the generated documentation
@@ -51,6 +54,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Bench(options) => bench::run(&options),
         Chore::Dist(options) => dist::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
+        Chore::Mutants(options) => mutants::run(&options),
         Chore::Soak => soak::run(),
         Chore::Docs => {
             features::write_readme()?;
