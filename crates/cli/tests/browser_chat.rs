@@ -80,6 +80,13 @@ fn answers_are_copied_and_judged_and_what_a_crash_cut_comes_back() {
     });
     let _stopped = instar.kill9();
     instar.launch_again();
+    until("the answer that was cut is given again", || {
+        let shown = instar.run(["sessions", "show", "main", "--json"]);
+        let shown: Value = serde_json::from_str(&shown.stdout).ok()?;
+        let last = shown["entries"].as_array()?.last()?;
+        let is_over = shown["session"]["running"] == false;
+        (is_over && last["body"]["type"] == "assistant").then_some(())
+    });
     std::fs::write(&back, "").unwrap();
     let found = watching.join().unwrap();
 

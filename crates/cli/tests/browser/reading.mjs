@@ -46,11 +46,14 @@ await browse(async (browser) => {
   await type(page, "tell me a long story");
   await streamed(page, 40);
   found.busy = await page.locator(".log").getAttribute("aria-busy");
-  // Now the test kills the gateway and starts it again.
+  // Now the test kills the gateway, starts it again, and waits until the answer is given: the page,
+  // without a network meanwhile, hears nothing of it.
+  await page.context().setOffline(true);
   writeFileSync(input.ready, "");
   await page.waitForFunction((words) => document.querySelector("[data-status]").textContent.includes(words), "trying again");
   found.lost = await page.locator("[data-status]").innerText();
   while (!existsSync(input.back)) await new Promise((next) => setTimeout(next, 50));
+  await page.context().setOffline(false);
   await page.waitForFunction(() => document.querySelector("[data-status]").textContent === ""
     && !document.querySelector(".live, .mine"), null, { timeout: 60_000 });
   found.asked = await page.locator(".entry.user").allInnerTexts();
