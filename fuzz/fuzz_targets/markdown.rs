@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 
 const TAGS: &[&str] = &[
     "p", "br", "hr", "a", "em", "strong", "del", "code", "pre", "ul", "ol", "li", "div",
-    "blockquote", "table", "thead", "tr", "th", "td", "h3", "h4", "h5", "h6",
+    "blockquote", "table", "thead", "tr", "th", "td", "h2", "h3", "h4", "h5", "h6",
 ];
 
 fuzz_target!(|text: &str| {

@@ -61,14 +61,22 @@ impl Part {
 /// chore; what cannot matter is excused with its reason in `.cargo/mutants.toml`.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let program = install()?;
-    let parts = options.part.map_or_else(|| Part::ALL.to_vec(), |part| vec![part]);
+    let parts = options
+        .part
+        .map_or_else(|| Part::ALL.to_vec(), |part| vec![part]);
     for part in parts {
         say(&format!("mutants: {}", part.package()));
         let mut command = Command::new(&program);
         command
             .current_dir(root())
             .env("CARGO_TARGET_DIR", target().join("mutants"))
-            .args(["mutants", "--package", part.package(), "--jobs=1", "--no-shuffle"])
+            .args([
+                "mutants",
+                "--package",
+                part.package(),
+                "--jobs=1",
+                "--no-shuffle",
+            ])
             .arg("--output")
             .arg(target().join("mutants"));
         match &options.file {

@@ -45,6 +45,8 @@ struct Writer {
     columns: Vec<Alignment>,
     column: usize,
     in_head: bool,
+    /// How deep the last heading was; none yet is 0.
+    heading: usize,
 }
 
 impl Writer {
@@ -70,11 +72,20 @@ impl Writer {
         }
     }
 
+    /// The page's title is its h1. Below it a message's headings go down one step at a time, whatever
+    /// the message says, so that a reader who goes from heading to heading misses no level.
+    fn heading(&mut self, level: HeadingLevel) {
+        const TAGS: [&str; 5] = ["h2", "h3", "h4", "h5", "h6"];
+        let depth = (level as usize).min(self.heading + 1).min(TAGS.len());
+        self.heading = depth;
+        self.element(TAGS[depth - 1]);
+    }
+
     fn start(&mut self, tag: &Tag<'_>) {
         let deep = self.open.len() >= DEPTH_MAX;
         match tag {
             Tag::Paragraph => self.element("p"),
-            Tag::Heading { level, .. } => self.element(heading(*level)),
+            Tag::Heading { level, .. } => self.heading(*level),
             Tag::BlockQuote(_) if !deep => self.element("blockquote"),
             Tag::List(None) if !deep => self.element("ul"),
             Tag::List(Some(first)) if !deep => {
@@ -193,16 +204,6 @@ impl Writer {
     }
 }
 
-fn heading(level: HeadingLevel) -> &'static str {
-    // The page's own headings are h1 and h2; a message's begin below them.
-    match level {
-        HeadingLevel::H1 => "h3",
-        HeadingLevel::H2 => "h4",
-        HeadingLevel::H3 => "h5",
-        HeadingLevel::H4 | HeadingLevel::H5 | HeadingLevel::H6 => "h6",
-    }
-}
-
 /// Only schemes that open a page or a letter; anything relative would point into our own origin.
 ///
 /// The address is written as it was understood: a browser takes `http:x` on our own page for a
@@ -231,7 +232,8 @@ mod tests {
     #[test]
     fn what_people_write_becomes_structure() {
         check("a **b** `c`", "<p>a <strong>b</strong> <code>c</code></p>");
-        check("# x", "<h3>x</h3>");
+        check("# x", "<h2>x</h2>");
+        check("### x\n###### y\n# z", "<h2>x</h2><h3>y</h3><h2>z</h2>");
         check("- a\n- b", "<ul><li>a</li><li>b</li></ul>");
         check(
             "```rust\n1<2\n```",
@@ -293,6 +295,7 @@ mod tests {
             "tr",
             "th",
             "td",
+            "h2",
             "h3",
             "h4",
             "h5",

@@ -71,7 +71,7 @@ async function catchUp() {
   if (!now) {
     // The turn that was followed is over or was cut: what is stored of it is shown by now.
     live = null;
-    for (const one of inner.querySelectorAll(".live")) one.remove();
+    for (const one of inner.querySelectorAll(".live, .mine[data-inbound]")) one.remove();
   }
 }
 
