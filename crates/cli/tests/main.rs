@@ -18,6 +18,7 @@ mod browser_forms;
 mod browser_pages;
 mod browser_policy;
 mod browser_setup;
+mod browsing;
 mod canary;
 mod chat;
 mod clients;

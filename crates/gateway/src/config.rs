@@ -8,6 +8,7 @@ mod rules;
 use instar_agent::{
     AgentsConfig, CommandsConfig, LearningConfig, MessagesConfig, PolicyConfig, SessionConfig,
 };
+use instar_browser::BrowserConfig;
 use instar_egress::EgressConfig;
 use instar_models::ModelsConfig;
 use instar_policy::Writer;
@@ -47,6 +48,8 @@ pub struct InstarConfig {
     pub tools: ToolsConfig,
     /// Servers whose tools agents may use.
     pub mcp: McpConfig,
+    /// The browser that agents have.
+    pub browser: BrowserConfig,
     /// What is logged, and where.
     pub logging: LoggingConfig,
 }
@@ -73,6 +76,7 @@ impl InstarConfig {
         problems.extend(self.egress.problems());
         problems.extend(self.tools.problems());
         problems.extend(self.mcp.problems());
+        problems.extend(self.browser.problems());
         problems.extend(self.logging.problems());
         let posture = crate::behaviour::posture(self.policy.posture);
         if let Some(why) = instar_policy::refused(posture, &self.writers()) {

@@ -36,6 +36,8 @@ pub enum Extra {
     Certificates,
     /// The local time zone.
     TimeZone,
+    /// What the system says of its fonts; the fonts themselves lie in `/usr`.
+    Fonts,
 }
 
 /// The only two networks there are.
@@ -268,6 +270,9 @@ pub struct Job {
     /// The broker's socket, where the walls have that network.
     pub broker: Option<BrokerSocket>,
     pub input: Input,
+    /// Output goes to the sink alone: none of it is kept, and there may be any amount. For a program
+    /// that is talked to for hours.
+    pub streamed: bool,
 }
 
 impl Job {
@@ -283,6 +288,7 @@ impl Job {
             shielded: Vec::new(),
             broker: None,
             input: Input::Empty,
+            streamed: false,
         }
     }
 

@@ -10,6 +10,7 @@
 mod tool;
 mod toolbox;
 
+pub mod browser;
 pub mod exec;
 pub mod files;
 pub mod mcp;

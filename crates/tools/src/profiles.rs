@@ -75,7 +75,7 @@ const GROUPS: [(&str, &[&str]); 9] = [
         ],
     ),
     ("memory", &["memory_search", "memory_get"]),
-    ("ui", &["browser"]),
+    ("ui", &["browser", "browser_*"]),
     ("messaging", &["message"]),
     ("media", &["image"]),
     ("plugins", &["mcp__*"]),

@@ -181,7 +181,8 @@ pub(crate) async fn doctor(run: &Context) -> anyhow::Result<Vec<Finding>> {
     if !state.root().exists() {
         return Ok(findings);
     }
-    let health = match instar_config::load::<InstarConfig>(state.config_file(), &environment) {
+    let config = instar_config::load::<InstarConfig>(state.config_file(), &environment);
+    let health = match &config {
         Ok(_) => Health::sound(),
         Err(error) => Health::broken(error.to_string(), "see each with `instar config validate`"),
     };
@@ -195,6 +196,11 @@ pub(crate) async fn doctor(run: &Context) -> anyhow::Result<Vec<Finding>> {
     ));
     findings.push(doctor::modes(state.root()));
     findings.push(doctor::space(state.root()));
+    findings.extend(
+        config
+            .ok()
+            .and_then(|config| config.value.browser.finding()),
+    );
     if state.root().join("instar.sqlite").exists() {
         let folder = Folder::open(&state)?;
         findings.extend(doctor::store(&folder.store).await);

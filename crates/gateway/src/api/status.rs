@@ -118,6 +118,7 @@ fn disk_checks(app: &AppState) -> Vec<Finding> {
         doctor::secrets(secrets.as_ref().copied().map_err(String::as_str)),
     ];
     found.extend(waits.then(doctor::token_waits));
+    found.extend(app.config.current().value.browser.finding());
     found
 }
 

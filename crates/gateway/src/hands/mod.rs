@@ -1,5 +1,6 @@
 //! What the tools ask of the house: files beneath the workspace, kept outputs, the way out.
 
+pub(crate) mod browser;
 mod files;
 pub(crate) mod mcp;
 mod outputs;
@@ -7,10 +8,12 @@ mod programs;
 mod undo;
 mod web;
 
+use instar_browser::Browsers;
 use instar_config::StateDir;
 use instar_egress::Egress;
 use instar_protocol::{Clock, SecretSource};
 use instar_store::Store;
+use instar_tools::browser::BrowserPort;
 use instar_tools::exec::ProgramsPort;
 use instar_tools::files::FilesPort;
 use instar_tools::web::WebPort;
@@ -33,6 +36,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) egress: Egress,
     pub(crate) secrets: Arc<dyn SecretSource>,
+    pub(crate) browsers: Browsers,
 }
 
 /// Puts every tool that is there from the start into the toolbox; gives the files that they work on, and
@@ -53,6 +57,12 @@ pub(crate) fn equip(
         secrets: Arc::clone(&parts.secrets),
     });
     toolbox.extend(instar_tools::web::tools(&web))?;
+    let settings = parts.config.current().value.browser.clone();
+    if settings.enabled {
+        let browser: Arc<dyn BrowserPort> = Arc::new(parts.browsers.clone());
+        let tools = instar_tools::browser::tools(&browser, &files, settings.evaluate_enabled);
+        toolbox.extend(tools)?;
+    }
     let outputs = KeptOutputs::new(parts.store.clone(), Arc::clone(&parts.clock));
     toolbox.keep_outputs(Arc::new(outputs))?;
     Ok((workspace, programs))

@@ -74,6 +74,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
     )?;
     let discovered = discover(&options, &current.value, &models).await;
     let mut toolbox = Toolbox::built_in(Arc::new(StoredSessions::new(store.clone())));
+    let browsers = hands::browser::browsers(&options.state, &config, &egress);
     let parts = hands::Parts {
         store: store.clone(),
         config: config.clone(),
@@ -81,6 +82,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         clock: Arc::clone(&options.clock),
         egress: egress.clone(),
         secrets: Arc::clone(&secrets),
+        browsers: browsers.clone(),
     };
     let (files, programs) = hands::equip(&mut toolbox, &parts)?;
     let errander = Arc::new(Errander::default());
@@ -154,6 +156,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         peers: PeerLimits::default(),
         desk: Desk::default(),
     });
+    let _task = app.tasks.spawn(hands::browser::tend(app.clone(), browsers));
     let recovered = app.sessions.recover().await?;
     log_recovery(recovered);
     let running = accept(&options, app, bound, &local, lock, made)?;

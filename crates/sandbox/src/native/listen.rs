@@ -42,10 +42,11 @@ impl Heard {
             .clone()
     }
 
-    /// Notes a piece; false when it has become a flood.
-    fn note(&self, piece: &[u8], bound: u64) -> bool {
+    /// Notes a piece; false when it has become a flood. Without a bound it is counted alone.
+    fn note(&self, piece: &[u8], bound: Option<u64>) -> bool {
         let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         heard.total = heard.total.saturating_add(piece.len() as u64);
+        let Some(bound) = bound else { return true };
         let room = bound.saturating_sub(heard.bytes.len() as u64);
         let room = usize::try_from(room).unwrap_or(usize::MAX).min(piece.len());
         heard
@@ -59,7 +60,7 @@ impl Heard {
 pub(super) fn hear(
     mut from: impl Read,
     heard: &Heard,
-    bound: u64,
+    bound: Option<u64>,
     tell: impl Fn(&[u8]),
     flooded: impl FnOnce(),
 ) {

@@ -97,7 +97,7 @@ impl Running {
             ended: None,
             in_group: group,
         };
-        let bound = job.walls.limits.output_bytes;
+        let bound = (!job.streamed).then_some(job.walls.limits.output_bytes);
         if let Some(from) = stdout {
             running.listen(Stream::Out, from, bound, sink.clone())?;
         }
@@ -112,7 +112,7 @@ impl Running {
         &mut self,
         stream: Stream,
         from: impl std::io::Read + Send + 'static,
-        bound: u64,
+        bound: Option<u64>,
         sink: Option<Sink>,
     ) -> std::io::Result<()> {
         let heard = match stream {

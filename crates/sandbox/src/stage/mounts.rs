@@ -74,6 +74,7 @@ pub(super) fn extras(order: &Order) -> Vec<&'static str> {
                 "/usr/share/ca-certificates",
             ],
             Extra::TimeZone => &["/etc/localtime", "/etc/timezone"],
+            Extra::Fonts => &["/etc/fonts", "/var/cache/fontconfig"],
         }
     };
     order.extras.iter().flat_map(paths).copied().collect()
