@@ -39,16 +39,18 @@ pub struct RuleFile {
 #[serde(try_from = "Vec<RuleFile>", into = "Vec<RuleFile>")]
 pub struct Rules {
     files: Vec<RuleFile>,
-    compiled: Arc<Compiled>,
+    /// None where the owner has none of his own: the built-in ones need no check, so that they are
+    /// read when something is first judged. A gateway in which nothing acts never does.
+    compiled: Option<Arc<Compiled>>,
 }
 
-static BASE: LazyLock<Arc<Compiled>> = LazyLock::new(|| Arc::new(Compiled::base()));
+static BASE: LazyLock<Compiled> = LazyLock::new(Compiled::base);
 
 impl Default for Rules {
     fn default() -> Self {
         Self {
             files: Vec::new(),
-            compiled: Arc::clone(&BASE),
+            compiled: None,
         }
     }
 }
@@ -158,11 +160,15 @@ impl Rules {
     /// Reads and checks the owner's files. Everything that is wrong with them is told at once.
     pub fn read(files: Vec<RuleFile>) -> Result<Self, Vec<RuleError>> {
         let compiled = if files.is_empty() {
-            Arc::clone(&BASE)
+            None
         } else {
-            Arc::new(Compiled::with(&files)?)
+            Some(Arc::new(Compiled::with(&files)?))
         };
         Ok(Self { files, compiled })
+    }
+
+    fn compiled(&self) -> &Compiled {
+        self.compiled.as_deref().unwrap_or_else(|| &BASE)
     }
 
     /// True if the owner has no rules of his own.
@@ -179,7 +185,7 @@ impl Rules {
 
     /// Every rule, built-in ones first: what a page of rules in words shows.
     pub fn all(&self) -> impl Iterator<Item = &Reference> {
-        self.compiled.ordered()
+        self.compiled().ordered()
     }
 
     /// The text of the built-in rules.
@@ -204,7 +210,7 @@ impl Rules {
     /// What the rules say of a case. Whatever cannot be judged is denied.
     #[must_use]
     pub fn judge(&self, case: &Case<'_>) -> Ruling {
-        if let Some(broken) = &self.compiled.broken {
+        if let Some(broken) = &self.compiled().broken {
             return failed(broken);
         }
         let request = match case.request() {
@@ -212,9 +218,9 @@ impl Rules {
             Err(err) => return failed(&err),
         };
         let ask = |set: &PolicySet| {
-            Authorizer::new().is_authorized(&request, set, &self.compiled.actions)
+            Authorizer::new().is_authorized(&request, set, &self.compiled().actions)
         };
-        let response = ask(&self.compiled.rules);
+        let response = ask(&self.compiled().rules);
         if let Some(error) = response.diagnostics().errors().next() {
             return failed(&error.to_string());
         }
@@ -243,7 +249,7 @@ impl Rules {
         if soft.is_empty() && case.approved {
             return Ruling::Allow(self.named(OWNER_APPROVED));
         }
-        let own = ask(&self.compiled.owner_permits);
+        let own = ask(&self.compiled().owner_permits);
         if let Some(error) = own.diagnostics().errors().next() {
             return failed(&error.to_string());
         }
@@ -264,8 +270,8 @@ impl Rules {
         let Ok(request) = case.request() else {
             return Vec::new();
         };
-        let set = &self.compiled.owner_permits;
-        let response = Authorizer::new().is_authorized(&request, set, &self.compiled.actions);
+        let set = &self.compiled().owner_permits;
+        let response = Authorizer::new().is_authorized(&request, set, &self.compiled().actions);
         self.references(&response)
     }
 
@@ -273,7 +279,7 @@ impl Rules {
         let mut found: Vec<Reference> = response
             .diagnostics()
             .reason()
-            .filter_map(|id| self.compiled.index.get(id).cloned())
+            .filter_map(|id| self.compiled().index.get(id).cloned())
             .collect();
         found.sort();
         found
