@@ -6,6 +6,7 @@ use cedar_policy::{
 use std::collections::{BTreeSet, HashMap};
 
 use super::error::RuleError;
+use super::scope::Scoped;
 use super::split::split;
 use super::{Answer, OWNER_RULES_MAX, RULE_FILE_BYTES_MAX, Reference, RuleFile};
 
@@ -17,9 +18,9 @@ const BASE_NAME: &str = "base.cedar";
 #[derive(Debug)]
 pub(super) struct Compiled {
     /// The built-in rules and what the owner forbids.
-    pub(super) rules: PolicySet,
+    pub(super) rules: Scoped,
     /// What the owner permits: asked only where rules that yield are all that speaks against.
-    pub(super) owner_permits: PolicySet,
+    pub(super) owner_permits: Scoped,
     pub(super) index: HashMap<PolicyId, Reference>,
     /// The effects with their groups.
     pub(super) actions: Entities,
@@ -39,8 +40,8 @@ impl Compiled {
 
     fn empty() -> Self {
         Self {
-            rules: PolicySet::new(),
-            owner_permits: PolicySet::new(),
+            rules: Scoped::default(),
+            owner_permits: Scoped::default(),
             index: HashMap::new(),
             actions: Entities::empty(),
             broken: None,
@@ -135,12 +136,12 @@ impl Reader {
         if let Some(finding) = checked.validation_warnings().next() {
             return Err(RuleError::found(file, line, text, finding));
         }
-        let set = if is_owners && reference.answer == Answer::Permit {
+        let scoped = if is_owners && reference.answer == Answer::Permit {
             &mut self.compiled.owner_permits
         } else {
             &mut self.compiled.rules
         };
-        set.add(policy).map_err(twice)?;
+        scoped.add(&policy, &self.compiled.actions).map_err(twice)?;
         self.compiled.index.insert(id, reference);
         Ok(())
     }

@@ -8,9 +8,10 @@
 mod case;
 mod compile;
 mod error;
+mod scope;
 mod split;
 
-use cedar_policy::{Authorizer, PolicySet, Response};
+use cedar_policy::{Authorizer, Request};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, LazyLock};
 
@@ -18,6 +19,7 @@ pub use case::{Case, InPlan};
 pub use error::RuleError;
 
 use compile::Compiled;
+use scope::Scoped;
 
 /// The most bytes of one file of rules.
 pub const RULE_FILE_BYTES_MAX: usize = 64 * 1024;
@@ -217,14 +219,14 @@ impl Rules {
             Ok(request) => request,
             Err(err) => return failed(&err),
         };
-        let ask = |set: &PolicySet| {
-            Authorizer::new().is_authorized(&request, set, &self.compiled().actions)
+        let mut found = match self.asked(&self.compiled().rules, &request, case) {
+            Ok(found) => found,
+            Err(why) => return failed(&why),
         };
-        let response = ask(&self.compiled().rules);
-        if let Some(error) = response.diagnostics().errors().next() {
-            return failed(&error.to_string());
+        // Permits count only where nothing speaks against the call.
+        if found.iter().any(|rule| rule.answer != Answer::Permit) {
+            found.retain(|rule| rule.answer != Answer::Permit);
         }
-        let mut found = self.references(&response);
         // A yes of the owner's is the answer to whatever asked.
         found.retain(|rule| match rule.answer {
             Answer::Ask | Answer::Yield => !case.approved,
@@ -249,11 +251,10 @@ impl Rules {
         if soft.is_empty() && case.approved {
             return Ruling::Allow(self.named(OWNER_APPROVED));
         }
-        let own = ask(&self.compiled().owner_permits);
-        if let Some(error) = own.diagnostics().errors().next() {
-            return failed(&error.to_string());
-        }
-        let permits = self.references(&own);
+        let permits = match self.asked(&self.compiled().owner_permits, &request, case) {
+            Ok(permits) => permits,
+            Err(why) => return failed(&why),
+        };
         if !permits.is_empty() {
             return Ruling::Allow(permits);
         }
@@ -270,19 +271,29 @@ impl Rules {
         let Ok(request) = case.request() else {
             return Vec::new();
         };
-        let set = &self.compiled().owner_permits;
-        let response = Authorizer::new().is_authorized(&request, set, &self.compiled().actions);
-        self.references(&response)
+        let asked = self.asked(&self.compiled().owner_permits, &request, case);
+        asked.unwrap_or_default()
     }
 
-    fn references(&self, response: &Response) -> Vec<Reference> {
-        let mut found: Vec<Reference> = response
-            .diagnostics()
-            .reason()
-            .filter_map(|id| self.compiled().index.get(id).cloned())
-            .collect();
+    /// The rules that hold, in their order. One that cannot be judged is an error.
+    fn asked(
+        &self,
+        scoped: &Scoped,
+        request: &Request,
+        case: &Case<'_>,
+    ) -> Result<Vec<Reference>, String> {
+        let mut found = Vec::new();
+        for set in scoped.of(case.effect, case.tool) {
+            let response = Authorizer::new().is_authorized(request, set, &self.compiled().actions);
+            let diagnostics = response.diagnostics();
+            if let Some(error) = diagnostics.errors().next() {
+                return Err(error.to_string());
+            }
+            let rules = diagnostics.reason();
+            found.extend(rules.filter_map(|id| self.compiled().index.get(id).cloned()));
+        }
         found.sort();
-        found
+        Ok(found)
     }
 
     fn named(&self, rule: &str) -> Vec<Reference> {
