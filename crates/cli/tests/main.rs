@@ -29,6 +29,7 @@ mod disk;
 mod egress;
 mod flush;
 mod hands;
+mod identity;
 mod keeping;
 mod look;
 mod mcp;

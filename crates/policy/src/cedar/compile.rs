@@ -141,7 +141,8 @@ impl Reader {
         } else {
             &mut self.compiled.rules
         };
-        scoped.add(&policy, &self.compiled.actions).map_err(twice)?;
+        let added = scoped.add(&policy, &self.compiled.actions);
+        added.map_err(|why| RuleError::new(file, line, why))?;
         self.compiled.index.insert(id, reference);
         Ok(())
     }

@@ -2,9 +2,7 @@
 //! effect and its tool. What stands in a rule's head is checked before its conditions: a rule whose
 //! head does not fit can neither hold nor fail.
 
-use cedar_policy::{
-    ActionConstraint, Entities, EntityUid, Policy, PolicySet, PolicySetError, ResourceConstraint,
-};
+use cedar_policy::{ActionConstraint, Entities, EntityUid, Policy, PolicySet, ResourceConstraint};
 use instar_protocol::tool::Effect;
 use std::collections::BTreeMap;
 use std::str::FromStr as _;
@@ -35,11 +33,7 @@ struct Rules {
 }
 
 impl Scoped {
-    pub(super) fn add(
-        &mut self,
-        policy: &Policy,
-        actions: &Entities,
-    ) -> Result<(), PolicySetError> {
+    pub(super) fn add(&mut self, policy: &Policy, actions: &Entities) -> Result<(), String> {
         for effect in EFFECTS {
             if !is_about(&policy.action_constraint(), effect, actions) {
                 continue;
@@ -52,7 +46,7 @@ impl Scoped {
                 }
                 _ => &mut rules.any,
             };
-            set.add(policy.clone())?;
+            set.add(policy.clone()).map_err(|error| error.to_string())?;
         }
         Ok(())
     }
