@@ -41,6 +41,7 @@ fn a_fresh_gateway_has_nothing_that_should_not_wait() {
             "policy.own-rules",
             "egress.allow",
             "version.age",
+            "sandbox.mode",
             "tools.annotations",
             "audit.chain",
             "sandbox.layers",
@@ -129,6 +130,8 @@ fn what_widens_policy_is_found() {
     let instar = Instar::prepare(Setup::default().config(json!({
         "policy": { "posture": "open" },
         "egress": { "allow": ["example.org", "*.com"] },
+        "agents": { "defaults": { "sandbox": {
+            "mode": "off", "network": ["*.org"], "dangerouslyAllowUntrustedWithoutWalls": true } } },
     })));
     let folder = instar.state.join("policy");
     private_folder(&folder);
@@ -136,7 +139,11 @@ fn what_widens_policy_is_found() {
                  permit (principal is Owner, action == Action::\"write\", resource)\n\
                  when { context.inFolders.contains(\"notes\") };\n";
     write_private(&folder.join("mine.cedar"), rules);
-    let look = || instar.run(["security", "audit", "--json"]).json();
+    let look = || -> Value {
+        let found = instar.run(["security", "audit", "--json"]);
+        assert_eq!(found.code, 1, "{found:?}");
+        serde_json::from_str(&found.stdout).unwrap()
+    };
     let report = look();
     for (id, severity, evidence) in [
         ("policy.posture", "warning", ""),
@@ -146,6 +153,11 @@ fn what_widens_policy_is_found() {
             "mine.cedar:1) permits for anybody: fetch, write, send",
         ),
         ("egress.allow", "warning", "egress.allow names *.com"),
+        (
+            "sandbox.mode",
+            "error",
+            "main: also where text of others was read",
+        ),
         ("policy.rules", "fine", ""),
         ("version.age", "fine", ""),
     ] {

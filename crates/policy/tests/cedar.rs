@@ -481,8 +481,10 @@ struct Own {
     test: Test,
 }
 
+type Fits = fn(Effect) -> bool;
+
 /// Heads of rules: what they are about, as a text and as the effects of `act` that they fit.
-const HEADS: [(&str, fn(Effect) -> bool); 7] = [
+const HEADS: [(&str, Fits); 7] = [
     ("action, resource", |_| true),
     ("action == Action::\"send\", resource", |effect| {
         effect == Effect::Send

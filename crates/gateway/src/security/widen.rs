@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::{Subject, With as _, finding, fine, not_looked};
 use crate::behaviour;
 use crate::config::InstarConfig;
-use instar_agent::config::PostureChoice;
+use instar_agent::config::{PostureChoice, SandboxMode};
 
 /// A standing rule that was kept longer ago than this is worth a look.
 const OLD: Duration = Duration::from_secs(90 * 24 * 60 * 60);
@@ -25,6 +25,7 @@ pub(super) fn look(subject: &Subject) -> Vec<SecurityFinding> {
     if let Ok(config) = &subject.config {
         all.push(posture(config));
         all.push(egress(config));
+        all.push(walls(config));
     }
     all
 }
@@ -195,6 +196,50 @@ fn egress(config: &InstarConfig) -> SecurityFinding {
         );
     }
     fine(id, "tools reach the hosts that you named, and no others")
+}
+
+/// Agents whose programs run without walls, or with a net around the walls that has wide holes.
+fn walls(config: &InstarConfig) -> SecurityFinding {
+    let id = "sandbox.mode";
+    let (mut seen, mut severity) = (Vec::new(), Severity::Fine);
+    let mut found = |weight: Severity, line: String| {
+        severity = severity.max(weight);
+        seen.push(line);
+    };
+    for agent in config.agent_config().agents() {
+        let (name, walls) = (agent.id.to_string(), &agent.sandbox);
+        match walls.mode {
+            SandboxMode::All => {}
+            SandboxMode::NonMain => found(
+                Severity::Notice,
+                format!("{name}: programs of the main conversation run without walls"),
+            ),
+            SandboxMode::Off => found(
+                Severity::Warning,
+                format!("{name}: programs have the rights of the gateway's user"),
+            ),
+        }
+        if walls.untrusted_without_walls && walls.mode != SandboxMode::All {
+            found(
+                Severity::Error,
+                format!("{name}: also where text of others was read"),
+            );
+        }
+        for host in walls.network.iter().filter(|host| is_wide_host(host)) {
+            found(Severity::Warning, format!("{name}: programs reach {host}"));
+        }
+    }
+    if seen.is_empty() {
+        return fine(id, "programs of every agent run behind walls");
+    }
+    finding(
+        id,
+        severity,
+        "programs run without walls, or reach half the world from behind them",
+        &["T-IMPACT-001", "T-DISC-004", "T-EXFIL-001"],
+    )
+    .seen(seen)
+    .fix("set sandbox.mode to all; name the hosts that programs need in sandbox.network")
 }
 
 /// `*`, `*.com`: what stands behind the star is no name of anybody's.
