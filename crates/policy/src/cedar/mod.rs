@@ -37,7 +37,7 @@ pub struct RuleFile {
 /// The built-in rules and the owner's, read once.
 ///
 /// Only the owner's texts are stored and hashed; reading them back checks them again.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(try_from = "Vec<RuleFile>", into = "Vec<RuleFile>")]
 pub struct Rules {
     files: Vec<RuleFile>,
@@ -47,15 +47,6 @@ pub struct Rules {
 }
 
 static BASE: LazyLock<Compiled> = LazyLock::new(Compiled::base);
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self {
-            files: Vec::new(),
-            compiled: None,
-        }
-    }
-}
 
 impl PartialEq for Rules {
     fn eq(&self, other: &Self) -> bool {
