@@ -16,8 +16,8 @@ mod sandbox;
 
 pub use policy::{PolicyConfig, PostureChoice};
 pub use sandbox::{
-    SandboxBackend, SandboxConfig, SandboxLimits, SandboxMode, SandboxScope, SandboxSettings,
-    WorkspaceAccess,
+    DockerConfig, SandboxBackend, SandboxConfig, SandboxLimits, SandboxMode, SandboxScope,
+    SandboxSettings, WorkspaceAccess, user,
 };
 
 /// Everything of the configuration that this crate reads, by section.
@@ -563,7 +563,7 @@ impl Config {
             1_000_000,
         );
         found.model(&at("model"), defaults.model.as_ref());
-        found.sandbox(&at("sandbox"), &defaults.sandbox);
+        found.sandbox(&at("sandbox"), &defaults.sandbox, &SandboxConfig::default());
         if let Some(zone) = &defaults.user_timezone
             && jiff::tz::TimeZone::get(zone).is_err()
         {
@@ -575,7 +575,11 @@ impl Config {
                 found.add(path.clone(), &problem.to_string());
             }
             found.model(&format!("{path}.model"), entry.model.as_ref());
-            found.sandbox(&format!("{path}.sandbox"), &entry.sandbox);
+            found.sandbox(
+                &format!("{path}.sandbox"),
+                &entry.sandbox,
+                &defaults.sandbox,
+            );
         }
         if self
             .agents
@@ -640,7 +644,10 @@ impl Problems {
         }
     }
 
-    fn sandbox(&mut self, path: &str, config: &SandboxConfig) {
+    fn sandbox(&mut self, path: &str, config: &SandboxConfig, defaults: &SandboxConfig) {
+        for (key, expected) in sandbox::wrong_container(config, defaults) {
+            self.add(format!("{path}.docker.{key}"), expected);
+        }
         for (key, low, high) in sandbox::out_of_range(config) {
             self.0.push((
                 format!("{path}.limits.{key}"),

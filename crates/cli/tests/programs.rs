@@ -7,6 +7,7 @@ use std::path::Path;
 use instar_protocol::time::SystemClock;
 use instar_protocol::{Clock as _, Label, Readers};
 use instar_store::{FileLabel, Op, Options, Store};
+use instar_testkit::engine::FakeEngine;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -388,4 +389,33 @@ fn without_walls_nothing_runs_where_strangers_were_read() {
         told.contains("nothing was run") && told.contains("sandbox.mode to all"),
         "{told}"
     );
+}
+
+#[test]
+fn a_program_runs_in_a_container_where_the_owner_says_so_and_nowhere_without_an_engine() {
+    let rows = [("start", "exec", shell("cat; pwd; echo made > made.txt"))];
+    let home = tempfile::tempdir().unwrap();
+    let socket = home.path().join("engine.sock");
+    let docker = json!({ "image": "debian:bookworm-slim", "socket": socket, "cpus": 0.5 });
+    let config = json!({
+        "policy": { "posture": "open" },
+        "agents": { "defaults": { "sandbox": { "backend": "docker", "docker": docker } } },
+    });
+    let instar = Instar::start(Setup::scripted(calling(&rows)).config(config));
+    let told = said(&instar, "start");
+    assert!(told.contains("no container engine answers at"), "{told}");
+    assert!(!workspace(&instar).join("made.txt").exists(), "{told}");
+    let engine = FakeEngine::start(&socket, "debian:bookworm-slim").unwrap();
+    let told = said(&instar, "start");
+    assert!(told.starts_with("[exit code 0 after "), "{told}");
+    let made = std::fs::read_to_string(workspace(&instar).join("made.txt")).unwrap();
+    assert_eq!(made, "made\n");
+    let asked = engine.asked();
+    let create = asked
+        .iter()
+        .find(|(what, _)| what == "POST /containers/create");
+    let host = &create.unwrap().1["HostConfig"];
+    assert_eq!(host["NetworkMode"], "none", "{host}");
+    assert_eq!(host["NanoCpus"], 500_000_000, "{host}");
+    assert_eq!(engine.left(), 0, "{asked:?}");
 }

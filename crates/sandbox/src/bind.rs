@@ -98,6 +98,19 @@ pub struct Bound {
     pub open: Option<&'static str>,
 }
 
+impl Bound {
+    /// Nothing but the words: what would run comes out of an image that is not looked into.
+    #[must_use]
+    pub fn of_words(argv: &Argv) -> Self {
+        Self {
+            executable: argv.words().first().cloned().unwrap_or_default(),
+            identity: None,
+            scripts: BTreeMap::new(),
+            open: Some("what runs comes out of an image"),
+        }
+    }
+}
+
 /// One file, this content.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Identity {

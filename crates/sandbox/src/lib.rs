@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod root;
 pub mod spec;
 
+pub mod docker;
 pub mod native;
 pub mod probe;
 mod stage;

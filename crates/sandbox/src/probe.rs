@@ -29,7 +29,7 @@ pub fn probe(native: &Native) -> Vec<Layer> {
     let own = State::of(attempt(&native.clone().with_maker(Maker::Own)));
     let bubblewrap = match native.maker() {
         Maker::Bubblewrap(path) => State::of(attempt(&native.clone().with_maker(Maker::Bubblewrap(path.clone())))),
-        Maker::Own | Maker::Nobody => State::Weak(
+        Maker::Own | Maker::Nobody | Maker::Docker(_) => State::Weak(
             "not installed; our own set-up is used. `apt-get install bubblewrap` where that is refused"
                 .to_owned(),
         ),

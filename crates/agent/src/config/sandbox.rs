@@ -27,6 +27,8 @@ pub struct SandboxConfig {
     pub dangerously_allow_untrusted_without_walls: Option<bool>,
     /// What a program may use up.
     pub limits: SandboxLimits,
+    /// The container, for the back end `docker`.
+    pub docker: DockerConfig,
 }
 
 /// Which conversations' programs run behind walls.
@@ -75,6 +77,24 @@ pub enum SandboxBackend {
     /// The machine itself, without privilege and without a service.
     #[default]
     Native,
+    /// A container engine of this machine, over its Unix socket.
+    Docker,
+}
+
+/// The container that programs run in. It has no network, a root that is read only, no capability, and
+/// gains none; nothing here can change that.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct DockerConfig {
+    /// The image, for example `debian:bookworm-slim`. It is never fetched: run `docker pull` yourself.
+    pub image: Option<String>,
+    /// User and group by number, for example `1000:1000`. When absent those of the gateway.
+    pub user: Option<String>,
+    /// Processors, for example 1.5. When absent all.
+    #[schemars(range(min = 0.01, max = 1_024.0))]
+    pub cpus: Option<f64>,
+    /// The engine's socket. When absent `/var/run/docker.sock`.
+    pub socket: Option<String>,
 }
 
 /// What a program may use up.
@@ -115,6 +135,7 @@ pub struct SandboxSettings {
     pub network: Vec<String>,
     pub untrusted_without_walls: bool,
     pub limits: SandboxLimits,
+    pub docker: DockerConfig,
 }
 
 impl SandboxSettings {
@@ -158,7 +179,68 @@ pub(super) fn settings(own: &SandboxConfig, defaults: &SandboxConfig) -> Sandbox
             wall_seconds: mine.wall_seconds.or(shared.wall_seconds),
             jobs: mine.jobs.or(shared.jobs),
         },
+        docker: container(&own.docker, &defaults.docker),
     }
+}
+
+fn container(own: &DockerConfig, defaults: &DockerConfig) -> DockerConfig {
+    let text =
+        |own: &Option<String>, shared: &Option<String>| own.clone().or_else(|| shared.clone());
+    DockerConfig {
+        image: text(&own.image, &defaults.image),
+        user: text(&own.user, &defaults.user),
+        cpus: own.cpus.or(defaults.cpus),
+        socket: text(&own.socket, &defaults.socket),
+    }
+}
+
+/// User and group out of `1000:1000`.
+#[must_use]
+pub fn user(text: &str) -> Option<(u32, u32)> {
+    let (user, group) = text.split_once(':')?;
+    Some((user.parse().ok()?, group.parse().ok()?))
+}
+
+/// What is wrong with the container of an agent: key and expectation.
+pub(super) fn wrong_container(
+    own: &SandboxConfig,
+    defaults: &SandboxConfig,
+) -> Vec<(&'static str, &'static str)> {
+    let all = settings(own, defaults);
+    let docker = &all.docker;
+    let mut wrong = Vec::new();
+    if all.backend == SandboxBackend::Docker {
+        let is_image = |image: &String| {
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@".contains(&byte);
+            !image.is_empty() && image.len() <= 300 && image.bytes().all(fits)
+        };
+        if !docker.image.as_ref().is_some_and(is_image) {
+            wrong.push((
+                "image",
+                "the name of an image, for example debian:bookworm-slim",
+            ));
+        }
+        if !all.network.is_empty() {
+            wrong.push((
+                "image",
+                "no sandbox.network: a container has no way to the egress broker",
+            ));
+        }
+    }
+    if docker
+        .user
+        .as_deref()
+        .is_some_and(|text| user(text).is_none())
+    {
+        wrong.push(("user", "user and group by number, for example 1000:1000"));
+    }
+    if docker
+        .cpus
+        .is_some_and(|cpus| !(0.01..=1_024.0).contains(&cpus))
+    {
+        wrong.push(("cpus", "a number from 0.01 to 1024"));
+    }
+    wrong
 }
 
 /// What is out of range: key and expectation.

@@ -11,6 +11,7 @@ pub use listen::{Captured, Sink, Stream};
 pub(crate) use running::write_within;
 pub use running::{Ended, Killer, Outcome, Running};
 
+use crate::docker::Docker;
 use crate::spec::{Access, Job, Network};
 use crate::stage::{Order, READY, REFUSED, STAGE_NAME};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -47,6 +48,8 @@ pub enum Maker {
     Own,
     /// Bubblewrap at this place.
     Bubblewrap(PathBuf),
+    /// A container engine of this machine.
+    Docker(Docker),
     /// Nobody: there are no walls, and a program has the rights of this process. Only environment,
     /// limits of time and output, and the end of its process group are as behind walls.
     Nobody,
@@ -148,8 +151,17 @@ impl Native {
             limits: walls.limits,
             identity,
             bubblewrap: match &self.maker {
-                Maker::Own | Maker::Nobody => None,
+                Maker::Own | Maker::Nobody | Maker::Docker(_) => None,
                 Maker::Bubblewrap(path) => Some(path.clone()),
+            },
+            docker: match &self.maker {
+                Maker::Docker(_) if walls.network == Network::Broker => {
+                    let why = "a container has no way to the egress broker: leave sandbox.network empty, \
+                               or set sandbox.backend to native";
+                    return Err(StartError::Refused(why.to_owned()));
+                }
+                Maker::Docker(docker) => Some(docker.clone()),
+                Maker::Own | Maker::Nobody | Maker::Bubblewrap(_) => None,
             },
         })
     }

@@ -19,7 +19,7 @@ mod bubblewrap;
 mod raw;
 mod relay;
 
-pub(crate) use order::{Order, READY, REFUSED, STAGE_NAME};
+pub(crate) use order::{Doing, Order, READY, REFUSED, Refusal, STAGE_NAME};
 
 /// To be called first thing in `main`: when this process was started to build walls, that is done
 /// and the exit code comes back. Otherwise nothing happens.

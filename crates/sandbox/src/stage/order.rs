@@ -1,5 +1,6 @@
 //! What the caller's side tells the walls' side, and how the walls answer.
 
+use crate::docker::Docker;
 use crate::spec::{Access, BrokerSocket, Extra, Limits, Network};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
@@ -31,6 +32,8 @@ pub(crate) struct Order {
     pub(crate) identity: Option<(u64, u64)>,
     /// Bubblewrap, where it makes the namespaces.
     pub(crate) bubblewrap: Option<PathBuf>,
+    /// The container that stands for all of it, where an engine builds the walls.
+    pub(crate) docker: Option<Docker>,
 }
 
 impl Order {

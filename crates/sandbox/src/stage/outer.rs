@@ -2,6 +2,7 @@
 
 use super::order::{Doing, Order, Refusal};
 use super::{bubblewrap, inside, mounts, raw};
+use crate::docker::Docker;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, WaitIdOptions, pidfd_open, waitid};
@@ -19,9 +20,10 @@ pub(super) fn run() -> Result<u8, Refusal> {
     // What is inside ends when the last writer of this pipe is gone, and that is this process.
     let (lifeline, held) = pipe_with(PipeFlags::CLOEXEC).doing("make a pipe")?;
     let mut held = Some(held);
-    let child = match &order.bubblewrap {
-        Some(program) => bubblewrap::start(program, &order, &lifeline)?,
-        None => start(&order, &lifeline, &mut held)?,
+    let child = match (&order.docker, &order.bubblewrap) {
+        (Some(docker), _) => guard(&order, docker, &lifeline, &mut held)?,
+        (None, Some(program)) => bubblewrap::start(program, &order, &lifeline)?,
+        (None, None) => start(&order, &lifeline, &mut held)?,
     };
     drop(lifeline);
     let code = watch(child)?;
@@ -36,6 +38,33 @@ impl std::io::Read for Unbuffered {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         Ok(rustix::io::read(std::io::stdin(), buffer)?)
     }
+}
+
+/// The process that speaks to the engine. It outlives this one by as long as it takes to end the
+/// container.
+fn guard(
+    order: &Order,
+    docker: &Docker,
+    lifeline: &OwnedFd,
+    held: &mut Option<OwnedFd>,
+) -> Result<Pid, Refusal> {
+    if let Some(child) = raw::fork().doing("start the guardian")? {
+        return Ok(child);
+    }
+    drop(held.take());
+    let done = lifeline
+        .try_clone()
+        .doing("watch the lifeline")
+        .and_then(|lifeline| {
+            crate::docker::run(order, docker, move || {
+                let mut fds = [PollFd::new(&lifeline, PollFlags::IN)];
+                while poll(&mut fds, None) == Err(rustix::io::Errno::INTR) {}
+            })
+        });
+    leave(done.unwrap_or_else(|refusal| {
+        refusal.tell();
+        1
+    }))
 }
 
 /// The set-up of our own, with no privilege but user namespaces.

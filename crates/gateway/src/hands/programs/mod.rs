@@ -57,7 +57,6 @@ struct Inner {
     state: StateDir,
     egress: Egress,
     walled: Native,
-    bare: Native,
     jobs: Jobs<About>,
 }
 
@@ -71,7 +70,6 @@ impl Programs {
             config: parts.config.clone(),
             state: parts.state.clone(),
             egress: parts.egress.clone(),
-            bare: walled.clone().with_maker(Maker::Nobody),
             walled,
             jobs: Jobs::default(),
         };
@@ -135,7 +133,7 @@ impl Programs {
             output_bytes: OUTPUT_BYTES,
         };
         let started = self
-            .launch(caller, bounds, about, job, plan.walls, at_end)
+            .launch(caller, bounds, about, job, plan.maker, at_end)
             .await?;
         if !order.background {
             let news = wait(started).await?;
@@ -163,15 +161,18 @@ impl Programs {
         bounds: Bounds,
         about: About,
         job: instar_sandbox::spec::Job,
-        walls: bool,
+        maker: Option<Maker>,
         at_end: Ending,
     ) -> Result<Started<About>, ToolError> {
         let inner = Arc::clone(&self.inner);
         let owner = caller.key.to_string();
         let starting = tokio::task::spawn_blocking(move || {
-            let native = if walls { &inner.walled } else { &inner.bare };
+            let native = match maker {
+                Some(maker) => inner.walled.clone().with_maker(maker),
+                None => inner.walled.clone(),
+            };
             let Ending { settle, call } = at_end;
-            let result = inner.jobs.start(native, bounds, &owner, about, job, call);
+            let result = inner.jobs.start(&native, bounds, &owner, about, job, call);
             (result, settle)
         });
         let (result, settle) = starting.await.map_err(|_| broken())?;

@@ -1,10 +1,14 @@
 //! From the words of a call to a job behind walls: what is shown, what is bound, what is told.
 
-use instar_agent::config::{SandboxSettings, WorkspaceAccess};
+use instar_agent::config::{
+    SandboxBackend, SandboxSettings, WorkspaceAccess, user as sandbox_user,
+};
 use instar_policy::canonical;
 use instar_protocol::SessionKey;
 use instar_protocol::approval::visible;
 use instar_sandbox::bind::{Bound, bind};
+use instar_sandbox::docker::{self, Docker};
+use instar_sandbox::native::Maker;
 use instar_sandbox::root::{Inside, Kind, Root};
 use instar_sandbox::spec::{Access, Argv, Environment, Extra, Job, Limits, Network, Walls};
 use instar_tools::exec::Order;
@@ -21,6 +25,8 @@ const TOP_MAX: usize = 20_000;
 pub(super) struct Plan {
     /// False: the owner has switched them off for this conversation.
     pub(super) walls: bool,
+    /// Who builds them, where it is not this machine as it is.
+    pub(super) maker: Option<Maker>,
     pub(super) spec: Walls,
     pub(super) argv: Argv,
     pub(super) folder: Inside,
@@ -43,6 +49,7 @@ impl Plan {
         let (environment, left_out) = Environment::project(&order.environment);
         Ok(Self {
             walls: settings.walls(session),
+            maker: maker(settings, session)?,
             spec: walls(settings, seconds(order, settings)),
             argv,
             folder,
@@ -54,6 +61,27 @@ impl Plan {
     /// True if files of the workspace may be changed.
     pub(super) fn writes(&self) -> bool {
         !self.walls || self.spec.workspace == Access::Write
+    }
+}
+
+fn maker(settings: &SandboxSettings, session: &SessionKey) -> Result<Option<Maker>, ToolError> {
+    let docker = &settings.docker;
+    match (settings.walls(session), settings.backend) {
+        (false, _) => Ok(Some(Maker::Nobody)),
+        (true, SandboxBackend::Native) => Ok(None),
+        (true, SandboxBackend::Docker) => {
+            let image = docker.image.clone().ok_or_else(|| {
+                ToolError::Failed("the owner has to name sandbox.docker.image".to_owned())
+            })?;
+            let named = docker.user.as_deref().and_then(sandbox_user);
+            let socket = docker.socket.as_deref().unwrap_or(docker::SOCKET);
+            Ok(Some(Maker::Docker(Docker {
+                socket: socket.into(),
+                image,
+                user: named.unwrap_or_else(docker::own_user),
+                cpu_thousandths: docker.cpus.map(docker::thousandths),
+            })))
+        }
     }
 }
 
@@ -91,6 +119,7 @@ impl Programs {
         let settings = self.settings(&caller.agent)?;
         let plan = Plan::of(&settings, &caller.key, order)?;
         let shows = !plan.walls || plan.spec.workspace != Access::None;
+        let in_image = matches!(plan.maker, Some(Maker::Docker(_)));
         let (mut spec, argv, folder) = (plan.spec.clone(), plan.argv.clone(), plan.folder.clone());
         if !plan.walls {
             spec.workspace = Access::Write;
@@ -101,6 +130,10 @@ impl Programs {
                 .is_ok_and(|stat| stat.kind == Kind::Folder);
             if shows && !folder.is_root() && !folder_is_there {
                 return Err(FileError::NoFolder(folder.to_string()));
+            }
+            if in_image {
+                // What the machine has under that name is not what would run.
+                return Ok(Ok(Bound::of_words(&argv)));
             }
             Ok(bind(&spec, &argv, &folder, Some(root)))
         });
@@ -168,12 +201,21 @@ fn written(order: &Order, plan: &Plan, settings: &SandboxSettings, bound: &Bound
         "input": order.input.as_ref().map(|text| canonical::sha256(text.as_bytes())),
         "walls": if plan.walls { plan.spec.digest() } else { "none".to_owned() },
         "network": settings.network,
+        "image": image(plan),
         "tells": tells(order, plan, settings, bound, open),
     });
     if let (Some(open), Some(fields)) = (open, value.as_object_mut()) {
         let _new = fields.insert("open".to_owned(), json!(open));
     }
     value
+}
+
+/// The image that a container is made of.
+fn image(plan: &Plan) -> Option<&str> {
+    match &plan.maker {
+        Some(Maker::Docker(docker)) => Some(docker.image.as_str()),
+        _ => None,
+    }
 }
 
 fn tells(
@@ -208,7 +250,10 @@ fn tells(
             [] => "none".to_owned(),
             hosts => hosts.join(", "),
         };
-        format!("behind walls: workspace {workspace}, network {network}")
+        let image = image(plan).map_or_else(String::new, |image| {
+            format!(" in a container of {}", visible(image))
+        });
+        format!("behind walls{image}: workspace {workspace}, network {network}")
     } else {
         "WITHOUT walls: with all rights of the gateway's user".to_owned()
     });
