@@ -222,6 +222,17 @@ pub(crate) fn dollars(micros: u64) -> String {
     }
 }
 
+/// A stretch of time, in its two largest units.
+pub(crate) fn span(time: std::time::Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
 /// How long ago, in one unit.
 pub(crate) fn ago(then: instar_protocol::Timestamp, now: instar_protocol::Timestamp) -> String {
     let seconds = now.since(then).as_secs();

@@ -14,7 +14,7 @@ use crate::args::{Approvals, Approve, Rules};
 use crate::context::Context;
 use crate::failure::{Code, Failure};
 use crate::keyboard::Keyboard;
-use crate::out::{Style, ago};
+use crate::out::{Style, ago, span};
 
 /// Questions that an id may be the beginning of.
 const LOOKED_AT: usize = 500;
@@ -112,8 +112,8 @@ fn first_line(question: &ShownQuestion) -> String {
 fn state_of(question: &ShownQuestion, now: Timestamp) -> (Style, String) {
     match question.state {
         QuestionState::Open if now < question.expires_at => {
-            let left = question.expires_at.since(now).as_secs();
-            (Style::Warn, format!("waits, {left} s left"))
+            let left = span(question.expires_at.since(now));
+            (Style::Warn, format!("waits, {left} left"))
         }
         QuestionState::Open => (Style::Faint, "expired".to_owned()),
         QuestionState::Approved | QuestionState::Used => {

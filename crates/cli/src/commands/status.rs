@@ -6,7 +6,7 @@ use instar_protocol::api::{Health, Status};
 use crate::client::Client;
 use crate::context::Context;
 use crate::failure::{Code, Failure};
-use crate::out::{Out, Style, visible};
+use crate::out::{Out, Style, span, visible};
 
 pub(crate) async fn status(run: &Context) -> anyhow::Result<()> {
     let status: Status = run.client()?.get("/api/v1/status").await?;
@@ -22,7 +22,10 @@ pub(crate) async fn status(run: &Context) -> anyhow::Result<()> {
                 status.url, status.pid, status.version, status.version_age_days
             ),
         ),
-        ("up for", span(status.uptime_ms)),
+        (
+            "up for",
+            span(std::time::Duration::from_millis(status.uptime_ms)),
+        ),
         ("started in", format!("{} ms", status.start_ms)),
         ("model", status.model.clone()),
         (
@@ -90,16 +93,6 @@ fn line(out: Out, name: &str, health: &Health) {
 #[expect(clippy::cast_precision_loss, reason = "for people, one decimal")]
 fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1_000_000.0
-}
-
-fn span(millis: u64) -> String {
-    let seconds = millis / 1000;
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
-    }
 }
 
 /// Exit code 0 if the gateway lives and is ready, 1 if it is not ready, 4 if it does not answer.
