@@ -295,4 +295,35 @@ mod tests {
         assert!(none.network.is_empty() && !none.untrusted_without_walls);
         assert!(none.walls(&SessionKey::main(&instar_protocol::AgentId::main())));
     }
+
+    #[test]
+    fn a_container_needs_an_image_and_has_no_network() {
+        let docker = |image: Option<&str>, user: &str| SandboxConfig {
+            backend: Some(SandboxBackend::Docker),
+            docker: DockerConfig {
+                image: image.map(str::to_owned),
+                user: Some(user.to_owned()),
+                ..DockerConfig::default()
+            },
+            ..SandboxConfig::default()
+        };
+        let none = SandboxConfig::default();
+        let keys = |own: &SandboxConfig, defaults: &SandboxConfig| -> Vec<&str> {
+            let wrong = wrong_container(own, defaults);
+            wrong.into_iter().map(|(key, _)| key).collect()
+        };
+        assert!(keys(&none, &none).is_empty());
+        assert_eq!(keys(&docker(None, "root"), &none), ["image", "user"]);
+        assert_eq!(keys(&docker(Some("a b"), "1:2"), &none), ["image"]);
+        let fine = docker(Some("debian:bookworm-slim"), "1000:1000");
+        assert!(keys(&fine, &none).is_empty());
+        // The image may stand in the defaults, and so may a network that is too much.
+        assert!(keys(&none, &fine).is_empty());
+        let outwards = SandboxConfig {
+            network: Some(vec!["a.example".to_owned()]),
+            ..none
+        };
+        assert_eq!(keys(&outwards, &fine), ["image"]);
+        assert_eq!(user("7:8"), Some((7, 8)));
+    }
 }
