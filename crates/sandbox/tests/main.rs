@@ -6,6 +6,7 @@
     reason = "a test fails by panicking and says when it shows nothing"
 )]
 
+mod binding;
 mod docker;
 mod escape;
 mod names;

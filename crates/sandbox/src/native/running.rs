@@ -9,7 +9,8 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdin};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,9 @@ pub struct Running {
     limit: Duration,
     ended: Option<Outcome>,
     in_group: bool,
+    /// Its mounts and its network. Taking them down takes the kernel a while, which nobody has to wait for
+    /// once everything inside has ended.
+    spaces: Vec<OwnedFd>,
 }
 
 const BY_ITSELF: u8 = 0;
@@ -96,6 +100,7 @@ impl Running {
             limit: job.wall_time(),
             ended: None,
             in_group: group,
+            spaces: spaces(id),
         };
         let bound = (!job.streamed).then_some(job.walls.limits.output_bytes);
         if let Some(from) = stdout {
@@ -226,6 +231,7 @@ impl Running {
     fn collect(&mut self) -> std::io::Result<Outcome> {
         self.held.end_group();
         let status = self.child.wait()?;
+        take_down(std::mem::take(&mut self.spaces));
         self.input = None;
         // What has left its group may hold the streams for ever.
         if self.in_group {
@@ -249,6 +255,33 @@ impl Running {
         };
         self.ended = Some(outcome.clone());
         Ok(outcome)
+    }
+}
+
+/// The namespaces of a process that was not collected yet. Without them nothing is held up but the end.
+fn spaces(id: i32) -> Vec<OwnedFd> {
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+    ["mnt", "net"]
+        .iter()
+        .filter_map(|name| {
+            let path = format!("/proc/{id}/ns/{name}");
+            rustix::fs::open(path, flags, rustix::fs::Mode::empty()).ok()
+        })
+        .collect()
+}
+
+/// Lets go of namespaces on a thread of its own.
+fn take_down(spaces: Vec<OwnedFd>) {
+    static UNDERTAKER: OnceLock<Option<Sender<Vec<OwnedFd>>>> = OnceLock::new();
+    let to = UNDERTAKER.get_or_init(|| {
+        let (to, from) = channel::<Vec<OwnedFd>>();
+        let thread = std::thread::Builder::new().name("walls-spaces".to_owned());
+        let begun = thread.spawn(move || from.into_iter().for_each(drop));
+        begun.is_ok().then_some(to)
+    });
+    if let Some(to) = to {
+        // What cannot be sent is let go of here.
+        drop(to.send(spaces));
     }
 }
 

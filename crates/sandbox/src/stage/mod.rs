@@ -12,6 +12,7 @@ mod outer;
 mod mounts;
 
 mod filter;
+mod halving;
 mod inside;
 mod landlock;
 
