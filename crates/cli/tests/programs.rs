@@ -385,6 +385,15 @@ fn without_walls_nothing_runs_where_strangers_were_read() {
     note_stranger(&instar, "mail.txt", "from somebody");
     instar.launch();
     let told = said(&instar, "start");
+    let report = instar.run(["security", "audit", "--json"]);
+    assert!(
+        report
+            .stdout
+            .contains("main: programs have the rights of the gateway"),
+        "{report:?}"
+    );
+    let doctor = instar.run(["doctor", "--json"]);
+    assert!(doctor.stdout.contains("\"landlock: "), "{doctor:?}");
     assert!(
         told.contains("nothing was run") && told.contains("sandbox.mode to all"),
         "{told}"

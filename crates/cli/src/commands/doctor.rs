@@ -4,6 +4,8 @@ use instar_config::StateDir;
 use instar_gateway::config::InstarConfig;
 use instar_gateway::ports;
 use instar_protocol::api::{Finding, Severity};
+use instar_sandbox::native::Native;
+use instar_sandbox::probe::{State, probe};
 use serde_json::json;
 use std::io::{BufRead as _, IsTerminal as _};
 use std::net::{IpAddr, Ipv4Addr};
@@ -134,8 +136,28 @@ async fn gather(run: &Context) -> anyhow::Result<Vec<Found>> {
         found.extend(port(&state));
     }
     found.extend(service(&state, run));
+    found.extend(walls());
     found.extend(time());
     Ok(found)
+}
+
+/// The walls around programs, layer by layer, each tried. Chatting goes on without them.
+fn walls() -> Vec<Found> {
+    let layers = probe(&Native::of_this_binary()).into_iter();
+    layers
+        .map(|layer| {
+            let (severity, why) = match layer.state {
+                State::Holds => (Severity::Fine, "holds".to_owned()),
+                State::Weak(why) => (Severity::Notice, why),
+                State::Missing(why) if layer.name == "walls" => {
+                    let why = format!("missing, so agents run no programs: {why}");
+                    (Severity::Warning, why)
+                }
+                State::Missing(why) => (Severity::Notice, format!("missing: {why}")),
+            };
+            Found::new("sandbox", severity, format!("{}: {why}", layer.name))
+        })
+        .collect()
 }
 
 /// What ended programs left behind.
