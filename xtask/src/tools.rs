@@ -83,6 +83,8 @@ const NODE: &[&str] = &[
     // Official clients of the protocols for editors and for other agents.
     "@agentclientprotocol/sdk@2.4.0",
     "@modelcontextprotocol/sdk@1.32.2",
+    // A server of the reference ones, started behind our walls.
+    "@modelcontextprotocol/server-everything@2026.8.31",
     "@modelcontextprotocol/conformance@0.1.16",
     "@modelcontextprotocol/inspector@2.12.0",
 ];

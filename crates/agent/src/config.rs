@@ -7,6 +7,7 @@ use instar_protocol::AgentId;
 use instar_protocol::model::ModelRef;
 use instar_protocol::redact::ContentMode;
 use instar_protocol::session::MAIN_AGENT;
+use instar_tools::ToolChoice;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -156,6 +157,8 @@ pub struct AgentEntry {
     pub identity: IdentityConfig,
     /// Walls around the programs that it starts.
     pub sandbox: SandboxConfig,
+    /// The tools of this agent, within those of `tools`.
+    pub tools: Option<ToolChoice>,
 }
 
 /// How an agent presents itself.
@@ -541,6 +544,22 @@ impl Config {
         if let Some(turns) = defaults.max_concurrent {
             found.range(at("maxConcurrent"), turns, 1, 1_024);
         }
+        let subagents = &defaults.subagents;
+        let depth = u32::from(subagents.max_spawn_depth);
+        found.range(at("subagents.maxSpawnDepth"), depth, 0, 5);
+        let children = subagents.max_children_per_agent;
+        found.range(at("subagents.maxChildrenPerAgent"), children, 1, 20);
+        found.range(
+            at("subagents.maxConcurrent"),
+            subagents.max_concurrent,
+            1,
+            64,
+        );
+        if let Some(model) = &subagents.model
+            && ModelRef::parse(model).is_none()
+        {
+            found.add(at("subagents.model"), "a model as provider/model");
+        }
         found.range(at("maxModelCalls"), defaults.max_model_calls, 1, 200);
         found.range(at("maxToolCalls"), defaults.max_tool_calls, 0, 1_000);
         found.range(
@@ -580,6 +599,10 @@ impl Config {
                 &entry.sandbox,
                 &defaults.sandbox,
             );
+            let tools = entry.tools.iter();
+            for (path, why) in tools.flat_map(|tools| tools.problems(&format!("{path}.tools"))) {
+                found.0.push((path, why));
+            }
         }
         if self
             .agents

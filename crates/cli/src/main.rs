@@ -123,6 +123,7 @@ async fn ask(command: &Command, run: &Context) -> anyhow::Result<()> {
         Command::Secrets(command) => commands::secrets::run(command, run).await,
         Command::Models(command) => commands::models::run(command, run).await,
         Command::Devices(command) => commands::devices::run(command, run).await,
+        Command::Tools(command) => commands::tools::run(command, run).await,
         Command::Undo { change } => commands::undo::run(change.as_deref(), run).await,
         Command::Approvals(command) => commands::approvals::run(command, run).await,
         Command::Policy(command) => commands::policy::run(command, run).await,

@@ -44,6 +44,11 @@ impl Script {
         })
     }
 
+    /// The folder of the packages.
+    pub(crate) fn modules(&self) -> &Path {
+        &self.modules
+    }
+
     /// The same for a Python that has a module.
     pub(crate) fn find_python(name: &str, module: &str) -> Option<Self> {
         let program = std::env::var_os("INSTAR_TEST_PYTHON").map_or_else(

@@ -132,6 +132,7 @@ const EXAMPLES: &[(&str, &str, Form)] = &[
     ("sessions show main --ids", "", Form::Document),
     ("sessions branches main", "", Form::Document),
     ("sessions export main", "", Form::Lines),
+    ("tools list", "", Form::Document),
     ("undo", "", Form::Document),
     ("approvals list", "", Form::Document),
     ("approvals rules", "", Form::Document),

@@ -4,10 +4,10 @@ use instar_agent::config::PostureChoice;
 use instar_agent::workspace::{self, WorkspaceError};
 use instar_config::StateDir;
 use instar_policy::cedar::{RULE_FILE_BYTES_MAX, RuleError, RuleFile, Rules};
-use instar_policy::{Authority, Known, Posture};
+use instar_policy::{Authority, Known, ListOf, Posture, ToolList};
 use instar_protocol::AgentId;
 use instar_release::Behaviour;
-use instar_tools::Toolbox;
+use instar_tools::{ToolChoice, Toolbox};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -168,7 +168,32 @@ fn authority(config: &InstarConfig, tools: &Toolbox) -> Authority {
         .filter(|word| !word.contains(['*', ':']));
     let denied = names().filter(|name| selection.denies(name));
     authority.deny = denied.chain(named).cloned().collect();
+    let entries = &config.agents.entries;
+    let agents = entries.iter().filter_map(|(id, entry)| {
+        let choice = entry.tools.as_ref()?;
+        Some((ListOf::Agent(id.clone()), choice))
+    });
+    let senders = config.tools.tools_by_sender.iter();
+    let senders = senders.map(|(who, choice)| (ListOf::Sender(who.clone()), choice));
+    authority.lists = agents
+        .chain(senders)
+        .map(|(of, choice)| list(of, choice, &authority))
+        .collect();
     authority
+}
+
+/// A narrower list, over the tools that there are.
+fn list(of: ListOf, choice: &ToolChoice, authority: &Authority) -> ToolList {
+    let selection = choice.selection();
+    let names = || authority.annotations.keys();
+    let listed = names().filter(|name| selection.lists(name)).cloned();
+    let named = choice.deny.iter().filter(|word| !word.contains(['*', ':']));
+    let denied = names().filter(|name| selection.denies(name));
+    ToolList {
+        of,
+        allow: (!selection.lists_all()).then(|| listed.collect()),
+        deny: denied.chain(named).cloned().collect(),
+    }
 }
 
 /// Where one agent lives.

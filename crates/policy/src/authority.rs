@@ -1,6 +1,6 @@
 //! The authority: every fact that a decision reads, as one value with one hash.
 
-use instar_protocol::Principal;
+use instar_protocol::{AgentId, Principal};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +24,10 @@ pub struct Authority {
     /// What each kind of principal may use. Without a row the owner may use every tool, and
     /// nobody else any.
     pub profiles: BTreeMap<Role, Profile>,
+    /// Lists beside these, for some agents and some people alone. Every one that fits has to have the
+    /// tool.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lists: Vec<ToolList>,
     /// How much is let through without a question.
     #[serde(default)]
     pub posture: Posture,
@@ -51,6 +55,51 @@ pub struct Known {
     pub contacts: BTreeSet<String>,
     /// Places where things may go without a word of his.
     pub destinations: BTreeSet<String>,
+}
+
+/// The tools of some agent, or those that somebody may use. It narrows and allows nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolList {
+    pub of: ListOf,
+    /// The only ones; `None` for all that there are.
+    pub allow: Option<BTreeSet<String>>,
+    pub deny: BTreeSet<String>,
+}
+
+/// Whom a list is for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListOf {
+    Agent(String),
+    /// A role (`owner`, `contact`, `stranger`, `automation`), a person's id, `CHANNEL:*` for everybody on a
+    /// channel, or `*` for everybody.
+    Sender(String),
+}
+
+impl ListOf {
+    /// True if the list is for a run of this agent under this principal.
+    #[must_use]
+    pub fn fits(&self, agent: &AgentId, principal: &Principal) -> bool {
+        let pattern = match self {
+            Self::Agent(id) => return id == agent.as_str(),
+            Self::Sender(pattern) => pattern.as_str(),
+        };
+        let (role, id) = match principal {
+            Principal::Owner { .. } => ("owner", ""),
+            Principal::Contact { id } => ("contact", id.as_str()),
+            Principal::Stranger { id } => ("stranger", id.as_str()),
+            Principal::Automation { source } => ("automation", source.as_str()),
+        };
+        let on_channel = |start: &str| {
+            let rest = id.strip_prefix(start);
+            rest.is_some_and(|rest| start.ends_with(':') && !rest.is_empty())
+        };
+        pattern == "*"
+            || pattern == role
+            || (!id.is_empty() && pattern == id)
+            || pattern.strip_suffix('*').is_some_and(on_channel)
+    }
 }
 
 /// How much is let through without a question.
@@ -127,6 +176,22 @@ impl Authority {
             allow,
             ..self.clone()
         }
+    }
+
+    /// The lists that keep a tool from a run of this agent under this principal; the first of them.
+    pub(crate) fn kept_by(
+        &self,
+        tool: &str,
+        agent: &AgentId,
+        principal: &Principal,
+    ) -> Option<&ToolList> {
+        self.lists
+            .iter()
+            .filter(|list| list.of.fits(agent, principal))
+            .find(|list| {
+                let listed = |allow: &BTreeSet<String>| names(allow, tool);
+                names(&list.deny, tool) || !list.allow.as_ref().is_none_or(listed)
+            })
     }
 
     pub(crate) fn denies(&self, tool: &str) -> bool {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::annotation::{Annotation, Reach, SlotRole};
-use crate::authority::{Authority, Posture, Role};
+use crate::authority::{Authority, ListOf, Posture, Role};
 use crate::canonical::{self, CanonicalError};
 use crate::cedar::{Case, Reference};
 use crate::evidence::{Evidence, texts};
@@ -72,6 +72,8 @@ pub mod rules {
     pub const NOT_ANNOTATED: &str = "not-annotated";
     /// Denies what is not on the owner's list of tools.
     pub const NOT_ON_LIST: &str = "not-on-list";
+    /// Denies what a list for this agent, or for this person, does not have.
+    pub const NOT_ON_ITS_LIST: &str = "not-on-its-list";
     /// Denies what the principal's profile row does not name.
     pub const NOT_IN_PROFILE: &str = "not-in-profile";
     /// Denies arguments that are not an object, too large, too deep, or not exact.
@@ -255,13 +257,23 @@ pub fn explain(request: &Request<'_>, authority: &Authority) -> Explanation {
 
 /// The tools that the model may be shown: those that `decide` could allow or ask about.
 #[must_use]
-pub fn visible(authority: &Authority, principal: &Principal, _agent: &AgentId) -> BTreeSet<String> {
+pub fn visible(authority: &Authority, principal: &Principal, agent: &AgentId) -> BTreeSet<String> {
     authority
         .annotations
         .keys()
-        .filter(|name| admit(name, principal, authority).is_ok())
+        .filter(|name| admit(name, principal, agent, authority).is_ok())
         .cloned()
         .collect()
+}
+
+/// Why a tool is not offered to a run of this agent under this principal, whatever it is called with.
+pub fn offered(
+    authority: &Authority,
+    principal: &Principal,
+    agent: &AgentId,
+    tool: &str,
+) -> Result<(), Denial> {
+    admit(tool, principal, agent, authority).map(|_| ())
 }
 
 /// What is known of a call before it is judged.
@@ -292,7 +304,12 @@ fn gather<'a>(
     request: &Request<'_>,
     authority: &'a Authority,
 ) -> Result<(&'a Annotation, Facts), Denial> {
-    let annotation = admit(&request.call.name, request.principal, authority)?;
+    let annotation = admit(
+        &request.call.name,
+        request.principal,
+        request.agent,
+        authority,
+    )?;
     let digest = digest(request)?;
     let graded = grade_all(request, annotation);
     let names_people = graded
@@ -410,6 +427,7 @@ fn ask(
 fn admit<'a>(
     tool: &str,
     principal: &Principal,
+    agent: &AgentId,
     authority: &'a Authority,
 ) -> Result<&'a Annotation, Denial> {
     if !is_name(tool) {
@@ -438,6 +456,17 @@ fn admit<'a>(
             rules::NOT_ON_LIST,
             format!("{tool} is not on the list of allowed tools"),
             "The owner has not allowed this tool. Go on without it.",
+        ));
+    }
+    if let Some(list) = authority.kept_by(tool, agent, principal) {
+        let whose = match &list.of {
+            ListOf::Agent(id) => format!("the list of the agent {id}"),
+            ListOf::Sender(who) => format!("the list for {}", log_field(who)),
+        };
+        return Err(deny(
+            rules::NOT_ON_ITS_LIST,
+            format!("{whose} does not have {tool}"),
+            "The owner has not allowed this tool here. Go on without it.",
         ));
     }
     let role = Role::of(principal);

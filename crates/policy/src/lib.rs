@@ -29,10 +29,10 @@ pub mod words;
 mod writers;
 
 pub use annotation::{Annotation, Field, FieldRole, OwnRow, Reach, Slot, SlotRole};
-pub use authority::{Authority, Known, Posture, Profile, Role};
+pub use authority::{Authority, Known, ListOf, Posture, Profile, Role, ToolList};
 pub use decide::{
     ARGUMENT_BYTES_MAX, Approval, Counts, Decision, Denial, Explanation, NAME_BYTES_MAX, OPEN_MAX,
-    REFUSALS_MAX, Request, decide, decide_recorded, explain, rules, visible,
+    REFUSALS_MAX, Request, decide, decide_recorded, explain, offered, rules, visible,
 };
 pub use evidence::Evidence;
 pub use grade::{Grade, Graded, WORKSPACE};

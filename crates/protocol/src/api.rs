@@ -25,6 +25,7 @@
 //! | GET `/approvals` | `state limit` | [`crate::approvals::QuestionList`]; event stream when asked for |
 //! | GET `/approvals/{id}` | | [`crate::approvals::ShownQuestion`] |
 //! | POST `/approvals/{id}/answer` | [`crate::approvals::AnswerQuestion`] | [`crate::approvals::ShownQuestion`] |
+//! | GET `/tools` | `agent session` | [`ToolReport`] |
 //! | GET `/undo`, POST `/undo/{id}` | | [`ChangeList`], [`Done`] |
 //! | GET `/rules`, DELETE `/rules/{id}` | | [`crate::approvals::RuleList`], [`Done`] |
 //! | GET `/audit/receipts` | `session before limit` | [`crate::approvals::ReceiptPage`] |
@@ -354,6 +355,31 @@ pub struct SendFeedback {
     pub verdict: FeedbackVerdict,
     #[serde(default)]
     pub comment: Option<String>,
+}
+
+/// The tools that there are, and which of them an agent is offered when its owner writes.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolReport {
+    pub agent: String,
+    pub tools: Vec<ShownTool>,
+}
+
+/// One tool.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShownTool {
+    pub name: String,
+    pub group: String,
+    /// What a call of it does.
+    pub effect: String,
+    pub offered: bool,
+    /// Why it is not, where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The rule that keeps it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
 }
 
 /// What tools changed in files, the newest first.

@@ -12,6 +12,8 @@ use std::time::Duration;
 /// Most words of a command, and most bytes of all of them.
 const WORDS_MAX: usize = 4_096;
 const WORDS_BYTES_MAX: usize = 512 * 1024;
+/// The longest value that a program is given in its environment.
+const VALUE_BYTES_MAX: usize = 16 * 1024;
 
 /// What the program may do with the workspace, which it sees as `/work`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -232,6 +234,29 @@ impl Environment {
             }
         }
         (Self(kept), left_out)
+    }
+
+    /// The same with one value more that the owner gives to this program alone. What leads the start
+    /// of a program, and what is fixed, cannot be given.
+    pub fn with(mut self, name: &str, value: &str) -> Result<Self, String> {
+        let fits = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+        let is_name = (1..=64).contains(&name.len())
+            && name.bytes().all(fits)
+            && !name.starts_with(|c: char| c.is_ascii_digit());
+        let leads = ["LD_", "GLIBC_", "MALLOC_"]
+            .iter()
+            .any(|start| name.starts_with(start))
+            || FIXED.iter().any(|(fixed, _)| fixed == &name);
+        if !is_name || leads {
+            return Err(format!("a program is not given the variable {name:?}"));
+        }
+        if value.contains('\0') || value.len() > VALUE_BYTES_MAX {
+            return Err(format!(
+                "the value of {name} has a NUL byte, or is too long"
+            ));
+        }
+        let _old = self.0.insert(name.to_owned(), value.to_owned());
+        Ok(self)
     }
 
     #[must_use]

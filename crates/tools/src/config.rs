@@ -20,8 +20,65 @@ pub struct ToolsConfig {
     pub also_allow: Vec<String>,
     /// Tools that there are not, whatever else names them.
     pub deny: Vec<String>,
+    /// Narrower lists for those who write to the agents: `owner`, `contact`, `stranger`, `automation`, a
+    /// person's id, `CHANNEL:*` for a whole channel, or `*`. Every list that fits has to have a tool.
+    pub tools_by_sender: BTreeMap<String, ToolChoice>,
     /// The web tools.
     pub web: WebConfig,
+}
+
+/// A choice of tools, within what there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct ToolChoice {
+    /// The set of tools to begin with. When absent: `full`.
+    pub profile: Option<Profile>,
+    /// The only tools, instead of a profile: names, `group:web`, or `*` within a name.
+    pub allow: Option<Vec<String>>,
+    /// Tools besides those of the profile.
+    pub also_allow: Vec<String>,
+    /// Tools that there are not, whatever else names them.
+    pub deny: Vec<String>,
+}
+
+impl ToolChoice {
+    #[must_use]
+    pub fn selection(&self) -> Selection<'_> {
+        Selection {
+            profile: self.profile.unwrap_or_default(),
+            allow: self.allow.as_deref(),
+            also_allow: &self.also_allow,
+            deny: &self.deny,
+        }
+    }
+
+    /// What types alone cannot refuse: path and message. `at` is where it stands.
+    #[must_use]
+    pub fn problems(&self, at: &str) -> Vec<(String, String)> {
+        problems_of(&self.selection(), at)
+    }
+}
+
+fn problems_of(selection: &Selection<'_>, at: &str) -> Vec<(String, String)> {
+    let mut problems = Vec::new();
+    if selection.allow.is_some() && !selection.also_allow.is_empty() {
+        let why = "allow is the whole list: add to it instead of alsoAllow".to_owned();
+        problems.push((format!("{at}.alsoAllow"), why));
+    }
+    let lists = [
+        ("allow", selection.allow.unwrap_or_default()),
+        ("alsoAllow", selection.also_allow),
+        ("deny", selection.deny),
+    ];
+    for (name, list) in lists {
+        for group in list.iter().filter(|name| unknown_group(name)) {
+            problems.push((
+                format!("{at}.{name}"),
+                format!("there is no group {group:?}"),
+            ));
+        }
+    }
+    problems
 }
 
 /// The `tools.web` section.
@@ -97,10 +154,33 @@ pub struct McpConfig {
 pub struct McpServerConfig {
     /// Its address (streamable HTTP), for example `https://mcp.example.org/mcp`. It may be on your own
     /// network.
-    pub url: String,
+    #[serde(default)]
+    pub url: Option<String>,
     /// Where the token for it is kept.
     #[serde(default)]
     pub token: Option<SecretRef>,
+    /// The program that is the server, instead of an address: it is started behind walls and spoken to
+    /// over its pipes.
+    #[serde(default)]
+    pub command: Option<String>,
+    /// The program's arguments.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// The program's environment, beside what every program has: a text, or where a secret is kept
+    /// that this server alone is given.
+    #[serde(default)]
+    pub env: BTreeMap<String, EnvValue>,
+    /// The one folder that the program sees beside the system's, as `/work`; it begins there. When
+    /// absent: an empty one.
+    #[serde(default)]
+    pub cwd: Option<String>,
+    /// What the program may do in that folder.
+    #[serde(default)]
+    pub access: FolderAccess,
+    /// The hosts that the program may reach, `example.org` or `*.example.org`. Without any it has no
+    /// network.
+    #[serde(default)]
+    pub hosts: Vec<String>,
     /// Use it.
     #[serde(default = "yes")]
     pub enabled: bool,
@@ -108,6 +188,68 @@ pub struct McpServerConfig {
 
 fn yes() -> bool {
     true
+}
+
+/// A value of a program's environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum EnvValue {
+    /// The value itself.
+    Plain(String),
+    /// Where a secret is kept.
+    Secret(SecretRef),
+}
+
+/// What a program may do in the folder that it sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FolderAccess {
+    /// Read.
+    #[default]
+    Ro,
+    /// Read and write.
+    Rw,
+}
+
+impl McpServerConfig {
+    /// What is wrong with it: field and message.
+    fn problem(&self) -> Option<(&'static str, String)> {
+        match (&self.url, &self.command) {
+            (Some(_), Some(_)) => {
+                return Some(("", "it has an address or a command, not both".to_owned()));
+            }
+            (None, None) => {
+                return Some(("", "it needs a url, or a command to start".to_owned()));
+            }
+            (Some(url), None) => {
+                if !(url.starts_with("https://") || url.starts_with("http://")) {
+                    let why = format!("{url:?} is no address like https://mcp.example.org/mcp");
+                    return Some((".url", why));
+                }
+                let of_programs = !self.args.is_empty()
+                    || !self.env.is_empty()
+                    || self.cwd.is_some()
+                    || !self.hosts.is_empty();
+                if of_programs {
+                    let why = "args, env, cwd and hosts go with a command".to_owned();
+                    return Some(("", why));
+                }
+            }
+            (None, Some(command)) => {
+                if command.trim().is_empty() {
+                    return Some((".command", "name the program".to_owned()));
+                }
+                if self.token.is_some() {
+                    let why = "a token goes with an address; give a program its secret in env";
+                    return Some((".token", why.to_owned()));
+                }
+                if let Some(cwd) = self.cwd.as_deref().filter(|cwd| !cwd.starts_with('/')) {
+                    return Some((".cwd", format!("{cwd:?} is no whole path of a folder")));
+                }
+            }
+        }
+        None
+    }
 }
 
 impl McpConfig {
@@ -120,13 +262,8 @@ impl McpConfig {
                 let why = "a name has letters, digits, - and single _, at most 60".to_owned();
                 problems.push((format!("mcp.servers.{name}"), why));
             }
-            let is_web = server.url.starts_with("https://") || server.url.starts_with("http://");
-            if !is_web {
-                let why = format!(
-                    "{:?} is no address like https://mcp.example.org/mcp",
-                    server.url
-                );
-                problems.push((format!("mcp.servers.{name}.url"), why));
+            if let Some((field, why)) = server.problem() {
+                problems.push((format!("mcp.servers.{name}{field}"), why));
             }
         }
         problems
@@ -148,22 +285,11 @@ impl ToolsConfig {
     /// What types alone cannot refuse: path and message.
     #[must_use]
     pub fn problems(&self) -> Vec<(String, String)> {
-        let mut problems = Vec::new();
+        let mut problems = problems_of(&self.selection(), "tools");
+        for (sender, choice) in &self.tools_by_sender {
+            problems.extend(choice.problems(&format!("tools.toolsBySender.{sender}")));
+        }
         let mut wrong = |path: &str, why: String| problems.push((path.to_owned(), why));
-        if self.allow.is_some() && !self.also_allow.is_empty() {
-            let why = "allow is the whole list: add to it instead of alsoAllow".to_owned();
-            wrong("tools.alsoAllow", why);
-        }
-        let lists = [
-            ("tools.allow", self.allow.as_deref().unwrap_or_default()),
-            ("tools.alsoAllow", &self.also_allow),
-            ("tools.deny", &self.deny),
-        ];
-        for (path, list) in lists {
-            for name in list.iter().filter(|name| unknown_group(name)) {
-                wrong(path, format!("there is no group {name:?}"));
-            }
-        }
         let search = &self.web.search;
         match search.provider {
             Some(Provider::SearXng) if search.base_url.is_none() => wrong(

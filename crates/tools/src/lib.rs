@@ -27,7 +27,8 @@ mod schema;
 
 pub use builtin::{ErrandsPort, Sent, Task};
 pub use config::{
-    FetchConfig, McpConfig, McpServerConfig, Provider, SearchConfig, ToolsConfig, WebConfig,
+    EnvValue, FetchConfig, FolderAccess, McpConfig, McpServerConfig, Provider, SearchConfig,
+    ToolChoice, ToolsConfig, WebConfig,
 };
 pub use guard::{LoopGuard, Repetition};
 pub use output::{KEPT_CHARS_MAX, OUTPUT_CHARS_MAX, OutputsPort};

@@ -15,7 +15,7 @@ pub(crate) use house::{Config, Devices, Doctor, Gateway, Logs, Models, Secrets, 
 pub(crate) use policy::{Asker, Explain, Policy};
 pub(crate) use reports::{Events, Release, Usage};
 pub(crate) use setup::{BindTo, Onboard};
-pub(crate) use talk::{Acp, Agent, Agents, Chat, Mcp, Sessions};
+pub(crate) use talk::{Acp, Agent, Agents, Chat, Mcp, Sessions, Tools};
 
 /// A self-hosted gateway for a personal AI agent.
 ///
@@ -107,6 +107,9 @@ pub(crate) enum Command {
     /// Read the rules, explain a decision, test your own rules, and compare postures
     #[command(subcommand)]
     Policy(Policy),
+    /// See which tools an agent is offered, and why not the others
+    #[command(subcommand)]
+    Tools(Tools),
     /// List what tools changed in files, or put a file back as it was before a change
     Undo {
         /// The change, as the list shows it

@@ -16,6 +16,19 @@ pub(crate) enum Mcp {
 }
 
 #[derive(Subcommand, Debug)]
+pub(crate) enum Tools {
+    /// List every tool with what it does, and why it is not offered where it is not
+    List {
+        /// For this agent
+        #[arg(long, value_name = "ID")]
+        agent: Option<String>,
+        /// For the agent of this conversation
+        #[arg(long, value_name = "KEY")]
+        session: Option<String>,
+    },
+}
+
+#[derive(Subcommand, Debug)]
 pub(crate) enum Sessions {
     /// List conversations, the latest first
     List {

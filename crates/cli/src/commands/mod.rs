@@ -25,6 +25,7 @@ pub(crate) mod security;
 pub(crate) mod service;
 pub(crate) mod sessions;
 pub(crate) mod status;
+pub(crate) mod tools;
 pub(crate) mod undo;
 pub(crate) mod up;
 pub(crate) mod usage;

@@ -20,6 +20,7 @@ mod refusal;
 mod reports;
 mod setup;
 mod status;
+mod tools;
 mod undo;
 
 pub mod doctor;
@@ -83,6 +84,7 @@ pub(crate) fn routes() -> Routes {
         .route("/approvals", get(approvals::list))
         .route("/approvals/{id}", get(approvals::show))
         .route("/approvals/{id}/answer", post(approvals::answer))
+        .route("/tools", get(tools::list))
         .route("/undo", get(undo::list))
         .route("/undo/{id}", post(undo::restore))
         .route("/rules", get(approvals::rules))

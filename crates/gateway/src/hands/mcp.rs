@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 
+use super::mcp_stdio::StdioWire;
 use crate::app::AppState;
 use crate::reload;
 
@@ -75,7 +76,7 @@ async fn follow(app: &AppState, servers: &mut BTreeMap<String, Server>) -> bool 
     }
     for (name, config) in wanted.iter().filter(|(_, config)| config.enabled) {
         if !servers.contains_key(name)
-            && let Some(server) = Server::new(app, config)
+            && let Some(server) = Server::new(app, name, config)
         {
             let _none = servers.insert(name.clone(), server);
         }
@@ -139,18 +140,20 @@ fn put(app: &AppState, server: &str, tools: Vec<Arc<dyn Tool>>) -> bool {
 }
 
 impl Server {
-    fn new(app: &AppState, config: &McpServerConfig) -> Option<Self> {
-        // Checked when the configuration was read.
-        let url = Url::parse(&config.url).ok()?;
-        let wire = HttpWire {
-            app: app.clone(),
-            config: config.clone(),
-            url,
-            session: Mutex::default(),
+    fn new(app: &AppState, name: &str, config: &McpServerConfig) -> Option<Self> {
+        let wire: Arc<dyn Wire> = match &config.url {
+            None => Arc::new(StdioWire::new(app, name, config)),
+            // Checked when the configuration was read.
+            Some(url) => Arc::new(HttpWire {
+                app: app.clone(),
+                config: config.clone(),
+                url: Url::parse(url).ok()?,
+                session: Mutex::default(),
+            }),
         };
         Some(Self {
             config: config.clone(),
-            client: Arc::new(Client::new(Arc::new(wire))),
+            client: Arc::new(Client::new(wire)),
             due: Instant::now(),
             retry: RETRY_FIRST,
         })

@@ -3,9 +3,11 @@
 pub(crate) mod browser;
 mod files;
 pub(crate) mod mcp;
+mod mcp_stdio;
 mod outputs;
 mod programs;
 mod undo;
+mod way;
 mod web;
 
 use instar_browser::Browsers;

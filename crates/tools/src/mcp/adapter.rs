@@ -1,8 +1,8 @@
 //! A server's tool as one of ours.
 
 use futures_util::FutureExt as _;
-use instar_policy::{Annotation, Reach};
-use instar_protocol::tool::{Effect, ToolSpec};
+use instar_policy::Annotation;
+use instar_protocol::tool::ToolSpec;
 use instar_protocol::{Label, Readers};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -71,13 +71,18 @@ impl Tool for Adapter {
         &self.spec
     }
 
-    /// The highest risk: what it does is known to its server alone.
+    /// By its name and its arguments alone: what the table of families does not know has the highest
+    /// risk, and nothing that the server says of itself is read.
     fn annotation(&self) -> Annotation {
+        let spec = ToolSpec {
+            name: self.tool.clone(),
+            description: String::new(),
+            parameters: self.spec.parameters.clone(),
+        };
+        let inferred = instar_policy::infer(&self.server, &spec);
         Annotation {
-            effect: Effect::Execute,
-            reach: Reach::Outside,
-            connector: format!("mcp:{}", self.server),
-            ..Annotation::reads(Label::stranger(Readers::Private))
+            output: inferred.output.join(&Label::stranger(Readers::Private)),
+            ..inferred
         }
     }
 

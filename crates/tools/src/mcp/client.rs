@@ -46,6 +46,9 @@ impl Client {
     /// True once after the server said that its list of tools changed.
     #[must_use]
     pub fn take_changed(&self) -> bool {
+        for message in self.wire.heard() {
+            self.note(&message);
+        }
         self.changed.swap(false, Ordering::Relaxed)
     }
 
@@ -111,14 +114,18 @@ impl Client {
         Ok(())
     }
 
+    fn note(&self, message: &Value) {
+        if message["method"] == "notifications/tools/list_changed" {
+            self.changed.store(true, Ordering::Relaxed);
+        }
+    }
+
     async fn request(&self, method: &str, params: &Value) -> Result<Value, McpError> {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let message = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
         let mut answer = None;
         for message in self.wire.exchange(&message).await? {
-            if message["method"] == "notifications/tools/list_changed" {
-                self.changed.store(true, Ordering::Relaxed);
-            }
+            self.note(&message);
             if message["id"] == id && message.get("method").is_none() {
                 answer = Some(message);
             }

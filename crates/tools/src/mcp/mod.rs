@@ -1,8 +1,8 @@
 //! Tools of servers that speak the Model Context Protocol, as tools of ours: `mcp__SERVER__TOOL`.
 //!
 //! A server is somebody's program. What it says of its tools is read by the model and believed by
-//! nobody: every one of them counts as one that can do anything, whatever its hints say, and its
-//! results are a stranger's. Messages go through a wire that the gateway supplies, one exchange at a
+//! nobody: they are judged by their names and arguments through the table of families, which only
+//! loosens, whatever their hints say, and their results are a stranger's. Messages go through a wire that the gateway supplies, one exchange at a
 //! time.
 
 mod adapter;
@@ -23,6 +23,11 @@ pub trait Wire: Send + Sync + fmt::Debug {
 
     /// Forgets the session that the server keeps for us; the next exchange begins another.
     fn forget(&self);
+
+    /// What the server said meanwhile without being asked.
+    fn heard(&self) -> Vec<Value> {
+        Vec::new()
+    }
 }
 
 /// Why a server could not be asked, for the owner and for the model.

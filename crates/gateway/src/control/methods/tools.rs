@@ -1,6 +1,8 @@
 //! `tools.catalog` and `tools.effective`: what the agents can call.
 
-use instar_policy::{Annotation, Authority};
+use instar_policy::{Annotation, offered};
+use instar_protocol::Principal;
+use instar_protocol::principal::Via;
 use instar_protocol::tool::Effect;
 use instar_tools::{Profile, Selection, group_of};
 use serde::Deserialize;
@@ -109,11 +111,12 @@ async fn effective(call: Call) -> Result<Value, Refusal> {
         .map(|release| release.behaviour.authority.clone())
         .unwrap_or_default();
     let annotations = app.toolbox.annotations();
+    let owner = Principal::Owner { via: Via::Local };
     let tools: Vec<Value> = app
         .toolbox
         .specs()
         .into_iter()
-        .filter(|spec| offered(&authority, &spec.name))
+        .filter(|spec| offered(&authority, &owner, &agent, &spec.name).is_ok())
         .map(|spec| {
             json!({
                 "id": spec.name,
@@ -125,20 +128,16 @@ async fn effective(call: Call) -> Result<Value, Refusal> {
             })
         })
         .collect();
-    let profile = app.config.current().value.tools.profile.unwrap_or_default();
+    let config = app.config.current();
+    let entry = config.value.agents.entries.get(agent.as_str());
+    let own = entry.and_then(|entry| entry.tools.as_ref()?.profile);
+    let profile = own.or(config.value.tools.profile).unwrap_or_default();
     let named = PROFILES.iter().find(|(_, known)| *known == profile);
     Ok(json!({
         "agentId": agent,
         "profile": named.map(|(id, _)| *id),
         "groups": [{ "id": "core", "label": "Built in", "source": "core", "tools": tools }],
     }))
-}
-
-fn offered(authority: &Authority, tool: &str) -> bool {
-    let named = |set: &std::collections::BTreeSet<String>| set.contains(tool) || set.contains("*");
-    authority.annotations.contains_key(tool)
-        && authority.allow.as_ref().is_none_or(named)
-        && !named(&authority.deny)
 }
 
 /// How much harm a call could do, in three steps.
