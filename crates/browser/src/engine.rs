@@ -73,9 +73,7 @@ pub(crate) struct Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.killer.kill();
-        if let Err(error) = std::fs::remove_file(&self.socket) {
-            tracing::debug!(%error, "a browser's socket was gone already");
-        }
+        self.unlink();
     }
 }
 
@@ -203,6 +201,13 @@ impl Engine {
         if !self.until(within, |_| self.is_gone()).await {
             self.wire.end();
             self.killer.kill();
+        }
+        self.unlink();
+    }
+
+    fn unlink(&self) {
+        if let Err(error) = std::fs::remove_file(&self.socket) {
+            tracing::debug!(%error, "a browser's socket was gone already");
         }
     }
 

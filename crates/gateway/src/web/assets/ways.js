@@ -23,14 +23,29 @@ function cut(after) {
   }
 }
 
+/** The button between versions that the keyboard is at. */
+function held() {
+  const button = document.activeElement?.closest?.("[data-way]");
+  return button && { id: button.closest("[data-entry]").dataset.entry, way: button.dataset.way };
+}
+
+/** Puts the keyboard there, or at the other button where that one leads nowhere any more. */
+function hold({ id, way }) {
+  const now = entry(id);
+  const same = now?.querySelector(`[data-way="${way}"]:enabled`) ?? now?.querySelector("[data-way]:enabled");
+  same?.focus({ preventScroll: true });
+}
+
 /** Shows the open branch in the place of what is shown. */
 async function whole() {
   const answer = await fetch(`/chat/entries?${query}`).catch(() => null);
   if (!answer?.ok) return;
   const html = await answer.text();
   following(() => {
+    const where = held();
     cut(null);
     insert(html, inner.querySelector(".live, .mine"));
+    if (where) hold(where);
   });
 }
 
@@ -57,8 +72,7 @@ async function over(button) {
   const now = entry(to);
   if (!now) return;
   log.scrollTop += now.getBoundingClientRect().top - place;
-  const same = now.querySelector(`[data-way="${way}"]:enabled`) ?? now.querySelector("[data-way]:enabled");
-  same?.focus({ preventScroll: true });
+  hold({ id: to, way });
 }
 
 form.addEventListener("submit", (event) => {
