@@ -72,7 +72,7 @@ async fn box_with(client: &Arc<Client>) -> Toolbox {
 }
 
 #[tokio::test]
-async fn tools_of_a_server_are_listed_with_our_names_and_the_highest_risk() {
+async fn tools_of_a_server_are_listed_with_our_names_and_judged_by_them_not_by_its_hints() {
     let wire = Arc::new(Scripted::default());
     let client = Arc::new(Client::new(wire.clone()));
     let toolbox = box_with(&client).await;
@@ -87,12 +87,11 @@ async fn tools_of_a_server_are_listed_with_our_names_and_the_highest_risk() {
     );
     assert!(description_label(names[0]).is_tainted() && !description_label("read").is_tainted());
     assert_eq!(specs[0].parameters["required"], json!(["a"]));
-    for annotation in toolbox.annotations().values() {
-        assert_eq!(
-            annotation.effect,
-            Effect::Execute,
-            "a hint of the server changes nothing"
-        );
+    // It says of one that it only reads. What the names say counts, and a sum is taken for a share.
+    let annotations = toolbox.annotations();
+    let effects: Vec<Effect> = annotations.values().map(|known| known.effect).collect();
+    assert_eq!(effects, [Effect::Grant, Effect::Send]);
+    for annotation in annotations.values() {
         assert!(annotation.output.is_tainted());
     }
     let asked = wire.asked.lock().unwrap().clone();
