@@ -333,11 +333,16 @@ fn a_server_that_is_a_program_runs_behind_walls_and_comes_back_and_goes_with_its
     );
     assert!(!seen.contains("PWD\": \"/root"), "{seen}");
 
-    for id in marked(&mark) {
-        let id = rustix::process::Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
+    let killed = marked(&mark);
+    for id in &killed {
+        let id = rustix::process::Pid::from_raw(i32::try_from(*id).unwrap()).unwrap();
         let _gone = rustix::process::kill_process(id, rustix::process::Signal::KILL);
     }
-    until("it is gone", || marked(&mark).is_empty().then_some(()));
+    // One that ended soon after its start is started again after a pause.
+    until("another one", || {
+        let now = marked(&mark);
+        (!now.is_empty() && now.iter().all(|id| !killed.contains(id))).then_some(())
+    });
     let told = approved("speak", "over the pipes");
     assert!(told.contains("Echo") && !marked(&mark).is_empty(), "{told}");
 
