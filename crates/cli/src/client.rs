@@ -93,9 +93,13 @@ impl Client {
         })
     }
 
-    /// True if the gateway answers at all.
+    /// True if the gateway answers at all. That it was asked too often is an answer, too.
     pub(crate) async fn alive(&self) -> bool {
-        self.send(Method::GET, "/health", None, None).await.is_ok()
+        let Ok(request) = self.request(Method::GET, "/health", None, None) else {
+            return false;
+        };
+        let answer = self.open(request).await;
+        answer.is_ok_and(|response| response.status() != StatusCode::NOT_FOUND)
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {

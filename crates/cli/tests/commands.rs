@@ -1023,3 +1023,13 @@ fn the_page_of_configuration_keys_is_what_the_binary_prints() {
         &written().run(["config", "schema", "--markdown"]),
     );
 }
+
+#[test]
+fn a_gateway_that_is_asked_too_often_is_not_taken_for_one_that_is_gone() {
+    let limits = json!({ "gateway": { "limits": { "requestsPerMinute": 10 } } });
+    let instar = Instar::start(Setup::default().config(limits));
+    for _ in 0..15 {
+        let listed = instar.run(["release", "list", "--json"]);
+        assert_eq!(listed.code, 0, "{listed:?}");
+    }
+}
