@@ -221,7 +221,7 @@ fn the_chat_shows_a_tool_call_and_a_refusal_with_its_rule() {
         used["text"].as_str().unwrap().contains("agent:main:main"),
         "{found}"
     );
-    assert_eq!(refused["summary"], "Refused: exec", "{found}");
+    assert_eq!(refused["summary"], "Refused: delete_everything", "{found}");
     assert_eq!(refused["denied"], true);
     assert_eq!(refused["isOpen"], true, "a refusal is seen without a click");
     assert!(

@@ -126,7 +126,7 @@ fn it_uses_a_tool_and_tells_what_came_back() {
 fn it_shows_a_refusal() {
     let (said, call) = answer(&request("please delete my files"));
     let call = call.unwrap();
-    assert_eq!(call.name, "exec");
+    assert_eq!(call.name, "delete_everything");
     assert_eq!(call.arguments["command"], "please delete my files");
     assert!(!said.is_empty());
     let said = told("run a command", "denied: no rule allows exec", true);

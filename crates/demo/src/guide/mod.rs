@@ -91,7 +91,7 @@ fn tool_results(script: Script) -> Script {
             of("session_status", false),
             Answer::text(texts::STATUS_TOLD),
         )
-        .rule(of("exec", true), Answer::text(texts::REFUSAL_TOLD))
+        .rule(of("delete_everything", true), Answer::text(texts::REFUSAL_TOLD))
         .rule(
             When {
                 result_failed: Some(true),
@@ -113,7 +113,7 @@ fn tool_calls(script: Script) -> Script {
     for (phrases, tool, arguments, opening) in [
         (
             texts::EXEC_ASKED,
-            "exec",
+            "delete_everything",
             json!({"command": "{{text}}"}),
             texts::EXEC_OPENING,
         ),
@@ -130,8 +130,8 @@ fn tool_calls(script: Script) -> Script {
             texts::STATUS_OPENING,
         ),
     ] {
-        // The guide asks for `exec` where nobody offers it: the refusal is what is to be seen.
-        let offers = (tool != "exec").then(|| tool.to_owned());
+        // The guide asks for `delete_everything` where nobody offers it: the refusal is what is to be seen.
+        let offers = (tool != "delete_everything").then(|| tool.to_owned());
         let asked = When {
             offers,
             has_tools: Some(true),

@@ -51,7 +51,7 @@ pub(super) const EXEC_ASKED: &[&str] = &[
     "something dangerous",
 ];
 pub(super) const EXEC_OPENING: &str = "\
-Let's see what happens when a model is talked into that. I'll ask for the tool `exec` with your \
+Let's see what happens when a model is talked into that. I'll ask for the tool `delete_everything` with your \
 words.\n\n";
 pub(super) const REFUSAL_TOLD: &str = "\
 **Refused, as it should be.** The gateway answered:
