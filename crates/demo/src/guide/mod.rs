@@ -91,7 +91,10 @@ fn tool_results(script: Script) -> Script {
             of("session_status", false),
             Answer::text(texts::STATUS_TOLD),
         )
-        .rule(of("delete_everything", true), Answer::text(texts::REFUSAL_TOLD))
+        .rule(
+            of("delete_everything", true),
+            Answer::text(texts::REFUSAL_TOLD),
+        )
         .rule(
             When {
                 result_failed: Some(true),
