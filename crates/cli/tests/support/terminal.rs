@@ -6,6 +6,7 @@ use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
@@ -18,6 +19,8 @@ use super::process::{PATIENCE, until};
 pub(crate) struct Terminal {
     child: Child,
     master: File,
+    /// Ends when the last program has let go of the terminal and all that it wrote was read.
+    reader: JoinHandle<()>,
     seen: Arc<Mutex<String>>,
     /// What a terminal of this size makes of it.
     screen: Arc<Mutex<vt100::Parser>>,
@@ -61,7 +64,7 @@ impl Terminal {
         let (mut reader, heard) = (master.try_clone().unwrap(), Arc::clone(&seen));
         let screen = Arc::new(Mutex::new(vt100::Parser::new(size_of(40), size_of(100), 0)));
         let shown = Arc::clone(&screen);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             // The read fails when the last program has let go of the terminal.
             while let Ok(count @ 1..) = reader.read(&mut bytes) {
@@ -73,6 +76,7 @@ impl Terminal {
         Self {
             child,
             master,
+            reader,
             seen,
             screen,
             read: 0,
@@ -83,10 +87,12 @@ impl Terminal {
     #[track_caller]
     pub(crate) fn expect(&mut self, text: &str) {
         let at = until(&format!("the screen shows {text:?}"), || {
+            // Asked before it is looked at what came: what has ended writes no more.
+            let is_over = self.reader.is_finished();
             let seen = self.seen.lock().unwrap();
             let found = seen.get(self.read..)?.find(text);
             assert!(
-                found.is_some() || self.child.try_wait().unwrap().is_none() || seen.contains(text),
+                found.is_some() || !is_over,
                 "it ended without {text:?}: {seen}"
             );
             found.map(|at| self.read + at + text.len())
@@ -104,13 +110,13 @@ impl Terminal {
     pub(crate) fn shows(&mut self, text: &str) {
         let begun = Instant::now();
         loop {
+            let is_over = self.reader.is_finished();
             let screen = self.screen();
             if screen.contains(text) {
                 return;
             }
-            let ended = self.child.try_wait().unwrap();
-            let waits = ended.is_none() && begun.elapsed() < PATIENCE;
-            assert!(waits, "no {text:?} (ended: {ended:?}) on\n{screen}");
+            let waits = !is_over && begun.elapsed() < PATIENCE;
+            assert!(waits, "no {text:?} (ended: {is_over}) on\n{screen}");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -168,7 +174,10 @@ impl Terminal {
 
     /// Waits for the end of the command; everything that was on the screen, and how it ended.
     pub(crate) fn end(mut self) -> (String, ExitStatus) {
-        let status = until("the command ends", || self.child.try_wait().unwrap());
+        let status = until("the command ends", || {
+            let status = self.child.try_wait().unwrap()?;
+            self.reader.is_finished().then_some(status)
+        });
         let seen = self.seen.lock().unwrap().clone();
         (seen, status)
     }
