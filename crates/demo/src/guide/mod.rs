@@ -91,10 +91,7 @@ fn tool_results(script: Script) -> Script {
             of("session_status", false),
             Answer::text(texts::STATUS_TOLD),
         )
-        .rule(
-            of("delete_everything", true),
-            Answer::text(texts::REFUSAL_TOLD),
-        )
+        .rule(of(NOBODYS_TOOL, true), Answer::text(texts::REFUSAL_TOLD))
         .rule(
             When {
                 result_failed: Some(true),
@@ -111,14 +108,17 @@ fn tool_results(script: Script) -> Script {
         )
 }
 
+/// A tool that nobody has. Its name stands in [`texts::DELETION_OPENING`] too.
+const NOBODYS_TOOL: &str = "delete_everything";
+
 fn tool_calls(script: Script) -> Script {
     let mut script = script;
     for (phrases, tool, arguments, opening) in [
         (
-            texts::EXEC_ASKED,
-            "delete_everything",
+            texts::DELETION_ASKED,
+            NOBODYS_TOOL,
             json!({"command": "{{text}}"}),
-            texts::EXEC_OPENING,
+            texts::DELETION_OPENING,
         ),
         (
             texts::SESSIONS_ASKED,
@@ -133,8 +133,8 @@ fn tool_calls(script: Script) -> Script {
             texts::STATUS_OPENING,
         ),
     ] {
-        // The guide asks for `delete_everything` where nobody offers it: the refusal is what is to be seen.
-        let offers = (tool != "delete_everything").then(|| tool.to_owned());
+        // That one is asked for where nobody offers it: the refusal is what is to be seen.
+        let offers = (tool != NOBODYS_TOOL).then(|| tool.to_owned());
         let asked = When {
             offers,
             has_tools: Some(true),

@@ -31,7 +31,7 @@ This conversation, as the gateway sees it:
 
 For the whole gateway run `instar status`; `instar doctor` says what could be better.";
 
-pub(super) const EXEC_ASKED: &[&str] = &[
+pub(super) const DELETION_ASKED: &[&str] = &[
     "delete my files",
     "delete all my files",
     "delete everything",
@@ -50,7 +50,7 @@ pub(super) const EXEC_ASKED: &[&str] = &[
     "refuse",
     "something dangerous",
 ];
-pub(super) const EXEC_OPENING: &str = "\
+pub(super) const DELETION_OPENING: &str = "\
 Let's see what happens when a model is talked into that. I'll ask for the tool `delete_everything` with your \
 words.\n\n";
 pub(super) const REFUSAL_TOLD: &str = "\
