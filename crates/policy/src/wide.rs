@@ -21,22 +21,12 @@ pub struct Wide {
     pub anybody: bool,
 }
 
-const EFFECTS: [Effect; 7] = [
-    Effect::Fetch,
-    Effect::Write,
-    Effect::Send,
-    Effect::Grant,
-    Effect::Execute,
-    Effect::Spend,
-    Effect::Destroy,
-];
-
 /// The owner's permits that name no tool, no place and nobody.
 #[must_use]
 pub fn wide(rules: &Rules) -> Vec<Wide> {
     let mut found: Vec<Wide> = Vec::new();
     for role in [Role::Owner, Role::Stranger] {
-        for effect in EFFECTS {
+        for effect in Effect::ALL.into_iter().filter(|one| *one > Effect::Read) {
             for context in [Label::owner(), Label::stranger(Readers::Private)] {
                 for posture in [Posture::Careful, Posture::Balanced] {
                     for permit in rules.permits(&worst(role, effect, &context, posture)) {

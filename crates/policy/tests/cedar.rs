@@ -7,8 +7,6 @@ use instar_protocol::{Label, Readers};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
-use crate::facts::EFFECTS;
-
 /// A call of the owner's own, in the plan, with everything in order.
 fn case(effect: Effect) -> Case<'static> {
     static OWN: std::sync::LazyLock<Label> = std::sync::LazyLock::new(Label::owner);
@@ -90,7 +88,7 @@ fn the_built_in_rules_are_sound_and_say_what_they_do() {
     for rule in base.all() {
         assert!(!rule.words.is_empty() && !rule.is_owners, "{}", rule.rule);
     }
-    for effect in EFFECTS {
+    for effect in Effect::ALL {
         let expected = if effect <= Effect::Read {
             "+profile-reads"
         } else {
@@ -431,7 +429,7 @@ const POSTURES: [(Posture, &str); 3] = [
 impl Test {
     fn text(&self) -> String {
         match self {
-            Self::Effect(at) => format!("action == Action::\"{}\"", EFFECTS[*at].name()),
+            Self::Effect(at) => format!("action == Action::\"{}\"", Effect::ALL[*at].name()),
             Self::Tainted => "context.tainted".to_owned(),
             Self::Foreign => "context.foreign".to_owned(),
             Self::GradeBelow(grade) => format!("context.grade < {grade}"),
@@ -444,7 +442,7 @@ impl Test {
 
     fn holds(&self, case: &Case<'_>) -> bool {
         match self {
-            Self::Effect(at) => case.effect == EFFECTS[*at],
+            Self::Effect(at) => case.effect == Effect::ALL[*at],
             Self::Tainted => case.context.is_tainted(),
             Self::Foreign => case.foreign,
             Self::GradeBelow(grade) => case.grade < *grade,
@@ -458,7 +456,7 @@ impl Test {
 
 fn any_test() -> impl Strategy<Value = Test> {
     let leaf = prop_oneof![
-        (0..EFFECTS.len()).prop_map(Test::Effect),
+        (0..Effect::ALL.len()).prop_map(Test::Effect),
         Just(Test::Tainted),
         Just(Test::Foreign),
         (1..4_u8).prop_map(Test::GradeBelow),
@@ -544,7 +542,7 @@ fn text_of(own: &[Own]) -> String {
 /// Every combination of the facts that the random rules read.
 fn domain() -> Vec<Case<'static>> {
     let mut all = Vec::new();
-    for effect in EFFECTS {
+    for effect in Effect::ALL {
         for (posture, _) in POSTURES {
             for bits in 0..32_u8 {
                 let mut case = case(effect);

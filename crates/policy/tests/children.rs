@@ -1,12 +1,13 @@
 //! What a child may do is what its parent may, and less: never more, however often it is handed on.
 
 use instar_policy::{Authority, Decision, Posture, Profile, Role, visible};
+use instar_protocol::tool::Effect;
 use instar_protocol::{AgentId, Label, Principal, Readers};
 use proptest::prelude::*;
 use serde_json::json;
 use std::collections::BTreeSet;
 
-use crate::facts::{EFFECTS, Place, annotation, automation, call, contact, owner, stranger};
+use crate::facts::{Place, annotation, automation, call, contact, owner, stranger};
 
 const TOOLS: [&str; 9] = [
     "none", "read", "fetch", "write", "send", "grant", "execute", "spend", "destroy",
@@ -36,7 +37,7 @@ fn parents() -> impl Strategy<Value = Authority> {
             ..Authority::over(
                 TOOLS
                     .iter()
-                    .zip(EFFECTS)
+                    .zip(Effect::ALL)
                     .map(|(name, effect)| ((*name).to_owned(), annotation(effect)))
                     .collect(),
             )

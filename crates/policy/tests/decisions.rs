@@ -1,7 +1,7 @@
 //! What single facts do to a decision.
 
 use crate::facts::{
-    EFFECTS, Place, annotation, automation, call, contact, look, outcome, owner, set, stranger,
+    Place, annotation, automation, call, contact, look, outcome, owner, set, stranger,
 };
 use instar_policy::{
     ARGUMENT_BYTES_MAX, Annotation, Authority, Decision, Profile, Reach, Role, visible,
@@ -79,7 +79,7 @@ fn an_owners_list_is_the_whole_list() {
 
 #[test]
 fn nothing_above_reading_runs_unasked_in_the_careful_posture() {
-    for effect in EFFECTS {
+    for effect in Effect::ALL {
         let authority = Authority::over([("act".to_owned(), annotation(effect))].into());
         let expected = if effect <= Effect::Read {
             "+profile-reads"
@@ -292,7 +292,7 @@ fn names() -> impl Strategy<Value = std::collections::BTreeSet<String>> {
 fn authority() -> impl Strategy<Value = Authority> {
     let effects = prop::collection::btree_map(
         prop::sample::select(vec!["a", "b", "c"]).prop_map(str::to_owned),
-        prop::sample::select(EFFECTS.to_vec()).prop_map(annotation),
+        prop::sample::select(Effect::ALL.to_vec()).prop_map(annotation),
         0..4,
     );
     let roles = vec![Role::Owner, Role::Contact, Role::Stranger, Role::Automation];

@@ -9,18 +9,6 @@ use instar_protocol::{AgentId, Label, Principal, ReleaseId, SessionId};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-pub(crate) const EFFECTS: [Effect; 9] = [
-    Effect::None,
-    Effect::Read,
-    Effect::Fetch,
-    Effect::Write,
-    Effect::Send,
-    Effect::Grant,
-    Effect::Execute,
-    Effect::Spend,
-    Effect::Destroy,
-];
-
 pub(crate) fn owner() -> Principal {
     Principal::Owner { via: Via::Token }
 }

@@ -42,6 +42,19 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// Every effect, the mildest first.
+    pub const ALL: [Self; 9] = [
+        Self::None,
+        Self::Read,
+        Self::Fetch,
+        Self::Write,
+        Self::Send,
+        Self::Grant,
+        Self::Execute,
+        Self::Spend,
+        Self::Destroy,
+    ];
+
     /// True if running the call twice could do harm: its intent is journalled before it runs.
     #[must_use]
     pub fn leaves_traces(self) -> bool {

@@ -7,18 +7,6 @@ use instar_protocol::tool::Effect;
 use std::collections::BTreeMap;
 use std::str::FromStr as _;
 
-const EFFECTS: [Effect; 9] = [
-    Effect::None,
-    Effect::Read,
-    Effect::Fetch,
-    Effect::Write,
-    Effect::Send,
-    Effect::Grant,
-    Effect::Execute,
-    Effect::Spend,
-    Effect::Destroy,
-];
-
 /// Rules by effect.
 #[derive(Debug, Default)]
 pub(super) struct Scoped {
@@ -34,7 +22,7 @@ struct Rules {
 
 impl Scoped {
     pub(super) fn add(&mut self, policy: &Policy, actions: &Entities) -> Result<(), String> {
-        for effect in EFFECTS {
+        for effect in Effect::ALL {
             if !is_about(&policy.action_constraint(), effect, actions) {
                 continue;
             }
