@@ -12,6 +12,31 @@ pub(crate) const FILE_MODE: u32 = 0o600;
 /// The mode of every folder in it.
 pub(crate) const FOLDER_MODE: u32 = 0o700;
 
+/// A folder and the files and folders below it, at most so many; links are left out. A folder for which
+/// `is_closed` holds is named, but not looked into.
+#[must_use]
+pub fn walk(root: &Path, bound: usize, is_closed: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
+    let mut all = vec![root.to_owned()];
+    let mut at = 0;
+    while let Some(path) = all.get(at).cloned() {
+        at += 1;
+        if is_closed(&path) {
+            continue;
+        }
+        let Ok(entries) = std::fs::read_dir(&path) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            let kind = entry.file_type();
+            let plain = kind.is_ok_and(|kind| kind.is_dir() || kind.is_file());
+            if plain && all.len() < bound {
+                all.push(entry.path());
+            }
+        }
+    }
+    all
+}
+
 /// Writes a file whole or not at all: temporary file in the same folder, 0600, flush, rename, flush the folder.
 ///
 /// A reader sees the old bytes or the new ones, never a mixture; after a power cut one of the two

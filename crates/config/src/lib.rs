@@ -31,7 +31,7 @@ pub use backup::BACKUPS;
 pub use edit::{
     Rules, get, parse_value, set, set_text, set_text_with, set_with, unset, unset_with,
 };
-pub use files::write_atomically;
+pub use files::{walk, write_atomically};
 pub use journal::Author;
 pub use keys::{Child, KeyDoc, Place, keys, place, schema};
 pub use load::{Loaded, load, load_with, parse_str};

@@ -110,7 +110,7 @@ impl Mend {
 /// Takes the rights of others off everything below; links are not followed.
 pub(super) fn close(root: &Path) -> anyhow::Result<usize> {
     let mut closed = 0;
-    for path in everything(root) {
+    for path in instar_config::walk(root, ENTRIES_MAX, |_| false) {
         let mode = path.symlink_metadata()?.permissions().mode();
         if mode & 0o077 != 0 {
             std::fs::set_permissions(&path, Permissions::from_mode(mode & 0o700))?;
@@ -118,27 +118,6 @@ pub(super) fn close(root: &Path) -> anyhow::Result<usize> {
         }
     }
     Ok(closed)
-}
-
-/// The folder and the files and folders in it, without links.
-fn everything(root: &Path) -> Vec<PathBuf> {
-    let mut all = vec![root.to_owned()];
-    let mut at = 0;
-    while let Some(path) = all.get(at).cloned() {
-        at += 1;
-        let Ok(entries) = std::fs::read_dir(&path) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let plain = entry
-                .file_type()
-                .is_ok_and(|kind| kind.is_dir() || kind.is_file());
-            if plain && all.len() < ENTRIES_MAX {
-                all.push(entry.path());
-            }
-        }
-    }
-    all
 }
 
 /// Temporary files that were never given their names: `.NAME.RANDOM.tmp` in the top folder.

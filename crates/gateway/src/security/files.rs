@@ -201,26 +201,8 @@ pub(super) fn workspaces(subject: &Subject) -> Vec<PathBuf> {
 
 /// A folder and what lies below, without links and without the store's objects.
 pub(super) fn entries(root: &Path) -> Vec<PathBuf> {
-    let mut all = vec![root.to_owned()];
-    let mut at = 0;
-    while let Some(path) = all.get(at).cloned() {
-        at += 1;
-        if path.ends_with("objects") || path.ends_with(".git") {
-            continue;
-        }
-        let Ok(entries) = std::fs::read_dir(&path) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let plain = entry
-                .file_type()
-                .is_ok_and(|kind| kind.is_dir() || kind.is_file());
-            if plain && all.len() < ENTRIES_MAX {
-                all.push(entry.path());
-            }
-        }
-    }
-    all
+    let is_left_out = |path: &Path| path.ends_with("objects") || path.ends_with(".git");
+    instar_config::walk(root, ENTRIES_MAX, is_left_out)
 }
 
 pub(super) fn is_text(path: &Path) -> bool {
