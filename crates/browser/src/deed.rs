@@ -143,7 +143,7 @@ impl Engine {
     }
 
     async fn open(&self, url: &str, new_tab: bool) -> Result<Seen, ToolError> {
-        let url = address(url)?;
+        let url = instar_tools::web_address(url)?;
         let current = self.current();
         let number = match current {
             Some(number) if !new_tab => number,
@@ -431,17 +431,5 @@ impl Engine {
             ));
         }
         Ok(Seen::Value(value))
-    }
-}
-
-/// Where a page may be opened. What is behind the name is judged when it is connected to.
-fn address(text: &str) -> Result<Url, ToolError> {
-    let wrong = |why: &str| ToolError::Arguments(format!("that is no address to go to: {why}"));
-    let url =
-        Url::parse(text.trim()).map_err(|_| wrong("write it whole, like https://example.org/"))?;
-    match url.scheme() {
-        "http" | "https" if url.username().is_empty() && url.password().is_none() => Ok(url),
-        "http" | "https" => Err(wrong("it has a user name or password in it")),
-        _ => Err(wrong("only http and https lead out of here")),
     }
 }

@@ -36,3 +36,4 @@ pub use profiles::{MCP_PREFIX, Profile, Selection, description_label, group_of, 
 pub use schema::{Schema, SchemaError};
 pub use tool::{Caller, Output, SessionsPort, Tool, ToolError};
 pub use toolbox::{RegisterError, TOOL_TIMEOUT, Toolbox};
+pub use web::web_address;

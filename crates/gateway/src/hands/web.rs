@@ -9,7 +9,6 @@ use instar_protocol::SecretSource;
 use instar_tools::web::{Engine, KeyPlace, WebAnswer, WebPort, WebRequest, WebSettings};
 use instar_tools::{Caller, SearchConfig, ToolError};
 use std::sync::Arc;
-use url::Url;
 
 use crate::app::ConfigHandle;
 use crate::problem::chain;
@@ -26,7 +25,7 @@ impl Web {
         let config = self.config.current();
         let web = &config.value.tools.web;
         let mut fetch = Fetch::get(
-            address(&request.url)?,
+            instar_tools::web_address(&request.url)?,
             self.egress.rights(&caller.principal),
         );
         fetch.method = Method::from_bytes(request.method.as_bytes())
@@ -107,17 +106,6 @@ impl WebPort for Web {
             base_url: search.base_url.clone(),
             results: search.max_results.map(usize::from),
         }
-    }
-}
-
-fn address(text: &str) -> Result<Url, ToolError> {
-    let wrong = |why: &str| ToolError::Arguments(format!("that is no address to go to: {why}"));
-    let url =
-        Url::parse(text.trim()).map_err(|_| wrong("write it whole, like https://example.org/"))?;
-    match url.scheme() {
-        "http" | "https" if url.username().is_empty() && url.password().is_none() => Ok(url),
-        "http" | "https" => Err(wrong("it has a user name or password in it")),
-        _ => Err(wrong("only http and https lead out of here")),
     }
 }
 

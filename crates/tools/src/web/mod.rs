@@ -13,6 +13,7 @@ mod search;
 use futures_util::future::BoxFuture;
 use std::fmt;
 use std::sync::Arc;
+use url::Url;
 
 use crate::tool::{Caller, Tool, ToolError};
 
@@ -91,4 +92,16 @@ pub fn tools(web: &Arc<dyn WebPort>) -> Vec<Arc<dyn Tool>> {
         Arc::new(request::send(Arc::clone(web))),
         Arc::new(request::delete(Arc::clone(web))),
     ]
+}
+
+/// Where a page may be asked for. What is behind the name is judged when it is connected to.
+pub fn web_address(text: &str) -> Result<Url, ToolError> {
+    let wrong = |why: &str| ToolError::Arguments(format!("that is no address to go to: {why}"));
+    let url =
+        Url::parse(text.trim()).map_err(|_| wrong("write it whole, like https://example.org/"))?;
+    match url.scheme() {
+        "http" | "https" if url.username().is_empty() && url.password().is_none() => Ok(url),
+        "http" | "https" => Err(wrong("it has a user name or password in it")),
+        _ => Err(wrong("only http and https lead out of here")),
+    }
 }
