@@ -89,7 +89,7 @@ pub(crate) struct Basis {
     pub(crate) served: Served,
     pub(crate) chain: Vec<ModelRef>,
     pub(crate) system: Vec<SystemSection>,
-    pub(crate) tools: Vec<ToolSpec>,
+    pub(crate) tools: Vec<Arc<ToolSpec>>,
     /// What is in force for this run, where that is less than what is in force for its principal.
     narrowed: Option<Box<Authority>>,
     pub(crate) deadline: Instant,
@@ -224,33 +224,30 @@ impl Turn {
             visible.retain(|tool| errand.tools.contains(tool));
             Box::new(authority.narrowed(&visible))
         });
-        let tools: Vec<ToolSpec> = self
+        let tools: Vec<Arc<ToolSpec>> = self
             .house
             .parts
             .tools
             .specs()
             .into_iter()
             .filter(|spec| visible.contains(&spec.name))
-            .chain(self.client_tools().cloned())
+            .chain(self.client_tools().cloned().map(Arc::new))
             .collect();
         let label = instructions.map_or_else(Label::owner, |text| {
             let words = fence::label_of(&[Part::text(text)], &self.principal());
             Label::owner().join(&words)
         });
-        let described = |label: Label, tool: &ToolSpec| {
+        let described = |label: Label, tool: &Arc<ToolSpec>| {
             label.join(&instar_tools::description_label(&tool.name))
         };
         let label = tools.iter().fold(label, described);
         let extra = system
             .iter()
             .map(|section| u64::from(tokens::of_text(&section.text)));
-        let specs = tools.iter().map(|tool| {
-            u64::from(tokens::of_text(&tool.description))
-                + u64::from(tokens::of_text(&tool.parameters.to_string()))
-        });
+        let specs = self.house.specs.of(&tools);
         let timeout = behaviour.limits.timeout_seconds.max(1);
         Ok(Basis {
-            extra_tokens: extra.chain(specs).sum(),
+            extra_tokens: extra.sum::<u64>() + specs,
             deadline: Instant::now() + std::time::Duration::from_secs(u64::from(timeout)),
             chain,
             system,

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::errands::Errands;
 use crate::sessions::Parts;
 use crate::tally::Tally;
+use crate::tokens;
 
 /// A configuration with what follows from it.
 #[derive(Debug)]
@@ -47,6 +48,7 @@ pub(crate) struct House {
     pub(crate) tally: Tally,
     pub(crate) asking: Asking,
     pub(crate) errands: Errands,
+    pub(crate) specs: tokens::Specs,
     /// Turns that run now.
     pub(crate) running: AtomicUsize,
     /// Bounds the turns that run at once.
@@ -71,6 +73,7 @@ impl House {
             asking: Asking::new(parts.store.clone(), Arc::clone(&parts.clock)),
             parts,
             errands: Errands::default(),
+            specs: tokens::Specs::default(),
             settings: RwLock::new(Arc::new(Settings::new(config))),
             tally: Tally::default(),
             running: AtomicUsize::new(0),

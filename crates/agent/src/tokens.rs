@@ -7,6 +7,9 @@
 
 use instar_protocol::message::Part;
 use instar_protocol::model::ModelMessage;
+use instar_protocol::tool::ToolSpec;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// What an image is charged: vendors ask for between a few hundred and 1,600.
 const IMAGE_TOKENS: u32 = 1_000;
@@ -69,9 +72,67 @@ fn of_part(part: &Part) -> u32 {
     }
 }
 
+/// What descriptions of tools cost. They are long and the same from turn to turn, so each is counted
+/// once for as long as somebody holds it.
+#[derive(Debug, Default)]
+pub(crate) struct Specs {
+    /// By address. The weak handle keeps the address from being given to another.
+    counted: Mutex<HashMap<usize, (Weak<ToolSpec>, u64)>>,
+}
+
+impl Specs {
+    /// Tokens of all of them.
+    pub(crate) fn of(&self, tools: &[Arc<ToolSpec>]) -> u64 {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = counted.len();
+        let sum = tools
+            .iter()
+            .map(|tool| {
+                let place = Arc::as_ptr(tool).addr();
+                let (_, cost) = counted
+                    .entry(place)
+                    .or_insert_with(|| (Arc::downgrade(tool), of_spec(tool)));
+                *cost
+            })
+            .sum();
+        if counted.len() > known {
+            counted.retain(|_, (tool, _)| tool.strong_count() > 0);
+        }
+        sum
+    }
+}
+
+fn of_spec(tool: &ToolSpec) -> u64 {
+    u64::from(of_text(&tool.description)) + u64::from(of_text(&tool.parameters.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn spec(description: &str) -> Arc<ToolSpec> {
+        Arc::new(ToolSpec {
+            name: "look".to_owned(),
+            description: description.to_owned(),
+            parameters: serde_json::json!({"type": "object"}),
+        })
+    }
+
+    #[test]
+    fn descriptions_are_counted_once_and_forgotten_with_their_tools() {
+        let specs = Specs::default();
+        let held = spec("Looks around.");
+        let cost = specs.of(&[Arc::clone(&held)]);
+        assert_eq!(cost, of_spec(&held));
+        assert_eq!(specs.of(&[Arc::clone(&held), Arc::clone(&held)]), 2 * cost);
+        for round in 0..100 {
+            let passing = spec(&"Looks further. ".repeat(round));
+            let both = specs.of(&[Arc::clone(&held), Arc::clone(&passing)]);
+            assert_eq!(both, cost + of_spec(&passing));
+        }
+        let left = specs.counted.lock().unwrap().len();
+        assert!(left <= 2, "{left} are remembered");
+    }
 
     #[test]
     fn scripts_are_told_apart() {

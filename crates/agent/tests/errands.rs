@@ -4,14 +4,14 @@ use instar_protocol::approval::{Question, QuestionState};
 use instar_protocol::live::OutcomeStatus;
 use instar_protocol::message::{Entry, EntryBody};
 use instar_protocol::model::ModelMessage;
-use instar_protocol::tool::{ToolCall, ToolDecision};
+use instar_protocol::tool::ToolCall;
 use instar_protocol::{AgentId, Principal, SessionKey};
 use instar_store::{SessionFilter, SessionRow};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::{Home, Reply, config, home_with, inbound, line, main_key, outcome};
+use crate::support::{Home, Reply, config, home_with, inbound, line, main_key, outcome, rules_of};
 
 async fn house(folder: &Path, posture: &str) -> Home {
     let config = json!({ "policy": { "posture": posture, "askWaitSeconds": 0 } });
@@ -55,19 +55,7 @@ async fn entries(home: &Home, row: &SessionRow) -> Vec<Entry> {
 
 /// The rules that decided the calls of a conversation.
 async fn decided(home: &Home, row: &SessionRow) -> Vec<String> {
-    let entries = entries(home, row).await;
-    let decisions = entries.iter().filter_map(|entry| match &entry.body {
-        EntryBody::ToolResult { decision, .. } => Some(decision),
-        _ => None,
-    });
-    decisions
-        .map(|decision| match decision {
-            ToolDecision::Allowed { rule } => format!("+{rule}"),
-            ToolDecision::Denied { rule, .. } => format!("-{rule}"),
-            ToolDecision::Asked { rule, .. } => format!("?{rule}"),
-            ToolDecision::Handed => "handed".to_owned(),
-        })
-        .collect()
+    rules_of(&entries(home, row).await)
 }
 
 async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {

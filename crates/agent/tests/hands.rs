@@ -4,14 +4,13 @@ use instar_agent::Said;
 use instar_protocol::approval::{Question, QuestionState};
 use instar_protocol::event::ErrorClass;
 use instar_protocol::live::OutcomeStatus;
-use instar_protocol::message::EntryBody;
-use instar_protocol::tool::{ToolCall, ToolDecision};
+use instar_protocol::tool::ToolCall;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Home, Reply, config, home_at, home_with};
+use crate::support::{Home, Reply, config, home_at, home_with, rules_of};
 
 fn post(id: &str, to: &str) -> ToolCall {
     ToolCall {
@@ -54,22 +53,9 @@ async fn answer(home: &Home, question: &Question, approved: bool) -> Question {
         .unwrap()
 }
 
-/// The rules that decided the calls of the transcript, in order; what was asked and not answered is
-/// named with a mark.
+/// The rules that decided the calls of the owner's conversation.
 async fn decided(home: &Home) -> Vec<String> {
-    let entries = home.entries().await;
-    let decisions = entries.iter().filter_map(|entry| match &entry.body {
-        EntryBody::ToolResult { decision, .. } => Some(decision),
-        _ => None,
-    });
-    decisions
-        .map(|decision| match decision {
-            ToolDecision::Allowed { rule } => format!("+{rule}"),
-            ToolDecision::Denied { rule, .. } => format!("-{rule}"),
-            ToolDecision::Asked { rule, .. } => format!("?{rule}"),
-            ToolDecision::Handed => "handed".to_owned(),
-        })
-        .collect()
+    rules_of(&home.entries().await)
 }
 
 fn sent(home: &Home) -> Vec<String> {

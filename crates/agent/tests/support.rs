@@ -12,7 +12,7 @@ use instar_protocol::model::{
 };
 use instar_protocol::principal::Via;
 use instar_protocol::secret::SecretRef;
-use instar_protocol::tool::{Effect, ToolCall, ToolSpec};
+use instar_protocol::tool::{Effect, ToolCall, ToolDecision, ToolSpec};
 use instar_protocol::{
     AgentId, Clock, InboundId, Label, ObjectHash, Principal, Secret, SecretSource, SessionKey,
 };
@@ -493,4 +493,21 @@ pub(crate) fn call(id: &str, name: &str, n: u32) -> ToolCall {
         name: name.to_owned(),
         arguments: json!({ "n": n }),
     }
+}
+
+/// The rules that decided the calls, in order; the mark before a name says how: let through, denied,
+/// asked and not answered.
+pub(crate) fn rules_of(entries: &[Entry]) -> Vec<String> {
+    let decisions = entries.iter().filter_map(|entry| match &entry.body {
+        EntryBody::ToolResult { decision, .. } => Some(decision),
+        _ => None,
+    });
+    decisions
+        .map(|decision| match decision {
+            ToolDecision::Allowed { rule } => format!("+{rule}"),
+            ToolDecision::Denied { rule, .. } => format!("-{rule}"),
+            ToolDecision::Asked { rule, .. } => format!("?{rule}"),
+            ToolDecision::Handed => "handed".to_owned(),
+        })
+        .collect()
 }

@@ -22,7 +22,7 @@ fn request(text: &str) -> ModelRequest {
         messages: vec![ModelMessage::User {
             parts: vec![Part::text(text)],
         }],
-        tools: tools.into(),
+        tools: tools.map(std::sync::Arc::new).into(),
         tool_choice: ToolChoice::Auto,
         sampling: Sampling::default(),
         label: Label::owner(),

@@ -11,6 +11,7 @@ use instar_protocol::model::{
 };
 use instar_protocol::tool::{ToolCall, ToolSpec};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 fn body(api: Api, vendor: &str, request: &ModelRequest) -> Value {
     let quirks = vendor::find(vendor).map_or(Quirks::PLAIN, |vendor| vendor.quirks.clone());
@@ -70,11 +71,11 @@ fn everything(signature: Option<String>) -> ModelRequest {
             parts: vec![Part::text("and?")],
         },
     ];
-    request.tools = vec![ToolSpec {
+    request.tools = vec![Arc::new(ToolSpec {
         name: "see".into(),
         description: "sees".into(),
         parameters: json!({"type": "object"}),
-    }];
+    })];
     request.tool_choice = ToolChoice::Required;
     request.sampling.max_output_tokens = Some(100);
     request.sampling.temperature = Some(0.5);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 use crate::label::Label;
 use crate::message::Part;
@@ -60,7 +61,8 @@ pub struct ModelRequest {
     /// System text in sections, the most stable first.
     pub system: Vec<SystemSection>,
     pub messages: Vec<ModelMessage>,
-    pub tools: Vec<ToolSpec>,
+    /// Shared with whoever offers them: they are many, and the same from turn to turn.
+    pub tools: Vec<Arc<ToolSpec>>,
     #[serde(default)]
     pub tool_choice: ToolChoice,
     #[serde(default)]

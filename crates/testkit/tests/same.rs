@@ -10,6 +10,7 @@ use instar_protocol::model::{
 use instar_protocol::tool::ToolSpec;
 use instar_testkit::ScriptedServer;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 use crate::raw::{Read, post, read_chat, read_messages, read_ollama, read_responses};
 
@@ -59,6 +60,7 @@ fn request(text: &str, tool: Option<&str>) -> ModelRequest {
                 description: String::new(),
                 parameters: json!({"type": "object"}),
             })
+            .map(Arc::new)
             .into_iter()
             .collect(),
         tool_choice: ToolChoice::Auto,

@@ -30,6 +30,7 @@ pub struct Toolbox {
 #[derive(Clone, Debug)]
 struct Registered {
     tool: Arc<dyn Tool>,
+    spec: Arc<ToolSpec>,
     schema: Arc<Schema>,
 }
 
@@ -49,6 +50,7 @@ impl Registered {
     fn read(tool: Arc<dyn Tool>) -> Result<Self, RegisterError> {
         match Schema::read(&tool.spec().parameters) {
             Ok(schema) => Ok(Self {
+                spec: Arc::new(tool.spec().clone()),
                 tool,
                 schema: Arc::new(schema),
             }),
@@ -148,12 +150,13 @@ impl Toolbox {
         left_out
     }
 
+    /// What the model is told, by name. A tool's is the same one as long as the tool is there.
     #[must_use]
-    pub fn specs(&self) -> Vec<ToolSpec> {
+    pub fn specs(&self) -> Vec<Arc<ToolSpec>> {
         let tools = self.read();
         tools
             .values()
-            .map(|known| known.tool.spec().clone())
+            .map(|known| Arc::clone(&known.spec))
             .collect()
     }
 

@@ -8,6 +8,7 @@ use instar_protocol::tool::ToolSpec;
 use serde::Serialize;
 use serde_json::Value;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -92,7 +93,7 @@ pub(super) fn encode(what: Encoded<'_>) -> Result<Vec<u8>, serde_json::Error> {
 
 /// The server knows no choice of tools; what can be said by leaving tools out is said that way.
 fn tools<'a>(what: &Encoded<'a>) -> Vec<Tool<'a>> {
-    let wanted = |tool: &&ToolSpec| match &what.request.tool_choice {
+    let wanted = |tool: &&Arc<ToolSpec>| match &what.request.tool_choice {
         ToolChoice::Auto | ToolChoice::Required => true,
         ToolChoice::None => false,
         ToolChoice::Named(name) => tool.name == *name,
