@@ -100,11 +100,17 @@ fn tests(tools: &Tools) -> anyhow::Result<()> {
     for (test, why) in &results.skipped {
         say(&format!("skipped: {test}: {why}"));
     }
+    for test in &results.unsteady {
+        say(&format!(
+            "passed at the second try only, to be mended: {test}"
+        ));
+    }
     let ran = run.and_then(|()| features::check_ran(&results.passed));
     let failed = results.passed.values().filter(|passed| !**passed).count();
     let passed = results.passed.len() - failed;
     say(&format!(
-        "{passed} passed, {failed} failed, {} skipped",
+        "{passed} passed ({} of them at the second try only), {failed} failed, {} skipped",
+        results.unsteady.len(),
         results.skipped.len()
     ));
     ran
@@ -116,6 +122,8 @@ struct Results {
     passed: BTreeMap<String, bool>,
     /// Tests that printed `SKIPPED: why`: they showed nothing, so they count as not run.
     skipped: Vec<(String, String)>,
+    /// Those that failed before they passed.
+    unsteady: Vec<String>,
 }
 
 impl Results {
@@ -124,6 +132,7 @@ impl Results {
         let mut results = Self {
             passed: BTreeMap::new(),
             skipped: Vec::new(),
+            unsteady: Vec::new(),
         };
         for case in text.split("<testcase ").skip(1) {
             let case = case.split("</testcase>").next().unwrap_or(case);
@@ -134,6 +143,9 @@ impl Results {
             };
             let id = format!("{class} {name}");
             let failed = case.contains("<failure") || case.contains("<error");
+            if case.contains("<flakyFailure") || case.contains("<flakyError") {
+                results.unsteady.push(id.clone());
+            }
             match case.split_once("SKIPPED: ") {
                 Some((_, rest)) if !failed => {
                     let why = rest.lines().next().unwrap_or_default();
@@ -186,10 +198,13 @@ mod tests {
             <testcase name="one" classname="a::it" time="0.1"></testcase>
             <testcase name="two" classname="a::it" time="0.1"><failure message="no"/></testcase>
             <testcase name="three" classname="a::it" time="0.1"><system-out>SKIPPED: no python
-            </system-out></testcase></testsuite></testsuites>"#;
+            </system-out></testcase><testcase name="four" classname="a::it" time="0.1">
+            <flakyFailure message="no"></flakyFailure></testcase></testsuite></testsuites>"#;
         let results = Results::read(text);
         assert_eq!(results.passed.get("a::it one"), Some(&true));
         assert_eq!(results.passed.get("a::it two"), Some(&false));
+        assert_eq!(results.passed.get("a::it four"), Some(&true));
+        assert_eq!(results.unsteady, ["a::it four"]);
         assert_eq!(
             results.skipped,
             [("a::it three".to_owned(), "no python".to_owned())]
