@@ -62,6 +62,8 @@ const PYTHON: &[(&str, &str)] = &[
     ("anthropic", "anthropic==2.11.0"),
     ("ollama", "ollama==0.6.3"),
     ("mcp", "mcp==2.3.0"),
+    // Finds what is told over multicast DNS.
+    ("zeroconf", "zeroconf==0.154.0"),
 ];
 /// Ready-built cargo subcommands, taken from PyPI because building them takes minutes.
 const CARGO_TOOLS: &[(&str, &str)] = &[

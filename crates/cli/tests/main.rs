@@ -25,6 +25,7 @@ mod clients;
 mod commands;
 mod crash;
 mod devices;
+mod discovery;
 mod disk;
 mod egress;
 mod flush;

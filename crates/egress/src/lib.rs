@@ -11,6 +11,7 @@ mod broker;
 mod fetch;
 
 pub mod address;
+mod advert;
 mod client;
 mod config;
 mod connector;
@@ -23,6 +24,7 @@ mod redirect;
 mod rights;
 
 pub use address::Class;
+pub use advert::{Advert, AdvertError, Beacon};
 pub use broker::{Broker, Passage};
 pub use client::Egress;
 pub use config::{EgressConfig, HostsConfig, PrincipalsConfig};

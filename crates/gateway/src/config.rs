@@ -50,6 +50,8 @@ pub struct InstarConfig {
     pub mcp: McpConfig,
     /// The browser that agents have.
     pub browser: BrowserConfig,
+    /// Whether the local network is told that the gateway is here.
+    pub discovery: DiscoveryConfig,
     /// What is logged, and where.
     pub logging: LoggingConfig,
 }
@@ -168,6 +170,36 @@ pub enum Bind {
     Tailnet,
     /// The address in `customBindHost`.
     Custom,
+}
+
+/// The `discovery` section.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct DiscoveryConfig {
+    /// Multicast DNS, also known as Bonjour.
+    pub mdns: MdnsConfig,
+}
+
+/// The `discovery.mdns` section.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct MdnsConfig {
+    /// What machines of the same network are told. They are told nothing while the gateway listens on
+    /// this machine only, or in a tailnet.
+    pub mode: MdnsMode,
+}
+
+/// What is told over multicast DNS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MdnsMode {
+    /// Nothing.
+    #[default]
+    Off,
+    /// That there is a gateway, its port and its certificate's fingerprint.
+    Minimal,
+    /// The name of the machine, the version, the path of the program and the port of SSH, too.
+    Full,
 }
 
 /// The `gateway.tls` section.

@@ -8,6 +8,7 @@
 pub mod config;
 mod start;
 
+mod advert;
 mod app;
 pub mod door;
 mod http;

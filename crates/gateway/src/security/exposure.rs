@@ -4,7 +4,7 @@ use instar_protocol::api::Severity;
 use instar_protocol::security::SecurityFinding;
 
 use super::{Subject, With as _, finding, fine, not_looked};
-use crate::config::{AuthMode, Bind, InstarConfig};
+use crate::config::{AuthMode, Bind, InstarConfig, MdnsMode};
 use crate::door::Network;
 
 /// More failed attempts than this before a lock make guessing worth while.
@@ -25,6 +25,7 @@ pub(super) fn look(subject: &Subject) -> Vec<SecurityFinding> {
     };
     vec![
         bind(config),
+        told(config),
         origins(config),
         proxies(config),
         sign_in(config),
@@ -48,6 +49,29 @@ fn bind(config: &InstarConfig) -> SecurityFinding {
             &["T-RECON-001"],
         )
         .fix("set gateway.bind to loopback and reach it through a private overlay or a TLS proxy"),
+    }
+}
+
+fn told(config: &InstarConfig) -> SecurityFinding {
+    let id = "exposure.discovery";
+    let reached = !matches!(config.gateway.bind, Bind::Loopback | Bind::Tailnet);
+    match config.discovery.mdns.mode {
+        MdnsMode::Off => fine(id, "the local network is told nothing"),
+        MdnsMode::Minimal => fine(
+            id,
+            "the local network is told where the gateway is, and nothing of the machine",
+        ),
+        MdnsMode::Full if !reached => fine(
+            id,
+            "nothing is told, because the local network cannot reach the gateway",
+        ),
+        MdnsMode::Full => finding(
+            id,
+            Severity::Warning,
+            "the local network is told the machine's name, the path of the program and its port of SSH",
+            &["T-RECON-001"],
+        )
+        .fix("set discovery.mdns.mode to minimal"),
     }
 }
 
