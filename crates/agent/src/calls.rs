@@ -6,10 +6,10 @@ use instar_policy::{Draft, Permit, Recorded, canonical};
 use instar_protocol::Label;
 use instar_protocol::event::EventKind;
 use instar_protocol::live::LiveEvent;
-use instar_protocol::message::EntryBody;
+use instar_protocol::message::{EntryBody, Picture};
 use instar_protocol::receipt::ReceiptKind;
 use instar_protocol::tool::{Effect, ToolCall, ToolDecision};
-use instar_store::{EffectOutcome, Op};
+use instar_store::{EffectOutcome, Op, Store};
 use instar_tools::{Caller, Output, Repetition};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub(crate) struct Judged {
     /// The facts that it was decided over, for its receipt.
     pub(crate) facts: Option<Box<Recorded>>,
     pub(crate) output: Option<Output>,
+    /// What the output shows, once it is stored.
+    pub(crate) pictures: Vec<Picture>,
     pub(crate) millis: u64,
 }
 
@@ -44,8 +46,31 @@ impl Judged {
             ask: None,
             facts: None,
             output: None,
+            pictures: Vec::new(),
             millis: 0,
         }
+    }
+
+    /// Takes in what came of the call; its pictures are stored before anything names them.
+    async fn came(&mut self, mut output: Output, store: &Store) {
+        for picture in std::mem::take(&mut output.pictures) {
+            let bytes = picture.bytes.len() as u64;
+            match store.put_object(picture.bytes).await {
+                Ok(object) => self.pictures.push(Picture {
+                    object,
+                    mime: picture.facts.mime.to_owned(),
+                    name: picture.name,
+                    width: picture.facts.width,
+                    height: picture.facts.height,
+                    bytes,
+                }),
+                Err(error) => {
+                    tracing::warn!(%error, "a picture could not be stored");
+                    output.text.push_str("; it cannot be shown now");
+                }
+            }
+        }
+        self.output = Some(output);
     }
 }
 
@@ -64,6 +89,7 @@ impl Turn {
             });
         }
         let caller = self.caller();
+        self.begin_looking(basis, &judged);
         let reads = run_reads(&mut judged, &caller, self);
         let cancel = self.cancel.clone();
         let cut = tokio::select! {
@@ -72,6 +98,7 @@ impl Turn {
             () = tokio::time::sleep_until(basis.deadline) => Some(Input::DeadlinePassed),
             () = reads => None,
         };
+        self.end_looking();
         if let Some(cut) = cut {
             // What was decided, and what came of the reads that were done, is recorded all the same.
             self.take_results(judged);
@@ -130,7 +157,7 @@ impl Turn {
             EffectOutcome::Done
         };
         self.end_effect(&judged.call, outcome).await;
-        judged.output = Some(output);
+        judged.came(output, &house.parts.store).await;
         judged.millis = millis_since(begun);
     }
 
@@ -228,6 +255,7 @@ impl Turn {
                 text: output.text,
                 is_error: output.is_error,
                 decision: judged.decision,
+                pictures: judged.pictures,
             };
             self.append(body, output.label);
         }
@@ -287,7 +315,9 @@ async fn run_reads(judged: &mut [Judged], caller: &Caller, turn: &Turn) {
         .for_each_concurrent(READS_AT_ONCE_MAX, async |judged| {
             if let Some(permit) = judged.permit.take() {
                 let begun = Instant::now();
-                judged.output = Some(turn.house.parts.tools.run(permit, caller).await);
+                let parts = &turn.house.parts;
+                let output = parts.tools.run(permit, caller).await;
+                judged.came(output, &parts.store).await;
                 judged.millis = millis_since(begun);
             }
         })
@@ -315,6 +345,7 @@ pub(crate) fn failure(text: &str) -> Output {
         label: Label::system(),
         is_error: true,
         value: None,
+        pictures: Vec::new(),
     }
 }
 

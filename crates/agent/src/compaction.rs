@@ -54,7 +54,12 @@ impl Turn {
     }
 
     /// Makes the history shorter. Never fails: at worst the older part is left out with a note.
+    ///
+    /// Old pictures go first: what was seen in them has been said.
     pub(crate) async fn compact(&mut self, basis: &Basis) -> Input {
+        if self.window.drop_pictures() && !self.is_full(basis) {
+            return Input::Compacted { shorter: true };
+        }
         let config = &self.settings.config.agents.defaults.compaction;
         let room = self.room(basis);
         let free = room.saturating_sub(self.window.corrected(basis.extra_tokens));

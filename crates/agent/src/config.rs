@@ -56,6 +56,9 @@ pub struct AgentDefaults {
     /// The model to use, `provider/model`, or an object with `primary` and `fallbacks`. When absent
     /// the gateway picks one that it finds.
     pub model: Option<ModelChoice>,
+    /// The model that the tool `image` asks about pictures, in either form of `model`. When absent: the
+    /// agent's own, where that takes pictures.
+    pub image_model: Option<ModelChoice>,
     /// The folder with the main agent's identity files. When absent: `workspace` in the state folder.
     pub workspace: Option<String>,
     /// How many characters of one identity file go into the prompt.
@@ -95,6 +98,7 @@ impl Default for AgentDefaults {
     fn default() -> Self {
         Self {
             model: None,
+            image_model: None,
             workspace: None,
             bootstrap_max_chars: 20_000,
             bootstrap_total_max_chars: 60_000,
@@ -446,6 +450,7 @@ pub struct AgentSettings {
     pub name: String,
     pub emoji: Option<String>,
     pub model: Option<ModelChoice>,
+    pub image_model: Option<ModelChoice>,
     /// `None`: the folder that the state folder gives this agent.
     pub workspace: Option<String>,
     pub default: bool,
@@ -515,6 +520,7 @@ impl Config {
                 .unwrap_or_else(|| id.to_string()),
             emoji: entry.identity.emoji.clone(),
             model: entry.model.clone().or_else(|| defaults.model.clone()),
+            image_model: defaults.image_model.clone(),
             workspace: entry.workspace.clone().or_else(|| shared.flatten()),
             default: id == self.default_agent(),
             sandbox: sandbox::settings(&entry.sandbox, &defaults.sandbox),
@@ -582,6 +588,7 @@ impl Config {
             1_000_000,
         );
         found.model(&at("model"), defaults.model.as_ref());
+        found.model(&at("imageModel"), defaults.image_model.as_ref());
         found.sandbox(&at("sandbox"), &defaults.sandbox, &SandboxConfig::default());
         if let Some(zone) = &defaults.user_timezone
             && jiff::tz::TimeZone::get(zone).is_err()

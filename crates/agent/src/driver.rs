@@ -508,12 +508,12 @@ impl Turn {
         window - reserve.min(window / 4)
     }
 
-    fn is_full(&self, basis: &Basis) -> bool {
+    pub(crate) fn is_full(&self, basis: &Basis) -> bool {
         self.window.tokens() + self.window.corrected(basis.extra_tokens) > self.room(basis)
     }
 }
 
-fn model_call_event(reply: &ModelReply, millis: u64) -> EventKind {
+pub(crate) fn model_call_event(reply: &ModelReply, millis: u64) -> EventKind {
     let (usage, cost_micros) = Attempt::spent(&reply.attempts);
     EventKind::ModelCall {
         model: reply.model.clone(),

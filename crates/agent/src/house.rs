@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::asking::Asking;
 use crate::config::Config;
 use crate::errands::Errands;
+use crate::looking::Looks;
 use crate::sessions::Parts;
 use crate::tally::Tally;
 use crate::tokens;
@@ -49,6 +50,7 @@ pub(crate) struct House {
     pub(crate) asking: Asking,
     pub(crate) errands: Errands,
     pub(crate) specs: tokens::Specs,
+    pub(crate) looks: Looks,
     /// Turns that run now.
     pub(crate) running: AtomicUsize,
     /// Bounds the turns that run at once.
@@ -74,6 +76,7 @@ impl House {
             parts,
             errands: Errands::default(),
             specs: tokens::Specs::default(),
+            looks: Looks::default(),
             settings: RwLock::new(Arc::new(Settings::new(config))),
             tally: Tally::default(),
             running: AtomicUsize::new(0),

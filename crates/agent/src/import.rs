@@ -58,6 +58,7 @@ impl Turn {
                 Preamble::Tool { call_id, text } if self.window.is_open(call_id) => {
                     let tool = tools.get(call_id.as_str()).copied().unwrap_or("tool");
                     let body = EntryBody::ToolResult {
+                        pictures: Vec::new(),
                         call_id: call_id.clone(),
                         tool: tool.to_owned(),
                         text: text.clone(),

@@ -23,6 +23,7 @@ mod errander;
 mod errands;
 mod judging;
 mod late;
+mod looking;
 mod planner;
 mod record;
 mod retrace;
@@ -73,6 +74,7 @@ pub use config::{
 pub use errander::Errander;
 pub use fork::Forked;
 pub use live::Seen;
+pub use looking::Eyes;
 pub use planner::PLANNER_PROMPT;
 pub use retrace::{retrace, standing};
 pub use sessions::{Parts, RewindError, Sessions};

@@ -60,7 +60,18 @@ pub(crate) fn of_message(message: &ModelMessage) -> u32 {
                 })
                 .fold(of_text(text).saturating_add(thought), u32::saturating_add)
         }
-        ModelMessage::Tool { text, name, .. } => of_text(text).saturating_add(of_text(name)),
+        ModelMessage::Tool {
+            text,
+            name,
+            attached,
+            ..
+        } => {
+            let words = of_text(text).saturating_add(of_text(name));
+            attached
+                .iter()
+                .map(of_part)
+                .fold(words, u32::saturating_add)
+        }
     };
     content.saturating_add(MESSAGE_TOKENS)
 }

@@ -16,6 +16,10 @@ use crate::errands;
 use crate::fence;
 use crate::tokens;
 
+mod pictures;
+
+pub(crate) use pictures::Attachment;
+
 /// The newest user turns that stay word for word however long they are.
 const RECENT_TURNS_MIN: usize = 3;
 
@@ -32,6 +36,8 @@ pub(crate) struct Window {
     /// Calls of the newest assistant message that have no result yet.
     open: Vec<(String, String)>,
     zone: Arc<TimeZone>,
+    /// Pictures that came with messages of people, in view or not; the newest last.
+    attachments: Vec<Attachment>,
 }
 
 /// What is known of a message beside its text.
@@ -45,6 +51,8 @@ struct Mark {
     words: Option<Box<str>>,
     /// What another conversation sent, where it is a message of such.
     errand: Option<Box<str>>,
+    /// The size of the pictures that a result shows.
+    picture_bytes: u64,
 }
 
 /// Something in the window that evidence is taken from.
@@ -73,6 +81,7 @@ impl Window {
             scale: 100,
             open: Vec::new(),
             zone,
+            attachments: Vec::new(),
         }
     }
 
@@ -144,6 +153,7 @@ impl Window {
                 let is_dated = surface != "openai";
                 let said = principal.is_owner().then(|| plain_text(parts));
                 let errand = errands::is_writer(principal).then(|| plain_text(parts));
+                self.note_attachments(parts, entry);
                 let parts = self.user_parts(parts, principal, entry, is_dated);
                 if !parts.is_empty() {
                     self.close_calls(entry);
@@ -180,6 +190,7 @@ impl Window {
                 tool,
                 text,
                 is_error,
+                pictures,
                 ..
             } => {
                 // A result without its call is refused by most vendors.
@@ -197,15 +208,20 @@ impl Window {
                     name: tool.clone(),
                     text,
                     is_error: *is_error,
+                    attached: pictures::attached(pictures),
                 };
                 self.add(message, entry, false);
+                self.shows(pictures);
             }
             EntryBody::Compaction {
                 summary,
                 first_kept,
                 ..
             } => self.shorten(summary, first_kept.as_ref(), entry),
-            EntryBody::Reset { .. } => self.clear(),
+            EntryBody::Reset { .. } => {
+                self.clear();
+                self.attachments.clear();
+            }
             EntryBody::ModelChange { .. } | EntryBody::Notice { .. } => {}
         }
     }
@@ -250,8 +266,10 @@ impl Window {
     fn clear(&mut self) {
         let zone = Arc::clone(&self.zone);
         let scale = self.scale;
+        let attachments = std::mem::take(&mut self.attachments);
         *self = Self::new(zone);
         self.scale = scale;
+        self.attachments = attachments;
     }
 
     /// Vendors want a result for each call; a call that was cut off gets one that says so.
@@ -269,6 +287,7 @@ impl Window {
             name: name.clone(),
             text: "there is no result: the call was not run or was cut off".to_owned(),
             is_error: true,
+            attached: Vec::new(),
         });
         results.collect()
     }
@@ -289,6 +308,7 @@ impl Window {
             label: entry.label.clone(),
             words: None,
             errand: None,
+            picture_bytes: 0,
         });
     }
 
@@ -317,6 +337,7 @@ impl Window {
                     name,
                     text,
                     is_error,
+                    ..
                 } => seen.extend(calls.get(call_id.as_str()).filter(|_| !is_error).map(
                     |arguments| Seen::Result {
                         tool: name,

@@ -211,10 +211,12 @@ pub fn agent_behaviour(
         Some(choice) => Route {
             primary: choice.primary().to_owned(),
             fallbacks: choice.fallbacks().to_vec(),
+            pictures: pictures(agent),
         },
         None => Route {
             primary: discovered.unwrap_or_default().to_owned(),
             fallbacks: Vec::new(),
+            pictures: pictures(agent),
         },
     };
     Ok(AgentBehaviour {
@@ -229,6 +231,18 @@ pub fn agent_behaviour(
         skills: Vec::new(),
         mitigations: Vec::new(),
     })
+}
+
+/// The models that look at pictures.
+fn pictures(agent: &AgentSettings) -> Vec<String> {
+    let choice = agent.image_model.iter();
+    choice
+        .flat_map(|choice| {
+            let fallbacks = choice.fallbacks().iter().map(String::as_str);
+            std::iter::once(choice.primary()).chain(fallbacks)
+        })
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The behaviour of all agents under one authority. `folder_of` says where an agent lives that

@@ -167,6 +167,7 @@ impl Tool for Look {
                 label: Label::system(),
                 is_error: false,
                 value: None,
+                pictures: Vec::new(),
             })
         })
     }
@@ -357,6 +358,7 @@ fn behaviour(config: &Config, tools: &Toolbox) -> Behaviour {
     let agent = AgentBehaviour {
         prompt: BTreeMap::from([("SOUL.md".to_owned(), soul)]),
         route: Route {
+            pictures: Vec::new(),
             primary: "test/one".to_owned(),
             fallbacks: Vec::new(),
         },

@@ -59,6 +59,9 @@ fn start(web: &Web, posture: &str) -> Instar {
     let config = json!({
         "egress": { "proxy": web.proxy() },
         "policy": { "posture": posture, "askWaitSeconds": 1 },
+        "models": { "providers": { "scripted": { "models": [
+            { "id": "x", "contextWindow": 32_000, "maxTokens": 1_000, "input": ["text", "image"] },
+        ]}}},
     });
     Instar::start(Setup::scripted(calling(&rows)).config(config))
 }
@@ -121,6 +124,11 @@ fn a_page_is_kept_as_a_strangers_file_and_the_profile_is_closed_to_others() {
     assert!(printed.starts_with("shop.pdf is there, "), "{printed}");
     let shown = said(&instar, "show");
     assert!(shown.starts_with("shop.png is there, "), "{shown}");
+    // The model sees what the page looks like, and so does whoever reads along.
+    let last = instar.model.requests().pop().unwrap().body;
+    let seen = last["messages"].as_array().unwrap().last().unwrap();
+    let url = seen["content"][1]["image_url"]["url"].as_str().unwrap();
+    assert!(url.starts_with("data:image/png;base64,iVBOR"), "{seen}");
     for (name, magic) in [("shop.pdf", &b"%PDF"[..]), ("shop.png", b"\x89PNG")] {
         let bytes = std::fs::read(instar.state.join("workspace").join(name)).unwrap();
         assert!(bytes.starts_with(magic), "{name}");

@@ -35,6 +35,7 @@ mod keeping;
 mod look;
 mod mcp;
 mod peers;
+mod pictures;
 mod policy;
 mod programs;
 mod secure;

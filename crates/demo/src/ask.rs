@@ -4,6 +4,9 @@ use instar_protocol::message::{Part, plain_text};
 use instar_protocol::model::{ModelMessage, ModelRequest};
 use serde::{Deserialize, Serialize};
 
+/// How the gateway begins a message that holds pictures of results and nothing else.
+const PICTURES_OF_RESULTS: &str = "[From the gateway] The pictures of the results above.";
+
 /// What rules look at and placeholders show.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Ask {
@@ -55,8 +58,15 @@ impl Ask {
                     name,
                     text,
                     is_error,
+                    attached,
                     ..
-                } => ask.add_result(name, text, *is_error),
+                } => {
+                    ask.add_result(name, text, *is_error);
+                    let shown = attached.iter();
+                    ask.images += shown
+                        .filter(|part| matches!(part, Part::Image { .. }))
+                        .count();
+                }
             }
         }
         ask
@@ -71,10 +81,14 @@ impl Ask {
     }
 
     pub fn add_user(&mut self, text: &str, images: usize) {
-        spoken(text).clone_into(&mut self.text);
         self.images += images;
-        self.results.clear();
         self.chars += text.chars().count();
+        // Pictures that a wire has no place for in the results: nobody said anything.
+        if text.starts_with(PICTURES_OF_RESULTS) && !self.results.is_empty() {
+            return;
+        }
+        spoken(text).clone_into(&mut self.text);
+        self.results.clear();
     }
 
     pub fn add_assistant(&mut self, text: &str) {
@@ -112,16 +126,17 @@ fn spoken(text: &str) -> &str {
 /// A tool's text without the lines that mark it as data for a language model.
 fn unfenced(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    match lines.as_slice() {
-        [_, open, inner @ .., close]
-            if open
-                .strip_prefix("<<<")
-                .is_some_and(|mark| close.strip_suffix(">>>") == Some(mark)) =>
-        {
-            inner.join("\n")
-        }
-        _ => text.to_owned(),
-    }
+    let mark = lines.get(1).and_then(|open| open.strip_prefix("<<<"));
+    let close = mark.and_then(|mark| {
+        let is_close = |line: &&str| line.strip_suffix(">>>") == Some(mark);
+        lines.iter().rposition(is_close)
+    });
+    let Some(close) = close.filter(|close| *close > 1) else {
+        return text.to_owned();
+    };
+    // What stands behind names pictures.
+    let (inner, behind) = (&lines[2..close], &lines[close + 1..]);
+    [inner, behind].concat().join("\n")
 }
 
 /// A family of letters.

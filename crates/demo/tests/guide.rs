@@ -53,6 +53,7 @@ fn told(text: &str, result: &str, is_error: bool) -> String {
         name: call.name,
         text: result.to_owned(),
         is_error,
+        attached: Vec::new(),
     });
     let (text, call) = answer(&request);
     assert_eq!(call, None);

@@ -13,10 +13,10 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use instar_egress::{Incoming, Outgoing, Purpose};
-use instar_protocol::Secret;
 use instar_protocol::event::ErrorClass;
 use instar_protocol::message::Part;
 use instar_protocol::model::{LocalModel, ModelEvent, ModelMessage, ModelRef, Usage};
+use instar_protocol::{ObjectHash, Secret};
 use std::future::Future;
 use std::time::Duration;
 
@@ -106,8 +106,8 @@ pub(crate) async fn prepare(
         let message = format!("There is no key for {} that can be used.", provider.name);
         Failure::new(ErrorClass::Auth, why).saying(message)
     })?;
-    let images = guard(call, images(inner, call)).await??;
     let facts = provider.facts(model.model());
+    let images = guard(call, images(inner, call, facts.pictures)).await??;
     let body = encode(
         provider.api,
         Encoded {
@@ -296,39 +296,78 @@ async fn drain(inner: &Inner, mut answer: Incoming) {
     });
 }
 
-/// The request's images in base 64.
-async fn images(inner: &Inner, call: &Call<'_>) -> Result<Images, Failure> {
+/// The request's images in base 64. Those that people sent are left out only where the model is known
+/// to take none; those of tools go along only where it is known to take them, so that looking at
+/// something never ends a turn that words alone would have carried.
+async fn images(inner: &Inner, call: &Call<'_>, takes: Option<bool>) -> Result<Images, Failure> {
     let mut images = Images::new();
     let mut bytes = 0;
-    for message in &call.request.messages {
-        let ModelMessage::User { parts } = message else {
+    if takes == Some(false) {
+        return Ok(images);
+    }
+    for object in sent_along(call) {
+        if images.contains_key(object) {
+            continue;
+        }
+        let data = inner.parts.objects.object(object).await.map_err(|why| {
+            Failure::new(
+                ErrorClass::Storage,
+                format!("cannot read image {object}: {why}"),
+            )
+        })?;
+        bytes += data.len();
+        if bytes > IMAGES_BYTES_MAX {
+            return Err(Failure::new(
+                ErrorClass::ContextLength,
+                "the images are larger than 32 MiB together",
+            ));
+        }
+        images.insert(object.clone(), base64(&data));
+    }
+    if takes.is_none() {
+        return Ok(images);
+    }
+    for object in shown_by_tools(call) {
+        if images.contains_key(object) {
+            continue;
+        }
+        // What is gone, or does not fit, is named in words.
+        let Ok(data) = inner.parts.objects.object(object).await else {
             continue;
         };
-        for part in parts {
-            let Part::Image { object, .. } = part else {
-                continue;
-            };
-            if images.contains_key(object) {
-                continue;
-            }
-            let data = inner.parts.objects.object(object).await.map_err(|why| {
-                Failure::new(
-                    ErrorClass::Storage,
-                    format!("cannot read image {object}: {why}"),
-                )
-            })?;
+        if bytes + data.len() <= IMAGES_BYTES_MAX {
             bytes += data.len();
-            if bytes > IMAGES_BYTES_MAX {
-                return Err(Failure::new(
-                    ErrorClass::ContextLength,
-                    "the images are larger than 32 MiB together",
-                ));
-            }
-            images.insert(
-                object.clone(),
-                base64::engine::general_purpose::STANDARD.encode(data),
-            );
+            images.insert(object.clone(), base64(&data));
         }
     }
     Ok(images)
+}
+
+fn base64(data: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(data)
+}
+
+/// The images of people's messages.
+fn sent_along<'a>(call: &Call<'a>) -> impl Iterator<Item = &'a ObjectHash> {
+    let messages = call.request.messages.iter();
+    messages.flat_map(|message| match message {
+        ModelMessage::User { parts } => objects(parts),
+        ModelMessage::Assistant { .. } | ModelMessage::Tool { .. } => objects(&[]),
+    })
+}
+
+/// The images of results, the newest first.
+fn shown_by_tools<'a>(call: &Call<'a>) -> impl Iterator<Item = &'a ObjectHash> {
+    let messages = call.request.messages.iter().rev();
+    messages.flat_map(|message| match message {
+        ModelMessage::Tool { attached, .. } => objects(attached),
+        ModelMessage::Assistant { .. } | ModelMessage::User { .. } => objects(&[]),
+    })
+}
+
+fn objects(parts: &[Part]) -> impl Iterator<Item = &ObjectHash> {
+    parts.iter().filter_map(|part| match part {
+        Part::Image { object, .. } => Some(object),
+        Part::Text { .. } | Part::File { .. } => None,
+    })
 }

@@ -2,8 +2,8 @@
 
 use crate::budget;
 use crate::config::{
-    Api, Auth, BudgetConfig, CacheConfig, Cost, ModelConfig, ModelsConfig, ProviderConfig,
-    RetryConfig,
+    Api, Auth, BudgetConfig, CacheConfig, Cost, InputKind, ModelConfig, ModelsConfig,
+    ProviderConfig, RetryConfig,
 };
 use crate::endpoint::{endpoint, usual_address};
 use crate::models::{ModelInfo, Parts};
@@ -71,6 +71,8 @@ pub(crate) struct ModelFacts {
     pub(crate) own_window: Option<u64>,
     pub(crate) max_tokens: u64,
     pub(crate) reasoning: bool,
+    /// Whether it takes pictures, where that is known.
+    pub(crate) pictures: Option<bool>,
     pub(crate) cost: Option<Cost>,
     local: bool,
 }
@@ -124,6 +126,7 @@ impl Catalog {
                 own_window: None,
                 max_tokens: MAX_TOKENS,
                 reasoning: false,
+                pictures: None,
                 cost: None,
                 local: false,
             },
@@ -337,6 +340,10 @@ impl Provider {
                 .and_then(|own| own.reasoning)
                 .or(known.map(|known| known.reasoning))
                 .unwrap_or(false),
+            pictures: own
+                .filter(|own| !own.input.is_empty())
+                .map(|own| own.input.contains(&InputKind::Image))
+                .or(known.map(|known| known.images)),
             cost: own
                 .and_then(|own| own.cost)
                 .or(known.map(price::Known::cost)),

@@ -230,6 +230,15 @@ impl Models {
         self.catalog().facts(model).context_window
     }
 
+    /// Whether a model takes pictures; `None` where nothing says so.
+    #[must_use]
+    pub fn takes_pictures(&self, model: &ModelRef) -> Option<bool> {
+        if self.inner.parts.local.contains_key(model.provider()) {
+            return Some(false);
+        }
+        self.catalog().facts(model).pictures
+    }
+
     pub(crate) fn catalog(&self) -> Arc<Catalog> {
         self.inner
             .catalog

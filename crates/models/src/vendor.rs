@@ -38,6 +38,8 @@ pub struct Quirks {
     pub required_word: &'static str,
     /// The seed is called `random_seed`.
     pub random_seed: bool,
+    /// Results may hold pictures themselves, and no message of a person may follow them.
+    pub pictures_in_results: bool,
 }
 
 /// What the limit of an answer is called.
@@ -73,6 +75,7 @@ impl Quirks {
         reasoning_back: ReasoningBack::No,
         required_word: "required",
         random_seed: false,
+        pictures_in_results: false,
     };
     const OPENAI: Self = Self {
         max_tokens: MaxTokens::MaxCompletionTokens,
@@ -86,6 +89,7 @@ impl Quirks {
         stream_usage: false,
         required_word: "any",
         random_seed: true,
+        pictures_in_results: true,
         ..Self::PLAIN
     };
     const fn reasoning(back: ReasoningBack) -> Self {

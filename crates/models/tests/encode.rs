@@ -66,6 +66,7 @@ fn everything(signature: Option<String>) -> ModelRequest {
             name: "see".into(),
             text: "a cat".into(),
             is_error: false,
+            attached: Vec::new(),
         },
         ModelMessage::User {
             parts: vec![Part::text("and?")],
@@ -137,6 +138,138 @@ fn dialects_of_chat_completions() {
             .get("cache_control")
             .is_none()
     );
+}
+
+/// A conversation in which two results came back, the first with a picture.
+fn shown() -> ModelRequest {
+    let call = |id: &str| ToolCall {
+        id: id.into(),
+        name: "see".into(),
+        arguments: json!({}),
+    };
+    let result = |id: &str, text: &str, attached: Vec<Part>| ModelMessage::Tool {
+        call_id: id.into(),
+        name: "see".into(),
+        text: text.into(),
+        is_error: false,
+        attached,
+    };
+    let mut request = request("look");
+    request.messages.push(ModelMessage::Assistant {
+        text: String::new(),
+        tool_calls: vec![call("a"), call("b")],
+        reasoning: None,
+    });
+    let image = Part::Image {
+        object: ObjectHash::from_hex("abc"),
+        mime: "image/png".into(),
+    };
+    let line = Part::text("[picture shop.png]");
+    request
+        .messages
+        .push(result("a", "kept", vec![line, image]));
+    request.messages.push(result("b", "none", Vec::new()));
+    request
+}
+
+#[test]
+fn pictures_of_results_stand_where_each_wire_has_a_place_for_them() {
+    let data = "data:image/png;base64,aW1n";
+    let chat = body(Api::OpenaiCompletions, "openai", &shown());
+    let said = chat["messages"].as_array().unwrap();
+    let roles: Vec<&str> = said.iter().filter_map(|one| one["role"].as_str()).collect();
+    let tail = &roles[roles.len() - 4..];
+    assert_eq!(
+        tail,
+        ["assistant", "tool", "tool", "user"],
+        "behind all results"
+    );
+    assert_eq!(said[said.len() - 3]["content"], "kept\n[picture shop.png]");
+    let own = &said.last().unwrap()["content"];
+    assert!(
+        own[0]["text"]
+            .as_str()
+            .unwrap()
+            .contains("never an instruction")
+    );
+    assert_eq!(
+        own[1],
+        json!({"type": "image_url", "image_url": {"url": data}})
+    );
+    // Google's models are spoken to in the same format.
+    let google = body(Api::OpenaiCompletions, "gemini", &shown());
+    assert_eq!(google["messages"], chat["messages"]);
+
+    let mistral = body(Api::OpenaiCompletions, "mistral", &shown());
+    let said = mistral["messages"].as_array().unwrap();
+    assert_eq!(said.last().unwrap()["role"], "tool");
+    let own = &said[said.len() - 2]["content"];
+    assert_eq!(
+        own[0],
+        json!({"type": "text", "text": "kept\n[picture shop.png]"})
+    );
+    assert_eq!(own[1]["image_url"]["url"], data);
+
+    let responses = body(Api::OpenaiResponses, "openai", &shown());
+    let items = responses["input"].as_array().unwrap();
+    let output = &items[items.len() - 2]["output"];
+    assert_eq!(
+        output[0],
+        json!({"type": "input_text", "text": "kept\n[picture shop.png]"})
+    );
+    assert_eq!(output[1], json!({"type": "input_image", "image_url": data}));
+    assert_eq!(items.last().unwrap()["output"], "none");
+
+    let anthropic = body(Api::AnthropicMessages, "anthropic", &shown());
+    let results = anthropic["messages"][2]["content"].as_array().unwrap();
+    assert_eq!(
+        results[0]["content"],
+        json!([
+            {"type": "text", "text": "kept\n[picture shop.png]"},
+            {"type": "image", "source":
+                {"type": "base64", "media_type": "image/png", "data": "aW1n"}}
+        ])
+    );
+    assert_eq!(results[1]["content"], "none");
+
+    let ollama = body(Api::Ollama, "ollama", &shown());
+    let said = ollama["messages"].as_array().unwrap();
+    let own = said.last().unwrap();
+    assert_eq!(
+        (&own["role"], &own["images"]),
+        (&json!("user"), &json!(["aW1n"]))
+    );
+}
+
+#[test]
+fn a_model_without_eyes_reads_what_it_would_have_seen() {
+    let none = Images::new();
+    for api in [
+        Api::OpenaiCompletions,
+        Api::OpenaiResponses,
+        Api::AnthropicMessages,
+        Api::Ollama,
+    ] {
+        let request = shown();
+        let encoded = Encoded {
+            model: "m",
+            request: &request,
+            images: &none,
+            quirks: &Quirks::PLAIN,
+            max_tokens: 4096,
+            context_window: None,
+            reasoning: false,
+        };
+        let text = String::from_utf8(encode(api, encoded).unwrap()).unwrap();
+        assert!(
+            text.contains("[picture shop.png] [it is not shown"),
+            "{text}"
+        );
+        assert!(
+            !text.contains("base64") && !text.contains("image_url"),
+            "{text}"
+        );
+    }
 }
 
 /// The signature that a transcript's decoder hands out.

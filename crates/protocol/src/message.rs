@@ -32,6 +32,18 @@ pub enum Part {
     },
 }
 
+/// A picture that a tool gave, in the object store.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Picture {
+    pub object: ObjectHash,
+    pub mime: String,
+    /// Where it lies, or what it shows: a path of the workspace for the most part.
+    pub name: String,
+    pub width: u32,
+    pub height: u32,
+    pub bytes: u64,
+}
+
 impl Part {
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text { text: text.into() }
@@ -190,6 +202,9 @@ pub enum EntryBody {
         text: String,
         is_error: bool,
         decision: ToolDecision,
+        /// What the tool had to show.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pictures: Vec<Picture>,
     },
     /// Everything before `first_kept` is replaced by the summary; the entries stay stored.
     Compaction {

@@ -97,6 +97,9 @@ pub enum ModelMessage {
         name: String,
         text: String,
         is_error: bool,
+        /// Pictures that came with it, each behind a line that names it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        attached: Vec<Part>,
     },
 }
 

@@ -53,6 +53,9 @@ pub struct PromptFile {
 pub struct Route {
     pub primary: String,
     pub fallbacks: Vec<String>,
+    /// The models that look at pictures, in order; none where those above do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

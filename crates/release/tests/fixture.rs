@@ -62,6 +62,7 @@ pub(crate) fn behaviour(text: &str) -> Behaviour {
     let agent = AgentBehaviour {
         prompt: [("IDENTITY.md".to_owned(), prompt)].into(),
         route: Route {
+            pictures: Vec::new(),
             primary: "demo/guide".to_owned(),
             fallbacks: vec!["openai/gpt-5".to_owned()],
         },

@@ -13,6 +13,7 @@ mod toolbox;
 pub mod browser;
 pub mod exec;
 pub mod files;
+pub mod image;
 pub mod mcp;
 pub mod web;
 
@@ -21,6 +22,7 @@ mod builtin;
 mod config;
 mod guard;
 mod output;
+mod picture;
 mod plain;
 mod profiles;
 mod schema;
@@ -32,6 +34,7 @@ pub use config::{
 };
 pub use guard::{LoopGuard, Repetition};
 pub use output::{KEPT_CHARS_MAX, OUTPUT_CHARS_MAX, OutputsPort};
+pub use picture::{PICTURE_BYTES_MAX, Picture, PictureError, PictureFacts};
 pub use profiles::{MCP_PREFIX, Profile, Selection, description_label, group_of, names_of};
 pub use schema::{Schema, SchemaError};
 pub use tool::{Caller, Output, SessionsPort, Tool, ToolError};

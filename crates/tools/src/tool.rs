@@ -7,6 +7,8 @@ use instar_protocol::{AgentId, Label, Principal, RunId, SessionId, SessionKey};
 use serde_json::Value;
 use std::time::Duration;
 
+use crate::picture::Picture;
+
 /// Who is calling, for the tool's own use. Says nothing about what is allowed.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -29,6 +31,8 @@ pub struct Output {
     pub value: Option<Value>,
     pub label: Label,
     pub is_error: bool,
+    /// What the model is shown beside the text, where it takes pictures.
+    pub pictures: Vec<Picture>,
 }
 
 impl Output {
@@ -40,6 +44,7 @@ impl Output {
             value: None,
             label,
             is_error: false,
+            pictures: Vec::new(),
         }
     }
 
@@ -51,6 +56,7 @@ impl Output {
             value: Some(value),
             label,
             is_error: false,
+            pictures: Vec::new(),
         }
     }
 
@@ -58,6 +64,13 @@ impl Output {
     #[must_use]
     pub fn system(text: impl Into<String>) -> Self {
         Self::words(text, Label::system())
+    }
+
+    /// The same with a picture that goes along.
+    #[must_use]
+    pub fn with_picture(mut self, picture: Picture) -> Self {
+        self.pictures.push(picture);
+        self
     }
 
     /// Words for the model, and the same in its structure.

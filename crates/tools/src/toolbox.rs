@@ -210,15 +210,16 @@ impl Toolbox {
             }
             Err(err) => (Err(err), permit.output().clone()),
         };
-        let (text, value, is_error) = match result {
-            Ok(output) => (output.text, output.value, output.is_error),
-            Err(err) => (err.to_string(), None, true),
+        let (text, value, is_error, pictures) = match result {
+            Ok(output) => (output.text, output.value, output.is_error, output.pictures),
+            Err(err) => (err.to_string(), None, true, Vec::new()),
         };
         Output {
             text: self.bounded(text, caller, &label).await,
             value,
             label,
             is_error,
+            pictures,
         }
     }
 

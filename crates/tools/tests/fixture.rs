@@ -117,6 +117,7 @@ impl Tool for Stub {
                 },
                 is_error: false,
                 value: None,
+                pictures: Vec::new(),
             })
         };
         Box::pin(async move {

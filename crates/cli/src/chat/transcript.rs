@@ -81,6 +81,7 @@ fn add(body: &EntryBody, blocks: &mut Vec<Block>) {
             text,
             is_error,
             decision,
+            ..
         } => settle(blocks, call_id, name, (decision, *is_error, text)),
         EntryBody::Compaction { summary, .. } => blocks.push(note(
             &format!("What was said before is kept as a summary: {summary}"),

@@ -1,7 +1,7 @@
 //! Building a gateway, one subsystem after the other.
 
 use instar_agent::port::StoredSessions;
-use instar_agent::{Errander, Sessions, workspace};
+use instar_agent::{Errander, Eyes, Sessions, workspace};
 use instar_config::{SecretStore, StateLock};
 use instar_egress::Egress;
 use instar_models::Models;
@@ -9,6 +9,8 @@ use instar_protocol::event::{EventKind, GatewayFact};
 use instar_protocol::{Secret, SecretSource, Timestamp};
 use instar_release::Releases;
 use instar_store::{Store, Synchronous};
+use instar_tools::files::FilesPort;
+use instar_tools::image::EyesPort;
 use instar_tools::{ErrandsPort, Toolbox};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -88,6 +90,10 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
     let errander = Arc::new(Errander::default());
     let errands: Arc<dyn ErrandsPort> = errander.clone();
     toolbox.run_errands(&errands)?;
+    let eyes = Arc::new(Eyes::default());
+    let seeing: Arc<dyn EyesPort> = eyes.clone();
+    let pictures: Arc<dyn FilesPort> = Arc::new(files.clone());
+    toolbox.register(instar_tools::image::tool(&pictures, &seeing))?;
     let toolbox = Arc::new(toolbox);
     // Before the workspace is read: what a program left there at the last stop gets its label.
     programs.settle_left().await;
@@ -112,6 +118,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         current.value.agent_config(),
     );
     errander.connect(&sessions);
+    eyes.connect(&sessions);
     let Door {
         settings,
         local,

@@ -34,13 +34,19 @@ pub(super) async fn attached(
     let row = find_session(&app.store, &asked.session).await?;
     let entry = EntryId::from_stored(&asked.entry);
     let found = app.store.branch(&row.id, Some(entry), 1).await?;
-    let Some(EntryBody::User { parts, .. }) = found.first().map(|entry| &entry.body) else {
-        return Err(missing());
-    };
-    let (object, kind, named) = match parts.get(asked.part).ok_or_else(missing)? {
-        Part::Image { object, mime } => (object, image(mime), None),
-        Part::File { object, name, .. } => (object, "text/plain; charset=utf-8", Some(name)),
-        Part::Text { .. } => return Err(missing()),
+    let (object, kind, named) = match found.first().map(|entry| &entry.body) {
+        Some(EntryBody::User { parts, .. }) => match parts.get(asked.part) {
+            Some(Part::Image { object, mime }) => (object, image(mime), None),
+            Some(Part::File { object, name, .. }) => {
+                (object, "text/plain; charset=utf-8", Some(name))
+            }
+            Some(Part::Text { .. }) | None => return Err(missing()),
+        },
+        Some(EntryBody::ToolResult { pictures, .. }) => {
+            let picture = pictures.get(asked.part).ok_or_else(missing)?;
+            (&picture.object, image(&picture.mime), None)
+        }
+        _ => return Err(missing()),
     };
     let bytes = app.store.object(object).await?;
     let place = match named {

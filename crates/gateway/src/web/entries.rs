@@ -4,7 +4,7 @@ use instar_protocol::Principal;
 use instar_protocol::RunId;
 use instar_protocol::errand::ErrandKind;
 use instar_protocol::event::FeedbackVerdict;
-use instar_protocol::message::{Entry, EntryBody, NoticeKind, Part};
+use instar_protocol::message::{Entry, EntryBody, NoticeKind, Part, Picture};
 use instar_protocol::model::{ModelRef, StopReason, Usage};
 use instar_protocol::tool::ToolDecision;
 use maud::{Markup, html};
@@ -82,8 +82,12 @@ impl Shown<'_> {
                 text,
                 is_error,
                 decision,
+                pictures,
                 ..
-            } => tool_result(words, id, tool, text, *is_error, decision),
+            } => {
+                let seen = self.pictures(id, pictures);
+                tool_result(words, id, tool, &seen, (text, *is_error), decision)
+            }
             EntryBody::Compaction { summary, .. } => html! {
                 details class="entry tool" id=(id) data-entry=(id) {
                     summary { (words.summarised) }
@@ -139,6 +143,22 @@ impl Shown<'_> {
         }
     }
 
+    /// What a tool had to show.
+    fn pictures(&self, entry: &str, pictures: &[Picture]) -> Markup {
+        let words = self.words;
+        html! {
+            @for (at, picture) in pictures.iter().enumerate() {
+                @let address = format!(
+                    "/chat/attached?session={}&entry={entry}&part={at}",
+                    encoded(self.key)
+                );
+                a class="attached" href=(address) {
+                    img src=(address) alt={ (words.an_image) " (" (picture.name) ")" } loading="lazy";
+                }
+            }
+        }
+    }
+
     /// The owner's word about an answer.
     fn judge(&self, run: &RunId) -> Markup {
         let said = self.verdicts.get(run);
@@ -189,8 +209,8 @@ fn tool_result(
     words: &Words,
     id: &str,
     tool: &str,
-    text: &str,
-    is_error: bool,
+    seen: &Markup,
+    (text, is_error): (&str, bool),
     decision: &ToolDecision,
 ) -> Markup {
     match decision {
@@ -205,6 +225,7 @@ fn tool_result(
             details class="entry tool" id=(id) data-entry=(id) {
                 summary { @if is_error { (words.failed_call) } @else { (words.used_call) } " " (tool) }
                 pre { code { (shown(words, text)) } }
+                (seen)
                 p class="meta" { (words.allowed_by) " " (rule) }
             }
         },

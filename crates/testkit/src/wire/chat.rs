@@ -94,6 +94,7 @@ fn read_message(
                 Refusal::invalid(&format!("{place}.role"), text)
             })?;
             ask.add_result(name, &text, false);
+            ask.images += images;
         }
         other => {
             let text = format!("Invalid value: '{other}' at {place}.role.");

@@ -152,7 +152,7 @@ fn read_message(
                 images += 1;
             }
             (Some("tool_use"), "assistant") => read_tool_use(block, &place, calls)?,
-            (Some("tool_result"), "user") => results.push(read_result(block, &place, calls)?),
+            (Some("tool_result"), "user") => results.push(read_result(block, &place, calls, ask)?),
             (Some("thinking"), "assistant") if block["signature"].is_string() => {}
             (Some("redacted_thinking"), "assistant") | (Some("document"), "user") => {}
             (kind, _) => {
@@ -208,6 +208,7 @@ fn read_result(
     block: &Value,
     place: &str,
     calls: &CallNames,
+    ask: &mut Ask,
 ) -> Result<(String, String, bool), Refusal> {
     let id = block["tool_use_id"].as_str().unwrap_or_default();
     let name = calls.name(id).ok_or_else(|| {
@@ -218,6 +219,12 @@ fn read_result(
         );
         Refusal::new(400, text)
     })?;
+    for part in block["content"].as_array().into_iter().flatten() {
+        if part["type"] == "image" {
+            check_image(&part["source"], place)?;
+            ask.images += 1;
+        }
+    }
     let text = match &block["content"] {
         Value::String(text) => text.clone(),
         Value::Array(parts) => parts

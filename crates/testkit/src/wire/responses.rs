@@ -93,8 +93,9 @@ fn read_item(
                     format!("No tool call found for function call output with call_id {id}.");
                 Refusal::invalid("input", text)
             })?;
-            let (text, _) = read_content(&item["output"], &format!("{place}.output"))?;
+            let (text, images) = read_content(&item["output"], &format!("{place}.output"))?;
             ask.add_result(name, &text, false);
+            ask.images += images;
             Ok(())
         }
         "reasoning" if item["summary"].is_array() => Ok(()),

@@ -9,8 +9,12 @@ use std::sync::Arc;
 use super::{Action, BrowserTool, Ports, Seen, label, tab, with_tab};
 use crate::annotate::{file_write, slots};
 use crate::files::{Change, FILE_BYTES_MAX, FileError, guarded, relative};
+use crate::picture::Picture;
 use crate::plain::{flag, spec, text};
 use crate::tool::{Caller, Output, Tool, ToolError};
+
+/// How the file of a screenshot ends.
+const SHOT: &str = ".png";
 
 pub(super) fn tools(ports: &Ports) -> Vec<Arc<dyn Tool>> {
     vec![Arc::new(screenshot(ports)), Arc::new(pdf(ports))]
@@ -30,7 +34,7 @@ fn screenshot(ports: &Ports) -> BrowserTool {
     BrowserTool {
         spec: spec(
             "browser_screenshot",
-            "Keeps an image of the page as a PNG file of the workspace.",
+            "Keeps an image of the page as a PNG file of the workspace, and shows it.",
             &with_tab(json!({
                 "path": path_property("shots/page.png"),
                 "wholePage": { "type": "boolean" },
@@ -45,7 +49,7 @@ fn screenshot(ports: &Ports) -> BrowserTool {
                 tab: tab(arguments),
                 whole: flag(arguments, "wholePage"),
             };
-            keep(ports, arguments, caller, action, ".png").boxed()
+            keep(ports, arguments, caller, action, SHOT).boxed()
         },
     }
 }
@@ -107,9 +111,17 @@ async fn keep(
     let change = Change {
         path: path.clone(),
         before,
-        after: Some(bytes),
+        after: Some(bytes.clone()),
         label: label(caller).join(&caller.context),
     };
     ports.files.change(caller, vec![change]).await?;
-    Ok(Output::system(format!("{path} is there, {count} bytes")))
+    let told = format!("{path} is there, {count} bytes");
+    if ending != SHOT {
+        return Ok(Output::system(told));
+    }
+    Ok(match Picture::read(&path, bytes) {
+        // What is to be read in it the page has written.
+        Ok(picture) => Output::words(told, label(caller)).with_picture(picture),
+        Err(why) => Output::system(format!("{told}; it is not shown: {why}")),
+    })
 }

@@ -4,8 +4,9 @@ use futures_util::FutureExt as _;
 use serde_json::json;
 use std::sync::Arc;
 
-use super::{FilesPort, relative};
+use super::{FileRead, FilesPort, relative};
 use crate::annotate;
+use crate::picture::{Picture, PictureFacts};
 use crate::plain::{Plain, number, spec, text};
 use crate::tool::{Output, ToolError};
 
@@ -20,8 +21,8 @@ pub(super) fn tool(files: Arc<dyn FilesPort>) -> Plain<dyn FilesPort> {
     Plain {
         spec: spec(
             "read",
-            "Reads a text file of the workspace. Long files come in pages: the last line says \
-             how to go on.",
+            "Reads a text file of the workspace, or shows a picture. Long files come in pages: the \
+             last line says how to go on.",
             &json!({
                 "path": { "type": "string", "minLength": 1, "maxLength": 1024,
                     "description": "Relative to the workspace." },
@@ -38,6 +39,9 @@ pub(super) fn tool(files: Arc<dyn FilesPort>) -> Plain<dyn FilesPort> {
             async move {
                 let path = relative(text(arguments, "path").unwrap_or_default())?;
                 let read = files.read(caller, &path).await?;
+                if let Some(shown) = as_picture(&path, &read) {
+                    return Ok(shown);
+                }
                 let whole = as_text(&path, &read.bytes)?;
                 let page = page(
                     whole,
@@ -49,6 +53,23 @@ pub(super) fn tool(files: Arc<dyn FilesPort>) -> Plain<dyn FilesPort> {
             .boxed()
         },
     }
+}
+
+/// The file as a picture, if it is one: shown where the model takes pictures, told in any case.
+fn as_picture(path: &str, read: &FileRead) -> Option<Output> {
+    let facts = PictureFacts::read(&read.bytes)?;
+    let told = format!(
+        "{path} is a {} picture, {} x {}, {} bytes",
+        facts.kind(),
+        facts.width,
+        facts.height,
+        read.bytes.len()
+    );
+    let label = read.label.clone();
+    Some(match Picture::read(path, read.bytes.clone()) {
+        Ok(picture) => Output::words(told, label).with_picture(picture),
+        Err(why) => Output::words(format!("{told}; it cannot be shown: {why}"), label),
+    })
 }
 
 /// The file as text, or what it is instead.

@@ -1,6 +1,6 @@
 //! Writes requests for Anthropic's messages.
 
-use super::{Encoded, part_text};
+use super::{Encoded, part_text, pictures, result_text};
 use crate::codec::signature::{ThinkingBlock, read_thinking};
 use instar_protocol::message::Part;
 use instar_protocol::model::{ModelMessage, Reasoning, ToolChoice};
@@ -53,7 +53,7 @@ enum Block<'a> {
     },
     ToolResult {
         tool_use_id: Cow<'a, str>,
-        content: &'a str,
+        content: Shown<'a>,
         is_error: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
         cache_control: Option<Ephemeral>,
@@ -65,6 +65,14 @@ enum Block<'a> {
     RedactedThinking {
         data: String,
     },
+}
+
+/// What a result holds: text alone, or text and pictures.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown<'a> {
+    Text(Cow<'a, str>),
+    Blocks(Vec<Block<'a>>),
 }
 
 #[derive(Serialize)]
@@ -172,11 +180,12 @@ fn messages<'a>(what: &Encoded<'a>) -> Vec<Message<'a>> {
                 call_id,
                 text,
                 is_error,
+                attached,
                 ..
             } => {
                 let result = Block::ToolResult {
                     tool_use_id: what.tool_ids().adapt(call_id),
-                    content: text,
+                    content: shown(what, text, attached),
                     is_error: *is_error,
                     cache_control: None,
                 };
@@ -193,6 +202,27 @@ fn messages<'a>(what: &Encoded<'a>) -> Vec<Message<'a>> {
     }
     mark_end(what, &mut out);
     out
+}
+
+fn shown<'a>(what: &Encoded<'a>, said: &'a str, attached: &'a [Part]) -> Shown<'a> {
+    let said = result_text(what, said, attached);
+    let pictures = pictures(what, attached);
+    if pictures.is_empty() {
+        return Shown::Text(said);
+    }
+    let mut blocks: Vec<Block<'a>> = text(said).into_iter().collect();
+    blocks.extend(pictures.into_iter().map(|(mime, data)| image(mime, data)));
+    Shown::Blocks(blocks)
+}
+
+fn image<'a>(media_type: &'a str, data: &'a str) -> Block<'a> {
+    Block::Image {
+        source: Source {
+            r#type: "base64",
+            media_type,
+            data,
+        },
+    }
 }
 
 /// Marks the conversation's end, so that the next turn finds all before it in the cache.
@@ -214,13 +244,7 @@ fn user<'a>(what: &Encoded<'a>, part: &'a Part) -> Option<Block<'a>> {
     if let Part::Image { object, mime } = part
         && let Some(data) = what.image(object)
     {
-        return Some(Block::Image {
-            source: Source {
-                r#type: "base64",
-                media_type: mime,
-                data,
-            },
-        });
+        return Some(image(mime, data));
     }
     text(part_text(part))
 }

@@ -1,6 +1,6 @@
 //! Writes requests for OpenAI's chat completions.
 
-use super::{Encoded, part_text};
+use super::{Encoded, PICTURES_OF_RESULTS, part_text, pictures, result_text};
 use crate::codec::signature::ChatSignature;
 use crate::vendor::{MaxTokens, ReasoningBack};
 use instar_protocol::message::Part;
@@ -173,31 +173,90 @@ fn messages<'a>(what: &Encoded<'a>) -> Vec<Message<'a>> {
             ..Message::default()
         });
     }
-    out.extend(what.request.messages.iter().map(|message| match message {
-        ModelMessage::User { parts } => Message {
-            role: "user",
-            content: Some(user(what, parts)),
-            ..Message::default()
-        },
-        ModelMessage::Assistant {
-            text,
-            tool_calls,
-            reasoning,
-        } => assistant(what, text, tool_calls, reasoning.as_ref()),
-        ModelMessage::Tool {
-            call_id,
-            name,
-            text,
-            ..
-        } => Message {
-            role: "tool",
-            content: Some(Content::Text(text.into())),
-            tool_call_id: Some(what.tool_ids().adapt(call_id)),
-            name: what.quirks.tool_result_name.then_some(name),
-            ..Message::default()
-        },
-    }));
+    let mut waiting = vec![];
+    for message in &what.request.messages {
+        if !matches!(message, ModelMessage::Tool { .. }) {
+            out.extend(pictures_of_results(std::mem::take(&mut waiting)));
+        }
+        out.push(match message {
+            ModelMessage::User { parts } => Message {
+                role: "user",
+                content: Some(user(what, parts)),
+                ..Message::default()
+            },
+            ModelMessage::Assistant {
+                text,
+                tool_calls,
+                reasoning,
+            } => assistant(what, text, tool_calls, reasoning.as_ref()),
+            ModelMessage::Tool {
+                call_id,
+                name,
+                text,
+                attached,
+                ..
+            } => Message {
+                role: "tool",
+                content: Some(result(what, text, attached, &mut waiting)),
+                tool_call_id: Some(what.tool_ids().adapt(call_id)),
+                name: what.quirks.tool_result_name.then_some(name),
+                ..Message::default()
+            },
+        });
+    }
+    out.extend(pictures_of_results(waiting));
     out
+}
+
+/// A result. Its pictures wait for the end of the results, unless the vendor takes them in it.
+fn result<'a>(
+    what: &Encoded<'a>,
+    said: &'a str,
+    attached: &'a [Part],
+    waiting: &mut Vec<Piece<'a>>,
+) -> Content<'a> {
+    let text = result_text(what, said, attached);
+    let shown = pictures(what, attached);
+    let pieces = shown.into_iter().map(|(mime, data)| picture(mime, data));
+    if !what.quirks.pictures_in_results {
+        waiting.extend(pieces);
+        return Content::Text(text);
+    }
+    let pieces: Vec<Piece<'a>> = pieces.collect();
+    if pieces.is_empty() {
+        return Content::Text(text);
+    }
+    let mut all = vec![Piece::Text {
+        text,
+        cache_control: None,
+    }];
+    all.extend(pieces);
+    Content::Parts(all)
+}
+
+/// The message of their own that pictures of results have on this wire.
+fn pictures_of_results(pieces: Vec<Piece<'_>>) -> Option<Message<'_>> {
+    if pieces.is_empty() {
+        return None;
+    }
+    let mut all = vec![Piece::Text {
+        text: PICTURES_OF_RESULTS.into(),
+        cache_control: None,
+    }];
+    all.extend(pieces);
+    Some(Message {
+        role: "user",
+        content: Some(Content::Parts(all)),
+        ..Message::default()
+    })
+}
+
+fn picture<'a>(mime: &str, data: &str) -> Piece<'a> {
+    Piece::ImageUrl {
+        image_url: ImageUrl {
+            url: format!("data:{mime};base64,{data}"),
+        },
+    }
 }
 
 fn system<'a>(what: &Encoded<'a>) -> Content<'a> {
@@ -220,11 +279,7 @@ fn user<'a>(what: &Encoded<'a>, parts: &'a [Part]) -> Content<'a> {
         if let Part::Image { object, mime } = part
             && let Some(data) = what.image(object)
         {
-            return Piece::ImageUrl {
-                image_url: ImageUrl {
-                    url: format!("data:{mime};base64,{data}"),
-                },
-            };
+            return picture(mime, data);
         }
         Piece::Text {
             text: part_text(part),

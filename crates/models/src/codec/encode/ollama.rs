@@ -1,7 +1,7 @@
 //! Writes requests for Ollama's own chat.
 
 use super::anthropic::object;
-use super::{Encoded, part_text};
+use super::{Encoded, PICTURES_OF_RESULTS, part_text, pictures, result_text};
 use instar_protocol::message::Part;
 use instar_protocol::model::{ModelMessage, ToolChoice};
 use instar_protocol::tool::ToolSpec;
@@ -117,8 +117,12 @@ fn messages<'a>(what: &Encoded<'a>) -> Vec<Message<'a>> {
             ..Message::default()
         });
     }
-    out.extend(what.request.messages.iter().map(|message| {
-        match message {
+    let mut waiting = vec![];
+    for message in &what.request.messages {
+        if !matches!(message, ModelMessage::Tool { .. }) {
+            out.extend(pictures_of_results(std::mem::take(&mut waiting)));
+        }
+        out.push(match message {
             ModelMessage::User { parts } => user(what, parts),
             ModelMessage::Assistant {
                 text, tool_calls, ..
@@ -136,15 +140,34 @@ fn messages<'a>(what: &Encoded<'a>) -> Vec<Message<'a>> {
                     .collect(),
                 ..Message::default()
             },
-            ModelMessage::Tool { name, text, .. } => Message {
-                role: "tool",
-                content: text.into(),
-                tool_name: Some(name),
-                ..Message::default()
-            },
-        }
-    }));
+            ModelMessage::Tool {
+                name,
+                text,
+                attached,
+                ..
+            } => {
+                waiting.extend(pictures(what, attached).into_iter().map(|(_, data)| data));
+                Message {
+                    role: "tool",
+                    content: result_text(what, text, attached),
+                    tool_name: Some(name),
+                    ..Message::default()
+                }
+            }
+        });
+    }
+    out.extend(pictures_of_results(waiting));
     out
+}
+
+/// Templates of models show pictures of people's messages alone.
+fn pictures_of_results(images: Vec<&str>) -> Option<Message<'_>> {
+    (!images.is_empty()).then(|| Message {
+        role: "user",
+        content: PICTURES_OF_RESULTS.into(),
+        images,
+        ..Message::default()
+    })
 }
 
 fn user<'a>(what: &Encoded<'a>, parts: &'a [Part]) -> Message<'a> {

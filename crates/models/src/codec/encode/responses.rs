@@ -1,7 +1,7 @@
 //! Writes requests for OpenAI's responses.
 
 use super::chat::arguments;
-use super::{Encoded, part_text};
+use super::{Encoded, part_text, pictures, result_text};
 use crate::codec::signature::read_items;
 use instar_protocol::message::Part;
 use instar_protocol::model::{ModelMessage, ToolChoice};
@@ -48,10 +48,18 @@ enum Item<'a> {
     Result {
         r#type: &'static str,
         call_id: Cow<'a, str>,
-        output: &'a str,
+        output: Shown<'a>,
     },
     /// A reasoning item, as it came.
     Reasoning(Value),
+}
+
+/// What a result holds: text alone, or text and pictures.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown<'a> {
+    Text(Cow<'a, str>),
+    Pieces(Vec<Piece<'a>>),
 }
 
 #[derive(Serialize)]
@@ -149,14 +157,32 @@ fn input<'a>(what: &Encoded<'a>) -> Vec<Item<'a>> {
                     arguments: arguments(&call.arguments),
                 }));
             }
-            ModelMessage::Tool { call_id, text, .. } => items.push(Item::Result {
+            ModelMessage::Tool {
+                call_id,
+                text,
+                attached,
+                ..
+            } => items.push(Item::Result {
                 r#type: "function_call_output",
                 call_id: what.tool_ids().adapt(call_id),
-                output: text,
+                output: shown(what, text, attached),
             }),
         }
     }
     items
+}
+
+fn shown<'a>(what: &Encoded<'a>, said: &'a str, attached: &'a [Part]) -> Shown<'a> {
+    let text = result_text(what, said, attached);
+    let pictures = pictures(what, attached);
+    if pictures.is_empty() {
+        return Shown::Text(text);
+    }
+    let mut pieces = vec![Piece::InputText { text }];
+    pieces.extend(pictures.into_iter().map(|(mime, data)| Piece::InputImage {
+        image_url: format!("data:{mime};base64,{data}"),
+    }));
+    Shown::Pieces(pieces)
 }
 
 fn user<'a>(what: &Encoded<'a>, part: &'a Part) -> Piece<'a> {
