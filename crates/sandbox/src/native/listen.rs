@@ -1,5 +1,7 @@
-//! Hearing a program: each stream on a thread of its own, kept up to a bound.
+//! Hearing a program: all its streams on one thread, kept up to a bound.
 
+use rustix::event::{PollFd, PollFlags, poll};
+use std::fs::File;
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +12,7 @@ pub enum Stream {
     Error,
 }
 
-/// Is told of output as it comes, from two threads. Must not block for long: the program waits.
+/// Is told of output as it comes, from one thread. Must not block for long: the program waits.
 pub type Sink = Arc<dyn Fn(Stream, &[u8]) + Send + Sync>;
 
 /// Beyond so many times what is kept, a program is taken for one that only floods.
@@ -56,27 +58,66 @@ impl Heard {
     }
 }
 
-/// Reads to the end; `flooded` is called once when there is no end to it.
-pub(super) fn hear(
-    mut from: impl Read,
-    heard: &Heard,
-    bound: Option<u64>,
-    tell: impl Fn(&[u8]),
-    flooded: impl FnOnce(),
-) {
-    let mut buffer = vec![0; 16 * 1024];
-    loop {
-        match from.read(&mut buffer) {
-            Ok(0) => return,
+/// A stream that is heard.
+#[derive(Debug)]
+pub(super) struct Ear {
+    pub(super) stream: Stream,
+    pub(super) from: File,
+    pub(super) heard: Heard,
+}
+
+impl Ear {
+    /// Reads a piece; false at the end, or in a flood.
+    fn hear(
+        &mut self,
+        buffer: &mut [u8],
+        bound: Option<u64>,
+        tell: &impl Fn(Stream, &[u8]),
+        flooded: &impl Fn(),
+    ) -> bool {
+        match self.from.read(buffer) {
+            Ok(0) => false,
             Ok(count) => {
                 let piece = buffer.get(..count).unwrap_or_default();
-                tell(piece);
-                if !heard.note(piece, bound) {
-                    return flooded();
+                tell(self.stream, piece);
+                let goes_on = self.heard.note(piece, bound);
+                if !goes_on {
+                    flooded();
                 }
+                goes_on
             }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return,
+            Err(error) => error.kind() == std::io::ErrorKind::Interrupted,
         }
     }
+}
+
+/// Reads all to their ends; `flooded` is called when there is no end to one.
+pub(super) fn hear(
+    mut ears: Vec<Ear>,
+    bound: Option<u64>,
+    tell: impl Fn(Stream, &[u8]),
+    flooded: impl Fn(),
+) {
+    let mut buffer = vec![0; 16 * 1024];
+    while !ears.is_empty() {
+        // With one left, its reading is the wait.
+        let speak: Vec<bool> = match ears.as_slice() {
+            [_] => vec![true],
+            all => speaking(all),
+        };
+        let mut speak = speak.into_iter();
+        ears.retain_mut(|ear| {
+            !speak.next().unwrap_or_default() || ear.hear(&mut buffer, bound, &tell, &flooded)
+        });
+    }
+}
+
+/// Waits until one has something to say, or has ended.
+fn speaking(ears: &[Ear]) -> Vec<bool> {
+    let poll_fd = |ear| PollFd::new(ear, PollFlags::IN);
+    let mut fds: Vec<PollFd<'_>> = ears.iter().map(|ear| poll_fd(&ear.from)).collect();
+    if poll(&mut fds, None).is_err() {
+        return vec![false; ears.len()];
+    }
+    fds.iter().map(|fd| !fd.revents().is_empty()).collect()
 }

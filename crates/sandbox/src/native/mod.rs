@@ -6,21 +6,25 @@
 mod listen;
 mod open;
 mod running;
+mod warm;
 
 pub use listen::{Captured, Sink, Stream};
 pub(crate) use running::write_within;
 pub use running::{Ended, Killer, Outcome, Running};
 
 use crate::docker::Docker;
-use crate::spec::{Access, Job, Network};
+use crate::root::Root;
+use crate::spec::{Access, Extra, Job, Network};
 use crate::stage::{Order, READY, REFUSED, STAGE_NAME};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
+use warm::Warm;
 
 /// Building walls takes milliseconds; a machine that is out of breath gets this long.
 const BUILD_TIME: Duration = Duration::from_secs(20);
@@ -60,6 +64,7 @@ pub enum Maker {
 pub struct Native {
     binary: PathBuf,
     maker: Maker,
+    warm: Option<Arc<Warm>>,
 }
 
 impl Native {
@@ -75,6 +80,7 @@ impl Native {
             // Also right after an update has replaced the file.
             binary: PathBuf::from("/proc/self/exe"),
             maker: found.map_or(Maker::Own, Maker::Bubblewrap),
+            warm: None,
         }
     }
 
@@ -91,6 +97,14 @@ impl Native {
         self
     }
 
+    /// Keeps walls of our own ready from the first run on, for jobs that are shown these folders and have
+    /// no network. All others are built when they are asked for.
+    #[must_use]
+    pub fn keeping_ready(mut self, extras: &[Extra]) -> Self {
+        self.warm = Some(Arc::new(Warm::new(extras)));
+        self
+    }
+
     #[must_use]
     pub fn maker(&self) -> &Maker {
         &self.maker
@@ -102,9 +116,16 @@ impl Native {
             let child = open::spawn(&job)?;
             return Running::new(child, job, sink, true).map_err(StartError::Start);
         }
-        let order = self.order(&job)?.to_bytes().map_err(StartError::Start)?;
+        let order = self.order(&job)?;
+        if let Some(warm) = &self.warm
+            && let Some(mut started) = warm.start(&self.binary, &job, &order)?
+        {
+            greet(&mut started.stdout, Some(&mut started.stderr))?;
+            return Running::in_ready(started, job, sink).map_err(StartError::Start);
+        }
+        let order = order.to_bytes().map_err(StartError::Start)?;
         let mut child = spawn(&self.binary, &job)?;
-        match greet(&mut child, &order) {
+        match give(&mut child, &order) {
             Ok(()) => Running::new(child, job, sink, false).map_err(StartError::Start),
             Err(error) => {
                 // It has said why, or will say nothing more.
@@ -167,17 +188,18 @@ impl Native {
     }
 }
 
+/// The workspace, where the walls show it.
+fn sees_workspace(job: &Job) -> Option<&Root> {
+    let shown = job.walls.workspace != Access::None;
+    job.workspace.as_ref().filter(|_| shown)
+}
+
 fn spawn(binary: &Path, job: &Job) -> Result<Child, StartError> {
-    let folder = match (&job.workspace, job.walls.workspace) {
-        // The folder that is held, not the one that has its name by now.
-        (Some(root), Access::Read | Access::Write) => {
-            format!(
-                "/proc/self/fd/{}",
-                rustix::fd::AsFd::as_fd(root).as_raw_fd()
-            )
-        }
-        _ => "/".to_owned(),
-    };
+    // The folder that is held, not the one that has its name by now.
+    let folder = sees_workspace(job).map_or_else(
+        || "/".to_owned(),
+        |root| format!("/proc/self/fd/{}", root.as_fd().as_raw_fd()),
+    );
     Command::new(binary)
         .arg0(STAGE_NAME)
         // For a binary that knows nothing of walls, as a test is: it stops at a word it does not know
@@ -195,12 +217,16 @@ fn spawn(binary: &Path, job: &Job) -> Result<Child, StartError> {
 }
 
 /// Sends the order and hears whether the walls stand.
-fn greet(child: &mut Child, order: &[u8]) -> Result<(), StartError> {
+fn give(child: &mut Child, order: &[u8]) -> Result<(), StartError> {
     let missing = || StartError::Start(std::io::ErrorKind::BrokenPipe.into());
     let input = child.stdin.as_mut().ok_or_else(missing)?;
     // An order that is not read to its end shows in the answer.
     let _sent = input.write_all(order);
     let output = child.stdout.as_mut().ok_or_else(missing)?;
+    greet(output, child.stderr.as_mut())
+}
+
+fn greet(output: &mut ChildStdout, error: Option<&mut ChildStderr>) -> Result<(), StartError> {
     let mut first = [0];
     wait_readable(output)?;
     match output.read(&mut first) {
@@ -212,7 +238,7 @@ fn greet(child: &mut Child, order: &[u8]) -> Result<(), StartError> {
         }
         _ => {
             let mut words = String::new();
-            if let Some(stderr) = child.stderr.as_mut() {
+            if let Some(stderr) = error {
                 let _read = stderr.take(4_000).read_to_string(&mut words);
             }
             Err(StartError::Refused(format!(

@@ -1,13 +1,14 @@
 //! A program behind walls while it runs. It is held by descriptor: a number that the system has given
 //! to somebody else meanwhile is never signalled.
 
-use super::listen::{Captured, Heard, Sink, Stream, hear};
+use super::listen::{Captured, Ear, Heard, Sink, Stream, hear};
+use super::warm::{Ready, Started};
 use crate::spec::{Input, Job};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::process::{Child, ChildStdin};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -50,7 +51,7 @@ impl Outcome {
 /// A program that was started. Dropped, it is ended with all that it has started.
 #[derive(Debug)]
 pub struct Running {
-    child: Child,
+    outer: Outer,
     held: Arc<Handle>,
     input: Option<ChildStdin>,
     threads: Vec<JoinHandle<()>>,
@@ -65,6 +66,15 @@ pub struct Running {
     /// Its mounts and its network. Taking them down takes the kernel a while, which nobody has to wait for
     /// once everything inside has ended.
     spaces: Vec<OwnedFd>,
+}
+
+/// The process that stands for a program outside.
+#[derive(Debug)]
+enum Outer {
+    /// Our own child.
+    Child(Child),
+    /// The helper's.
+    Ready(Ready),
 }
 
 const BY_ITSELF: u8 = 0;
@@ -87,11 +97,38 @@ impl Running {
             fd: pidfd_open(pid, PidfdFlags::empty())?,
             group: Mutex::new(group.then_some(pid)),
         });
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let mut running = Self {
-            input: child.stdin.take(),
-            child,
+        let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let mut running = Self::over(Outer::Child(child), held, &job);
+        running.in_group = group;
+        running.spaces = spaces(id);
+        running.connect(streams, job, sink)
+    }
+
+    /// In walls that stood ready.
+    pub(super) fn in_ready(
+        started: Started,
+        job: Job,
+        sink: Option<Sink>,
+    ) -> std::io::Result<Self> {
+        let Started {
+            ready,
+            stdin,
+            stdout,
+            stderr,
+        } = started;
+        let held = Arc::new(Handle {
+            fd: ready.held()?,
+            group: Mutex::default(),
+        });
+        let running = Self::over(Outer::Ready(ready), held, &job);
+        running.connect((Some(stdin), Some(stdout), Some(stderr)), job, sink)
+    }
+
+    fn over(outer: Outer, held: Arc<Handle>, job: &Job) -> Self {
+        Self {
+            outer,
             held,
+            input: None,
             threads: Vec::new(),
             stdout: Heard::default(),
             stderr: Heard::default(),
@@ -99,40 +136,47 @@ impl Running {
             began: Instant::now(),
             limit: job.wall_time(),
             ended: None,
-            in_group: group,
-            spaces: spaces(id),
-        };
+            in_group: false,
+            spaces: Vec::new(),
+        }
+    }
+
+    fn connect(
+        mut self,
+        streams: (Option<ChildStdin>, Option<ChildStdout>, Option<ChildStderr>),
+        job: Job,
+        sink: Option<Sink>,
+    ) -> std::io::Result<Self> {
+        let (stdin, stdout, stderr) = streams;
+        self.input = stdin;
         let bound = (!job.streamed).then_some(job.walls.limits.output_bytes);
-        if let Some(from) = stdout {
-            running.listen(Stream::Out, from, bound, sink.clone())?;
-        }
-        if let Some(from) = stderr {
-            running.listen(Stream::Error, from, bound, sink)?;
-        }
-        running.feed(job.input)?;
-        Ok(running)
+        let ear = |stream, from: OwnedFd, heard: &Heard| Ear {
+            stream,
+            from: from.into(),
+            heard: heard.clone(),
+        };
+        let out = stdout.map(|from| ear(Stream::Out, from.into(), &self.stdout));
+        let error = stderr.map(|from| ear(Stream::Error, from.into(), &self.stderr));
+        self.listen(out.into_iter().chain(error).collect(), bound, sink)?;
+        self.feed(job.input)?;
+        Ok(self)
     }
 
     fn listen(
         &mut self,
-        stream: Stream,
-        from: impl std::io::Read + Send + 'static,
+        ears: Vec<Ear>,
         bound: Option<u64>,
         sink: Option<Sink>,
     ) -> std::io::Result<()> {
-        let heard = match stream {
-            Stream::Out => self.stdout.clone(),
-            Stream::Error => self.stderr.clone(),
-        };
         let (held, reason) = (Arc::clone(&self.held), Arc::clone(&self.reason));
         let thread = std::thread::Builder::new().name("walls-output".to_owned());
         self.threads.push(thread.spawn(move || {
-            let tell = |piece: &[u8]| {
+            let tell = |stream, piece: &[u8]| {
                 if let Some(sink) = &sink {
                     sink(stream, piece);
                 }
             };
-            hear(from, &heard, bound, tell, || end(&held, &reason, FLOODED));
+            hear(ears, bound, tell, || end(&held, &reason, FLOODED));
         })?);
         Ok(())
     }
@@ -177,6 +221,12 @@ impl Running {
         (self.stdout.so_far(), self.stderr.so_far())
     }
 
+    /// Whether its walls stood before it was asked for.
+    #[must_use]
+    pub fn stood_ready(&self) -> bool {
+        matches!(self.outer, Outer::Ready(_))
+    }
+
     /// Ends the program and everything that it has started, now.
     pub fn kill(&self) {
         end(&self.held, &self.reason, KILLED);
@@ -219,7 +269,11 @@ impl Running {
     }
 
     fn poll(&self, patience: Duration) -> std::io::Result<bool> {
-        let mut fds = [PollFd::new(&self.held.fd, PollFlags::IN)];
+        let of = match &self.outer {
+            Outer::Child(_) => &self.held.fd,
+            Outer::Ready(ready) => ready.line(),
+        };
+        let mut fds = [PollFd::new(of, PollFlags::IN)];
         let limit = Timespec::try_from(patience).map_err(std::io::Error::other)?;
         match poll(&mut fds, Some(&limit)) {
             Ok(count) => Ok(count > 0),
@@ -230,7 +284,16 @@ impl Running {
 
     fn collect(&mut self) -> std::io::Result<Outcome> {
         self.held.end_group();
-        let status = self.child.wait()?;
+        let code = match &mut self.outer {
+            Outer::Child(child) => child
+                .wait()?
+                .code()
+                .and_then(|code| u8::try_from(code).ok()),
+            Outer::Ready(ready) => ready.code(),
+        };
+        if let Outer::Ready(ready) = &self.outer {
+            ready.make_another();
+        }
         take_down(std::mem::take(&mut self.spaces));
         self.input = None;
         // What has left its group may hold the streams for ever.
@@ -241,7 +304,6 @@ impl Running {
             // A sink that panicked has lost its own output, nothing else.
             let _joined = thread.join();
         }
-        let code = status.code().and_then(|code| u8::try_from(code).ok());
         let outcome = Outcome {
             ended: match self.reason.load(Ordering::Acquire) {
                 TIMED_OUT => Ended::TimedOut,

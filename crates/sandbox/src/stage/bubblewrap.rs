@@ -63,7 +63,7 @@ fn arguments(order: &Order) -> Result<Vec<String>, Refusal> {
     let mut mount = |how: &str, from: &str, to: &str| {
         words.extend([how, from, to].map(str::to_owned));
     };
-    for path in mounts::shown(order) {
+    for path in mounts::shown(&order.extras) {
         match std::fs::read_link(path) {
             Ok(to) if !path.starts_with("/etc/") => {
                 mount("--symlink", &to.to_string_lossy(), path);

@@ -313,8 +313,12 @@ const FAMILIES: [libc::c_int; 3] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6
 
 /// Closes this process and all that come of it. Needs `no_new_privs`, which stands since the start.
 pub(super) fn close() -> Result<(), Refusal> {
-    let program = compile().doing("filter the calls of the kernel")?;
-    apply_filter(&program).map_err(|why| {
+    apply(&compile().doing("filter the calls of the kernel")?)
+}
+
+/// The same with a program that was made before.
+pub(super) fn apply(program: &BpfProgram) -> Result<(), Refusal> {
+    apply_filter(program).map_err(|why| {
         Refusal(format!(
             "cannot filter the calls of the kernel: {why}. The kernel needs CONFIG_SECCOMP_FILTER; in a \
              container, its own filter must let `seccomp` through"
@@ -324,7 +328,7 @@ pub(super) fn close() -> Result<(), Refusal> {
 
 /// The kernel goes through the filter once for each call there is before it is in force, so what is
 /// answered without a look at its arguments is found by halving; the rest stands behind it.
-fn compile() -> Result<BpfProgram, BackendError> {
+pub(super) fn compile() -> Result<BpfProgram, BackendError> {
     let looked_at = compile_rules(conditions()?)?;
     let plain: BTreeSet<u32> = ALLOWED
         .iter()

@@ -26,7 +26,7 @@ pub(super) fn from_bubblewrap() -> Result<u8, Refusal> {
 pub(super) fn run(order: &Order, lifeline: &OwnedFd) -> Result<u8, Refusal> {
     // Bubblewrap leaves no right to do it and has named it itself.
     if order.bubblewrap.is_none() {
-        rustix::system::sethostname(b"walled").doing("name the machine inside")?;
+        name()?;
     }
     let listener = match order.network {
         Network::None => None,
@@ -36,10 +36,7 @@ pub(super) fn run(order: &Order, lifeline: &OwnedFd) -> Result<u8, Refusal> {
     let program = find(order)?;
     drop_capabilities()?;
     landlock::close(order)?;
-    // Also for a program that runs as the same user: memory and descriptors of this process are
-    // not for it.
-    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
-        .doing("hide the first process")?;
+    hide()?;
     filter::close()?;
     if let Some(listener) = listener
         && raw::fork().doing("start the relay")?.is_none()
@@ -51,22 +48,47 @@ pub(super) fn run(order: &Order, lifeline: &OwnedFd) -> Result<u8, Refusal> {
         refusal.tell();
         outer::leave(1)
     };
-    let lifeline = lifeline.try_clone().doing("watch the lifeline")?;
-    std::thread::Builder::new()
-        .spawn(move || end_with(&lifeline))
-        .doing("watch the lifeline")?;
+    end_with(lifeline.try_clone().doing("watch the lifeline")?)?;
     wait_for(child)
 }
 
+pub(super) fn name() -> Result<(), Refusal> {
+    rustix::system::sethostname(b"walled").doing("name the machine inside")
+}
+
+/// Also for a program that runs as the same user: memory and descriptors of this process are not for it.
+pub(super) fn hide() -> Result<(), Refusal> {
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .doing("hide the first process")
+}
+
 /// When the other end is gone, so is the caller; leaving as process 1 ends all inside.
-fn end_with(lifeline: &OwnedFd) {
+pub(super) fn end_with(lifeline: OwnedFd) -> Result<(), Refusal> {
+    let thread = std::thread::Builder::new().spawn(move || {
+        let mut fds = [PollFd::new(&lifeline, PollFlags::IN)];
+        while poll(&mut fds, None) == Err(rustix::io::Errno::INTR) {}
+        outer::leave(137)
+    });
+    thread.doing("watch the lifeline").map(drop)
+}
+
+/// The same by the kernel, where the outer process itself is the parent: no thread has to be ended first
+/// when the program is done.
+pub(super) fn end_with_parent(lifeline: &OwnedFd) -> Result<(), Refusal> {
+    let doing = "tie the process inside to the one outside";
+    let end = Some(rustix::process::Signal::KILL);
+    rustix::process::set_parent_process_death_signal(end).doing(doing)?;
+    // It may have gone before that.
     let mut fds = [PollFd::new(lifeline, PollFlags::IN)];
-    while poll(&mut fds, None) == Err(rustix::io::Errno::INTR) {}
-    outer::leave(137)
+    let now = rustix::event::Timespec::default();
+    if poll(&mut fds, Some(&now)).doing(doing)? > 0 {
+        outer::leave(137);
+    }
+    Ok(())
 }
 
 /// Collects whatever ends inside until it is the program.
-fn wait_for(program: Pid) -> Result<u8, Refusal> {
+pub(super) fn wait_for(program: Pid) -> Result<u8, Refusal> {
     loop {
         match wait(WaitOptions::empty()) {
             Err(rustix::io::Errno::INTR) => {}
@@ -99,7 +121,7 @@ fn listen() -> Result<TcpListener, Refusal> {
     TcpListener::bind(("127.0.0.1", relay::PORT)).doing(doing)
 }
 
-fn enter_folder(order: &Order) -> Result<(), Refusal> {
+pub(super) fn enter_folder(order: &Order) -> Result<(), Refusal> {
     let doing = "enter the folder to start in";
     let work = Root::open(WORK.as_ref()).doing(doing)?;
     if let Some(identity) = order.identity {
@@ -117,7 +139,7 @@ fn enter_folder(order: &Order) -> Result<(), Refusal> {
 }
 
 /// The program as a path. A name without a slash is looked for in fixed folders only.
-fn find(order: &Order) -> Result<PathBuf, Refusal> {
+pub(super) fn find(order: &Order) -> Result<PathBuf, Refusal> {
     let name = order.argv.first().map_or("", String::as_str);
     let candidates: Vec<PathBuf> = if name.contains('/') {
         vec![PathBuf::from(name)]
@@ -134,7 +156,7 @@ fn find(order: &Order) -> Result<PathBuf, Refusal> {
         .ok_or_else(|| Refusal(format!("there is no program `{name}` inside the walls")))
 }
 
-fn drop_capabilities() -> Result<(), Refusal> {
+pub(super) fn drop_capabilities() -> Result<(), Refusal> {
     let doing = "give up capabilities";
     rustix::thread::clear_ambient_capability_set().doing(doing)?;
     for capability in CapabilitySet::all().iter() {
@@ -151,7 +173,7 @@ fn drop_capabilities() -> Result<(), Refusal> {
 }
 
 /// Comes back only when the program could not be started.
-fn become_program(order: &Order, program: &PathBuf) -> Refusal {
+pub(super) fn become_program(order: &Order, program: &PathBuf) -> Refusal {
     if let Err(refusal) = prepare(&order.limits) {
         return refusal;
     }

@@ -3,7 +3,7 @@
 use super::mounts::{self, WORK};
 use super::order::{Doing, Order, Refusal};
 use super::relay;
-use crate::spec::{Access, Network};
+use crate::spec::{Access, Extra, Network};
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, NetPort, PathBeneath, PathFd, Ruleset,
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
@@ -12,16 +12,22 @@ use landlock::{
 /// What is asked of the kernel; an older one gives what it has, but never nothing.
 const WANTED: ABI = ABI::V6;
 
+const DOING: &str = "close the files with Landlock";
+
 pub(super) fn close(order: &Order) -> Result<(), Refusal> {
-    let doing = "close the files with Landlock";
+    enforce(for_order(fixed(&order.extras)?, order)?)
+}
+
+/// What is the same for all orders with these extras.
+pub(super) fn fixed(extras: &[Extra]) -> Result<RulesetCreated, Refusal> {
     let mut rules = Ruleset::default()
         .handle_access(AccessFs::from_all(WANTED))
         .and_then(|rules| rules.handle_access(AccessNet::from_all(WANTED)))
         .and_then(|rules| rules.scope(Scope::from_all(WANTED)))
         .and_then(Ruleset::create)
-        .doing(doing)?;
+        .doing(DOING)?;
     let read = AccessFs::from_read(WANTED);
-    for path in mounts::shown(order) {
+    for path in mounts::shown(extras) {
         rules = allow(rules, path, read)?;
     }
     for (file, _) in mounts::PEOPLE {
@@ -33,7 +39,15 @@ pub(super) fn close(order: &Order) -> Result<(), Refusal> {
         "/dev",
         AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::ReadDir,
     )?;
-    rules = allow(rules, "/tmp", writable())?;
+    allow(rules, "/tmp", writable())
+}
+
+/// What is added for an order.
+pub(super) fn for_order(
+    mut rules: RulesetCreated,
+    order: &Order,
+) -> Result<RulesetCreated, Refusal> {
+    let read = AccessFs::from_read(WANTED);
     rules = match order.workspace {
         Access::None => rules,
         Access::Read => allow(rules, WORK, read)?,
@@ -41,14 +55,19 @@ pub(super) fn close(order: &Order) -> Result<(), Refusal> {
     };
     if order.network == Network::Broker {
         let port = NetPort::new(relay::PORT, AccessNet::ConnectTcp);
-        rules = rules.add_rule(port).doing(doing)?;
+        rules = rules.add_rule(port).doing(DOING)?;
         rules = allow(
             rules,
             mounts::BROKER,
             AccessFs::ReadFile | AccessFs::WriteFile,
         )?;
     }
-    let status = rules.restrict_self().doing(doing)?;
+    Ok(rules)
+}
+
+/// Closes this process and all that come of it.
+pub(super) fn enforce(rules: RulesetCreated) -> Result<(), Refusal> {
+    let status = rules.restrict_self().doing(DOING)?;
     if status.ruleset == RulesetStatus::NotEnforced {
         return Err(Refusal(
             "cannot close the files with Landlock: the kernel has it not switched on. Add `landlock` to \
@@ -80,7 +99,5 @@ fn allow(
     } else {
         access & AccessFs::from_file(WANTED)
     };
-    rules
-        .add_rule(PathBeneath::new(fd, access))
-        .doing("close the files with Landlock")
+    rules.add_rule(PathBeneath::new(fd, access)).doing(DOING)
 }

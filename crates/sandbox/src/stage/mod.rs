@@ -4,7 +4,8 @@
 //!
 //! Three processes come of it. The *outer* one is the caller's child, stays outside and ends the
 //! walls when the caller goes away. The *init* is process 1 inside; when it ends the kernel ends
-//! everything inside, so nothing outlives a run. The *program* is its child.
+//! everything inside, so nothing outlives a run. The *program* is its child. `ready` builds the same before
+//! there is an order.
 
 mod order;
 mod outer;
@@ -20,7 +21,11 @@ mod bubblewrap;
 mod raw;
 mod relay;
 
-pub(crate) use order::{Doing, Order, READY, REFUSED, Refusal, STAGE_NAME};
+pub(crate) mod pass;
+mod ready;
+
+pub(crate) use order::{BUILT, Doing, ENDED, Order, READY, REFUSED, Refusal, STAGE_NAME};
+pub(crate) use ready::HELPER;
 
 /// To be called first thing in `main`: when this process was started to build walls, that is done
 /// and the exit code comes back. Otherwise nothing happens.
@@ -30,6 +35,8 @@ pub fn stage() -> Option<u8> {
     let name = words.next()?;
     let done = if name == STAGE_NAME {
         outer::run()
+    } else if name == HELPER {
+        ready::help()
     } else if name == bubblewrap::STAGE {
         inside::from_bubblewrap()
     } else {

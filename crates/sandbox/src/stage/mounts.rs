@@ -9,7 +9,9 @@ use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount,
     mount_change, mount_remount, move_mount, open_tree, unmount,
 };
-use std::ffi::CString;
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
+use std::ffi::{CStr, CString};
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
@@ -57,13 +59,16 @@ pub(super) const BROKER: &str = "/run/egress.sock";
 /// Where the workspace is seen.
 pub(super) const WORK: &str = "/work";
 
+/// The bound of `/tmp` until there is an order.
+const EMPTY_BYTES: u64 = 1 << 20;
+
 const READ_ONLY: u64 = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
 const WRITABLE: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
 /// A device keeps being one.
 const DEVICE: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC;
 
 /// The folders of the host that an order asks for beside the system's own.
-pub(super) fn extras(order: &Order) -> Vec<&'static str> {
+fn extra_paths(extras: &[Extra]) -> impl Iterator<Item = &'static str> {
     let paths = |extra: &Extra| -> &'static [&'static str] {
         match extra {
             Extra::Opt => &["/opt"],
@@ -77,12 +82,12 @@ pub(super) fn extras(order: &Order) -> Vec<&'static str> {
             Extra::Fonts => &["/etc/fonts", "/var/cache/fontconfig"],
         }
     };
-    order.extras.iter().flat_map(paths).copied().collect()
+    extras.iter().flat_map(paths).copied()
 }
 
 /// Everything of the host that is shown read only.
-pub(super) fn shown(order: &Order) -> Vec<&'static str> {
-    let extras = extras(order);
+pub(super) fn shown(extras: &[Extra]) -> Vec<&'static str> {
+    let extras = extra_paths(extras);
     SYSTEM.into_iter().chain(LOADER).chain(extras).collect()
 }
 
@@ -96,26 +101,73 @@ struct Tree {
 }
 
 pub(super) fn build(order: &Order) -> Result<(), Refusal> {
-    // Nothing that is mounted from here on is seen outside.
-    mount_change(
-        "/",
-        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
-    )
-    .doing("part the mounts from the host's")?;
-    let trees = take_all(order)?;
+    part()?;
+    let mut trees = take_system(&order.extras)?;
+    trees.extend(take_workspace(order)?);
+    if order.network == Network::Broker {
+        let broker = order.broker.as_ref();
+        let socket =
+            broker.ok_or_else(|| Refusal::new("reach the broker", "no socket was given"))?;
+        trees.push(take(socket.path(), BROKER, READ_ONLY)?);
+    }
+    let no_workspace = order.workspace == Access::None;
+    put_together(trees, order.limits.memory_bytes, no_workspace)
+}
+
+/// The same before there is an order: with an empty folder where the workspace will be.
+pub(super) fn build_empty(extras: &[Extra]) -> Result<(), Refusal> {
+    part()?;
+    put_together(take_system(extras)?, EMPTY_BYTES, false)
+}
+
+/// Furnishes what was built empty, from outside: `home` are the mounts inside, `work` is the workspace
+/// as the caller holds it. Comes back inside, with what is to be held until the end.
+pub(super) fn furnish(order: &Order, work: &OwnedFd, home: &OwnedFd) -> Result<File, Refusal> {
+    let doing = "put the workspace in its place";
+    // The folder that is held, not the one that has its name by now: a copy of the host's mounts takes
+    // the folder that a process is in along.
+    rustix::process::fchdir(work).doing(doing)?;
+    raw::unshare(UnshareFlags::NEWNS).doing(doing)?;
+    let trees = take_workspace(order)?;
+    let copy = File::open("/proc/self/ns/mnt").doing(doing)?;
+    move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::Mount)).doing(doing)?;
+    std::env::set_current_dir("/").doing(doing)?;
+    let bound = tmp_options(order.limits.memory_bytes).doing(doing)?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    mount_remount("/tmp", flags, bound.as_c_str()).doing("bound /tmp")?;
+    for tree in trees {
+        put(&tree)?;
+    }
+    Ok(copy)
+}
+
+/// Nothing that is mounted from here on is seen outside.
+fn part() -> Result<(), Refusal> {
+    let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", flags).doing("part the mounts from the host's")
+}
+
+/// A new root out of what was taken, and into it.
+fn put_together(trees: Vec<Tree>, tmp_bytes: u64, no_workspace: bool) -> Result<(), Refusal> {
     let links = system_links();
-    tmpfs(Path::new(BASE), "size=1m,mode=755")?;
+    tmpfs(Path::new(BASE), c"size=1m,mode=755")?;
     std::env::set_current_dir(BASE).doing("enter the new root")?;
-    skeleton(order, &links)?;
+    skeleton(&links, tmp_bytes)?;
+    if no_workspace {
+        make_folder(Path::new("tmp/work"))?;
+        symlink("tmp/work", "work").doing("make the folder to work in")?;
+    } else {
+        make_folder(Path::new("work"))?;
+    }
     for tree in trees {
         put(&tree)?;
     }
     enter()
 }
 
-fn take_all(order: &Order) -> Result<Vec<Tree>, Refusal> {
+fn take_system(extras: &[Extra]) -> Result<Vec<Tree>, Refusal> {
     let mut trees = Vec::new();
-    for path in shown(order) {
+    for path in shown(extras) {
         let real = std::fs::symlink_metadata(path).is_ok_and(|about| {
             // A link at the top level is made again as a link; one in /etc is followed.
             !about.is_symlink() || path.starts_with("/etc/")
@@ -127,9 +179,14 @@ fn take_all(order: &Order) -> Result<Vec<Tree>, Refusal> {
     for path in DEVICES {
         trees.push(take(Path::new(path), path, DEVICE)?);
     }
+    Ok(trees)
+}
+
+/// The folder that this process is in: the caller's descriptor, not a path.
+fn take_workspace(order: &Order) -> Result<Vec<Tree>, Refusal> {
+    let mut trees = Vec::new();
     match order.workspace {
         Access::None => {}
-        // The folder that the stage was started in: the caller's descriptor, not a path.
         Access::Read => trees.push(take(Path::new("."), WORK, READ_ONLY)?),
         Access::Write => {
             trees.push(take(Path::new("."), WORK, WRITABLE)?);
@@ -137,12 +194,6 @@ fn take_all(order: &Order) -> Result<Vec<Tree>, Refusal> {
                 trees.push(shield(name)?);
             }
         }
-    }
-    if order.network == Network::Broker {
-        let broker = order.broker.as_ref();
-        let socket =
-            broker.ok_or_else(|| Refusal::new("reach the broker", "no socket was given"))?;
-        trees.push(take(socket.path(), BROKER, READ_ONLY)?);
     }
     Ok(trees)
 }
@@ -196,19 +247,16 @@ fn system_links() -> Vec<(PathBuf, String)> {
         .collect()
 }
 
-fn skeleton(order: &Order, links: &[(PathBuf, String)]) -> Result<(), Refusal> {
+fn tmp_options(bytes: u64) -> Result<CString, std::ffi::NulError> {
+    CString::new(format!("size={bytes},mode=1777,nr_inodes=200000"))
+}
+
+fn skeleton(links: &[(PathBuf, String)], tmp_bytes: u64) -> Result<(), Refusal> {
     for folder in ["proc", "dev", "etc", "run", "tmp"] {
         make_folder(Path::new(folder))?;
     }
-    let bound = format!(
-        "size={},mode=1777,nr_inodes=200000",
-        order.limits.memory_bytes
-    );
+    let bound = tmp_options(tmp_bytes).doing("make a folder in memory")?;
     tmpfs(Path::new("tmp"), &bound)?;
-    if order.workspace == Access::None {
-        make_folder(Path::new("tmp/work"))?;
-        symlink("tmp/work", "work").doing("make the folder to work in")?;
-    }
     for (to, at) in links {
         symlink(to, at).doing("make the links of the system")?;
     }
@@ -256,10 +304,9 @@ fn enter() -> Result<(), Refusal> {
     mount_remount("/", flags, "").doing("close the root")
 }
 
-fn tmpfs(at: &Path, options: &str) -> Result<(), Refusal> {
-    let options = CString::new(options).doing("make a folder in memory")?;
+fn tmpfs(at: &Path, options: &CStr) -> Result<(), Refusal> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    mount("tmpfs", at, "tmpfs", flags, options.as_c_str()).doing("make a folder in memory")
+    mount("tmpfs", at, "tmpfs", flags, options).doing("make a folder in memory")
 }
 
 fn make_folder(at: &Path) -> Result<(), Refusal> {

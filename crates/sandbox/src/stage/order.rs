@@ -12,6 +12,9 @@ pub(crate) const STAGE_NAME: &str = "instar-walls";
 pub(crate) const READY: u8 = b'R';
 /// First byte on standard output: the walls do not stand; a sentence follows and nothing ran.
 pub(crate) const REFUSED: u8 = b'E';
+/// From walls that stand ready: built; and that the program ended, with its exit code behind it.
+pub(crate) const BUILT: u8 = b'W';
+pub(crate) const ENDED: u8 = b'X';
 const ORDER_BYTES_MAX: u32 = 4 << 20;
 
 /// Comes in front of the program's input, so that no other descriptor has to be inherited. The
@@ -43,6 +46,15 @@ impl Order {
         Ok([&length.to_be_bytes()[..], &text].concat())
     }
 
+    /// Without anything in front of it, for a message that arrives whole.
+    pub(crate) fn to_message(&self) -> std::io::Result<Vec<u8>> {
+        Ok(serde_json::to_vec(self)?)
+    }
+
+    pub(crate) fn parse(message: &[u8]) -> std::io::Result<Self> {
+        Ok(serde_json::from_slice(message)?)
+    }
+
     /// Reads exactly the order and leaves what follows for the program.
     pub(crate) fn read(mut from: impl Read) -> std::io::Result<Self> {
         let mut length = [0; 4];
@@ -72,11 +84,22 @@ impl Refusal {
 
     /// Tells the caller. What goes wrong here shows as an answer that is missing.
     pub(crate) fn tell(&self) {
+        let _told = std::io::stdout().write_all(&self.to_bytes());
+        let _told = std::io::stdout().flush();
+    }
+
+    /// As the caller is told of it.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut text = self.0.clone().into_bytes();
         text.truncate(2_000);
-        let answer = [&[REFUSED][..], &text].concat();
-        let _told = std::io::stdout().write_all(&answer);
-        let _told = std::io::stdout().flush();
+        [&[REFUSED][..], &text].concat()
+    }
+
+    pub(crate) fn from_bytes(told: &[u8]) -> Self {
+        match told {
+            [REFUSED, words @ ..] => Self(String::from_utf8_lossy(words).into_owned()),
+            _ => Self("they fell while they were built".to_owned()),
+        }
     }
 }
 

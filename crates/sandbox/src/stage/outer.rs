@@ -26,7 +26,9 @@ pub(super) fn run() -> Result<u8, Refusal> {
         (None, None) => start(&order, &lifeline, &mut held)?,
     };
     drop(lifeline);
-    let code = watch(child)?;
+    let child = pidfd_open(child, PidfdFlags::empty()).doing("hold the process inside")?;
+    // Standard output reports an error once nobody reads it any more.
+    let code = watch(&child, std::io::stdout())?;
     drop(held);
     Ok(code)
 }
@@ -67,12 +69,12 @@ fn guard(
     }))
 }
 
-/// The set-up of our own, with no privilege but user namespaces.
-fn start(order: &Order, lifeline: &OwnedFd, held: &mut Option<OwnedFd>) -> Result<Pid, Refusal> {
+/// Leaves the host's namespaces, with no privilege but user namespaces; that of mounts where it is
+/// among `more`.
+pub(super) fn namespaces(more: UnshareFlags) -> Result<(), Refusal> {
     let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
     raw::unshare(
-        UnshareFlags::NEWUSER
-            | UnshareFlags::NEWNS
+        more | UnshareFlags::NEWUSER
             | UnshareFlags::NEWPID
             | UnshareFlags::NEWNET
             | UnshareFlags::NEWIPC
@@ -93,6 +95,12 @@ fn start(order: &Order, lifeline: &OwnedFd, held: &mut Option<OwnedFd>) -> Resul
     ] {
         std::fs::write(file, text).map_err(|why| no_namespaces(&why))?;
     }
+    Ok(())
+}
+
+/// The set-up of our own.
+fn start(order: &Order, lifeline: &OwnedFd, held: &mut Option<OwnedFd>) -> Result<Pid, Refusal> {
+    namespaces(UnshareFlags::NEWNS)?;
     if let Some(child) = raw::fork().doing("start a process inside")? {
         return Ok(child);
     }
@@ -119,15 +127,13 @@ fn no_namespaces(why: &std::io::Error) -> Refusal {
     ))
 }
 
-/// Waits for the child or for the caller to go away, whichever comes first.
-fn watch(child: Pid) -> Result<u8, Refusal> {
-    let held = pidfd_open(child, PidfdFlags::empty()).doing("hold the process inside")?;
-    let output = std::io::stdout();
+/// Waits for the child or for the caller to go away, whichever comes first. The caller is gone when
+/// its end of `line` is, which then reports an error.
+pub(super) fn watch(held: &OwnedFd, line: impl AsFd) -> Result<u8, Refusal> {
     loop {
-        // Standard output reports an error once nobody reads it any more: the caller is gone.
         let mut fds = [
-            PollFd::new(&held, PollFlags::IN),
-            PollFd::new(&output, PollFlags::empty()),
+            PollFd::new(held, PollFlags::IN),
+            PollFd::new(&line, PollFlags::empty()),
         ];
         match poll(&mut fds, None) {
             Err(rustix::io::Errno::INTR) => continue,
@@ -138,7 +144,7 @@ fn watch(child: Pid) -> Result<u8, Refusal> {
             return Ok(137);
         }
         if !fds[0].revents().is_empty() {
-            return reap(&held);
+            return reap(held);
         }
     }
 }

@@ -40,12 +40,13 @@ pub(super) fn close_all_but(kept: BorrowedFd<'_>) -> Result<()> {
     close_from(kept.saturating_add(1))
 }
 
-/// Changes the attributes of a mount that is held by descriptor, with all below it.
+/// Changes the attributes of a mount that is held by descriptor, with all below it, and parts it from
+/// what is mounted on the host later.
 pub(super) fn set_mount(mount: BorrowedFd<'_>, set: u64) -> Result<()> {
     let attributes = libc::mount_attr {
         attr_set: set,
         attr_clr: 0,
-        propagation: 0,
+        propagation: libc::MS_PRIVATE,
         userns_fd: 0,
     };
     let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;

@@ -1,7 +1,7 @@
 //! Outside: lays the bait, runs the case, and looks whether the bait was taken.
 
 use instar_sandbox::native::{Ended, Maker, Native, Outcome, Sink, StartError, Stream};
-use instar_sandbox::root::Root;
+use instar_sandbox::root::{Inside, Root};
 use instar_sandbox::spec::{
     Access, Argv, BrokerSocket, Environment, Extra, Input, Job, Limits, Network, Walls,
 };
@@ -12,7 +12,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+const EXTRAS: [Extra; 2] = [Extra::Certificates, Extra::TimeZone];
 pub(crate) const SECRET: &str = "the-bait-that-nobody-may-see";
+
+use crate::several;
 
 pub(crate) fn drive(case: &str, maker: &str, folder: &Path) -> ExitCode {
     if rustix::process::geteuid().is_root() {
@@ -21,9 +24,13 @@ pub(crate) fn drive(case: &str, maker: &str, folder: &Path) -> ExitCode {
     }
     lay_bait(folder);
     let native = Native::of_this_binary().with_maker(match maker {
-        "own" => Maker::Own,
+        "own" | "ready" => Maker::Own,
         path => Maker::Bubblewrap(path.into()),
     });
+    let native = match maker {
+        "ready" => native.keeping_ready(&EXTRAS),
+        _ => native,
+    };
     // What a careless part of the caller leaves open across a start.
     let bait = std::fs::File::open(folder.join("state/instar.json")).unwrap();
     let _left_open: Vec<_> = (0..20).map(|_| rustix::io::dup(&bait).unwrap()).collect();
@@ -31,9 +38,18 @@ pub(crate) fn drive(case: &str, maker: &str, folder: &Path) -> ExitCode {
         "talk" => return talk(&native, folder),
         "vanish" => return vanish(&native, folder),
         "broker" => serve(folder),
+        "twice" => return several::twice(&native, folder),
+        "helper" => return several::helper(&native, folder),
+        "many" => return several::many(&native, folder),
         _ => {}
     }
-    let result = native.run(job(case, folder));
+    let result = native
+        .start(job(case, folder), None)
+        .and_then(|mut running| {
+            // Else the direct way would be tried twice.
+            assert_eq!(running.stood_ready(), maker == "ready" && case != "broker");
+            running.wait().map_err(StartError::Start)
+        });
     let fine = judge(case, &result) && bait_untouched(folder);
     println!("{case}: {result:?}");
     if fine {
@@ -127,6 +143,7 @@ fn words(case: &str, folder: &Path) -> Vec<String> {
         "missing" => vec!["no-such-program"],
         "signal" => vec!["sh", "-c", "kill -9 $$"],
         "code" => vec!["sh", "-c", "exit 7"],
+        "twice" => vec!["true"],
         "environment" => vec!["env"],
         "input" | "output-bound" => vec!["cat"],
         "flood" => vec!["yes"],
@@ -140,6 +157,12 @@ fn words(case: &str, folder: &Path) -> Vec<String> {
             "echo x > /usr/new; echo x > /etc/new; echo x > /new",
         ],
         "memory" => vec!["python3", "-c", "x = bytearray(1 << 30); print('ESCAPED')"],
+        "tmp" => vec![
+            "sh",
+            "-c",
+            "head -c 2000000 /dev/zero > /tmp/a && ! head -c 70000000 /dev/zero > /tmp/b",
+        ],
+        "shield" => vec!["sh", "-c", "echo x > /work/new; echo x > /work/note"],
         "python" => vec!["python3", "-c", "print(6 * 7)"],
         // Programs that lists call safe, with the flags that make them something else.
         "safe-sort" => return own(&["sort", "-o", &format!("{outside}/state/x"), "/work/note"]),
@@ -179,20 +202,20 @@ fn words(case: &str, folder: &Path) -> Vec<String> {
     own(&words)
 }
 
-fn own(words: &[&str]) -> Vec<String> {
+pub(crate) fn own(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-fn job(case: &str, folder: &Path) -> Job {
+pub(crate) fn job(case: &str, folder: &Path) -> Job {
     let walls = Walls {
         workspace: match case {
-            "write" | "links" => Access::Write,
+            "write" | "links" | "shield" => Access::Write,
             _ => Access::Read,
         },
-        extras: vec![Extra::Certificates, Extra::TimeZone],
+        extras: EXTRAS.to_vec(),
         limits: Limits {
             wall_seconds: if case == "time" { 1 } else { 60 },
-            memory_bytes: 256 << 20,
+            memory_bytes: if case == "tmp" { 64 } else { 256 } << 20,
             pids: 48,
             output_bytes: 4_096,
             ..Limits::default()
@@ -204,6 +227,9 @@ fn job(case: &str, folder: &Path) -> Job {
     if case == "broker" {
         job.walls.network = Network::Broker;
         job.broker = Some(BrokerSocket::new(&folder.join("broker.sock")).unwrap());
+    }
+    if case == "shield" {
+        job.shielded = vec![Inside::parse("note").unwrap()];
     }
     job.input = match case {
         "input" => Input::Bytes(b"what goes in".to_vec()),
@@ -261,6 +287,8 @@ fn judge(case: &str, result: &Result<Outcome, StartError>) -> bool {
             });
             code == Ended::Exit(0) && out == "started\n" && !left
         }
+        "tmp" => code == Ended::Exit(0),
+        "shield" => code != Ended::Exit(0),
         "write" => code == Ended::Exit(0) && out == "words\n",
         "python" => code == Ended::Exit(0) && out == "42\n",
         "write-read-only" | "write-system" | "memory" => code != Ended::Exit(0),

@@ -11,6 +11,7 @@
 
 mod attempts;
 mod drive;
+mod several;
 
 use std::process::ExitCode;
 

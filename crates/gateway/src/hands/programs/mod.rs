@@ -62,7 +62,7 @@ struct Inner {
 
 impl Programs {
     pub(super) fn new(parts: &Parts, files: WorkspaceFiles) -> Self {
-        let walled = Native::of_this_binary();
+        let walled = Native::of_this_binary().keeping_ready(&order::EXTRAS);
         let inner = Inner {
             files,
             store: parts.store.clone(),

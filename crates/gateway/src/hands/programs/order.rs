@@ -21,6 +21,9 @@ use super::{Programs, input, seconds};
 /// Most entries at the top of a workspace that are looked at for what is to be shielded.
 const TOP_MAX: usize = 20_000;
 
+/// What programs are shown beside the system's own.
+pub(super) const EXTRAS: [Extra; 3] = [Extra::Opt, Extra::Certificates, Extra::TimeZone];
+
 /// How one call would run.
 pub(super) struct Plan {
     /// False: the owner has switched them off for this conversation.
@@ -94,7 +97,7 @@ fn walls(settings: &SandboxSettings, seconds: u64) -> Walls {
             WorkspaceAccess::Ro => Access::Read,
             WorkspaceAccess::Rw => Access::Write,
         },
-        extras: vec![Extra::Opt, Extra::Certificates, Extra::TimeZone],
+        extras: EXTRAS.to_vec(),
         network: if settings.network.is_empty() {
             Network::None
         } else {
