@@ -2,8 +2,8 @@
 //! product.
 
 use instar_policy::{
-    Approval, Authority, Counts, Decision, Evidence, Families, Plan, Planned, Posture, Request,
-    Step, decide,
+    Annotation, Approval, Authority, Counts, Decision, Evidence, Families, Plan, Planned, Posture,
+    Request, Step, decide,
 };
 use instar_protocol::principal::Via;
 use instar_protocol::tool::{Effect, ToolCall, ToolSpec};
@@ -11,35 +11,48 @@ use instar_protocol::{AgentId, Label, Principal, ReleaseId, SessionId};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::data::{Call, Known, Suite, Task};
+use super::data::{Call, Known, Suite, Task, Tool};
 
 /// A suite with what policy knows of its tools.
 pub(crate) struct House<'a> {
     pub(crate) suite: &'a Suite,
     pub(crate) authority: Authority,
+    /// The annotations by the whole table.
+    whole: BTreeMap<String, Annotation>,
+}
+
+fn spec(tool: &Tool) -> ToolSpec {
+    ToolSpec {
+        name: tool.name.clone(),
+        description: tool.description.clone(),
+        parameters: tool.parameters.clone(),
+    }
 }
 
 impl<'a> House<'a> {
     pub(crate) fn new(suite: &'a Suite, families: &Families, posture: Posture) -> Self {
-        let annotations = suite.tools.iter().map(|tool| {
-            let spec = ToolSpec {
-                name: tool.name.clone(),
-                description: tool.description.clone(),
-                parameters: tool.parameters.clone(),
-            };
-            (tool.name.clone(), families.infer(&suite.suite, &spec))
-        });
+        let annotated = |families: &Families| -> BTreeMap<String, Annotation> {
+            let tools = suite.tools.iter();
+            tools
+                .map(|tool| (tool.name.clone(), families.infer(&suite.suite, &spec(tool))))
+                .collect()
+        };
         let known = Known::of(&suite.environment);
-        let mut authority = Authority::over(annotations.collect());
+        let mut authority = Authority::over(annotated(families));
         authority.posture = posture;
         authority.known.own = known.own;
         authority.known.contacts = known.contacts;
-        Self { suite, authority }
+        Self {
+            suite,
+            authority,
+            whole: annotated(Families::built_in()),
+        }
     }
 
+    /// What a tool does, as the whole table has it: a smaller one may think worse of a tool, and what
+    /// that lets through is no worse for it.
     pub(crate) fn effect(&self, tool: &str) -> Effect {
-        self.authority
-            .annotations
+        self.whole
             .get(tool)
             .map_or(Effect::Execute, |annotation| annotation.effect)
     }
