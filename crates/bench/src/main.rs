@@ -4,6 +4,7 @@
 mod agentdojo;
 mod faces;
 mod gateway;
+mod rollout;
 mod sandbox;
 
 mod load;
@@ -33,6 +34,8 @@ enum Bench {
     Policy(policy::Options),
     /// Recorded attacks on recorded tasks, under the product's own decision
     Agentdojo(agentdojo::Options),
+    /// Simulated rollouts through the controller, beside what others decide with
+    Rollout(rollout::Options),
     /// What a start behind walls costs against a plain one
     Sandbox(sandbox::Options),
 }
@@ -51,6 +54,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Policy(options) => policy::run(&options),
         Bench::Agentdojo(options) => agentdojo::run(&options),
         Bench::Faces(options) => runtime.block_on(Box::pin(faces::run(&options))),
+        Bench::Rollout(options) => rollout::run(&options),
         Bench::Sandbox(options) => sandbox::run(&options),
     }
 }

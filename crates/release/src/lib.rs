@@ -13,6 +13,9 @@
 mod behaviour;
 mod releases;
 
+pub mod evidence;
+pub mod rollout;
+
 mod check;
 mod diff;
 mod error;

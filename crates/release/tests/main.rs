@@ -9,6 +9,8 @@
 mod adopting;
 mod checking;
 mod comparing;
+mod evidence;
 mod fixture;
 mod naming;
+mod rollout;
 mod stored;
