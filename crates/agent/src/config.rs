@@ -12,13 +12,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+mod container;
 mod policy;
 mod sandbox;
 
+pub use container::{DockerConfig, user};
 pub use policy::{PolicyConfig, PostureChoice};
 pub use sandbox::{
-    DockerConfig, SandboxBackend, SandboxConfig, SandboxLimits, SandboxMode, SandboxScope,
-    SandboxSettings, WorkspaceAccess, user,
+    SandboxBackend, SandboxConfig, SandboxLimits, SandboxMode, SandboxScope, SandboxSettings,
+    WorkspaceAccess,
 };
 
 /// Everything of the configuration that this crate reads, by section.
@@ -675,7 +677,7 @@ impl Problems {
     }
 
     fn sandbox(&mut self, path: &str, config: &SandboxConfig, defaults: &SandboxConfig) {
-        for (key, expected) in sandbox::wrong_container(config, defaults) {
+        for (key, expected) in container::wrong(config, defaults) {
             self.add(format!("{path}.docker.{key}"), expected);
         }
         for (key, low, high) in sandbox::out_of_range(config) {
@@ -683,6 +685,13 @@ impl Problems {
                 format!("{path}.limits.{key}"),
                 format!("a number from {low} to {high}"),
             ));
+        }
+        if config
+            .limits
+            .cpus
+            .is_some_and(|cpus| !sandbox::is_share(cpus))
+        {
+            self.add(format!("{path}.limits.cpus"), "a number from 0.01 to 1024");
         }
     }
 

@@ -102,6 +102,8 @@ pub(crate) fn walls(has_profile: bool) -> Walls {
             file_bytes: 512 << 20,
             output_bytes: 1 << 20,
             wall_seconds: 24 * 3_600,
+            together_bytes: None,
+            cpu_thousandths: None,
         },
     }
 }

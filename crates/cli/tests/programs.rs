@@ -405,7 +405,10 @@ fn a_program_runs_in_a_container_where_the_owner_says_so_and_nowhere_without_an_
     let rows = [("start", "exec", shell("cat; pwd; echo made > made.txt"))];
     let home = tempfile::tempdir().unwrap();
     let socket = home.path().join("engine.sock");
-    let docker = json!({ "image": "debian:bookworm-slim", "socket": socket, "cpus": 0.5 });
+    let docker = json!({
+        "image": "debian:bookworm-slim", "socket": socket, "cpus": 0.5, "network": "none", "readOnlyRoot": true,
+        "capDrop": ["ALL", "NET_RAW"], "pidsLimit": 33, "memory": "64m", "tmpfs": ["/run"],
+    });
     let config = json!({
         "policy": { "posture": "open" },
         "agents": { "defaults": { "sandbox": { "backend": "docker", "docker": docker } } },
@@ -426,5 +429,42 @@ fn a_program_runs_in_a_container_where_the_owner_says_so_and_nowhere_without_an_
     let host = &create.unwrap().1["HostConfig"];
     assert_eq!(host["NetworkMode"], "none", "{host}");
     assert_eq!(host["NanoCpus"], 500_000_000, "{host}");
+    assert_eq!(host["PidsLimit"], 33, "{host}");
+    assert_eq!(host["Memory"], 64 << 20, "{host}");
+    assert_eq!(host["CapDrop"], json!(["ALL", "NET_RAW"]), "{host}");
+    assert!(host["Tmpfs"].get("/run").is_some(), "{host}");
     assert_eq!(engine.left(), 0, "{asked:?}");
+    for (key, weaker) in [
+        ("network", "bridge"),
+        ("readOnlyRoot", "false"),
+        ("capAdd", "[\"SYS_ADMIN\"]"),
+        ("privileged", "true"),
+    ] {
+        let path = format!("agents.defaults.sandbox.docker.{key}");
+        let refused = instar.run(["config", "set", &path, weaker]);
+        assert_ne!(refused.code, 0, "{key}: {refused:?}");
+        assert!(refused.stderr.contains(key), "{key}: {refused:?}");
+    }
+}
+
+/// A limit for a run as a whole holds, or nothing runs: which of them is told by `instar doctor`.
+#[test]
+fn a_limit_for_all_processes_of_a_run_together_holds_or_nothing_runs() {
+    let rows = [("start", "exec", shell("echo made > made.txt"))];
+    let limits = json!({ "runMemoryMb": 512 });
+    let config = json!({
+        "policy": { "posture": "open" },
+        "agents": { "defaults": { "sandbox": { "limits": limits } } },
+    });
+    let instar = Instar::start(Setup::scripted(calling(&rows)).config(config));
+    let doctor = instar.run(["doctor", "--json"]).stdout;
+    let told = said(&instar, "start");
+    let made = workspace(&instar).join("made.txt").exists();
+    if doctor.contains("cgroup limits: holds") {
+        assert!(made, "{told}");
+    } else {
+        assert!(doctor.contains("cgroup limits: "), "{doctor}");
+        assert!(told.contains("need control groups"), "{told}");
+        assert!(!made, "{told}");
+    }
 }

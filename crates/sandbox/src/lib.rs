@@ -5,13 +5,15 @@
 //!
 //! Reading order: [`root`] (files by descriptor), [`spec`] (what walls can be asked for), [`bind`] (what a
 //! command is made of), [`native`] (the side of the caller), [`jobs`] (many of them, by their owners), `stage` (the side of the walls: a second start of the same binary that
-//! builds them around itself and then becomes the program), [`probe`] (which layers are there).
+//! builds them around itself and then becomes the program), [`cgroup`] (limits for a run as a whole), [`probe`] (which layers
+//! are there).
 
 pub mod bind;
 pub mod jobs;
 pub mod root;
 pub mod spec;
 
+pub mod cgroup;
 pub mod docker;
 pub mod native;
 pub mod probe;

@@ -2,9 +2,9 @@
 //! does nothing, once for each maker of namespaces, and the layers without which none are built are
 //! asked for one by one.
 
+use crate::cgroup;
 use crate::native::{Ended, Maker, Native};
 use crate::spec::{Argv, Job, Limits, Walls};
-use std::path::{Path, PathBuf};
 
 /// One layer, as it is on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,9 +23,10 @@ pub enum State {
     Missing(String),
 }
 
-/// Tries every layer of the native back end. Takes some milliseconds and leaves nothing behind.
+/// Tries every layer of the native back end. Takes some milliseconds and leaves nothing behind. `gateway` is
+/// the process whose programs they are for, where that is not this one.
 #[must_use]
-pub fn probe(native: &Native) -> Vec<Layer> {
+pub fn probe(native: &Native, gateway: Option<u32>) -> Vec<Layer> {
     let own = State::of(attempt(&native.clone().with_maker(Maker::Own)));
     let bubblewrap = match native.maker() {
         Maker::Bubblewrap(path) => State::of(attempt(&native.clone().with_maker(Maker::Bubblewrap(path.clone())))),
@@ -41,7 +42,7 @@ pub fn probe(native: &Native) -> Vec<Layer> {
         ("bubblewrap", bubblewrap),
         ("landlock", landlock()),
         ("limits on processes", processes()),
-        ("cgroup limits", cgroup()),
+        ("cgroup limits", cgroup(gateway)),
     ]
     .map(|(name, state)| Layer { name, state })
     .to_vec()
@@ -110,28 +111,12 @@ fn processes() -> State {
     }
 }
 
-/// Whether the part of the control tree that this process is in was handed to its user.
-fn cgroup() -> State {
-    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let path = own.lines().find_map(|line| line.strip_prefix("0::/"));
-    let folder = path.map(|path| PathBuf::from("/sys/fs/cgroup").join(path));
-    let delegated = folder.is_some_and(|folder| {
-        let controllers = std::fs::read_to_string(folder.join("cgroup.controllers"));
-        let has = |name| {
-            controllers
-                .as_ref()
-                .is_ok_and(|list| list.split_whitespace().any(|one| one == name))
-        };
-        has("memory") && has("pids") && writable(&folder.join("cgroup.procs"))
-    });
-    State::Weak(if delegated {
-        "delegated, but not used: memory and processes are limited per process and per user"
-            .to_owned()
-    } else {
-        "not delegated: memory is limited per process, not for all of a run together".to_owned()
-    })
-}
-
-fn writable(path: &Path) -> bool {
-    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
+/// Whether the part of the control tree that a process is in was handed to its user.
+fn cgroup(gateway: Option<u32>) -> State {
+    match cgroup::look(gateway) {
+        Ok(_) => State::Holds,
+        Err(why) => State::Weak(format!(
+            "{why}. Until then memory is limited for each process, not for all of a run together"
+        )),
+    }
 }

@@ -68,6 +68,20 @@ pub struct Limits {
     /// Output that is kept of each stream; the program is ended when it writes sixteen times that.
     pub output_bytes: u64,
     pub wall_seconds: u64,
+    /// Memory of all processes of a run together, where control groups can limit it: without a word of
+    /// the owner's twice that of one process. With one, nothing runs where they cannot.
+    #[serde(default)]
+    pub together_bytes: Option<u64>,
+    /// Processors of all its processes together, in thousandths. As before, but as installed all.
+    #[serde(default)]
+    pub cpu_thousandths: Option<u64>,
+}
+
+impl Limits {
+    /// What was asked for and only control groups can hold.
+    pub(crate) fn need_groups(&self) -> bool {
+        self.together_bytes.is_some() || self.cpu_thousandths.is_some()
+    }
 }
 
 impl Default for Limits {
@@ -80,6 +94,8 @@ impl Default for Limits {
             file_bytes: 1 << 30,
             output_bytes: 1 << 20,
             wall_seconds: 300,
+            together_bytes: None,
+            cpu_thousandths: None,
         }
     }
 }
@@ -130,6 +146,8 @@ impl Walls {
             file_bytes,
             output_bytes,
             wall_seconds,
+            together_bytes,
+            cpu_thousandths,
         } = limits;
         vec![
             ("walls", "1".to_owned()),
@@ -143,6 +161,8 @@ impl Walls {
             ("file-bytes", file_bytes.to_string()),
             ("output", output_bytes.to_string()),
             ("wall", wall_seconds.to_string()),
+            ("together", format!("{together_bytes:?}")),
+            ("cpus", format!("{cpu_thousandths:?}")),
         ]
     }
 }

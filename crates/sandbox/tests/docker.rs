@@ -20,6 +20,10 @@ fn native(socket: &Path, image: &str) -> Native {
             image: image.to_owned(),
             user: own_user(),
             cpu_thousandths: Some(thousandths(1.5)),
+            pids: None,
+            memory_bytes: None,
+            cap_drop: Vec::new(),
+            tmpfs: Vec::new(),
         }))
 }
 
@@ -103,6 +107,52 @@ fn a_container_gets_no_more_than_the_walls_say_and_is_gone_at_the_end() {
         })
         .collect();
     assert_eq!(shown, [("/work", false), ("/work/skills", true)]);
+}
+
+/// What an owner may say reaches the engine, each under its name there, and nothing else does.
+#[test]
+fn what_the_owner_says_of_the_container_is_what_the_engine_is_asked_for() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = FakeEngine::start(&home.path().join("e.sock"), IMAGE).unwrap();
+    let plain = native(engine.socket(), IMAGE);
+    let Maker::Docker(docker) = plain.maker().clone() else {
+        panic!("it is one")
+    };
+    let said = Docker {
+        pids: Some(33),
+        memory_bytes: Some(64 << 20),
+        cap_drop: vec!["ALL".to_owned(), "NET_RAW".to_owned()],
+        tmpfs: vec!["/run".to_owned()],
+        cpu_thousandths: None,
+        ..docker
+    };
+    let mut together = job(Access::Read, home.path(), "true");
+    together.walls.limits.together_bytes = Some(128 << 20);
+    together.walls.limits.cpu_thousandths = Some(500);
+    let outcome = plain.clone().run(together).unwrap();
+    assert_eq!(outcome.ended, Ended::Exit(0), "{outcome:?}");
+    let own = job(Access::Read, home.path(), "true");
+    let outcome = plain.with_maker(Maker::Docker(said)).run(own).unwrap();
+    assert_eq!(outcome.ended, Ended::Exit(0), "{outcome:?}");
+    let made: Vec<serde_json::Value> = engine
+        .asked()
+        .into_iter()
+        .filter(|(what, _)| what == "POST /containers/create")
+        .map(|(_, body)| body["HostConfig"].clone())
+        .collect();
+    assert_eq!(made[0]["Memory"], 128 << 20);
+    assert_eq!(made[0]["PidsLimit"], 256);
+    // What was said of containers comes first.
+    assert_eq!(made[0]["NanoCpus"], 1_500_000_000_u64);
+    assert_eq!(made[0]["CapDrop"], serde_json::json!(["ALL"]));
+    assert_eq!(made[1]["Memory"], 64 << 20);
+    assert_eq!(made[1]["MemorySwap"], 64 << 20);
+    assert_eq!(made[1]["PidsLimit"], 33);
+    assert_eq!(made[1]["CapDrop"], serde_json::json!(["ALL", "NET_RAW"]));
+    let folders: Vec<&String> = made[1]["Tmpfs"].as_object().unwrap().keys().collect();
+    assert_eq!(folders, ["/run", "/tmp"]);
+    assert_eq!(made[1]["NetworkMode"], "none");
+    assert_eq!(made[1]["ReadonlyRootfs"], true);
 }
 
 #[test]

@@ -159,6 +159,9 @@ cases! {
     identity_cannot_be_borrowed: "setuid",
     no_capability_is_left: "capabilities",
     forks_are_bounded: "forks",
+    keys_of_the_caller_are_not_there: "keys",
+    nobody_can_be_watched: "ptrace",
+    sockets_without_a_file_are_not_reached: "abstract",
     no_network_is_reached: "network",
     the_broker_is_the_only_way: "broker",
     a_background_job_can_be_talked_to_and_ended: "talk",
@@ -171,6 +174,30 @@ cases! {
     sed_writes_nothing_outside: "safe-sed",
 }
 
+/// In a process namespace of its own, where numbers can be given again.
+#[test]
+fn a_number_that_is_somebody_elses_by_now_is_not_signalled() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: needs root to become the user that owns a process namespace");
+        return;
+    }
+    let home = home();
+    let probe = home.path().join("probe");
+    std::fs::copy(env!("CARGO_BIN_EXE_instar-walls-probe"), &probe).unwrap();
+    let ran = Command::new("setpriv")
+        .args(["--reuid", USER, "--regid", USER, "--clear-groups"])
+        .args(["unshare", "--user", "--map-current-user", "--keep-caps"])
+        .args(["--pid", "--fork", "--mount-proc"])
+        .arg(&probe)
+        .args(["drive", "reuse", "own"])
+        .arg(home.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout);
+    let warned = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{said}\n{warned}");
+}
+
 #[test]
 fn a_helper_that_dies_is_started_anew() {
     hold("helper", "ready");
@@ -179,6 +206,110 @@ fn a_helper_that_dies_is_started_anew() {
 #[test]
 fn many_runs_at_once_have_walls_of_their_own() {
     hold("many", "ready");
+}
+
+/// A control group as a service manager hands it over, for one test.
+struct Handed(std::path::PathBuf);
+
+impl Handed {
+    /// None where the machine has none to give; that is said.
+    fn new() -> Option<Self> {
+        let skip = |why: &str| {
+            eprintln!("SKIPPED: {why}");
+            None
+        };
+        if !rustix::process::geteuid().is_root() {
+            return skip("needs root to hand a control group over");
+        }
+        let places = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+        let is_tree = |place: &&&str| Path::new(**place).join("cgroup.controllers").is_file();
+        let Some(place) = places.iter().find(is_tree) else {
+            return skip("the machine has no control groups of version 2");
+        };
+        let folder = Path::new(place).join(format!("instar-test-{}", std::process::id()));
+        if std::fs::create_dir(&folder).is_err() {
+            return skip("control groups of version 2 are read only here");
+        }
+        let handed = Self(folder);
+        std::fs::create_dir(handed.0.join("instar-gateway")).unwrap();
+        let user: u32 = USER.parse().unwrap();
+        for file in [
+            "",
+            "cgroup.procs",
+            "cgroup.subtree_control",
+            "instar-gateway/cgroup.procs",
+        ] {
+            std::os::unix::fs::chown(handed.0.join(file), Some(user), Some(user)).unwrap();
+        }
+        Some(handed)
+    }
+
+    fn has(&self, controller: &str) -> bool {
+        let list = std::fs::read_to_string(self.0.join("cgroup.controllers")).unwrap();
+        list.split_whitespace().any(|name| name == controller)
+    }
+
+    /// Runs a case inside, as an ordinary user.
+    #[track_caller]
+    fn hold(&self, case: &str, maker: &str) {
+        let home = home();
+        let probe = home.path().join("probe");
+        std::fs::copy(env!("CARGO_BIN_EXE_instar-walls-probe"), &probe).unwrap();
+        let script = "echo $$ > $0/instar-gateway/cgroup.procs && exec \"$@\"";
+        let ran = Command::new("sh")
+            .args(["-c", script])
+            .arg(&self.0)
+            .args([
+                "setpriv",
+                "--reuid",
+                USER,
+                "--regid",
+                USER,
+                "--clear-groups",
+            ])
+            .arg(&probe)
+            .args(["drive", case, maker])
+            .arg(home.path())
+            .arg(&self.0)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout);
+        let warned = String::from_utf8_lossy(&ran.stderr);
+        assert!(
+            ran.status.success(),
+            "{case} with {maker}: {said}\n{warned}"
+        );
+    }
+}
+
+impl Drop for Handed {
+    fn drop(&mut self) {
+        let inner = std::fs::read_dir(&self.0).into_iter().flatten().flatten();
+        for folder in inner.filter(|entry| entry.path().is_dir()) {
+            let _gone = std::fs::remove_dir(folder.path());
+        }
+        std::fs::remove_dir(&self.0).unwrap();
+    }
+}
+
+#[test]
+fn each_run_has_a_control_group_of_its_own_which_goes_with_it() {
+    let Some(handed) = Handed::new() else { return };
+    for maker in ["own", "ready"] {
+        handed.hold("group", maker);
+    }
+}
+
+#[test]
+fn memory_of_a_run_is_limited_together() {
+    let Some(handed) = Handed::new() else { return };
+    if !handed.has("memory") {
+        eprintln!("SKIPPED: control groups of version 2 have no control over memory here");
+        return;
+    }
+    for maker in ["own", "ready"] {
+        handed.hold("group-memory", maker);
+    }
 }
 
 #[test]

@@ -21,9 +21,21 @@ fn walls() -> impl Strategy<Value = Walls> {
         number(),
         number(),
         number(),
+        prop::option::of(number()),
+        prop::option::of(number()),
     )
         .prop_map(
-            |(cpu_seconds, memory_bytes, pids, files, file_bytes, output_bytes, wall_seconds)| {
+            |(
+                cpu_seconds,
+                memory_bytes,
+                pids,
+                files,
+                file_bytes,
+                output_bytes,
+                wall_seconds,
+                together_bytes,
+                cpu_thousandths,
+            )| {
                 Limits {
                     cpu_seconds,
                     memory_bytes,
@@ -32,6 +44,8 @@ fn walls() -> impl Strategy<Value = Walls> {
                     file_bytes,
                     output_bytes,
                     wall_seconds,
+                    together_bytes,
+                    cpu_thousandths,
                 }
             },
         );
@@ -169,7 +183,7 @@ fn what_is_no_answer_of_walls_is_taken_for_none() {
 #[test]
 fn a_layer_that_is_missing_is_told_and_nothing_runs_without_it() {
     let native = Native::of_this_binary();
-    let layers = probe(&native);
+    let layers = probe(&native, None);
     let walls = layers.iter().find(|layer| layer.name == "walls").unwrap();
     assert!(matches!(walls.state, State::Missing(_)), "{layers:?}");
     let job = Job::new(

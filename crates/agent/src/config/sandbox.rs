@@ -1,5 +1,6 @@
 //! The `sandbox` part of agents: which walls their programs run behind.
 
+use super::container::{self, DockerConfig};
 use instar_protocol::SessionKey;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -81,24 +82,8 @@ pub enum SandboxBackend {
     Docker,
 }
 
-/// The container that programs run in. It has no network, a root that is read only, no capability, and
-/// gains none; nothing here can change that.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub struct DockerConfig {
-    /// The image, for example `debian:bookworm-slim`. It is never fetched: run `docker pull` yourself.
-    pub image: Option<String>,
-    /// User and group by number, for example `1000:1000`. When absent those of the gateway.
-    pub user: Option<String>,
-    /// Processors, for example 1.5. When absent all.
-    #[schemars(range(min = 0.01, max = 1_024.0))]
-    pub cpus: Option<f64>,
-    /// The engine's socket. When absent `/var/run/docker.sock`.
-    pub socket: Option<String>,
-}
-
 /// What a program may use up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct SandboxLimits {
     /// Processor time, in seconds; 120 when absent.
@@ -107,6 +92,14 @@ pub struct SandboxLimits {
     /// Memory of one process, in megabytes; 2048 when absent.
     #[schemars(range(min = 16, max = 1_048_576))]
     pub memory_mb: Option<u32>,
+    /// Memory of all processes of a run together, in megabytes. When absent twice `memoryMb`, where the
+    /// machine hands control groups to the gateway; when set, nothing runs where it does not.
+    #[schemars(range(min = 16, max = 1_048_576))]
+    pub run_memory_mb: Option<u32>,
+    /// Processors of all processes of a run together, for example 1.5. When absent all; when set, nothing
+    /// runs where the machine hands no control groups to the gateway.
+    #[schemars(range(min = 0.01, max = 1_024.0))]
+    pub cpus: Option<f64>,
     /// Processes and threads together; 256 when absent.
     #[schemars(range(min = 4, max = 65_536))]
     pub pids: Option<u32>,
@@ -173,74 +166,21 @@ pub(super) fn settings(own: &SandboxConfig, defaults: &SandboxConfig) -> Sandbox
         limits: SandboxLimits {
             cpu_seconds: mine.cpu_seconds.or(shared.cpu_seconds),
             memory_mb: mine.memory_mb.or(shared.memory_mb),
+            run_memory_mb: mine.run_memory_mb.or(shared.run_memory_mb),
+            cpus: mine.cpus.or(shared.cpus),
             pids: mine.pids.or(shared.pids),
             files: mine.files.or(shared.files),
             file_mb: mine.file_mb.or(shared.file_mb),
             wall_seconds: mine.wall_seconds.or(shared.wall_seconds),
             jobs: mine.jobs.or(shared.jobs),
         },
-        docker: container(&own.docker, &defaults.docker),
+        docker: container::settings(&own.docker, &defaults.docker),
     }
 }
 
-fn container(own: &DockerConfig, defaults: &DockerConfig) -> DockerConfig {
-    let text =
-        |own: &Option<String>, shared: &Option<String>| own.clone().or_else(|| shared.clone());
-    DockerConfig {
-        image: text(&own.image, &defaults.image),
-        user: text(&own.user, &defaults.user),
-        cpus: own.cpus.or(defaults.cpus),
-        socket: text(&own.socket, &defaults.socket),
-    }
-}
-
-/// User and group out of `1000:1000`.
-#[must_use]
-pub fn user(text: &str) -> Option<(u32, u32)> {
-    let (user, group) = text.split_once(':')?;
-    Some((user.parse().ok()?, group.parse().ok()?))
-}
-
-/// What is wrong with the container of an agent: key and expectation.
-pub(super) fn wrong_container(
-    own: &SandboxConfig,
-    defaults: &SandboxConfig,
-) -> Vec<(&'static str, &'static str)> {
-    let all = settings(own, defaults);
-    let docker = &all.docker;
-    let mut wrong = Vec::new();
-    if all.backend == SandboxBackend::Docker {
-        let is_image = |image: &String| {
-            let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@".contains(&byte);
-            !image.is_empty() && image.len() <= 300 && image.bytes().all(fits)
-        };
-        if !docker.image.as_ref().is_some_and(is_image) {
-            wrong.push((
-                "image",
-                "the name of an image, for example debian:bookworm-slim",
-            ));
-        }
-        if !all.network.is_empty() {
-            wrong.push((
-                "image",
-                "no sandbox.network: a container has no way to the egress broker",
-            ));
-        }
-    }
-    if docker
-        .user
-        .as_deref()
-        .is_some_and(|text| user(text).is_none())
-    {
-        wrong.push(("user", "user and group by number, for example 1000:1000"));
-    }
-    if docker
-        .cpus
-        .is_some_and(|cpus| !(0.01..=1_024.0).contains(&cpus))
-    {
-        wrong.push(("cpus", "a number from 0.01 to 1024"));
-    }
-    wrong
+/// Whether a number of processors can be asked for.
+pub(super) fn is_share(cpus: f64) -> bool {
+    (0.01..=1_024.0).contains(&cpus)
 }
 
 /// What is out of range: key and expectation.
@@ -249,6 +189,7 @@ pub(super) fn out_of_range(config: &SandboxConfig) -> Vec<(&'static str, u32, u3
     [
         ("cpuSeconds", limits.cpu_seconds, 1, 86_400),
         ("memoryMb", limits.memory_mb, 16, 1_048_576),
+        ("runMemoryMb", limits.run_memory_mb, 16, 1_048_576),
         ("pids", limits.pids, 4, 65_536),
         ("files", limits.files, 16, 65_536),
         ("fileMb", limits.file_mb, 1, 1_048_576),
@@ -294,36 +235,5 @@ mod tests {
         );
         assert!(none.network.is_empty() && !none.untrusted_without_walls);
         assert!(none.walls(&SessionKey::main(&instar_protocol::AgentId::main())));
-    }
-
-    #[test]
-    fn a_container_needs_an_image_and_has_no_network() {
-        let docker = |image: Option<&str>, user: &str| SandboxConfig {
-            backend: Some(SandboxBackend::Docker),
-            docker: DockerConfig {
-                image: image.map(str::to_owned),
-                user: Some(user.to_owned()),
-                ..DockerConfig::default()
-            },
-            ..SandboxConfig::default()
-        };
-        let none = SandboxConfig::default();
-        let keys = |own: &SandboxConfig, defaults: &SandboxConfig| -> Vec<&str> {
-            let wrong = wrong_container(own, defaults);
-            wrong.into_iter().map(|(key, _)| key).collect()
-        };
-        assert!(keys(&none, &none).is_empty());
-        assert_eq!(keys(&docker(None, "root"), &none), ["image", "user"]);
-        assert_eq!(keys(&docker(Some("a b"), "1:2"), &none), ["image"]);
-        let fine = docker(Some("debian:bookworm-slim"), "1000:1000");
-        assert!(keys(&fine, &none).is_empty());
-        // The image may stand in the defaults, and so may a network that is too much.
-        assert!(keys(&none, &fine).is_empty());
-        let outwards = SandboxConfig {
-            network: Some(vec!["a.example".to_owned()]),
-            ..none
-        };
-        assert_eq!(keys(&outwards, &fine), ["image"]);
-        assert_eq!(user("7:8"), Some((7, 8)));
     }
 }

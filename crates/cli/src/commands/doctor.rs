@@ -136,14 +136,15 @@ async fn gather(run: &Context) -> anyhow::Result<Vec<Found>> {
         found.extend(port(&state));
     }
     found.extend(service(&state, run));
-    found.extend(walls());
+    found.extend(walls(live.as_ref().map(|client| client.run.pid)));
     found.extend(time());
     Ok(found)
 }
 
-/// The walls around programs, layer by layer, each tried. Chatting goes on without them.
-fn walls() -> Vec<Found> {
-    let layers = probe(&Native::of_this_binary()).into_iter();
+/// The walls around programs, layer by layer, each tried. Chatting goes on without them. Which control
+/// groups there are is a matter of the gateway's process, where one runs.
+fn walls(gateway: Option<u32>) -> Vec<Found> {
+    let layers = probe(&Native::of_this_binary(), gateway).into_iter();
     layers
         .map(|layer| {
             let (severity, why) = match layer.state {

@@ -64,7 +64,7 @@ async fn look(deep: bool, run: &Context) -> anyhow::Result<SecurityReport> {
 /// The walls around programs, tried for real: each begins as this very program.
 fn walls() -> SecurityFinding {
     let (mut weak, mut missing) = (Vec::new(), Vec::new());
-    for layer in probe(&Native::of_this_binary()) {
+    for layer in probe(&Native::of_this_binary(), None) {
         match layer.state {
             State::Holds => {}
             State::Weak(why) => weak.push(format!("{}: {why}", layer.name)),

@@ -36,6 +36,8 @@ RestartPreventExitStatus=2 3 7
 TimeoutStartSec=120
 TimeoutStopSec={stop}
 KillMode=mixed
+# So that the programs of tools are limited as a whole, each run in a control group of its own.
+Delegate=memory pids cpu
 
 # Hardening. Namespaces, mounts and executable memory are left alone: the walls around tools are
 # made of them, and a process that may not make walls runs tools without.

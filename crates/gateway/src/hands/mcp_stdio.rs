@@ -48,6 +48,8 @@ const LIMITS: Limits = Limits {
     file_bytes: 1 << 30,
     output_bytes: 4 << 20,
     wall_seconds: 30 * 24 * 3_600,
+    together_bytes: None,
+    cpu_thousandths: None,
 };
 
 /// The pipes of one configured server.

@@ -32,6 +32,14 @@ pub struct Docker {
     pub user: (u32, u32),
     /// Processors, in thousandths.
     pub cpu_thousandths: Option<u64>,
+    /// Processes, where they are not to be as many as the limits say.
+    pub pids: Option<u64>,
+    /// Memory of all its processes; else that of the limits.
+    pub memory_bytes: Option<u64>,
+    /// Capabilities that are taken away by name, beside all.
+    pub cap_drop: Vec<String>,
+    /// Folders in memory beside `/tmp`.
+    pub tmpfs: Vec<String>,
 }
 
 /// Those of this process: what is written in the workspace is its user's.
@@ -64,9 +72,17 @@ fn container(order: &Order, docker: &Docker, workspace: Option<&Path>) -> Value 
             bind(&folder.join(name), format!("{WORK}/{name}"), true);
         }
     }
-    let memory = format!("size={},mode=1777,nosuid,nodev", limits.memory_bytes);
+    let memory_bytes = docker.memory_bytes.or(limits.together_bytes);
+    let memory_bytes = memory_bytes.unwrap_or(limits.memory_bytes);
+    let cpu_thousandths = docker.cpu_thousandths.or(limits.cpu_thousandths);
+    let memory = format!("size={memory_bytes},mode=1777,nosuid,nodev");
     let mut tmpfs = serde_json::Map::new();
-    let _new = tmpfs.insert("/tmp".to_owned(), json!(memory));
+    for folder in docker.tmpfs.iter().map(String::as_str).chain(["/tmp"]) {
+        let _new = tmpfs.insert(folder.to_owned(), json!(memory));
+    }
+    let mut dropped = vec!["ALL"];
+    let by_name = docker.cap_drop.iter().map(String::as_str);
+    dropped.extend(by_name.filter(|name| *name != "ALL"));
     if workspace.is_none() {
         let _new = tmpfs.insert(WORK.to_owned(), json!(memory));
     }
@@ -98,12 +114,12 @@ fn container(order: &Order, docker: &Docker, workspace: Option<&Path>) -> Value 
             "CgroupnsMode": "private",
             "Privileged": false,
             "ReadonlyRootfs": true,
-            "CapDrop": ["ALL"],
+            "CapDrop": dropped,
             "SecurityOpt": ["no-new-privileges:true"],
-            "PidsLimit": limits.pids,
-            "Memory": limits.memory_bytes,
-            "MemorySwap": limits.memory_bytes,
-            "NanoCpus": docker.cpu_thousandths.map_or(0, |cpus| cpus * 1_000_000),
+            "PidsLimit": docker.pids.unwrap_or(limits.pids),
+            "Memory": memory_bytes,
+            "MemorySwap": memory_bytes,
+            "NanoCpus": cpu_thousandths.map_or(0, |cpus| cpus * 1_000_000),
             "Tmpfs": tmpfs,
             "Mounts": mounts,
             "Ulimits": ulimits(limits),

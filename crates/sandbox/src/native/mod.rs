@@ -12,6 +12,7 @@ pub use listen::{Captured, Sink, Stream};
 pub(crate) use running::write_within;
 pub use running::{Ended, Killer, Outcome, Running};
 
+use crate::cgroup::{self, Group, Groups};
 use crate::docker::Docker;
 use crate::root::Root;
 use crate::spec::{Access, Extra, Job, Network};
@@ -65,6 +66,8 @@ pub struct Native {
     binary: PathBuf,
     maker: Maker,
     warm: Option<Arc<Warm>>,
+    /// Else those that this process has claimed.
+    groups: Option<Arc<Groups>>,
 }
 
 impl Native {
@@ -81,6 +84,7 @@ impl Native {
             binary: PathBuf::from("/proc/self/exe"),
             maker: found.map_or(Maker::Own, Maker::Bubblewrap),
             warm: None,
+            groups: None,
         }
     }
 
@@ -105,6 +109,35 @@ impl Native {
         self
     }
 
+    /// With groups from here, in the place of those that this process has claimed.
+    #[must_use]
+    pub fn with_groups(mut self, groups: Arc<Groups>) -> Self {
+        self.groups = Some(groups);
+        self
+    }
+
+    /// Where a run's control group is made. None: this machine has none for us.
+    fn groups(&self) -> Option<&Groups> {
+        self.groups.as_deref().or_else(|| cgroup::claimed())
+    }
+
+    /// The control group of a run that is built when it is asked for.
+    fn group(&self, job: &Job) -> Result<Option<Group>, StartError> {
+        let limits = &job.walls.limits;
+        let Some(groups) = self.groups() else {
+            return if limits.need_groups() {
+                Err(StartError::Refused(no_groups()))
+            } else {
+                Ok(None)
+            };
+        };
+        let made = groups.make().and_then(|group| {
+            group.limit(limits)?;
+            Ok(group)
+        });
+        made.map(Some).map_err(|why| cannot_limit(&why))
+    }
+
     #[must_use]
     pub fn maker(&self) -> &Maker {
         &self.maker
@@ -118,15 +151,26 @@ impl Native {
         }
         let order = self.order(&job)?;
         if let Some(warm) = &self.warm
-            && let Some(mut started) = warm.start(&self.binary, &job, &order)?
+            && let Some(mut started) = warm.start(self, &job, &order)?
         {
             greet(&mut started.stdout, Some(&mut started.stderr))?;
             return Running::in_ready(started, job, sink).map_err(StartError::Start);
         }
+        // An engine has groups of its own.
+        let group = match order.docker {
+            Some(_) => None,
+            None => self.group(&job)?,
+        };
         let order = order.to_bytes().map_err(StartError::Start)?;
         let mut child = spawn(&self.binary, &job)?;
-        match give(&mut child, &order) {
-            Ok(()) => Running::new(child, job, sink, false).map_err(StartError::Start),
+        let entered = group.as_ref().map_or(Ok(()), |group| {
+            // It waits for its order and has started nothing yet.
+            group.enter(child.id()).map_err(|why| cannot_limit(&why))
+        });
+        match entered.and_then(|()| give(&mut child, &order)) {
+            Ok(()) => Running::new(child, job, sink, false)
+                .map(|running| running.limited_by(group))
+                .map_err(StartError::Start),
             Err(error) => {
                 // It has said why, or will say nothing more.
                 let _gone = child.kill();
@@ -186,6 +230,18 @@ impl Native {
             },
         })
     }
+}
+
+fn cannot_limit(why: &std::io::Error) -> StartError {
+    StartError::Refused(format!("cannot limit the run as a whole: {why}"))
+}
+
+fn no_groups() -> String {
+    let why = cgroup::look(None).err();
+    let why = why.unwrap_or_else(|| "they were not claimed when the gateway started".to_owned());
+    format!(
+        "limits for all processes of a run together (runMemoryMb, cpus) need control groups: {why}. Or leave          these limits out"
+    )
 }
 
 /// The workspace, where the walls show it.

@@ -3,6 +3,7 @@
 
 use super::listen::{Captured, Ear, Heard, Sink, Stream, hear};
 use super::warm::{Ready, Started};
+use crate::cgroup::Group;
 use crate::spec::{Input, Job};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -66,6 +67,8 @@ pub struct Running {
     /// Its mounts and its network. Taking them down takes the kernel a while, which nobody has to wait for
     /// once everything inside has ended.
     spaces: Vec<OwnedFd>,
+    /// What limits it as a whole.
+    group: Option<Group>,
 }
 
 /// The process that stands for a program outside.
@@ -111,7 +114,7 @@ impl Running {
         sink: Option<Sink>,
     ) -> std::io::Result<Self> {
         let Started {
-            ready,
+            mut ready,
             stdin,
             stdout,
             stderr,
@@ -120,7 +123,8 @@ impl Running {
             fd: ready.held()?,
             group: Mutex::default(),
         });
-        let running = Self::over(Outer::Ready(ready), held, &job);
+        let group = ready.group.take();
+        let running = Self::over(Outer::Ready(ready), held, &job).limited_by(group);
         running.connect((Some(stdin), Some(stdout), Some(stderr)), job, sink)
     }
 
@@ -138,7 +142,14 @@ impl Running {
             ended: None,
             in_group: false,
             spaces: Vec::new(),
+            group: None,
         }
+    }
+
+    /// Holds the control group that it runs in until it has ended.
+    pub(super) fn limited_by(mut self, group: Option<Group>) -> Self {
+        self.group = group;
+        self
     }
 
     fn connect(
@@ -294,7 +305,10 @@ impl Running {
         if let Outer::Ready(ready) = &self.outer {
             ready.make_another();
         }
-        take_down(std::mem::take(&mut self.spaces));
+        take_down(Remains {
+            _spaces: std::mem::take(&mut self.spaces),
+            _group: self.group.take(),
+        });
         self.input = None;
         // What has left its group may hold the streams for ever.
         if self.in_group {
@@ -332,18 +346,24 @@ fn spaces(id: i32) -> Vec<OwnedFd> {
         .collect()
 }
 
-/// Lets go of namespaces on a thread of its own.
-fn take_down(spaces: Vec<OwnedFd>) {
-    static UNDERTAKER: OnceLock<Option<Sender<Vec<OwnedFd>>>> = OnceLock::new();
+/// What is left of a program that has ended.
+struct Remains {
+    _spaces: Vec<OwnedFd>,
+    _group: Option<Group>,
+}
+
+/// Lets go of it on a thread of its own.
+fn take_down(remains: Remains) {
+    static UNDERTAKER: OnceLock<Option<Sender<Remains>>> = OnceLock::new();
     let to = UNDERTAKER.get_or_init(|| {
-        let (to, from) = channel::<Vec<OwnedFd>>();
+        let (to, from) = channel::<Remains>();
         let thread = std::thread::Builder::new().name("walls-spaces".to_owned());
         let begun = thread.spawn(move || from.into_iter().for_each(drop));
         begun.is_ok().then_some(to)
     });
     if let Some(to) = to {
         // What cannot be sent is let go of here.
-        drop(to.send(spaces));
+        drop(to.send(remains));
     }
 }
 

@@ -3,14 +3,15 @@
 //! What cannot be had here is not left out: the run takes the direct way, with the same layers, and the
 //! next one starts the helper anew.
 
-use super::{StartError, sees_workspace};
+use super::{Native, StartError, cannot_limit, no_groups, sees_workspace};
+use crate::cgroup::{self, Group, Groups};
 use crate::spec::{Access, Extra, Job, Network};
 use crate::stage::{BUILT, ENDED, HELPER, Order, pass};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub(super) struct Ready {
     line: OwnedFd,
     /// The outer process.
     held: OwnedFd,
+    /// The control group that it was made in, until the program is held with it.
+    pub(super) group: Option<Group>,
     helper: Arc<Mutex<Option<Helper>>>,
 }
 
@@ -67,7 +70,7 @@ impl Warm {
     /// Starts a job in walls that stand. `None`: it has to take the direct way, and nothing ran.
     pub(super) fn start(
         &self,
-        binary: &Path,
+        native: &Native,
         job: &Job,
         order: &Order,
     ) -> Result<Option<Started>, StartError> {
@@ -78,9 +81,16 @@ impl Warm {
         if message.len() > pass::MESSAGE_BYTES_MAX {
             return Ok(None);
         }
-        let Some(ready) = self.take(binary) else {
+        let Some(ready) = self.take(native) else {
             return Ok(None);
         };
+        match &ready.group {
+            Some(group) => group
+                .limit(&order.limits)
+                .map_err(|why| cannot_limit(&why))?,
+            None if order.limits.need_groups() => return Err(StartError::Refused(no_groups())),
+            None => {}
+        }
         let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|why| StartError::Start(why.into()));
         let ((input, stdin), (stdout, output), (stderr, error)) = (pipe()?, pipe()?, pipe()?);
         let ends = [input.as_fd(), output.as_fd(), error.as_fd(), work.as_fd()];
@@ -96,14 +106,9 @@ impl Warm {
         }))
     }
 
-    fn take(&self, binary: &Path) -> Option<Ready> {
+    fn take(&self, native: &Native) -> Option<Ready> {
         // A helper that has died shows now; the second one is new.
-        let (line, held) = self.fetch(binary).or_else(|| self.fetch(binary))?;
-        let ready = Ready {
-            line,
-            held,
-            helper: Arc::clone(&self.helper),
-        };
+        let ready = self.fetch(native).or_else(|| self.fetch(native))?;
         // Mostly long there.
         if !readable(&ready.line) {
             return None;
@@ -112,17 +117,22 @@ impl Warm {
         (answer == [BUILT]).then_some(ready)
     }
 
-    fn fetch(&self, binary: &Path) -> Option<(OwnedFd, OwnedFd)> {
+    fn fetch(&self, native: &Native) -> Option<Ready> {
         let mut slot = self.helper.lock().unwrap_or_else(PoisonError::into_inner);
         // What goes wrong drops it.
         let mut helper = match slot.take() {
             Some(helper) => helper,
-            None => Helper::start(binary, &self.extras).ok()?,
+            None => Helper::start(native, &self.extras).ok()?,
         };
         helper.have(1).ok()?;
-        let fetched = helper.next()?;
+        let (line, held, group) = helper.next()?;
         *slot = Some(helper);
-        Some(fetched)
+        Some(Ready {
+            line,
+            held,
+            group,
+            helper: Arc::clone(&self.helper),
+        })
     }
 }
 
@@ -130,14 +140,16 @@ impl Warm {
 struct Helper {
     child: Child,
     control: Option<OwnedFd>,
-    /// Sets of walls that were asked for and are not taken.
-    ahead: usize,
+    /// As [`Native`] has them.
+    groups: Option<Arc<Groups>>,
+    /// Sets of walls that were asked for and are not taken, each with the group that it is made in.
+    ahead: VecDeque<Option<Group>>,
 }
 
 impl Helper {
-    fn start(binary: &Path, extras: &[Extra]) -> std::io::Result<Self> {
+    fn start(native: &Native, extras: &[Extra]) -> std::io::Result<Self> {
         let (control, theirs) = pass::pair()?;
-        let child = Command::new(binary)
+        let child = Command::new(&native.binary)
             .arg0(HELPER)
             .arg("--build-walls")
             .env_clear()
@@ -151,7 +163,8 @@ impl Helper {
         let mut helper = Self {
             child,
             control: Some(control),
-            ahead: 0,
+            groups: native.groups.clone(),
+            ahead: VecDeque::new(),
         };
         helper.have(AHEAD)?;
         Ok(helper)
@@ -161,19 +174,24 @@ impl Helper {
     fn have(&mut self, ahead: usize) -> std::io::Result<()> {
         let control = self.control.as_ref();
         let control = control.ok_or(std::io::ErrorKind::BrokenPipe)?;
-        while self.ahead < ahead {
-            pass::send(control, b"+", &[])?;
-            self.ahead += 1;
+        let groups = self.groups.as_deref().or_else(|| cgroup::claimed());
+        while self.ahead.len() < ahead {
+            let group = groups.map(Groups::make).transpose()?;
+            match &group {
+                Some(group) => pass::send(control, b"+", &[group.door()?.as_fd()])?,
+                None => pass::send(control, b"+", &[])?,
+            }
+            self.ahead.push_back(group);
         }
         Ok(())
     }
 
-    fn next(&mut self) -> Option<(OwnedFd, OwnedFd)> {
+    fn next(&mut self) -> Option<(OwnedFd, OwnedFd, Option<Group>)> {
         let control = self.control.as_ref().filter(|control| readable(control))?;
         let (_, descriptors) = pass::receive(control).ok()?;
-        self.ahead = self.ahead.saturating_sub(1);
+        let group = self.ahead.pop_front()?;
         let mut descriptors = descriptors.into_iter();
-        Some((descriptors.next()?, descriptors.next()?))
+        Some((descriptors.next()?, descriptors.next()?, group))
     }
 }
 

@@ -71,6 +71,9 @@ fn arguments(order: &Order) -> Result<Vec<String>, Refusal> {
             _ => mount("--ro-bind-try", path, path),
         }
     }
+    for path in mounts::hidden() {
+        mount("--dev-bind", "/dev/null", path);
+    }
     mount("--ro-bind", &stage, STAGE);
     match order.workspace {
         Access::None => mount("--symlink", "tmp/work", WORK),

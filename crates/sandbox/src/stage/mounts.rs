@@ -37,6 +37,8 @@ const DEVICES: [&str; 5] = [
     "/dev/random",
     "/dev/urandom",
 ];
+/// What the kernel tells of all keys of a user, whoever asks; nothing is told inside.
+const HIDDEN: [&str; 2] = ["/proc/keys", "/proc/key-users"];
 const LINKS: [(&str, &str); 5] = [
     ("/proc/self/fd", "dev/fd"),
     ("/proc/self/fd/0", "dev/stdin"),
@@ -179,7 +181,17 @@ fn take_system(extras: &[Extra]) -> Result<Vec<Tree>, Refusal> {
     for path in DEVICES {
         trees.push(take(Path::new(path), path, DEVICE)?);
     }
+    for path in hidden() {
+        let mut nothing = take(Path::new("/dev/null"), path, DEVICE)?;
+        nothing.over = true;
+        trees.push(nothing);
+    }
     Ok(trees)
+}
+
+/// What is hidden of what this kernel has.
+pub(super) fn hidden() -> impl Iterator<Item = &'static str> {
+    HIDDEN.into_iter().filter(|path| Path::new(path).exists())
 }
 
 /// The folder that this process is in: the caller's descriptor, not a path.

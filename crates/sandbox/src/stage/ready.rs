@@ -12,6 +12,7 @@
 
 use super::order::{BUILT, Doing, ENDED, Order, Refusal};
 use super::{filter, inside, landlock, mounts, outer, pass, raw};
+use crate::cgroup;
 use crate::spec::Extra;
 use ::landlock::RulesetCreated;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -36,7 +37,7 @@ pub(super) fn help() -> Result<u8, Refusal> {
     let extras: Vec<Extra> = serde_json::from_slice(&bytes).doing(doing)?;
     let filter = filter::compile().doing("filter the calls of the kernel")?;
     loop {
-        let (asked, _) = pass::receive(&caller).doing(doing)?;
+        let (asked, mut door) = pass::receive(&caller).doing(doing)?;
         if asked.is_empty() {
             return Ok(0);
         }
@@ -45,7 +46,7 @@ pub(super) fn help() -> Result<u8, Refusal> {
         let (theirs, line) = pass::pair().doing(doing)?;
         let Some(child) = raw::fork().doing("start walls")? else {
             drop((caller, theirs));
-            outer::leave(build(line, &extras, &filter));
+            outer::leave(build(line, door.pop(), &extras, &filter));
         };
         // Not collected yet, so the number is still its own.
         let held = pidfd_open(child, PidfdFlags::empty()).doing("hold the walls")?;
@@ -54,9 +55,13 @@ pub(super) fn help() -> Result<u8, Refusal> {
 }
 
 /// The outer process. What goes wrong before there is an order is told to the caller's side.
-fn build(line: OwnedFd, extras: &[Extra], filter: &BpfProgram) -> u8 {
+fn build(line: OwnedFd, door: Option<OwnedFd>, extras: &[Extra], filter: &BpfProgram) -> u8 {
     let mut line = Some(line);
-    stand(&mut line, extras, filter).unwrap_or_else(|refusal| {
+    // Before anything comes of this process.
+    let entered = door.map_or(Ok(()), cgroup::go_in);
+    let entered = entered.doing("enter the run's control group");
+    let done = entered.and_then(|()| stand(&mut line, extras, filter));
+    done.unwrap_or_else(|refusal| {
         if let Some(line) = line {
             // The end of the line tells as much.
             let _told = pass::send(line, &refusal.to_bytes(), &[]);

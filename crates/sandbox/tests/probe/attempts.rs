@@ -24,6 +24,9 @@ pub(crate) fn attempt(case: &str, rest: &[&str]) -> ExitCode {
         "setuid" => setuid(),
         "capabilities" => capabilities(),
         "forks" => forks(),
+        "keys" => keys(),
+        "ptrace" => ptrace(),
+        "abstract" => abstract_socket(outside),
         "network" => network(),
         "broker" => broker(),
         _ => Some(format!("no such attempt: {case}")),
@@ -307,6 +310,70 @@ fn capabilities() -> Option<String> {
         let none = format!("{set}:\t0000000000000000");
         (!status.contains(&none)).then(|| format!("{set} is not empty: {status}"))
     })
+}
+
+/// The keys that the caller holds, and making some.
+fn keys() -> Option<String> {
+    let shown = fs::read_to_string("/proc/keys").unwrap_or_default();
+    if shown.contains(crate::drive::KEY) {
+        return Some(format!("the caller's key is shown: {shown}"));
+    }
+    let (kind, name) = (c"user".as_ptr(), c"made-inside".as_ptr());
+    // The ring of the session, of the user, and of the session of the user.
+    (-5..=-3_i64).find_map(|ring| {
+        // SAFETY: strings that outlive the calls.
+        let answers = unsafe {
+            [
+                libc::syscall(libc::SYS_add_key, kind, name, c"x".as_ptr(), 1, ring),
+                libc::syscall(libc::SYS_request_key, kind, name, 0, ring),
+                // Its number, and what it holds.
+                libc::syscall(libc::SYS_keyctl, 0, ring, 1),
+                libc::syscall(libc::SYS_keyctl, 11, ring, 0, 0),
+            ]
+        };
+        let answered = answers.iter().any(|answer| *answer != -1);
+        answered.then(|| format!("the ring {ring} is answered: {answers:?}"))
+    })
+}
+
+/// Watching another process: the first, a child of its own, and being watched.
+fn ptrace() -> Option<String> {
+    // SAFETY: one thread; the child only waits to be ended.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        loop {
+            std::thread::park();
+        }
+    }
+    let requests = [
+        ("attach", libc::PTRACE_ATTACH),
+        ("seize", libc::PTRACE_SEIZE),
+        ("traceme", libc::PTRACE_TRACEME),
+    ];
+    let tried = requests.into_iter().find_map(|(name, request)| {
+        [1, child].into_iter().find_map(|of| {
+            // SAFETY: null pointers; what is attached to would only stop.
+            let answer = unsafe { libc::ptrace(request, of, 0, 0) };
+            (answer != -1).then(|| format!("{name} of process {of} is answered"))
+        })
+    });
+    // SAFETY: takes no pointer.
+    unsafe { libc::kill(child, libc::SIGKILL) };
+    tried
+}
+
+/// A socket without a file, of somebody outside.
+fn abstract_socket(outside: &str) -> Option<String> {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+    let address = SocketAddr::from_abstract_name(outside).unwrap();
+    if UnixStream::connect_addr(&address).is_ok() {
+        return Some("a socket outside answers".to_owned());
+    }
+    // The name is free inside: what is behind it there is another one.
+    let own = UnixListener::bind_addr(&address).and_then(|_own| UnixStream::connect_addr(&address));
+    own.err()
+        .map(|why| format!("it meets the one outside: {why}"))
 }
 
 /// Forks until it is refused; the limit of the walls is 48.

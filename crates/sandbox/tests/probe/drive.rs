@@ -1,4 +1,5 @@
 //! Outside: lays the bait, runs the case, and looks whether the bait was taken.
+#![expect(unsafe_code, reason = "a key is laid as bait, which no library does")]
 
 use instar_sandbox::native::{Ended, Maker, Native, Outcome, Sink, StartError, Stream};
 use instar_sandbox::root::{Inside, Root};
@@ -13,6 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const EXTRAS: [Extra; 2] = [Extra::Certificates, Extra::TimeZone];
+/// The name of a key of the caller's.
+pub(crate) const KEY: &str = "instar-bait-key";
 pub(crate) const SECRET: &str = "the-bait-that-nobody-may-see";
 
 use crate::several;
@@ -23,14 +26,7 @@ pub(crate) fn drive(case: &str, maker: &str, folder: &Path) -> ExitCode {
         return ExitCode::FAILURE;
     }
     lay_bait(folder);
-    let native = Native::of_this_binary().with_maker(match maker {
-        "own" | "ready" => Maker::Own,
-        path => Maker::Bubblewrap(path.into()),
-    });
-    let native = match maker {
-        "ready" => native.keeping_ready(&EXTRAS),
-        _ => native,
-    };
+    let native = native(maker);
     // What a careless part of the caller leaves open across a start.
     let bait = std::fs::File::open(folder.join("state/instar.json")).unwrap();
     let _left_open: Vec<_> = (0..20).map(|_| rustix::io::dup(&bait).unwrap()).collect();
@@ -38,6 +34,9 @@ pub(crate) fn drive(case: &str, maker: &str, folder: &Path) -> ExitCode {
         "talk" => return talk(&native, folder),
         "vanish" => return vanish(&native, folder),
         "broker" => serve(folder),
+        "keys" => hold_a_key(),
+        "abstract" => bind_an_abstract_socket(folder),
+        "reuse" => return several::reuse(&native, folder),
         "twice" => return several::twice(&native, folder),
         "helper" => return several::helper(&native, folder),
         "many" => return several::many(&native, folder),
@@ -56,6 +55,15 @@ pub(crate) fn drive(case: &str, maker: &str, folder: &Path) -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    }
+}
+
+pub(crate) fn native(maker: &str) -> Native {
+    let native = Native::of_this_binary();
+    match maker {
+        "own" => native.with_maker(Maker::Own),
+        "ready" => native.with_maker(Maker::Own).keeping_ready(&EXTRAS),
+        path => native.with_maker(Maker::Bubblewrap(path.into())),
     }
 }
 
@@ -95,6 +103,35 @@ fn vanish(native: &Native, folder: &Path) -> ExitCode {
         .unwrap();
     drop(running);
     ExitCode::FAILURE
+}
+
+/// What the caller keeps in its session's ring: seen by all that it starts, unless that leaves it.
+fn hold_a_key() {
+    let name = std::ffi::CString::new(KEY).unwrap();
+    // SAFETY: strings that outlive the call.
+    let key = unsafe {
+        let kind = c"user".as_ptr();
+        libc::syscall(
+            libc::SYS_add_key,
+            kind,
+            name.as_ptr(),
+            name.as_ptr(),
+            KEY.len(),
+            -3,
+        )
+    };
+    let shown = std::fs::read_to_string("/proc/keys").unwrap_or_default();
+    println!("key {key}, shown outside: {}", shown.contains(KEY));
+}
+
+fn bind_an_abstract_socket(folder: &Path) {
+    use std::os::linux::net::SocketAddrExt;
+    let name = folder.to_str().unwrap();
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(name).unwrap();
+    let listener = std::os::unix::net::UnixListener::bind_addr(&address).unwrap();
+    std::os::unix::net::UnixStream::connect_addr(&address).unwrap();
+    // Held until this process ends.
+    std::mem::forget(listener);
 }
 
 /// Stands in for the egress broker.

@@ -23,6 +23,9 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         [_, "drive", case, maker, folder] => drive::drive(case, maker, folder.as_ref()),
+        [_, "drive", case, maker, folder, groups] => {
+            several::grouped(case, maker, folder.as_ref(), groups.as_ref())
+        }
         [_, "try", case, rest @ ..] => attempts::attempt(case, rest),
         _ => {
             println!("drive CASE MAKER FOLDER, or try CASE");

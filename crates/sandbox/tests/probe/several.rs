@@ -1,12 +1,14 @@
 //! Runs beside and after one another: each has walls of its own, whoever made them.
 
-use crate::drive::{job, own};
+use crate::drive::{job, native, own};
+use instar_sandbox::cgroup::Groups;
 use instar_sandbox::native::{Ended, Native, Running};
 use instar_sandbox::spec::{Argv, Input, Job};
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The namespaces that a run has for itself.
@@ -82,17 +84,125 @@ pub(crate) fn helper(native: &Native, folder: &Path) -> ExitCode {
     verdict(fine && helpers.len() >= 2)
 }
 
+/// A program has ended, and its number is somebody else's by then: nothing that the caller still holds
+/// reaches that one. Numbers are given anew where this runs, in a process namespace of its own.
+pub(crate) fn reuse(native: &Native, folder: &Path) -> ExitCode {
+    let mut job = job("input", folder);
+    job.input = Input::Open;
+    let mut running = native.start(job, None).unwrap();
+    let outer = child_named(b"instar-walls\0").unwrap().as_raw_nonzero();
+    let killer = running.killer();
+    running.close_input();
+    assert_eq!(running.wait().unwrap().ended, Ended::Exit(0));
+    let mut bystander = None;
+    for _ in 0..1_000 {
+        std::fs::write(
+            "/proc/sys/kernel/ns_last_pid",
+            (outer.get() - 1).to_string(),
+        )
+        .unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("1000")
+            .spawn()
+            .unwrap();
+        if child.id() == outer.get().unsigned_abs() {
+            bystander = Some(child);
+            break;
+        }
+        child.kill().unwrap();
+        let _status = child.wait().unwrap();
+    }
+    let Some(mut bystander) = bystander else {
+        println!("the number {outer} was not given again");
+        return ExitCode::FAILURE;
+    };
+    killer.kill();
+    running.kill();
+    drop(running);
+    // Had it been sent, it would have ended before this is asked.
+    std::thread::sleep(Duration::from_millis(50));
+    let lives = bystander.try_wait().unwrap().is_none();
+    bystander.kill().unwrap();
+    let _status = bystander.wait().unwrap();
+    println!("number {outer}, the bystander lives: {lives}");
+    verdict(lives)
+}
+
 /// A child of ours by its name, that has not ended.
 fn the_helper() -> Option<Pid> {
+    child_named(b"instar-walls-ready\0")
+}
+
+fn child_named(name: &[u8]) -> Option<Pid> {
     let parent = format!("PPid:\t{}\n", getpid().as_raw_nonzero());
     std::fs::read_dir("/proc").unwrap().find_map(|entry| {
         let path = entry.ok()?.path();
         let number: i32 = path.file_name()?.to_str()?.parse().ok()?;
         let words = std::fs::read(path.join("cmdline")).ok()?;
         let ours = std::fs::read_to_string(path.join("status")).ok()?;
-        (words.starts_with(b"instar-walls-ready\0") && ours.contains(&parent))
-            .then(|| Pid::from_raw(number))?
+        (words.starts_with(name) && ours.contains(&parent)).then(|| Pid::from_raw(number))?
     })
+}
+
+/// Runs in control groups of their own, below the one that was handed over.
+pub(crate) fn grouped(case: &str, maker: &str, folder: &Path, base: &Path) -> ExitCode {
+    std::fs::create_dir_all(folder.join("work")).unwrap();
+    let groups = Arc::new(Groups::at(base).unwrap());
+    let native = native(maker).with_groups(Arc::clone(&groups));
+    let mut job = job("twice", folder);
+    let script = match case {
+        // Each of the four stays below what one process may have.
+        "group-memory" => {
+            job.walls.limits.together_bytes = Some(160 << 20);
+            "for i in 1 2 3 4; do python3 -c 'b = bytearray(100 << 20); import time; time.sleep(5)' & done; wait"
+        }
+        _ => "grep ^0: /proc/self/cgroup; echo end; cat; exit 0",
+    };
+    job.argv = Argv::new(own(&["sh", "-c", script])).unwrap();
+    job.input = Input::Open;
+    let mut run = native.start(job, None).unwrap();
+    let fine = if case == "group" {
+        let said = said(&run);
+        // Outer, first, program, and what that has started.
+        let inside = eventually(|| processes(base).contains(&4));
+        run.close_input();
+        let ended = run.wait().unwrap().ended;
+        println!("{said}, inside: {inside}, {ended:?}");
+        let ahead = usize::from(run.stood_ready()) * 2;
+        let gone = eventually(|| groups.runs() == ahead);
+        said == "0::/\nend\n" && inside && ended == Ended::Exit(0) && gone
+    } else {
+        let outcome = run.wait().unwrap();
+        println!("{outcome:?}");
+        outcome.ended != Ended::Exit(0)
+    };
+    drop((run, native));
+    verdict(fine && eventually(|| groups.runs() == 0))
+}
+
+fn eventually(done: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !done() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    true
+}
+
+/// How many processes each group of a run holds.
+fn processes(base: &Path) -> Vec<usize> {
+    let runs = std::fs::read_dir(base).unwrap().map(|entry| entry.unwrap());
+    runs.filter(|entry| {
+        entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with("instar-run-")
+    })
+    .map(|entry| std::fs::read_to_string(entry.path().join("cgroup.procs")).unwrap())
+    .map(|list| list.lines().count())
+    .collect()
 }
 
 /// Many threads start programs at once, each with words and input of its own.

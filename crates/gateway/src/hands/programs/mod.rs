@@ -11,6 +11,7 @@ use instar_agent::config::SandboxSettings;
 use instar_config::StateDir;
 use instar_egress::Egress;
 use instar_protocol::{AgentId, Clock, Label, Readers, SessionKey};
+use instar_sandbox::cgroup;
 use instar_sandbox::jobs::{AtEnd, Bounds, Jobs, JobsError, News, Started, Told};
 use instar_sandbox::native::{Ended, Killer, Maker, Native};
 use instar_sandbox::spec::Input;
@@ -62,6 +63,9 @@ struct Inner {
 
 impl Programs {
     pub(super) fn new(parts: &Parts, files: WorkspaceFiles) -> Self {
+        if let Err(why) = cgroup::claim() {
+            tracing::debug!(why, "programs are limited one by one, not as a whole");
+        }
         let walled = Native::of_this_binary().keeping_ready(&order::EXTRAS);
         let inner = Inner {
             files,

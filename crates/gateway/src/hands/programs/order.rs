@@ -83,6 +83,10 @@ fn maker(settings: &SandboxSettings, session: &SessionKey) -> Result<Option<Make
                 image,
                 user: named.unwrap_or_else(docker::own_user),
                 cpu_thousandths: docker.cpus.map(docker::thousandths),
+                pids: docker.pids_limit.map(u64::from),
+                memory_bytes: docker.memory_bytes(),
+                cap_drop: docker.cap_drop.clone().unwrap_or_default(),
+                tmpfs: docker.tmpfs.clone().unwrap_or_default(),
             })))
         }
     }
@@ -111,6 +115,8 @@ fn walls(settings: &SandboxSettings, seconds: u64) -> Walls {
             file_bytes: mega(limits.file_mb, usual.file_bytes),
             output_bytes: usual.output_bytes,
             wall_seconds: seconds,
+            together_bytes: limits.run_memory_mb.map(|mb| u64::from(mb) << 20),
+            cpu_thousandths: limits.cpus.map(docker::thousandths),
         },
     }
 }
