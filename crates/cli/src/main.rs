@@ -136,6 +136,7 @@ async fn ask(command: &Command, run: &Context) -> anyhow::Result<()> {
         Command::Agent(command) => commands::agent::run(command, run).await,
         Command::Usage(command) => commands::usage::run(command, run).await,
         Command::Release(command) => commands::release::run(command, run).await,
+        Command::Candidate(command) => commands::candidate::run(command, run).await,
         Command::Events(command) => commands::events::run(command, run).await,
         Command::Acp(command) => commands::acp::run(command, run).await,
         Command::Mcp(Mcp::Serve) => commands::mcp::serve(run).await,

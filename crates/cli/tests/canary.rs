@@ -210,6 +210,7 @@ fn look_around(instar: &Instar) {
         "/api/v1/sessions/agent:main:one-denied/export",
         "/api/v1/events?limit=500",
         "/api/v1/usage",
+        "/api/v1/candidates",
         "/api/v1/releases",
         "/api/v1/releases/stable",
         "/api/v1/releases/log",

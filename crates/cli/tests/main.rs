@@ -20,6 +20,7 @@ mod browser_policy;
 mod browser_setup;
 mod browsing;
 mod canary;
+mod candidates;
 mod chat;
 mod clients;
 mod commands;

@@ -172,8 +172,11 @@ impl From<ReleaseError> for ApiProblem {
     fn from(error: ReleaseError) -> Self {
         let text = error.to_string();
         match error {
-            ReleaseError::Unknown(_) => Self::not_found(text),
-            ReleaseError::Ambiguous { .. } | ReleaseError::Static { .. } => Self::invalid(text),
+            ReleaseError::Unknown(_) | ReleaseError::UnknownCandidate(_) => Self::not_found(text),
+            ReleaseError::Ambiguous { .. }
+            | ReleaseError::Static { .. }
+            | ReleaseError::Delta { .. }
+            | ReleaseError::ManyCandidates(_) => Self::invalid(text),
             ReleaseError::Store(error) => error.into(),
             ReleaseError::Tampered { .. }
             | ReleaseError::Decode { .. }

@@ -117,7 +117,7 @@ fn route(agent: &str, route: &Route) -> Result<(), ReleaseError> {
     Ok(())
 }
 
-fn no_secret(text: &str, place: &str) -> Result<(), ReleaseError> {
+pub(crate) fn no_secret(text: &str, place: &str) -> Result<(), ReleaseError> {
     match redact::find_secret(text) {
         None => Ok(()),
         Some(found) => Err(failed(

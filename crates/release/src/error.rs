@@ -24,6 +24,12 @@ pub enum ReleaseError {
     Static { check: &'static str, why: String },
     #[error("cannot write canonical JSON: {0}")]
     Canonical(String),
+    #[error("{place}: {why}")]
+    Delta { place: String, why: String },
+    #[error("candidate {0} is not stored; `instar candidate list` shows those that are")]
+    UnknownCandidate(String),
+    #[error("{0} candidates are open already; withdraw some with `instar candidate withdraw`")]
+    ManyCandidates(usize),
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -8,9 +8,15 @@
 //! gates run between the static checks and the alias, and cohorts are told apart in
 //! [`Releases::resolve`], which serves the stable release to everyone.
 //!
+//! Changes that people, recipes or models propose are [`delta`]s. Some of them with a parent are a
+//! [`Candidate`]: stored, judged ([`class`]), shown, and served to nobody.
+//!
 //! Start at [`Behaviour`], then [`Releases::adopt`].
 
 mod behaviour;
+mod candidate;
+pub mod class;
+pub mod delta;
 mod releases;
 
 pub mod evidence;
@@ -23,9 +29,14 @@ mod name;
 mod record;
 
 pub use behaviour::{AgentBehaviour, Behaviour, Limits, PROMPT_FILES, PromptFile, Route};
+pub use candidate::{
+    Candidate, DELTAS_BYTES_MAX, DELTAS_MAX, Fit, OPEN_MAX, Proposal, Spec, build, read_deltas,
+};
 pub use check::{
     AGENTS_MAX, BEHAVIOUR_BYTES_MAX, FALLBACKS_MAX, PROMPT_CHARS_MAX, PROMPTS_CHARS_MAX, check,
 };
+pub use class::{Assessment, Class};
+pub use delta::Delta;
 pub use diff::{Change, diff};
 pub use error::ReleaseError;
 pub use record::{Manifest, Release};

@@ -208,6 +208,10 @@ impl Releases {
         Ok(store.alias_log(alias, limit.min(LIST_MAX)).await?)
     }
 
+    pub(crate) fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
     fn serve(&self, release: Release) {
         *self
             .shared
@@ -292,7 +296,7 @@ async fn find(store: &Store, id: &ReleaseId) -> Result<StoredRelease, ReleaseErr
 }
 
 /// A short text from outside, fit to be stored and shown: redacted, one line, cut.
-fn bounded(text: &str) -> String {
+pub(crate) fn bounded(text: &str) -> String {
     redact(text)
         .as_str()
         .chars()

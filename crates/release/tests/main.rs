@@ -10,6 +10,7 @@ mod adopting;
 mod checking;
 mod comparing;
 mod evidence;
+mod deltas;
 mod fixture;
 mod naming;
 mod rollout;

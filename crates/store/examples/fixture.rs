@@ -15,8 +15,8 @@ use instar_protocol::{AgentId, ObjectHash, ReleaseId};
 use instar_store::{Op, SessionPatch, Spend, WebSession};
 
 use given::{
-    at, device, device_token, entry, entry_id, event, inbound, outbox, program, question, receipt,
-    run, session, session_id,
+    at, candidate, device, device_token, entry, entry_id, envelope, event, inbound, outbox,
+    program, question, receipt, run, session, session_id,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -34,6 +34,8 @@ fn rows() -> Vec<Op> {
     let release = ReleaseId::from_hex("1".repeat(64));
     vec![
         Op::PutProgramRun(program(1)),
+        Op::PutCandidate(candidate(1)),
+        Op::PutEnvelope(envelope(1)),
         Op::PutQuestion(Box::new(question(1))),
         Op::AppendReceipt(receipt(1)),
         Op::AppendReceipt(receipt(2)),

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::devices;
 use crate::error::StoreError;
 use crate::op::{Accepted, Op, SessionPatch, SessionRow, Spend, WebSession};
-use crate::{programs, questions, receipts, said, traces};
+use crate::{aliases, candidates, programs, questions, receipts, said, traces};
 
 /// Browser sessions that are kept; the ones that end first make room for new ones.
 pub const WEB_SESSIONS_MAX: u32 = 256;
@@ -87,20 +87,7 @@ pub(crate) fn apply(connection: &Connection, op: &Op) -> Result<(), StoreError> 
             reason,
             by,
             at,
-        } => {
-            run_sql(
-                connection,
-                "INSERT INTO alias_log (alias, from_release, to_release, reason, by, at)
-                 VALUES (?1, (SELECT release FROM aliases WHERE alias = ?1), ?2, ?3, ?4, ?5)",
-                params![alias, to.as_str(), reason, by, millis(*at)],
-            )?;
-            run_sql(
-                connection,
-                "INSERT INTO aliases (alias, release) VALUES (?1, ?2)
-                 ON CONFLICT (alias) DO UPDATE SET release = excluded.release",
-                params![alias, to.as_str()],
-            )
-        }
+        } => aliases::move_to(connection, (alias, to.as_str()), reason, by, *at),
         Op::PutRelease { id, object, at } => run_sql(
             connection,
             "INSERT INTO releases (id, object, at) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING",
@@ -128,6 +115,8 @@ pub(crate) fn apply(connection: &Connection, op: &Op) -> Result<(), StoreError> 
         Op::PutOutput(row) => traces::put_output(connection, row),
         Op::PutProgramRun(row) => programs::put(connection, row),
         Op::DropProgramRun { id } => programs::drop_run(connection, id),
+        Op::PutCandidate(row) => candidates::put(connection, row),
+        Op::PutEnvelope(row) => candidates::put_envelope(connection, row),
     }
 }
 
@@ -404,7 +393,7 @@ pub(crate) fn json(
 }
 
 /// The serialised name of a plain enum, without its quotes.
-fn word(value: &impl Serialize) -> Result<String, StoreError> {
+pub(crate) fn word(value: &impl Serialize) -> Result<String, StoreError> {
     Ok(json("state", "", value)?.trim_matches('"').to_owned())
 }
 

@@ -3,7 +3,9 @@
 //! One writer thread applies batches of [`Op`]s and commits them in groups; readers come from a
 //! pool. Start reading at [`Store`] and [`Op`]. Nothing outside this crate knows SQL.
 
+mod aliases;
 mod apply;
+mod candidates;
 mod check;
 mod devices;
 mod error;
@@ -25,7 +27,9 @@ mod traces;
 mod tree;
 mod writer;
 
+pub use aliases::AliasChain;
 pub use apply::WEB_SESSIONS_MAX;
+pub use candidates::{CandidateRow, CandidateState, EnvelopeRow};
 pub use devices::{DEVICES_MAX, DeviceRow, DeviceToken};
 pub use error::{OpenError, StoreError};
 pub use migrate::SCHEMA_VERSION;

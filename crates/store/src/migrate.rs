@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0006_hands.sql"),
     include_str!("../migrations/0007_parents.sql"),
     include_str!("../migrations/0008_programs.sql"),
+    include_str!("../migrations/0009_releases.sql"),
 ];
 
 /// The schema version that this build reads and writes.

@@ -10,6 +10,7 @@ use instar_protocol::{
     SessionKey, Timestamp,
 };
 
+use crate::candidates::{CandidateRow, EnvelopeRow};
 use crate::devices::{DeviceRow, DeviceToken};
 use crate::programs::ProgramRun;
 use crate::traces::{FileLabel, KeptOutput, UndoRow};
@@ -122,6 +123,9 @@ pub enum Op {
     DropProgramRun {
         id: String,
     },
+    /// Stores a candidate, or its next state.
+    PutCandidate(CandidateRow),
+    PutEnvelope(EnvelopeRow),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -285,12 +289,15 @@ pub struct EventFilter {
 
 #[derive(Debug, Clone)]
 pub struct AliasMove {
+    pub seq: u64,
     pub alias: String,
     pub from: Option<ReleaseId>,
     pub to: ReleaseId,
     pub reason: String,
     pub by: String,
     pub at: Timestamp,
+    /// Takes in the move before it; `None` for moves from before there were hashes.
+    pub hash: Option<String>,
 }
 
 #[derive(Debug, Clone)]

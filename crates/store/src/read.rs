@@ -279,7 +279,8 @@ pub(crate) fn alias_log(
     alias: Option<&str>,
     limit: usize,
 ) -> Answer<Vec<AliasMove>> {
-    let columns = "SELECT alias, from_release, to_release, reason, by, at FROM alias_log";
+    let columns =
+        "SELECT alias, from_release, to_release, reason, by, at, seq, hash FROM alias_log";
     let limit = rows(limit);
     match alias {
         Some(name) => all(
@@ -426,6 +427,8 @@ fn move_row(row: &Row<'_>) -> Answer<AliasMove> {
         reason: text(row, 3)?,
         by: text(row, 4)?,
         at: time(row, 5)?,
+        seq: unsigned(row.get(6).map_err(column)?),
+        hash: maybe(row, 7)?,
     })
 }
 

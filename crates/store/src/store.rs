@@ -17,6 +17,8 @@ use instar_protocol::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
+use crate::aliases::{self, AliasChain};
+use crate::candidates::{self, CandidateRow, EnvelopeRow};
 use crate::check;
 use crate::devices::{self, DeviceRow, DeviceToken};
 use crate::error::{OpenError, StoreError};
@@ -330,6 +332,32 @@ impl Store {
     ) -> Result<Vec<AliasMove>, StoreError> {
         let alias = alias.map(str::to_owned);
         self.read(move |sql| read::alias_log(sql, alias.as_deref(), limit))
+            .await
+    }
+
+    /// The last move of all aliases.
+    pub async fn alias_head(&self) -> Result<Option<ChainHead>, StoreError> {
+        self.read(aliases::head).await
+    }
+
+    /// Goes through the history of aliases; with `noted` it says whether that is still part of it.
+    pub async fn verify_aliases(&self, noted: Option<ChainHead>) -> Result<AliasChain, StoreError> {
+        self.read(move |sql| aliases::verify(sql, noted.as_ref()))
+            .await
+    }
+
+    /// The newest first.
+    pub async fn candidates(&self) -> Result<Vec<CandidateRow>, StoreError> {
+        self.read(candidates::candidates).await
+    }
+
+    /// Signed statements about a release, or about all; the newest first.
+    pub async fn envelopes(
+        &self,
+        release: Option<&ReleaseId>,
+    ) -> Result<Vec<EnvelopeRow>, StoreError> {
+        let release = release.cloned();
+        self.read(move |sql| candidates::envelopes(sql, release.as_ref()))
             .await
     }
 

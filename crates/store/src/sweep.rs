@@ -34,15 +34,19 @@ pub(crate) enum Place {
     Releases,
     Undo,
     Outputs,
+    Candidates,
+    Envelopes,
 }
 
 impl Place {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Inbox,
         Self::Entries,
         Self::Releases,
         Self::Undo,
         Self::Outputs,
+        Self::Candidates,
+        Self::Envelopes,
     ];
 
     fn sql(self) -> &'static str {
@@ -56,7 +60,8 @@ impl Place {
                  WHERE seq > ?1 AND instr(body, '\"object\":\"') > 0 ORDER BY seq LIMIT ?2"
             }
             Self::Releases => {
-                "SELECT rowid, '\"object\":\"' || object FROM releases
+                // The behaviour is an object under the id itself.
+                "SELECT rowid, '\"object\":\"' || object || '\"object\":\"' || id FROM releases
                  WHERE rowid > ?1 ORDER BY rowid LIMIT ?2"
             }
             Self::Undo => {
@@ -65,6 +70,14 @@ impl Place {
             }
             Self::Outputs => {
                 "SELECT seq, '\"object\":\"' || object FROM kept_outputs
+                 WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+            }
+            Self::Candidates => {
+                "SELECT seq, '\"object\":\"' || id || '\"object\":\"' || release FROM candidates
+                 WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+            }
+            Self::Envelopes => {
+                "SELECT seq, '\"object\":\"' || object FROM envelopes
                  WHERE seq > ?1 ORDER BY seq LIMIT ?2"
             }
         }

@@ -9,10 +9,13 @@ use instar_protocol::message::{
 use instar_protocol::principal::{Principal, Via};
 use instar_protocol::receipt::{Receipt, ReceiptKind};
 use instar_protocol::{
-    AgentId, EntryId, EventId, InboundId, OutboxId, QuestionId, RunId, SessionId, SessionKey,
-    Timestamp,
+    AgentId, EntryId, EventId, InboundId, ObjectHash, OutboxId, QuestionId, RunId, SessionId,
+    SessionKey, Timestamp,
 };
-use instar_store::{DeviceRow, DeviceToken, Options, ProgramRun, SessionRow, Store};
+use instar_store::{
+    CandidateRow, CandidateState, DeviceRow, DeviceToken, EnvelopeRow, Op, Options, ProgramRun,
+    SessionRow, Store,
+};
 use tempfile::TempDir;
 
 pub(crate) fn at(millis: u64) -> Timestamp {
@@ -198,6 +201,35 @@ pub(crate) fn receipt(number: u64) -> Receipt {
         run: Some(run(1)),
         body: serde_json::json!({"tool": "read", "number": number}),
         salt: [7; 16],
+    }
+}
+
+pub(crate) fn candidate(number: u64) -> CandidateRow {
+    CandidateRow {
+        id: ObjectHash::from_hex("3".repeat(64)),
+        release: instar_protocol::ReleaseId::from_hex("4".repeat(64)),
+        state: CandidateState::Open,
+        at: at(number),
+        settled_at: None,
+    }
+}
+
+pub(crate) fn envelope(number: u64) -> EnvelopeRow {
+    EnvelopeRow {
+        release: instar_protocol::ReleaseId::from_hex("1".repeat(64)),
+        kind: "provenance".to_owned(),
+        object: ObjectHash::from_hex("5".repeat(64)),
+        at: at(number),
+    }
+}
+
+pub(crate) fn move_stable(number: u64) -> Op {
+    Op::MoveAlias {
+        alias: "stable".to_owned(),
+        to: instar_protocol::ReleaseId::from_hex(format!("{number:064}")),
+        reason: format!("move {number}"),
+        by: "owner".to_owned(),
+        at: at(number),
     }
 }
 

@@ -8,7 +8,8 @@ use instar_store::{EventFilter, Op, OpenError, Options, SCHEMA_VERSION, Store, T
 use rusqlite::Connection;
 
 use crate::given::{
-    at, device, device_token, entry, entry_id, inbound, key, program, question, session_id,
+    at, candidate, device, device_token, entry, entry_id, envelope, inbound, key, move_stable,
+    program, question, session_id,
 };
 
 /// One store per schema version, each holding what `examples/fixture.rs` wrote.
@@ -21,6 +22,7 @@ const FIXTURES: &[&[u8]] = &[
     include_bytes!("fixtures/v6.sqlite"),
     include_bytes!("fixtures/v7.sqlite"),
     include_bytes!("fixtures/v8.sqlite"),
+    include_bytes!("fixtures/v9.sqlite"),
 ];
 
 #[tokio::test]
@@ -74,6 +76,20 @@ async fn a_store_of_every_version_opens_and_keeps_what_it_holds() {
         let programs = store.program_runs(Some("main")).await.unwrap();
         let written = (version >= 8).then(|| program(1));
         assert_eq!(programs, Vec::from_iter(written));
+        let candidates = store.candidates().await.unwrap();
+        let proposed = (version >= 9).then(|| candidate(1));
+        assert_eq!(candidates, Vec::from_iter(proposed));
+        let envelopes = store.envelopes(None).await.unwrap();
+        let signed = (version >= 9).then(|| envelope(1));
+        assert_eq!(envelopes, Vec::from_iter(signed));
+        let moves = store.verify_aliases(None).await.unwrap();
+        assert_eq!(moves.problems, Vec::<String>::new());
+        assert_eq!((moves.moves, moves.unhashed), (1, u64::from(version < 9)));
+        let noted = store.alias_head().await.unwrap();
+        assert_eq!(noted, moves.head);
+        store.commit(vec![move_stable(2)]).await.unwrap();
+        let moves = store.verify_aliases(noted).await.unwrap();
+        assert_eq!((moves.moves, moves.problems), (2, Vec::new()));
         assert!(is_found(&store).await, "version {version}");
         store.close().await.unwrap();
         assert_eq!(user_version(&file), SCHEMA_VERSION);

@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use instar_protocol::ObjectHash;
 use instar_protocol::message::{Entry, EntryBody, Part};
-use instar_store::{Op, Store, StoreError, Swept};
+use instar_store::{CandidateRow, EnvelopeRow, Op, Store, StoreError, Swept};
 
-use crate::given::{at, entry, event, inbound, session, session_id, store};
+use crate::given::{at, candidate, entry, envelope, event, inbound, session, session_id, store};
 
 #[tokio::test]
 async fn an_object_is_stored_once_and_checked_when_read() {
@@ -71,6 +71,10 @@ async fn objects_go_when_no_row_names_them_any_more_and_not_before() {
     let said = old_object(&store, "in a conversation").await;
     let waiting = old_object(&store, "in a message that waits").await;
     let served = old_object(&store, "in a release").await;
+    let behaviour = old_object(&store, "the behaviour of a release").await;
+    let proposed = old_object(&store, "what a candidate is made of").await;
+    let candidate_behaviour = old_object(&store, "what it would be").await;
+    let signed = old_object(&store, "a signed statement").await;
     let nobody = old_object(&store, "nobody's").await;
     let young = store.put_object(b"on its way".to_vec()).await.unwrap();
     let again = old_object(&store, "stored again").await;
@@ -95,16 +99,29 @@ async fn objects_go_when_no_row_names_them_any_more_and_not_before() {
     ops.extend((1..=1_200).map(|number| says(number, &young)));
     ops.push(says(1_201, &said));
     ops.push(Op::PutRelease {
-        id: instar_protocol::ReleaseId::from_hex("1".repeat(64)),
+        id: instar_protocol::ReleaseId::from_hex(behaviour.as_str()),
         object: served.clone(),
         at: at(1),
     });
+    ops.push(Op::PutCandidate(CandidateRow {
+        id: proposed.clone(),
+        release: instar_protocol::ReleaseId::from_hex(candidate_behaviour.as_str()),
+        ..candidate(1)
+    }));
+    ops.push(Op::PutEnvelope(EnvelopeRow {
+        object: signed.clone(),
+        ..envelope(1)
+    }));
     store.commit(ops).await.unwrap();
 
     let swept = store.sweep_objects(GRACE).await.unwrap();
-    assert_eq!((swept.removed, swept.removed_bytes, swept.kept), (1, 8, 5));
+    assert_eq!((swept.removed, swept.removed_bytes, swept.kept), (1, 8, 9));
     assert!(store.object(&nobody).await.is_err());
-    for hash in [&said, &waiting, &served, &young, &again] {
+    let of_releases = [&behaviour, &proposed, &candidate_behaviour, &signed];
+    for hash in of_releases
+        .into_iter()
+        .chain([&said, &waiting, &served, &young, &again])
+    {
         assert!(store.object(hash).await.is_ok(), "{hash}");
     }
     assert_eq!(

@@ -13,7 +13,7 @@ use clap_complete::Shell;
 pub(crate) use approvals::{Approvals, Approve, Audit, Rules, Security};
 pub(crate) use house::{Config, Devices, Doctor, Gateway, Logs, Models, Secrets, Token};
 pub(crate) use policy::{Asker, Explain, Policy};
-pub(crate) use reports::{Events, Release, Usage};
+pub(crate) use reports::{Candidate, Events, Release, Usage};
 pub(crate) use setup::{BindTo, Onboard};
 pub(crate) use talk::{Acp, Agent, Agents, Chat, Mcp, Sessions, Tools};
 
@@ -138,6 +138,9 @@ pub(crate) enum Command {
     /// Look at behaviour releases
     #[command(subcommand)]
     Release(Release),
+    /// Propose changes of the behaviour, and look at what is proposed; no candidate serves a turn
+    #[command(subcommand)]
+    Candidate(Candidate),
     /// Look at the event log
     #[command(subcommand)]
     Events(Events),

@@ -36,6 +36,39 @@ pub(crate) enum Release {
 }
 
 #[derive(Subcommand, Debug)]
+pub(crate) enum Candidate {
+    /// Make a candidate from a file of deltas; nothing is served by it
+    New {
+        /// The release that it changes: an id, its beginning, `stable` or `stable~1`
+        #[arg(long, value_name = "RELEASE", default_value = "stable")]
+        from: String,
+        /// A file with one delta as JSON or a list of them; `-` for standard input
+        #[arg(long, value_name = "FILE")]
+        delta: std::path::PathBuf,
+        /// Why
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+    /// List candidates, the newest first
+    List,
+    /// Show what a candidate is made of, and how weighty it is
+    Show {
+        /// Its id or the beginning of it
+        candidate: String,
+    },
+    /// Show what a candidate would change, and what newly becomes possible
+    Diff {
+        /// Its id or the beginning of it
+        candidate: String,
+    },
+    /// Take a candidate back
+    Withdraw {
+        /// Its id or the beginning of it
+        candidate: String,
+    },
+}
+
+#[derive(Subcommand, Debug)]
 pub(crate) enum Events {
     /// Print the newest events
     Tail {

@@ -6,6 +6,7 @@ pub(crate) mod agents;
 pub(crate) mod approvals;
 pub(crate) mod audit;
 mod branches;
+pub(crate) mod candidate;
 pub(crate) mod config;
 pub(crate) mod dashboard;
 pub(crate) mod devices;

@@ -4,6 +4,7 @@
 //! told who has the folder, and two writers never meet.
 
 use instar_config::{SecretStore, StateDir, StateError, StateLock};
+use instar_gateway::api::candidates::{self, NewCandidate};
 use instar_gateway::api::search::{self, SearchQuery};
 use instar_gateway::api::{doctor, queries, records};
 use instar_gateway::config::InstarConfig;
@@ -23,7 +24,7 @@ use instar_release::Releases;
 use instar_store::{Options, Store};
 use serde_json::Value;
 
-use crate::args::{Release, Usage};
+use crate::args::{Candidate, Release, Usage};
 use crate::client::Client;
 use crate::context::{Context, environment};
 use crate::failure::{Code, Failure};
@@ -163,6 +164,39 @@ pub(crate) async fn release(run: &Context, command: &Release) -> anyhow::Result<
                 .await
                 .map_err(explain)?,
         )?,
+    };
+    drop(releases);
+    folder.close().await?;
+    Ok(answer)
+}
+
+pub(crate) async fn candidate(
+    run: &Context,
+    command: &Candidate,
+    asked: Option<NewCandidate>,
+) -> anyhow::Result<Value> {
+    let folder = Folder::open(&run.state()?)?;
+    let releases = Releases::open(folder.store.clone()).await?;
+    let now = run.now();
+    let answer = match (command, asked) {
+        (Candidate::List, _) => {
+            serde_json::to_value(candidates::list(&releases, None).await.map_err(explain)?)?
+        }
+        (_, Some(asked)) => serde_json::to_value(
+            candidates::new(&releases, asked, now)
+                .await
+                .map_err(explain)?,
+        )?,
+        (Candidate::Withdraw { candidate }, _) => {
+            let gone = candidates::withdraw(&releases, candidate, now).await;
+            serde_json::to_value(gone.map_err(explain)?)?
+        }
+        (Candidate::Show { candidate } | Candidate::Diff { candidate }, _) => serde_json::to_value(
+            candidates::one(&releases, candidate)
+                .await
+                .map_err(explain)?,
+        )?,
+        (Candidate::New { .. }, None) => anyhow::bail!("the deltas were not read"),
     };
     drop(releases);
     folder.close().await?;

@@ -45,13 +45,13 @@ pub(super) async fn fetch(command: &Release, run: &Context) -> anyhow::Result<Va
     client.get(&path).await
 }
 
-fn when(row: &Value, field: &str) -> String {
+pub(super) fn when(row: &Value, field: &str) -> String {
     row[field]
         .as_u64()
         .map_or("-".to_owned(), |at| clock(Timestamp::from_millis(at)))
 }
 
-fn short(row: &Value, field: &str) -> String {
+pub(super) fn short(row: &Value, field: &str) -> String {
     text(row, field).chars().take(12).collect()
 }
 
@@ -94,7 +94,7 @@ fn log(rows: &[Value], out: Out) {
     out.table(&["when", "alias", "moved", "by", "reason"], &table);
 }
 
-fn changes(rows: &[Value], out: Out) {
+pub(super) fn changes(rows: &[Value], out: Out) {
     if rows.is_empty() {
         out.note("the two behave alike: no difference");
     }

@@ -23,6 +23,7 @@ mod status;
 mod tools;
 mod undo;
 
+pub mod candidates;
 pub mod doctor;
 pub mod export;
 pub mod media;
@@ -98,6 +99,9 @@ pub(crate) fn routes() -> Routes {
         .route("/audit/receipts", get(audit::receipts))
         .route("/audit/chain", get(audit::chain))
         .route("/audit/head", get(audit::head))
+        .route("/candidates", get(candidates::all).post(candidates::make))
+        .route("/candidates/{name}", get(candidates::show))
+        .route("/candidates/{name}/withdraw", post(candidates::take_back))
         .route("/releases", get(reports::releases))
         .route("/releases/log", get(reports::release_log))
         .route("/releases/diff", get(reports::release_diff))

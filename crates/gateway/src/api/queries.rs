@@ -51,6 +51,9 @@ impl QueryError {
                 what: "release", ..
             } => Some("see them with `instar release list`"),
             Self::NotFound {
+                what: "candidate", ..
+            } => Some("see them with `instar candidate list`"),
+            Self::NotFound {
                 what: "question", ..
             } => Some("see them with `instar approvals list`"),
             Self::NotFound {
@@ -422,13 +425,19 @@ pub async fn release_diff(
     Ok(instar_release::diff(&old.behaviour, &new.behaviour))
 }
 
-fn missing_release(error: ReleaseError) -> QueryError {
+pub(super) fn missing_release(error: ReleaseError) -> QueryError {
     match error {
         ReleaseError::Unknown(name) => QueryError::NotFound {
             what: "release",
             name,
         },
+        ReleaseError::UnknownCandidate(name) => QueryError::NotFound {
+            what: "candidate",
+            name,
+        },
         ReleaseError::Ambiguous { .. } => invalid("release", &error),
+        ReleaseError::Delta { .. } | ReleaseError::Static { .. } => invalid("candidate", &error),
+        ReleaseError::ManyCandidates(_) => invalid("candidate", &error),
         ReleaseError::Store(error) => QueryError::Store(error),
         other => QueryError::Release(other),
     }

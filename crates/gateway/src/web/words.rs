@@ -374,6 +374,15 @@ words! {
     made_by: "Made by", "Автор", "作者";
     moves: "When which release became stable", "Когда какой релиз вступил в силу", "各版本生效时间";
     releases_about: "A release is everything that decides how the agents act, under one hash. An edit of an identity file or of the configuration makes the next one.", "Релиз — это всё, что определяет поведение агентов, под одним хешем. Правка файла личности или настроек создаёт следующий.", "版本是决定代理行为的全部内容，对应一个哈希。修改身份文件或配置会产生下一个版本。";
+    candidates: "Candidates", "Кандидаты", "候选版本";
+    candidates_about: "Proposed changes. None of them serves a turn: a candidate is only kept and shown until it is released.", "Предложенные изменения. Ни одно не обслуживает ходы: кандидат лишь хранится и показывается, пока не выпущен.", "提议的变更。它们都不会用于任何一轮：候选版本在发布之前只会被保存和展示。";
+    no_candidates: "There are no candidates. `instar candidate new` makes one from a file of deltas.", "Кандидатов нет. `instar candidate new` создаёт кандидата из файла изменений.", "没有候选版本。`instar candidate new` 可从变更文件创建。";
+    candidate: "Candidate", "Кандидат", "候选版本";
+    class: "Class", "Класс", "类别";
+    newly_possible: "What newly becomes possible", "Что становится возможным", "新允许的操作";
+    rules_new: "Rules that come", "Новые правила", "新增规则";
+    rules_gone: "Rules that go", "Убранные правила", "移除的规则";
+    fits: "Against what is stable now", "Относительно действующего", "与当前版本相比";
     // Events.
     kind: "Kind", "Вид", "类型";
     no_events: "No events yet", "Событий пока нет", "还没有事件";

@@ -8,6 +8,7 @@ use instar_store::EventFilter;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::api::candidates::{self, NewCandidate};
 use crate::api::queries;
 use crate::app::App;
 use crate::control::method::{Call, Method, Need, Refusal, Scope};
@@ -43,6 +44,30 @@ pub(super) const METHODS: &[Method] = &[
         need: Need::Scope(Scope::Read),
         advertised: true,
         run: |call| Box::pin(log(call)),
+    },
+    Method {
+        name: "candidate.list",
+        need: Need::Scope(Scope::Read),
+        advertised: true,
+        run: |call| Box::pin(candidate_list(call)),
+    },
+    Method {
+        name: "candidate.show",
+        need: Need::Scope(Scope::Read),
+        advertised: true,
+        run: |call| Box::pin(candidate(call)),
+    },
+    Method {
+        name: "candidate.new",
+        need: Need::Scope(Scope::Admin),
+        advertised: true,
+        run: |call| Box::pin(candidate_new(call)),
+    },
+    Method {
+        name: "candidate.withdraw",
+        need: Need::Scope(Scope::Admin),
+        advertised: true,
+        run: |call| Box::pin(candidate_withdraw(call)),
     },
     Method {
         name: "event.list",
@@ -100,6 +125,31 @@ async fn log(call: Call) -> Result<Value, Refusal> {
     let page: Page = call.params()?;
     let moves = queries::release_log(&call.app.releases, page.limit).await?;
     Ok(json!({ "moves": moves }))
+}
+
+async fn candidate_list(call: Call) -> Result<Value, Refusal> {
+    let page: Page = call.params()?;
+    let list = candidates::list(&call.app.releases, page.limit).await?;
+    Ok(json!({ "candidates": list }))
+}
+
+async fn candidate(call: Call) -> Result<Value, Refusal> {
+    let named: Named = call.params()?;
+    let one = candidates::one(&call.app.releases, &named.name).await?;
+    Ok(json!({ "candidate": one }))
+}
+
+async fn candidate_new(call: Call) -> Result<Value, Refusal> {
+    let asked: NewCandidate = call.params()?;
+    let made = candidates::new(&call.app.releases, asked, call.app.clock.now()).await?;
+    Ok(json!({ "candidate": made }))
+}
+
+async fn candidate_withdraw(call: Call) -> Result<Value, Refusal> {
+    let named: Named = call.params()?;
+    let now = call.app.clock.now();
+    let gone = candidates::withdraw(&call.app.releases, &named.name, now).await?;
+    Ok(json!({ "candidate": gone }))
 }
 
 #[derive(Deserialize, Debug, Default)]

@@ -3,6 +3,7 @@
 mod agents;
 mod approvals;
 mod audit;
+mod candidates;
 mod config;
 mod devices;
 mod events;
@@ -42,6 +43,7 @@ pub(super) fn routes() -> Routes {
         .route("/usage", get(usage::page))
         .route("/releases", get(releases::list))
         .route("/releases/{name}", get(releases::one))
+        .route("/candidates/{name}", get(candidates::one))
         .route("/events", get(events::page))
         .route("/agents", get(agents::page))
         .route("/models", get(models::page))

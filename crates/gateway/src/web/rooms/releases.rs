@@ -26,6 +26,9 @@ pub(super) async fn list(
     let moves = queries::release_log(&app.releases, None)
         .await
         .map_err(ApiProblem::from)?;
+    let proposed = crate::api::candidates::list(&app.releases, None)
+        .await
+        .map_err(ApiProblem::from)?;
     let body = html! {
         p class="soft lead" { (words.releases_about) }
         div class="wide" tabindex="0" { table class="rows" {
@@ -33,6 +36,7 @@ pub(super) async fn list(
                 th scope="col" { (words.made_by) } th scope="col" { (words.when) } th scope="col" { (words.authority) } } }
             tbody { @for row in &rows { (line(words, row)) } }
         } }
+        (super::candidates::section(words, &proposed))
         (log(words, &moves))
     };
     Ok(Frame::new(&app, words, Tab::Releases).await.around(&body))
@@ -106,7 +110,7 @@ pub(super) async fn one(
         .around(&body))
 }
 
-fn shown(words: &Words, change: &Change) -> Markup {
+pub(super) fn shown(words: &Words, change: &Change) -> Markup {
     let value = |value: &serde_json::Value| {
         let text = value
             .as_str()

@@ -1,0 +1,102 @@
+//! Candidates: what each would change, and how weighty that is.
+
+use axum::extract::{Path, State};
+use instar_release::{Candidate, Fit};
+use maud::{Markup, html};
+
+use super::releases::shown;
+use crate::api::candidates;
+use crate::app::AppState;
+use crate::door::Caller;
+use crate::policing::word;
+use crate::problem::ApiProblem;
+use crate::web::frame::{Frame, Tab, moment, short};
+use crate::web::pages::Refused;
+use crate::web::words::{Reader, Words};
+
+/// The list on the page of releases.
+pub(super) fn section(words: &Words, list: &[Candidate]) -> Markup {
+    html! {
+        section id="candidates" {
+            h2 { (words.candidates) }
+            p class="soft" { (words.candidates_about) }
+            @if list.is_empty() { p { (words.no_candidates) } } @else {
+                div class="wide" tabindex="0" { table class="rows" {
+                    thead { tr { th scope="col" { (words.candidate) } th scope="col" { (words.class) } th scope="col" { (words.why) }
+                        th scope="col" { (words.made_by) } th scope="col" { (words.when) } th scope="col" { (words.compare) } } }
+                    tbody { @for one in list { (line(one)) } }
+                } }
+            }
+        }
+    }
+}
+
+fn line(one: &Candidate) -> Markup {
+    html! {
+        tr {
+            td class="main" {
+                a href={ "/candidates/" (one.id) } { (short(&one.id)) } " " span class="mark" { (word(&one.state)) }
+            }
+            td { (word(&one.assessment.class)) } td { (one.spec.reason) } td { (one.spec.proposer) }
+            td { (moment(one.spec.made_at)) }
+            td { @for change in one.changes.iter().take(5) { code { (change.path) } " " } }
+        }
+    }
+}
+
+pub(super) async fn one(
+    State(app): State<AppState>,
+    _caller: Caller,
+    Reader(words): Reader,
+    Path(name): Path<String>,
+) -> Result<Markup, Refused> {
+    let one = candidates::one(&app.releases, &name)
+        .await
+        .map_err(ApiProblem::from)?;
+    let title = format!(
+        "{} {}",
+        words.candidate,
+        one.id.get(..12).unwrap_or(&one.id)
+    );
+    let judged = &one.assessment;
+    let body = html! {
+        p class="soft lead" { (words.candidates_about) }
+        dl class="facts" {
+            div { dt { (words.when) } dd { (moment(one.spec.made_at)) } }
+            div { dt { (words.made_by) } dd { (one.spec.proposer) } }
+            div { dt { (words.why) } dd { (one.spec.reason) } }
+            div { dt { (words.state) } dd { (word(&one.state)) } }
+            div { dt { (words.fits) } dd { (fit(&one.fit)) } }
+            div { dt { (words.class) } dd { (word(&judged.class)) } }
+        }
+        ul { @for ground in &judged.grounds { li { (word(&ground.class)) ": " (ground.why) } } }
+        (lines(words.newly_possible, &judged.newly))
+        (lines(words.rules_new, &judged.rules_new))
+        (lines(words.rules_gone, &judged.rules_gone))
+        section {
+            h2 { (words.compare) }
+            @for change in &one.changes { (shown(words, change)) }
+        }
+    };
+    Ok(Frame::new(&app, words, Tab::Releases)
+        .await
+        .titled(&title)
+        .around(&body))
+}
+
+fn lines(title: &str, lines: &[String]) -> Markup {
+    html! {
+        @if !lines.is_empty() {
+            section { h2 { (title) } ul { @for line in lines { li { (line) } } } }
+        }
+    }
+}
+
+fn fit(fit: &Fit) -> String {
+    match fit {
+        Fit::Current => "its parent is stable".to_owned(),
+        Fit::Rebasable => "stable moved on, elsewhere".to_owned(),
+        Fit::Conflict { places } => format!("stable changed in {}", places.join(", ")),
+        Fit::Unfit { why } => why.clone(),
+    }
+}
