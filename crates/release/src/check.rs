@@ -96,13 +96,14 @@ fn route(agent: &str, route: &Route) -> Result<(), ReleaseError> {
             format!("agents.{agent}.route names no model; set one with `instar models set`"),
         ));
     }
-    if route.fallbacks.len() > FALLBACKS_MAX {
+    if route.fallbacks.len().max(route.pictures.len()) > FALLBACKS_MAX {
         return Err(failed(
             "route",
             format!("agents.{agent}.route has more than {FALLBACKS_MAX} fallbacks"),
         ));
     }
-    for model in std::iter::once(&route.primary).chain(&route.fallbacks) {
+    let models = std::iter::once(&route.primary).chain(&route.fallbacks);
+    for model in models.chain(&route.pictures) {
         no_secret(model, &format!("agents.{agent}.route"))?;
         if ModelRef::parse(model).is_none() {
             return Err(failed(

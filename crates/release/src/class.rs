@@ -84,9 +84,12 @@ pub fn assess(
                 }
             }
             Delta::SetRoute {
-                primary, fallbacks, ..
+                primary,
+                fallbacks,
+                pictures,
+                ..
             } => {
-                let models = std::iter::once(primary).chain(fallbacks);
+                let models = std::iter::once(primary).chain(fallbacks).chain(pictures);
                 models.for_each(|model| grounds_of_model(before, model, &mut ground));
             }
             Delta::SetLimit {
@@ -147,7 +150,12 @@ fn grounds_of_model(before: &Behaviour, model: &str, ground: &mut impl FnMut(Cla
     let listed: BTreeSet<&str> = before
         .agents
         .values()
-        .flat_map(|agent| std::iter::once(&agent.route.primary).chain(&agent.route.fallbacks))
+        .flat_map(|agent| {
+            let route = &agent.route;
+            std::iter::once(&route.primary)
+                .chain(&route.fallbacks)
+                .chain(&route.pictures)
+        })
         .map(String::as_str)
         .collect();
     let vendor = |model: &str| model.split('/').next().unwrap_or_default().to_owned();

@@ -113,6 +113,7 @@ fn deltas() -> impl Strategy<Value = Delta> {
             agent,
             primary,
             fallbacks: Vec::new(),
+            pictures: Vec::new(),
         }),
         (agent(), any::<bool>(), 1..9_u32).prop_map(|(agent, is_calls, value)| {
             let limit = if is_calls {
@@ -230,6 +231,7 @@ fn the_class_is_what_the_change_does_and_not_what_it_says() {
         agent: "main".to_owned(),
         primary: primary.to_owned(),
         fallbacks: Vec::new(),
+        pictures: Vec::new(),
     };
     assert_eq!(class(&base, route("openai/gpt-5"), &owner).0, Class::B);
     assert_eq!(class(&base, route("openai/other"), &owner).0, Class::C);

@@ -66,10 +66,12 @@ impl Delta {
                 agent,
                 primary,
                 fallbacks,
+                pictures,
             } => {
                 of(&mut after, agent)?.route = Route {
                     primary: primary.clone(),
                     fallbacks: fallbacks.clone(),
+                    pictures: pictures.clone(),
                 };
             }
             Self::SetLimit {

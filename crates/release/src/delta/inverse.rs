@@ -40,6 +40,7 @@ impl Delta {
                     agent: agent.clone(),
                     primary: was.primary,
                     fallbacks: was.fallbacks,
+                    pictures: was.pictures,
                 }
             }
             Self::SetLimit { agent, limit, .. } => Self::SetLimit {

@@ -49,6 +49,9 @@ pub enum Delta {
         primary: String,
         #[serde(default)]
         fallbacks: Vec<String>,
+        /// Those that look at pictures, where the others do not.
+        #[serde(default)]
+        pictures: Vec<String>,
     },
     SetLimit {
         agent: String,
