@@ -9,8 +9,8 @@
 mod adopting;
 mod checking;
 mod comparing;
-mod evidence;
 mod deltas;
+mod evidence;
 mod fixture;
 mod naming;
 mod rollout;
