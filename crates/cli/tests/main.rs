@@ -48,3 +48,4 @@ mod state;
 mod terminal;
 mod threats;
 mod tools;
+mod ways_out;

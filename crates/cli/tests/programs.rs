@@ -15,7 +15,7 @@ use crate::support::{Instar, Setup, until};
 use crate::tools::{calling, said, workspace};
 
 /// A posture in which running asks nothing as long as nobody else has spoken.
-fn open() -> Value {
+pub(crate) fn open() -> Value {
     json!({ "policy": { "posture": "open" } })
 }
 
@@ -315,7 +315,7 @@ fn put_aside(folder: &Path, name: &str) -> bool {
 }
 
 /// A proxy on the way out: answers whatever it is asked for by itself.
-fn outside() -> String {
+pub(crate) fn outside() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let _thread = std::thread::spawn(move || {
