@@ -14,10 +14,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Sets of walls that stand ready.
 const AHEAD: usize = 2;
+/// What stands longer may show what the system has replaced since.
+const FRESH: Duration = Duration::from_secs(15 * 60);
 /// Then a run does not wait for the helper any longer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -124,13 +126,19 @@ impl Warm {
             Some(helper) => helper,
             None => Helper::start(native, &self.extras).ok()?,
         };
-        helper.have(1).ok()?;
-        let (line, held, group) = helper.next()?;
+        let set = loop {
+            helper.have(1).ok()?;
+            let set = helper.next()?;
+            // An old one ends with its line.
+            if set.asked.elapsed() < FRESH {
+                break set;
+            }
+        };
         *slot = Some(helper);
         Some(Ready {
-            line,
-            held,
-            group,
+            line: set.line,
+            held: set.held,
+            group: set.group,
             helper: Arc::clone(&self.helper),
         })
     }
@@ -142,8 +150,16 @@ struct Helper {
     control: Option<OwnedFd>,
     /// As [`Native`] has them.
     groups: Option<Arc<Groups>>,
-    /// Sets of walls that were asked for and are not taken, each with the group that it is made in.
-    ahead: VecDeque<Option<Group>>,
+    /// Sets of walls that were asked for and are not taken: since when, and the group each is made in.
+    ahead: VecDeque<(Instant, Option<Group>)>,
+}
+
+/// What the helper hands over.
+struct Set {
+    line: OwnedFd,
+    held: OwnedFd,
+    group: Option<Group>,
+    asked: Instant,
 }
 
 impl Helper {
@@ -181,17 +197,22 @@ impl Helper {
                 Some(group) => pass::send(control, b"+", &[group.door()?.as_fd()])?,
                 None => pass::send(control, b"+", &[])?,
             }
-            self.ahead.push_back(group);
+            self.ahead.push_back((Instant::now(), group));
         }
         Ok(())
     }
 
-    fn next(&mut self) -> Option<(OwnedFd, OwnedFd, Option<Group>)> {
+    fn next(&mut self) -> Option<Set> {
         let control = self.control.as_ref().filter(|control| readable(control))?;
         let (_, descriptors) = pass::receive(control).ok()?;
-        let group = self.ahead.pop_front()?;
+        let (asked, group) = self.ahead.pop_front()?;
         let mut descriptors = descriptors.into_iter();
-        Some((descriptors.next()?, descriptors.next()?, group))
+        Some(Set {
+            line: descriptors.next()?,
+            held: descriptors.next()?,
+            group,
+            asked,
+        })
     }
 }
 
