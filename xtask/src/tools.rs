@@ -51,6 +51,14 @@ const DEBIAN: &[Package] = &[
         package: "tmux",
     },
     Package {
+        program: "ssh-keygen",
+        package: "openssh-client",
+    },
+    Package {
+        program: "minisign",
+        package: "minisign",
+    },
+    Package {
         program: "chromium",
         package: "chromium",
     },
@@ -64,6 +72,8 @@ const PYTHON: &[(&str, &str)] = &[
     ("mcp", "mcp==2.3.0"),
     // Finds what is told over multicast DNS.
     ("zeroconf", "zeroconf==0.154.0"),
+    // Verifies and signs DSSE envelopes.
+    ("securesystemslib", "securesystemslib[crypto]==1.6.0"),
 ];
 /// Ready-built cargo subcommands, taken from PyPI because building them takes minutes.
 const CARGO_TOOLS: &[(&str, &str)] = &[

@@ -149,6 +149,7 @@ const EXAMPLES: &[(&str, &str, Form)] = &[
     ("release show", "", Form::Document),
     ("release diff", "", Form::Document),
     ("release log", "", Form::Document),
+    ("release verify", "", Form::Document),
     ("candidate list", "", Form::Document),
     (
         "candidate new --delta -",
@@ -188,6 +189,9 @@ const ELSEWHERE: &[&str] = &[
     "sessions restore",
     "token take",
     "candidate show",
+    "release sign",
+    "release export",
+    "release import",
     "candidate diff",
     "candidate withdraw",
     "approvals show",

@@ -44,6 +44,7 @@ mod security;
 mod serve;
 mod service;
 mod setup;
+mod signed;
 mod state;
 mod terminal;
 mod threats;

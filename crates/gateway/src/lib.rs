@@ -42,6 +42,7 @@ mod tend;
 
 pub mod ports;
 pub mod setup;
+pub mod signing;
 
 /// The name under which the rooms know the door.
 mod auth {

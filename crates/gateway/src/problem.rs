@@ -176,6 +176,8 @@ impl From<ReleaseError> for ApiProblem {
             ReleaseError::Ambiguous { .. }
             | ReleaseError::Static { .. }
             | ReleaseError::Delta { .. }
+            | ReleaseError::Bundle(_)
+            | ReleaseError::Refused { .. }
             | ReleaseError::ManyCandidates(_) => Self::invalid(text),
             ReleaseError::Store(error) => error.into(),
             ReleaseError::Tampered { .. }

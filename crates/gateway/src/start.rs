@@ -120,6 +120,8 @@ pub enum StartError {
     Workspace(#[from] instar_agent::workspace::WorkspaceError),
     #[error("the behaviour cannot be read")]
     Behaviour(#[from] crate::behaviour::BehaviourError),
+    #[error("releases cannot be signed")]
+    Key(#[from] crate::signing::KeyError),
     #[error("the behaviour cannot be served")]
     Release(#[from] ReleaseError),
     #[error("the system gives no random bytes: {0}")]

@@ -1,7 +1,10 @@
 //! What can go wrong with releases.
 
 use instar_policy::canonical::CanonicalError;
+use instar_protocol::ReleaseId;
 use instar_store::StoreError;
+
+use crate::sign::SignError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReleaseError {
@@ -24,17 +27,36 @@ pub enum ReleaseError {
     Static { check: &'static str, why: String },
     #[error("cannot write canonical JSON: {0}")]
     Canonical(String),
+    #[error("it cannot be taken in: {0}")]
+    Bundle(String),
     #[error("{place}: {why}")]
     Delta { place: String, why: String },
     #[error("candidate {0} is not stored; `instar candidate list` shows those that are")]
     UnknownCandidate(String),
     #[error("{0} candidates are open already; withdraw some with `instar candidate withdraw`")]
     ManyCandidates(usize),
+    #[error(
+        "release {id} is refused, by its {kind}: {reason}; `instar release verify --all` looks at the rest, and \
+             `instar release sign` signs it again if you know why"
+    )]
+    Refused {
+        id: String,
+        kind: String,
+        reason: SignError,
+    },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl ReleaseError {
+    pub(crate) fn refused(id: &ReleaseId, kind: &str, reason: SignError) -> Self {
+        Self::Refused {
+            id: id.short().to_owned(),
+            kind: kind.to_owned(),
+            reason,
+        }
+    }
+
     pub(crate) fn canonical(err: CanonicalError) -> Self {
         match err {
             // The cause of this one is worth more than its own words.

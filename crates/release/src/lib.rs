@@ -4,9 +4,12 @@
 //! release's id, and a manifest that says who made it when and from what. Equal behaviour has an
 //! equal id, so going back to an earlier behaviour moves the alias and stores nothing.
 //!
-//! What it deliberately does not do yet, and where that goes: signatures sit beside the manifest,
-//! gates run between the static checks and the alias, and cohorts are told apart in
-//! [`Releases::resolve`], which serves the stable release to everyone.
+//! What is served is signed ([`sign`], [`Releases::open_signed`]): its provenance, and the move of the
+//! alias to it, so that an old release is not taken for the one in service.
+//!
+//! What it deliberately does not do yet, and where that goes: gates run between the static checks and
+//! the alias, and cohorts are told apart in [`Releases::resolve`], which serves the stable release to
+//! everyone.
 //!
 //! Changes that people, recipes or models propose are [`delta`]s. Some of them with a parent are a
 //! [`Candidate`]: stored, judged ([`class`]), shown, and served to nobody.
@@ -26,7 +29,10 @@ mod check;
 mod diff;
 mod error;
 mod name;
+mod oci;
 mod record;
+pub mod sign;
+mod trust;
 
 pub use behaviour::{AgentBehaviour, Behaviour, Limits, PROMPT_FILES, PromptFile, Route};
 pub use candidate::{
@@ -39,5 +45,7 @@ pub use class::{Assessment, Class};
 pub use delta::Delta;
 pub use diff::{Change, diff};
 pub use error::ReleaseError;
+pub use oci::{Bundle, BundleError};
 pub use record::{Manifest, Release};
 pub use releases::{Cohort, LIST_MAX, Releases, STABLE, Served, canonical};
+pub use trust::{Signer, Verified};

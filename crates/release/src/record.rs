@@ -37,6 +37,18 @@ pub struct Manifest {
 }
 
 impl Release {
+    pub(crate) fn manifest(&self) -> Manifest {
+        Manifest {
+            id: self.id.clone(),
+            authority: self.authority.clone(),
+            parents: self.parents.clone(),
+            proposer: self.proposer.clone(),
+            reason: self.reason.clone(),
+            made_at: self.made_at,
+            code_version: self.code_version.clone(),
+        }
+    }
+
     pub(crate) fn of(manifest: Manifest, behaviour: Behaviour) -> Self {
         Self {
             id: manifest.id,
@@ -75,6 +87,16 @@ pub(crate) async fn manifest(
     } else {
         Err(tampered(&stored.id))
     }
+}
+
+/// The manifest of a release, and the object that it is.
+pub(crate) async fn named(
+    store: &Store,
+    id: &ReleaseId,
+) -> Result<(Manifest, ObjectHash), ReleaseError> {
+    let stored = store.release(id).await?;
+    let stored = stored.ok_or_else(|| ReleaseError::Unknown(id.to_string()))?;
+    Ok((manifest(store, &stored).await?, stored.object))
 }
 
 /// Reads a release and checks that its behaviour has the hash it is known by.

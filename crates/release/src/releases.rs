@@ -14,6 +14,7 @@ use crate::check;
 use crate::error::ReleaseError;
 use crate::name::Name;
 use crate::record::{self, Manifest, Release};
+use crate::trust::Signer;
 
 /// The alias of the release that everyone is served.
 pub const STABLE: &str = "stable";
@@ -49,6 +50,8 @@ pub struct Releases {
 #[derive(Debug)]
 struct Shared {
     store: Store,
+    /// Signs what is adopted; `None` where releases are only looked at.
+    signer: Option<Signer>,
     /// What the alias points at. Written only behind `adopting`, after the alias is durable.
     stable: RwLock<Option<Arc<Release>>>,
     /// One adoption at a time: each names the one before it as its parent.
@@ -58,8 +61,48 @@ struct Shared {
 impl Releases {
     /// Loads the stable release from its alias; there is none on a fresh state.
     ///
-    /// Reads the objects of that one release only, however many are stored.
+    /// Reads the objects of that one release only, however many are stored. Signatures are not looked
+    /// at: this is for who looks at releases and serves none.
     pub async fn open(store: Store) -> Result<Self, ReleaseError> {
+        Self::over(store, None).await
+    }
+
+    /// As [`Releases::open`] for the gateway: what is stable has to be signed, and what is adopted will
+    /// be.
+    pub async fn open_signed(
+        store: Store,
+        signer: Signer,
+        now: Timestamp,
+    ) -> Result<Self, ReleaseError> {
+        if let Some(id) = store.alias(STABLE).await? {
+            // Bytes that do not have their hash are told as such, before any signature.
+            record::load(&store, &find(&store, &id).await?).await?;
+            Self::trust(&store, &signer, &id, now).await?;
+        }
+        Self::over(store, Some(signer)).await
+    }
+
+    /// Signs what is stable once more, as the owner's own word: for a folder whose key or whose statements
+    /// are gone. The content still has to have its hash. It is a move of the alias of its own.
+    pub async fn sign_again(
+        store: &Store,
+        signer: &Signer,
+        now: Timestamp,
+        random: [u8; 10],
+    ) -> Result<ReleaseId, ReleaseError> {
+        let unknown = || ReleaseError::Unknown(STABLE.to_owned());
+        let id = store.alias(STABLE).await?.ok_or_else(unknown)?;
+        record::load(store, &find(store, &id).await?).await?;
+        let (manifest, object) = record::named(store, &id).await?;
+        let mut ops = signer.adopting(store, &manifest, &object, now).await?;
+        let reason = "signed again by the owner".to_owned();
+        let from = Some(id.clone());
+        ops.extend(moving(from, &id, "owner".to_owned(), reason, now, random));
+        store.commit(ops).await?;
+        Ok(id)
+    }
+
+    async fn over(store: Store, signer: Option<Signer>) -> Result<Self, ReleaseError> {
         let stable = match store.alias(STABLE).await? {
             Some(id) => Some(Arc::new(
                 record::load(&store, &find(&store, &id).await?).await?,
@@ -69,6 +112,7 @@ impl Releases {
         Ok(Self {
             shared: Arc::new(Shared {
                 store,
+                signer,
                 stable: RwLock::new(stable),
                 adopting: Mutex::new(()),
             }),
@@ -105,8 +149,8 @@ impl Releases {
 
         let (proposer, reason) = (bounded(proposer), bounded(reason));
         let mut ops = Vec::new();
-        let release = match lookup(store, &id).await? {
-            Some(stored) => record::load(store, &stored).await?,
+        let (release, object) = match lookup(store, &id).await? {
+            Some(stored) => (record::load(store, &stored).await?, stored.object),
             None => {
                 let manifest = Manifest {
                     id: id.clone(),
@@ -123,12 +167,16 @@ impl Releases {
                 let object = record::put(store, &manifest, canonical).await?;
                 ops.push(Op::PutRelease {
                     id: id.clone(),
-                    object,
+                    object: object.clone(),
                     at: now,
                 });
-                Release::of(manifest, behaviour)
+                (Release::of(manifest, behaviour), object)
             }
         };
+        if let Some(signer) = &self.shared.signer {
+            let manifest = release.manifest();
+            ops.extend(signer.adopting(store, &manifest, &object, now).await?);
+        }
         ops.extend(moving(current, &id, proposer, reason, now, random));
         store.commit(ops).await?;
         self.serve(release);
@@ -206,6 +254,12 @@ impl Releases {
     ) -> Result<Vec<AliasMove>, ReleaseError> {
         let store = &self.shared.store;
         Ok(store.alias_log(alias, limit.min(LIST_MAX)).await?)
+    }
+
+    /// Who signs here.
+    #[must_use]
+    pub fn signer(&self) -> Option<&Signer> {
+        self.shared.signer.as_ref()
     }
 
     pub(crate) fn store(&self) -> &Store {

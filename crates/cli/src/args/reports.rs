@@ -33,6 +33,32 @@ pub(crate) enum Release {
     },
     /// Show when which release became stable, and why
     Log,
+    /// Check what was signed of the release in service, and the history of what was
+    Verify {
+        /// Every release, statement and candidate, too
+        #[arg(long)]
+        all: bool,
+        /// An end of the history that was noted earlier has to be part of it
+        #[arg(long, value_name = "NUMBER:HASH")]
+        noted: Option<String>,
+    },
+    /// Write a release with what was signed of it into a folder, in OCI image layout
+    Export {
+        /// Id, its beginning, `stable` or `stable~1`
+        release: String,
+        /// A new folder
+        dir: std::path::PathBuf,
+    },
+    /// Take a release in from such a folder; it is verified first, and serves nobody
+    Import {
+        /// The folder
+        dir: std::path::PathBuf,
+        /// A file with a public key that is trusted for it, as OpenSSH or minisign write them
+        #[arg(long = "key", value_name = "FILE")]
+        keys: Vec<std::path::PathBuf>,
+    },
+    /// Sign the release in service again, as your own word (no gateway may run)
+    Sign,
 }
 
 #[derive(Subcommand, Debug)]

@@ -10,6 +10,7 @@ use instar_gateway::api::{doctor, queries, records};
 use instar_gateway::config::InstarConfig;
 use instar_gateway::policing;
 use instar_gateway::security::{Kept, Subject, audit};
+use instar_gateway::signing::{self, Import, Imported, VerifyQuery};
 use instar_protocol::api::{
     BranchList, Finding, Health, SearchReport, SessionDetail, SessionList, Severity, UsageReport,
 };
@@ -20,7 +21,7 @@ use instar_protocol::receipt::ChainReport;
 use instar_protocol::security::SecurityReport;
 use instar_protocol::time::SystemClock;
 use instar_protocol::{AgentId, Clock};
-use instar_release::Releases;
+use instar_release::{Bundle, Releases};
 use instar_store::{Options, Store};
 use serde_json::Value;
 
@@ -159,6 +160,18 @@ pub(crate) async fn release(run: &Context, command: &Release) -> anyhow::Result<
                 .await
                 .map_err(explain)?,
         )?,
+        Release::Verify { all, noted } => {
+            let query = VerifyQuery {
+                noted: noted.clone(),
+                all: *all,
+            };
+            let signer = signing::signer(&SecretStore::open(&run.state()?, &environment)?)?;
+            let found = signing::verify(&releases, &signer, &query).await;
+            serde_json::to_value(found.map_err(explain)?)?
+        }
+        Release::Sign | Release::Export { .. } | Release::Import { .. } => {
+            anyhow::bail!("{command:?} has a road of its own; this is a defect in Instar")
+        }
         Release::Diff { from, to } => serde_json::to_value(
             queries::release_diff(&releases, from, to)
                 .await
@@ -168,6 +181,39 @@ pub(crate) async fn release(run: &Context, command: &Release) -> anyhow::Result<
     drop(releases);
     folder.close().await?;
     Ok(answer)
+}
+
+pub(crate) async fn export(run: &Context, name: &str) -> anyhow::Result<Bundle> {
+    let folder = Folder::open(&run.state()?)?;
+    let releases = Releases::open(folder.store.clone()).await?;
+    let bundle = signing::export(&releases, name).await.map_err(explain)?;
+    drop(releases);
+    folder.close().await?;
+    Ok(bundle)
+}
+
+pub(crate) async fn import(run: &Context, asked: Import) -> anyhow::Result<Imported> {
+    let state = run.state()?;
+    let folder = Folder::open(&state)?;
+    let signer = signing::signer(&SecretStore::open(&state, &environment)?)?;
+    let releases = Releases::open_signed(folder.store.clone(), signer, run.now()).await?;
+    let taken = signing::import(&releases, asked, run.now()).await;
+    let taken = taken.map_err(explain)?;
+    drop(releases);
+    folder.close().await?;
+    Ok(taken)
+}
+
+/// Signs what is stable again; the folder's lock is held meanwhile.
+pub(crate) async fn sign(run: &Context) -> anyhow::Result<String> {
+    let state = run.state()?;
+    let folder = Folder::open(&state)?;
+    let signer = signing::signer(&SecretStore::open(&state, &environment)?)?;
+    let mut random = [0; 10];
+    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
+    let id = Releases::sign_again(&folder.store, &signer, run.now(), random).await?;
+    folder.close().await?;
+    Ok(id.to_string())
 }
 
 pub(crate) async fn candidate(

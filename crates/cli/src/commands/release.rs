@@ -1,6 +1,10 @@
 //! `instar release`.
 
+use instar_gateway::signing::{Import, Imported};
+use instar_release::Bundle;
 use serde_json::Value;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use super::events::escape;
 use super::models::text;
@@ -8,11 +12,26 @@ use super::offline;
 use super::status::clock;
 use crate::args::Release;
 use crate::context::Context;
+use crate::failure::{Code, Failure};
 use crate::out::{Out, Style, visible};
 use instar_protocol::Timestamp;
 
+/// A longer file is no public key.
+const KEY_BYTES_MAX: u64 = 16 * 1024;
+
 pub(crate) async fn run(command: &Release, run: &Context) -> anyhow::Result<()> {
+    if matches!(command, Release::Sign) {
+        return sign(run).await;
+    }
+    match command {
+        Release::Export { release, dir } => return export(release, dir, run).await,
+        Release::Import { dir, keys } => return import(dir, keys, run).await,
+        _ => {}
+    }
     let answer = fetch(command, run).await?;
+    if let Release::Verify { .. } = command {
+        return verified(&answer, run);
+    }
     if run.out.json() {
         return run.out.value(&answer);
     }
@@ -21,7 +40,7 @@ pub(crate) async fn run(command: &Release, run: &Context) -> anyhow::Result<()> 
         Release::List => list(rows, run.out),
         Release::Log => log(rows, run.out),
         Release::Diff { .. } => changes(rows, run.out),
-        Release::Show { .. } => run.out.value(&answer)?,
+        _ => run.out.value(&answer)?,
     }
     Ok(())
 }
@@ -34,6 +53,15 @@ pub(super) async fn fetch(command: &Release, run: &Context) -> anyhow::Result<Va
         Release::List => "/api/v1/releases".to_owned(),
         Release::Log => "/api/v1/releases/log".to_owned(),
         Release::Show { release } => format!("/api/v1/releases/{}", escape(release)),
+        Release::Verify { all, noted } => {
+            let noted = noted
+                .as_deref()
+                .map_or_else(String::new, |noted| format!("&noted={}", escape(noted)));
+            format!("/api/v1/releases/verify?all={all}{noted}")
+        }
+        Release::Sign | Release::Export { .. } | Release::Import { .. } => {
+            anyhow::bail!("{command:?} has a road of its own; this is a defect in Instar")
+        }
         Release::Diff { from, to } => {
             format!(
                 "/api/v1/releases/diff?from={}&to={}",
@@ -43,6 +71,109 @@ pub(super) async fn fetch(command: &Release, run: &Context) -> anyhow::Result<Va
         }
     };
     client.get(&path).await
+}
+
+async fn export(release: &str, dir: &Path, run: &Context) -> anyhow::Result<()> {
+    let bundle: Bundle = match offline::live(run).await? {
+        Some(client) => {
+            let path = format!("/api/v1/releases/{}/export", escape(release));
+            client.get(&path).await?
+        }
+        None => offline::export(run, release).await?,
+    };
+    bundle.write(dir)?;
+    if run.out.json() {
+        return run
+            .out
+            .value(&serde_json::json!({ "folder": dir, "statements": bundle.statements.len() }));
+    }
+    run.out.line(&format!("written to {}", dir.display()));
+    Ok(())
+}
+
+async fn import(dir: &Path, keys: &[PathBuf], run: &Context) -> anyhow::Result<()> {
+    let asked = Import {
+        bundle: Bundle::read(dir)?,
+        keys: keys
+            .iter()
+            .map(|file| key(file))
+            .collect::<Result<_, _>>()?,
+    };
+    let taken: Imported = match offline::live(run).await? {
+        Some(client) => client.post("/api/v1/releases/import", &asked).await?,
+        None => offline::import(run, asked).await?,
+    };
+    if run.out.json() {
+        return run.out.value(&taken);
+    }
+    let what = if taken.stored {
+        "taken in"
+    } else {
+        "here already"
+    };
+    run.out.line(&format!(
+        "release {} is {what}; it serves nobody",
+        taken.release.short()
+    ));
+    Ok(())
+}
+
+/// The last line of a file with a public key; minisign has a comment before it.
+fn key(file: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(file)
+        .and_then(|open| open.take(KEY_BYTES_MAX).read_to_string(&mut text))
+        .map_err(|error| {
+            Failure::new(Code::Usage, format!("{}: {error}", file.display()))
+                .next("name a file with one public key, as `ssh-keygen` or `minisign` write it")
+        })?;
+    Ok(text.trim().lines().last().unwrap_or_default().to_owned())
+}
+
+/// Puts the owner's word upon the release that is stable.
+async fn sign(run: &Context) -> anyhow::Result<()> {
+    if offline::live(run).await?.is_some() {
+        let message = "a gateway runs here, and signs what it takes by itself";
+        return Err(Failure::new(Code::Locked, message)
+            .next("stop it first; `instar release verify --all` says what does not fit")
+            .into());
+    }
+    let id = offline::sign(run).await?;
+    if run.out.json() {
+        return run.out.value(&serde_json::json!({ "signed": id }));
+    }
+    let short: String = id.chars().take(12).collect();
+    run.out.line(&format!(
+        "signed {short} again; it is served at the next start"
+    ));
+    Ok(())
+}
+
+fn verified(answer: &Value, run: &Context) -> anyhow::Result<()> {
+    let problems = answer["problems"].as_array().map_or(&[][..], Vec::as_slice);
+    if run.out.json() {
+        run.out.value(answer)?;
+    } else {
+        for problem in problems.iter().filter_map(Value::as_str) {
+            run.out.line(&run.out.paint(Style::Bad, &visible(problem)));
+        }
+        let counts = ["moves", "releases", "statements", "candidates"];
+        let counts = counts.map(|of| format!("{} {of}", answer[of]));
+        run.out.line(&counts.join(", "));
+        run.out
+            .line(&format!("history ends with {}", text(answer, "head")));
+        run.out.line(&format!("signed by {}", text(answer, "key")));
+        run.out.note("note the end elsewhere and give it to --noted later: nothing here can tell of a history that was cut");
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "{} places do not fit: somebody changed the state folder",
+        problems.len()
+    );
+    let next = "compare with a backup, and look who could write to the state folder";
+    Err(Failure::new(Code::Failed, message).next(next).into())
 }
 
 pub(super) fn when(row: &Value, field: &str) -> String {

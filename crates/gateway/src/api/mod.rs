@@ -12,6 +12,7 @@ mod audit;
 mod devices;
 mod events;
 mod input;
+pub(crate) use input::{Asked, Strict};
 mod logs;
 mod models;
 mod owner;
@@ -103,8 +104,11 @@ pub(crate) fn routes() -> Routes {
         .route("/candidates/{name}", get(candidates::show))
         .route("/candidates/{name}/withdraw", post(candidates::take_back))
         .route("/releases", get(reports::releases))
+        .route("/releases/verify", get(crate::signing::answer))
         .route("/releases/log", get(reports::release_log))
         .route("/releases/diff", get(reports::release_diff))
+        .route("/releases/import", post(crate::signing::take_in))
+        .route("/releases/{name}/export", get(crate::signing::hand_out))
         .route("/releases/{name}", get(reports::release))
         .route("/feedback", post(reports::feedback))
         .route("/setup", get(setup::standing).post(setup::start))

@@ -425,7 +425,7 @@ pub async fn release_diff(
     Ok(instar_release::diff(&old.behaviour, &new.behaviour))
 }
 
-pub(super) fn missing_release(error: ReleaseError) -> QueryError {
+pub(crate) fn missing_release(error: ReleaseError) -> QueryError {
     match error {
         ReleaseError::Unknown(name) => QueryError::NotFound {
             what: "release",
@@ -438,6 +438,7 @@ pub(super) fn missing_release(error: ReleaseError) -> QueryError {
         ReleaseError::Ambiguous { .. } => invalid("release", &error),
         ReleaseError::Delta { .. } | ReleaseError::Static { .. } => invalid("candidate", &error),
         ReleaseError::ManyCandidates(_) => invalid("candidate", &error),
+        ReleaseError::Bundle(_) | ReleaseError::Refused { .. } => invalid("release", &error),
         ReleaseError::Store(error) => QueryError::Store(error),
         other => QueryError::Release(other),
     }

@@ -114,7 +114,7 @@ pub async fn chain(store: &Store, query: &ChainQuery) -> Result<ChainReport, Que
     Ok(store.verify_receipts(noted).await?)
 }
 
-fn noted(text: &str) -> Result<ChainHead, QueryError> {
+pub(crate) fn noted(text: &str) -> Result<ChainHead, QueryError> {
     let parts = text.split_once(':');
     let head = parts.and_then(|(seq, hash)| {
         let is_hash = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());

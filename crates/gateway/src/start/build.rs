@@ -52,6 +52,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
     let secrets = SecretStore::open(&options.state, &options.env)
         .map_err(StartError::Secrets)?
         .with_environment(options.env);
+    let signer = crate::signing::signer(&secrets)?;
     let secrets: Arc<dyn SecretSource> = Arc::new(secrets);
     // A port that is taken ends the start here: no token was made that nobody saw, and no turn of
     // the last run was taken up. Nothing is accepted before all else is ready.
@@ -62,7 +63,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
     let door = open_door(&options, &current.value, &egress, &*secrets)?;
     let store =
         Store::open(options.state.root(), store_options(&options)?).map_err(StartError::Open)?;
-    let releases = Releases::open(store.clone()).await?;
+    let releases = Releases::open_signed(store.clone(), signer, started_at).await?;
     let metrics = Arc::new(Metrics::default());
     let facts = Facts::new(store.clone(), releases.clone(), Arc::clone(&options.clock));
     let ledger = open_ledger(&options, &current.value, &store, &facts, &metrics).await?;
