@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::support::{Instar, Setup, until};
 
-/// A gateway with two releases, stopped.
-fn lived_in() -> Instar {
-    let mut instar = Instar::start(Setup::default());
+/// A gateway with two releases.
+fn edited() -> Instar {
+    let instar = Instar::start(Setup::default());
     let soul = instar.state.join("workspace/SOUL.md");
     let text = std::fs::read_to_string(&soul).unwrap();
     std::fs::write(&soul, text + "\nYou like short sentences.\n").unwrap();
@@ -14,6 +14,12 @@ fn lived_in() -> Instar {
         let log = instar.run(["release", "log", "--json"]).json();
         (log.as_array().unwrap().len() == 2).then_some(())
     });
+    instar
+}
+
+/// The same, stopped.
+fn lived_in() -> Instar {
+    let mut instar = edited();
     let sound = instar.run(["release", "verify", "--all", "--json"]).json();
     assert_eq!(sound["problems"], serde_json::json!([]), "{sound}");
     assert_eq!(
@@ -99,7 +105,7 @@ fn a_release_whose_content_was_changed_is_refused() {
 
 #[test]
 fn a_release_travels_as_an_oci_folder_and_is_taken_in_under_a_key_that_is_trusted() {
-    let here = Instar::start(Setup::default());
+    let here = edited();
     let there = Instar::start(Setup::default());
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().join("layout");
