@@ -39,6 +39,7 @@ mod peers;
 mod pictures;
 mod policy;
 mod programs;
+mod ready;
 mod secure;
 mod security;
 mod serve;

@@ -19,7 +19,7 @@ pub(crate) fn open() -> Value {
     json!({ "policy": { "posture": "open" } })
 }
 
-fn shell(text: &str) -> Value {
+pub(crate) fn shell(text: &str) -> Value {
     json!({ "shell": text })
 }
 
