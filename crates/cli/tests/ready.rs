@@ -1,7 +1,7 @@
 //! Walls that stand before a program comes, through the built binary, on a machine without bubblewrap.
 
 use crate::programs::{open, shell};
-use crate::support::{Instar, Setup, until};
+use crate::support::{Instar, Setup, skipped, until};
 use crate::tools::{calling, said};
 
 /// Bubblewrap is hidden from the gateway, where it is installed.
@@ -39,7 +39,7 @@ fn helpers(of: u32) -> Vec<u32> {
 #[test]
 fn without_bubblewrap_walls_stand_ready_from_the_first_program_on_and_go_with_the_gateway() {
     if !rustix::process::geteuid().is_root() {
-        println!("SKIPPED: needs root to hide bubblewrap");
+        skipped("needs root to hide bubblewrap");
         return;
     }
     let rows = [(

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::programs::{open, outside};
-use crate::support::{Instar, Setup, until};
+use crate::support::{Instar, Setup, skipped, until};
 use crate::tools::{calling, said};
 
 #[test]
@@ -76,7 +76,7 @@ for line in sys.stdin:
 #[test]
 fn a_server_that_is_a_program_reaches_the_hosts_of_its_entry_and_no_other() {
     if !std::path::Path::new("/usr/bin/python3").exists() {
-        println!("SKIPPED: needs /usr/bin/python3");
+        skipped("needs /usr/bin/python3");
         return;
     }
     let folder = tempfile::tempdir().unwrap();
