@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::driver::{Basis, Turn, millis_since};
 use crate::errands::Chain;
+use crate::inbox;
 use crate::step::{Due, Input};
 
 /// Reads of one reply that run at the same time.
@@ -90,6 +91,9 @@ impl Turn {
         }
         let caller = self.caller();
         self.begin_looking(basis, &judged);
+        let house = Arc::clone(&self.house);
+        let asks = inbox::asks(&judged);
+        let offer = asks.then(|| house.errands.offer(&self.run, self.hands_on(basis)));
         let reads = run_reads(&mut judged, &caller, self);
         let cancel = self.cancel.clone();
         let cut = tokio::select! {
@@ -99,6 +103,7 @@ impl Turn {
             () = reads => None,
         };
         self.end_looking();
+        drop(offer);
         if let Some(cut) = cut {
             // What was decided, and what came of the reads that were done, is recorded all the same.
             self.take_results(judged);
@@ -112,6 +117,9 @@ impl Turn {
             self.ask(basis, &context, judged).await;
             let chain = self.hands_on(basis);
             self.run_effect(judged, &caller, chain).await;
+        }
+        if asks {
+            self.wait_for_answers(basis, &mut judged).await;
         }
         for judged in &judged {
             if let Some(output) = judged.output.as_ref().filter(|output| !output.is_error) {
@@ -187,6 +195,7 @@ impl Turn {
             Op::AppendReceipt(self.record.receipt_of(ReceiptKind::Intent, body)),
         ];
         more.extend(self.tied(at));
+        more.extend(self.request_op());
         self.commit(&more).await
     }
 
@@ -421,6 +430,7 @@ mod tests {
             guard: instar_tools::LoopGuard::new(3),
             unsettled: Vec::new(),
             judging: None,
+            behalf: None,
             answer: None,
             kept: None,
         };

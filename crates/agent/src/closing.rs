@@ -38,7 +38,7 @@ pub(crate) struct Unsaved {
 
 /// Surfaces whose readers fetch the answer from the store: for them stored is delivered.
 fn reader_pulls(surface: &str) -> bool {
-    matches!(surface, "web" | "cli" | "session" | "approval")
+    matches!(surface, "web" | "cli" | "session" | "approval" | "inbox")
 }
 
 impl Turn {

@@ -62,6 +62,8 @@ pub(crate) struct Turn {
     pub(crate) unsettled: Vec<Op>,
     /// What its decisions are made of, once the first call came up.
     pub(crate) judging: Option<Judging>,
+    /// Whom a call that was approved late is made for.
+    pub(crate) behalf: Option<Principal>,
     /// The answer to whoever gave the task, stored with the end of the turn.
     pub(crate) answer: Option<(Inbound, Event)>,
     /// Set while the store may still be writing the message that the turn answers.

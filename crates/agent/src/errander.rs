@@ -45,7 +45,7 @@ impl Errander {
         let _twice = self.inner.set(Arc::downgrade(&sessions.inner));
     }
 
-    fn sessions(&self) -> Result<Sessions, ToolError> {
+    pub(crate) fn sessions(&self) -> Result<Sessions, ToolError> {
         let inner = self.inner.get().and_then(Weak::upgrade);
         inner
             .map(|inner| Sessions { inner })
@@ -200,6 +200,21 @@ impl Sessions {
         Ok(chain)
     }
 
+    /// Stores plan and counts before another conversation serves the request.
+    async fn keep_request(&self, chain: &Chain) -> Result<(), ToolError> {
+        let house = &self.inner.house;
+        let Some(body) = house.errands.to_store(&chain.request) else {
+            return Ok(());
+        };
+        let keep = Op::PutRequest {
+            run: chain.request.clone(),
+            body,
+            at: house.now(),
+        };
+        let kept = house.parts.store.commit(vec![keep]).await;
+        kept.map_err(|_| failed("what was planned could not be stored, so nobody was sent"))
+    }
+
     /// Sends a message and waits for its answer, for at most so long.
     async fn run(&self, chain: Chain, message: Inbound, wait: Duration) -> Result<Sent, ToolError> {
         let errands = &self.inner.house.errands;
@@ -208,6 +223,7 @@ impl Sessions {
                 "this request has set so much going already: answer with what you have",
             ));
         }
+        self.keep_request(&chain).await?;
         let (id, key) = (message.id.clone(), message.session_key.clone());
         let reports = message.overrides.errand.as_ref();
         let reports = reports.is_some_and(|errand| errand.back.is_some());
@@ -345,7 +361,7 @@ impl Turn {
             "could not finish"
         };
         let head = match errand.kind {
-            ErrandKind::Task | ErrandKind::Word => "The sub-agent",
+            ErrandKind::Task | ErrandKind::Word | ErrandKind::Answer => "The sub-agent",
             ErrandKind::Report => "The sub-agent, with those that work for it,",
         };
         let head = format!("[From the gateway] {head} {} {how}. It says:", self.key);
@@ -353,7 +369,11 @@ impl Turn {
         let mut inbound = Inbound {
             id: InboundId::new(house.now(), house.random()),
             session_key: to,
-            principal: first.principal.clone(),
+            // A call that was approved late is made on behalf of whoever asked for it.
+            principal: self
+                .behalf
+                .clone()
+                .unwrap_or_else(|| first.principal.clone()),
             received_at: house.now(),
             surface: SURFACE.to_owned(),
             idempotency_key: Some(format!("report:{}", first.id)),
@@ -396,15 +416,39 @@ impl Turn {
                 words.push(plain_text(parts));
             }
         }
+        // What he wrote while this run waited for him.
+        let beside =
+            self.batch.iter().skip(1).filter(|inbound| {
+                inbound.principal.is_owner() && inbound.overrides.errand.is_none()
+            });
+        words.extend(beside.map(|inbound| plain_text(&inbound.parts)));
         words
     }
 
     /// Plan and counts: those of the request that this run serves.
-    pub(crate) fn tally(&self) -> SharedTally {
+    pub(crate) async fn tally(&self) -> SharedTally {
+        let house = &self.house;
         match self.errand() {
-            Some(errand) => self.house.errands.tally(&errand.request),
+            Some(errand) => {
+                house
+                    .errands
+                    .tally(&errand.request, &house.parts.store)
+                    .await
+            }
             None => SharedTally::default(),
         }
+    }
+
+    /// Plan and counts of the request as they stand now, to be stored with what is done.
+    pub(crate) fn request_op(&self) -> Option<Op> {
+        let own = &self.run;
+        let request = self.errand().map_or(own, |errand| &errand.request);
+        let body = self.house.errands.to_store(request)?;
+        Some(Op::PutRequest {
+            run: request.clone(),
+            body,
+            at: self.house.now(),
+        })
     }
 
     /// What this run may hand on to another conversation.

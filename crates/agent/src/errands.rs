@@ -8,6 +8,8 @@ use instar_policy::{Counts, Plan};
 use instar_protocol::errand::{Back, Errand, ErrandKind, OwnersWords};
 use instar_protocol::model::ModelRef;
 use instar_protocol::{InboundId, Label, Principal, RunId, SessionKey};
+use instar_store::Store;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +22,8 @@ const REQUESTS_MAX: usize = 512;
 pub(crate) const WORDS_MAX: usize = 20;
 /// Tools that set errands going.
 const TOOLS_OF_ERRANDS: [&str; 2] = ["sessions_send", "sessions_spawn"];
+/// What stays with the conversation that the owner talks in: who works for it asks whoever sent it.
+const NOT_HANDED_ON: &str = "ask_owner";
 
 /// Plan and counts of one request, shared by all the runs that serve it.
 #[derive(Debug, Default)]
@@ -28,8 +32,45 @@ pub(crate) struct Tally {
     /// The outer one is set once a plan was asked for.
     pub(crate) plan: Option<Option<Plan>>,
     pub(crate) errands: u32,
-    /// The process ended since it was begun: nobody knows what was planned and done.
+    /// Nobody knows any more what was planned and done.
     pub(crate) is_lost: bool,
+}
+
+/// A tally as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredTally {
+    counts: Counts,
+    /// A plan was asked for, whether or not there came one.
+    is_planned: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plan: Option<Plan>,
+    errands: u32,
+}
+
+impl Tally {
+    /// Its stored form. A lost one is not stored over what may be known.
+    pub(crate) fn stored(&self) -> Option<String> {
+        if self.is_lost {
+            return None;
+        }
+        let stored = StoredTally {
+            counts: self.counts.clone(),
+            is_planned: self.plan.is_some(),
+            plan: self.plan.clone().flatten(),
+            errands: self.errands,
+        };
+        serde_json::to_string(&stored).ok()
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let stored: StoredTally = serde_json::from_str(text).ok()?;
+        Some(Self {
+            counts: stored.counts,
+            plan: stored.is_planned.then_some(stored.plan),
+            errands: stored.errands,
+            is_lost: false,
+        })
+    }
 }
 
 pub(crate) type SharedTally = Arc<Mutex<Tally>>;
@@ -85,9 +126,25 @@ impl Chain {
         self.errand(ErrandKind::Word, from, label, depth_max)
     }
 
+    /// What the same run goes on with when it had to wait for the owner: no more and no less than it had.
+    pub(crate) fn again(&self, from: &SessionKey, label: Label) -> Errand {
+        Errand {
+            kind: ErrandKind::Answer,
+            from: from.clone(),
+            label,
+            depth: self.depth,
+            request: self.request.clone(),
+            words: self.words.clone(),
+            tools: self.tools.clone(),
+            back: self.back.clone(),
+            title: None,
+        }
+    }
+
     fn errand(&self, kind: ErrandKind, from: &SessionKey, label: Label, depth_max: u8) -> Errand {
         let depth = self.depth.saturating_add(1);
         let mut tools = self.tools.clone();
+        tools.remove(NOT_HANDED_ON);
         if depth >= depth_max {
             // What would be refused is not shown either.
             tools.retain(|tool| !TOOLS_OF_ERRANDS.contains(&tool.as_str()));
@@ -137,7 +194,12 @@ pub(crate) fn writer(errand: &Errand) -> Principal {
 
 /// True if a message of this writer came from another conversation.
 pub(crate) fn is_writer(principal: &Principal) -> bool {
-    let kinds = [ErrandKind::Task, ErrandKind::Report, ErrandKind::Word];
+    let kinds = [
+        ErrandKind::Task,
+        ErrandKind::Report,
+        ErrandKind::Word,
+        ErrandKind::Answer,
+    ];
     match principal {
         Principal::Automation { source } => kinds.iter().any(|kind| kind.source() == source),
         _ => false,
@@ -173,16 +235,42 @@ impl Errands {
         self.lock().offers.get(run).cloned()
     }
 
-    /// Plan and counts of a request. Those of one that this process did not see begin are lost.
-    pub(crate) fn tally(&self, request: &RunId) -> SharedTally {
-        let known = self.lock().requests.get(request).cloned();
-        known.unwrap_or_else(|| {
-            Arc::new(Mutex::new(Tally {
+    /// Plan and counts of a request; those of one that this process did not see begin as they were
+    /// stored, and lost where they were not.
+    pub(crate) async fn tally(&self, request: &RunId, store: &Store) -> SharedTally {
+        if let Some(known) = self.known(request) {
+            return known;
+        }
+        let stored = match store.request(request).await {
+            Ok(stored) => stored.as_deref().and_then(Tally::read),
+            Err(error) => {
+                tracing::warn!(%error, "what was planned for a request cannot be read");
+                None
+            }
+        };
+        let Some(tally) = stored else {
+            return Arc::new(Mutex::new(Tally {
                 errands: PER_REQUEST_MAX,
                 is_lost: true,
                 ..Tally::default()
-            }))
-        })
+            }));
+        };
+        // Whoever serves the same request may have been first.
+        let tally = Arc::new(Mutex::new(tally));
+        let known = self.known(request).unwrap_or(tally);
+        self.keep(request, &known);
+        known
+    }
+
+    fn known(&self, request: &RunId) -> Option<SharedTally> {
+        self.lock().requests.get(request).cloned()
+    }
+
+    /// What has to be stored of a request that more than one run serves, so that a restart forgets
+    /// nothing of it.
+    pub(crate) fn to_store(&self, request: &RunId) -> Option<String> {
+        let tally = self.known(request)?;
+        held(&tally).stored()
     }
 
     /// Takes one errand of those that the request has. False if it has no more.
@@ -338,6 +426,7 @@ mod tests {
         Task(Option<BTreeSet<String>>, u8),
         Word(u8),
         Report(u8),
+        Again(u8),
     }
 
     fn names() -> impl Strategy<Value = BTreeSet<String>> {
@@ -348,6 +437,7 @@ mod tests {
             "look",
             "sessions_send",
             "sessions_spawn",
+            "ask_owner",
         ];
         proptest::collection::btree_set(proptest::sample::select(all.to_vec()), 0..6)
             .prop_map(|set| set.into_iter().map(str::to_owned).collect())
@@ -358,6 +448,7 @@ mod tests {
             (proptest::option::of(names()), 0_u8..4).prop_map(|(tools, l)| Hop::Task(tools, l)),
             (0_u8..4).prop_map(Hop::Word),
             (0_u8..4).prop_map(Hop::Report),
+            (0_u8..4).prop_map(Hop::Again),
         ];
         proptest::collection::vec(hop, 1..12)
     }
@@ -378,6 +469,7 @@ mod tests {
                         present.task(&key, context, tools.as_ref(), None, DEPTH_MAX)
                     }
                     Hop::Word(l) => present.word(&key, read.join(&label(l)), DEPTH_MAX),
+                    Hop::Again(l) => present.again(&key, read.join(&label(l))),
                     Hop::Report(l) => {
                         let context = read.join(&label(l));
                         match errand.as_ref().and_then(|errand| report(errand, &key, context)) {
@@ -396,7 +488,13 @@ mod tests {
                     }
                     ErrandKind::Task | ErrandKind::Word => {
                         prop_assert!(next.tools.is_subset(&present.tools));
+                        prop_assert!(!next.tools.contains(NOT_HANDED_ON));
                         prop_assert_eq!(next.depth, present.depth + 1);
+                    }
+                    ErrandKind::Answer => {
+                        prop_assert_eq!(&next.tools, &present.tools);
+                        prop_assert_eq!(&next.back, &present.back);
+                        prop_assert_eq!(next.depth, present.depth);
                     }
                 }
                 prop_assert!(next.tools.is_subset(&root));
@@ -422,9 +520,37 @@ mod tests {
             assert!(errands.spend(&chain));
         }
         assert!(!errands.spend(&chain));
-        assert!(!held(&errands.tally(&chain.request)).is_lost);
-        let lost = errands.tally(&RunId::from_stored("run_before"));
-        assert!(held(&lost).is_lost && held(&lost).errands == PER_REQUEST_MAX);
+        let known = errands.known(&chain.request).unwrap();
+        let stored = held(&known).stored().unwrap();
+        let read = Tally::read(&stored).unwrap();
+        assert_eq!(
+            (read.errands, read.plan, read.is_lost),
+            (PER_REQUEST_MAX, None, false)
+        );
+        assert!(errands.known(&RunId::from_stored("run_before")).is_none());
+    }
+
+    #[test]
+    fn what_is_stored_of_a_request_is_what_was_planned_and_done() {
+        let mut tally = Tally {
+            plan: Some(None),
+            ..Tally::default()
+        };
+        let again = |tally: &Tally| Tally::read(&tally.stored().unwrap()).unwrap();
+        assert_eq!(
+            again(&tally).plan,
+            Some(None),
+            "a plan was asked for in vain"
+        );
+        tally.plan = Some(Some(Plan::default()));
+        tally.counts.done.insert("post".to_owned(), 2);
+        let read = again(&tally);
+        assert_eq!(
+            (read.plan, read.counts),
+            (tally.plan.clone(), tally.counts.clone())
+        );
+        tally.is_lost = true;
+        assert_eq!(tally.stored(), None);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::asking::Asking;
 use crate::config::Config;
 use crate::errands::Errands;
+use crate::letters::Letters;
 use crate::looking::Looks;
 use crate::sessions::Parts;
 use crate::tally::Tally;
@@ -48,6 +49,7 @@ pub(crate) struct House {
     settings: RwLock<Arc<Settings>>,
     pub(crate) tally: Tally,
     pub(crate) asking: Asking,
+    pub(crate) letters: Letters,
     pub(crate) errands: Errands,
     pub(crate) specs: tokens::Specs,
     pub(crate) looks: Looks,
@@ -73,6 +75,7 @@ impl House {
         let children = usize::try_from(children).unwrap_or(1);
         Self {
             asking: Asking::new(parts.store.clone(), Arc::clone(&parts.clock)),
+            letters: Letters::new(parts.store.clone(), Arc::clone(&parts.clock)),
             parts,
             errands: Errands::default(),
             specs: tokens::Specs::default(),

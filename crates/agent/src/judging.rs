@@ -38,6 +38,8 @@ pub(crate) struct Judging {
     /// All that the owner said in this conversation, for the planner.
     all_words: String,
     standing: Vec<Rule>,
+    /// Messages of the turn when it was made: with one more of them there is more to know.
+    messages: usize,
 }
 
 impl Turn {
@@ -145,9 +147,21 @@ impl Turn {
 
     /// Reads what the run has seen so far, once; later results are added as they come.
     pub(crate) async fn begin_judging(&mut self, basis: &Basis) {
-        if self.judging.is_some() {
-            return;
-        }
+        let known = match self.judging.take() {
+            Some(judging) if judging.messages == self.batch.len() => {
+                self.judging = Some(judging);
+                return;
+            }
+            earlier => earlier.map(|judging| judging.tally),
+        };
+        let tally = match known {
+            // A new word of the owner's is planned for anew; what was done is done.
+            Some(tally) => {
+                held(&tally).plan = None;
+                tally
+            }
+            None => self.tally().await,
+        };
         let said = self.request_words().await;
         let (evidence, all_words) = seen_so_far(&self.window, basis.authority(), &said);
         let standing = match self.house.asking.rules_in_force().await {
@@ -162,9 +176,10 @@ impl Turn {
         };
         self.judging = Some(Judging {
             evidence,
-            tally: self.tally(),
+            tally,
             all_words,
             standing,
+            messages: self.batch.len(),
         });
     }
 
@@ -239,7 +254,7 @@ impl Turn {
             "rule": draft.rule,
             "environment": environment,
             "facts": judged.facts,
-            "chain": chain.word(&self.key, context.clone(), u8::MAX),
+            "chain": chain.again(&self.key, context.clone()),
         });
         let Some(question) = self
             .question_of(basis, context, &judged.call, &draft, facts)

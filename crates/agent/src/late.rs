@@ -3,7 +3,7 @@
 
 use instar_policy::{Approval, Counts, Decision, Evidence, Planned, Recorded, Request};
 use instar_protocol::approval::{Question, QuestionState};
-use instar_protocol::errand::Errand;
+use instar_protocol::errand::{Errand, ErrandKind};
 use instar_protocol::message::{EntryBody, Inbound, NoticeKind, OnRestart, Overrides, Part};
 use instar_protocol::model::{ModelRef, StopReason, Usage};
 use instar_protocol::{InboundId, Principal, QuestionId};
@@ -79,6 +79,9 @@ impl Sessions {
             on_restart: OnRestart::Resume,
             overrides: Overrides {
                 approved: Some(question.id.clone()),
+                errand: errand_of(question)
+                    .filter(|errand| errand.back.is_some())
+                    .map(Box::new),
                 ..Overrides::default()
             },
         };
@@ -115,7 +118,8 @@ impl Turn {
         // Its first id has had a result: that the owner was asked.
         call.id = format!("{}-approved", call.id);
         let context = question.context.clone();
-        let chain = self.chain_of_question(basis, &question);
+        let chain = self.chain_of_question(basis, &question).await;
+        self.behalf = Some(question.principal.clone());
         if self.house.asking.use_up(question).await.is_err() {
             return;
         }
@@ -149,16 +153,16 @@ impl Turn {
     }
 
     /// What the run that asked could have handed on; nothing where that is not known.
-    fn chain_of_question(&self, basis: &Basis, question: &Question) -> Chain {
-        let stored = question.facts.get("chain").cloned();
-        let errand = stored.and_then(|stored| serde_json::from_value::<Errand>(stored).ok());
+    async fn chain_of_question(&self, basis: &Basis, question: &Question) -> Chain {
+        let errand = errand_of(question);
         let mut chain = Chain {
             principal: question.principal.clone(),
             tools: BTreeSet::new(),
             ..self.hands_on(basis)
         };
         if let Some(errand) = errand {
-            chain.tally = self.house.errands.tally(&errand.request);
+            let store = &self.house.parts.store;
+            chain.tally = self.house.errands.tally(&errand.request, store).await;
             {
                 // The owner approved this one, whatever else was begun before a restart.
                 let mut tally = held(&chain.tally);
@@ -166,9 +170,15 @@ impl Turn {
             }
             chain.request = errand.request;
             chain.words = errand.words;
-            // It was written as what the next one would get.
-            chain.depth = errand.depth.saturating_sub(1);
+            chain.depth = match errand.kind {
+                ErrandKind::Answer => errand.depth,
+                // Questions of earlier versions have what the next one would get.
+                ErrandKind::Task | ErrandKind::Report | ErrandKind::Word => {
+                    errand.depth.saturating_sub(1)
+                }
+            };
             chain.tools = errand.tools;
+            chain.back = errand.back;
         }
         chain
     }
@@ -189,6 +199,12 @@ impl Turn {
         drop(self.house.asking.void(question).await);
         self.notice(NoticeKind::Error, text);
     }
+}
+
+/// What the run that asked was there for.
+fn errand_of(question: &Question) -> Option<Errand> {
+    let stored = question.facts.get("chain").cloned()?;
+    serde_json::from_value(stored).ok()
 }
 
 /// The decision over the facts of the question, with the answer among them.

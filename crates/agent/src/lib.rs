@@ -21,8 +21,10 @@ mod closing;
 mod driver;
 mod errander;
 mod errands;
+mod inbox;
 mod judging;
 mod late;
+mod letters;
 mod looking;
 mod planner;
 mod record;
@@ -73,6 +75,7 @@ pub use config::{
 };
 pub use errander::Errander;
 pub use fork::Forked;
+pub use letters::{ANSWER_CHARS_MAX, LetterError, Letters};
 pub use live::Seen;
 pub use looking::Eyes;
 pub use planner::PLANNER_PROMPT;

@@ -140,6 +140,7 @@ pub(crate) fn command(house: &House, inbound: &Inbound) -> Option<Command> {
     let reads_commands = house.settings().config.commands.text
         && inbound.surface != "openai"
         && inbound.overrides.errand.is_none()
+        && inbound.overrides.answers.is_none()
         && inbound.overrides.place.is_none();
     if reads_commands {
         commands::parse(inbound)

@@ -24,6 +24,7 @@ use crate::asking::Asking;
 use crate::awake::{Awake, Handle};
 use crate::config::Config;
 use crate::house::House;
+use crate::letters::Letters;
 use crate::live::Seen;
 use crate::owner::{Goal, Order, Owner};
 use crate::place;
@@ -106,6 +107,12 @@ impl Sessions {
     #[must_use]
     pub fn watch_all(&self) -> broadcast::Receiver<Seen> {
         self.inner.awake.tap.watch()
+    }
+
+    /// The letters to the owner.
+    #[must_use]
+    pub fn letters(&self) -> &Letters {
+        &self.inner.house.letters
     }
 
     /// The questions to the owner.
@@ -353,6 +360,7 @@ impl Sessions {
     pub async fn recover(&self) -> Result<(u64, u64, u64), StoreError> {
         let settled = crate::recover::recover(&self.inner).await?;
         self.inner.tasks.spawn(self.clone().make_late_calls());
+        self.inner.tasks.spawn(self.clone().deliver_answers());
         Ok(settled)
     }
 

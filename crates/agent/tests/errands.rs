@@ -391,3 +391,93 @@ async fn a_spawn_that_is_approved_late_is_begun_with_what_was_there_when_it_was_
     .await;
     assert!(crate::support::last_text(&asked).contains("count"));
 }
+
+#[tokio::test]
+async fn what_was_planned_for_a_sub_agent_is_known_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = house(folder.path(), "balanced").await;
+    let plan = json!({ "steps": [
+        { "tool": "sessions_spawn" }, { "tool": "post", "times": 1 }
+    ] });
+    first
+        .script
+        .then(spawn("a", json!({ "task": "do it" })))
+        .says(&plan.to_string())
+        .then(Reply::Stall("I began".to_owned()))
+        .then(Reply::Stall("I began, too".to_owned()));
+    let begun = first
+        .submit("have a helper tell bob@example.com hello")
+        .await;
+    until("both are at it", async || {
+        (first.script.calls() == 4).then_some(())
+    })
+    .await;
+    first.sessions.shutdown(Duration::ZERO).await;
+    first.store.close().await.unwrap();
+    drop(begun);
+
+    let script = std::sync::Arc::new(crate::support::Script::default());
+    script
+        .then(post("b", "bob@example.com"))
+        .then(post("c", "bob@example.com"))
+        .says("sent once");
+    let (config, clock) = (first.config.clone(), first.clock.clone());
+    let home = crate::support::home_at(folder.path(), config, clock, script).await;
+    home.sessions.recover().await.unwrap();
+    let child = until("the child", async || children(&home).await.pop()).await;
+    until("two calls", async || {
+        (decided(&home, &child).await.len() == 2).then_some(())
+    })
+    .await;
+    assert_eq!(decided(&home, &child).await, ["+own-words", "?not-in-plan"]);
+    assert_eq!(sent(&home), ["bob@example.com"]);
+    let planned = home.script.requests();
+    let plans = planned
+        .iter()
+        .filter(|request| request.system[0].text == instar_agent::PLANNER_PROMPT);
+    assert_eq!(plans.count(), 0, "nothing is planned twice");
+}
+
+#[tokio::test]
+async fn a_late_yes_to_a_sub_agent_is_told_to_whoever_gave_the_task() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = house(folder.path(), "balanced").await;
+    home.sessions.recover().await.unwrap();
+    let plan = json!({ "steps": [{ "tool": "sessions_spawn" }] });
+    home.script
+        .then(spawn(
+            "a",
+            json!({ "task": "write to bob", "waitSeconds": 20 }),
+        ))
+        .says(&plan.to_string())
+        .then(post("b", "bob@example.com"))
+        .says("I asked for it")
+        .says("it waits for you");
+    home.say("have it written to bob@example.com").await;
+    assert!(sent(&home).is_empty());
+    let question = home.sessions.asking().open().await.unwrap().pop().unwrap();
+    home.script.says("sent now").says("good");
+    let said = instar_agent::Said {
+        approved: true,
+        by: "web".to_owned(),
+        always: false,
+        pinned: false,
+    };
+    let asking = home.sessions.asking();
+    asking.answer(&question.id, said).await.unwrap();
+    let told = until("the parent hears of it", async || {
+        let row = home.row().await;
+        let all = entries(&home, &row).await.into_iter();
+        let mut reports = all.filter(|entry| line(entry).contains("sent now"));
+        reports.next()
+    })
+    .await;
+    assert_eq!(sent(&home), ["bob@example.com"]);
+    let EntryBody::User { principal, .. } = &told.body else {
+        panic!("{told:?}");
+    };
+    let writer = Principal::Automation {
+        source: "sub-agent".to_owned(),
+    };
+    assert_eq!(*principal, writer, "nobody's words but the model's");
+}

@@ -13,6 +13,7 @@ mod commands;
 mod context;
 mod errands;
 mod hands;
+mod inbox;
 mod queue;
 mod recovery;
 mod simulator;

@@ -323,6 +323,8 @@ pub(crate) async fn home_at(
     let errander = Arc::new(Errander::default());
     let port: Arc<dyn ErrandsPort> = errander.clone();
     tools.run_errands(&port).unwrap();
+    let owner: Arc<dyn instar_tools::owner::OwnerPort> = errander.clone();
+    tools.extend(instar_tools::owner::tools(&owner)).unwrap();
     let behaviour = behaviour(&config, &tools);
     releases
         .adopt(behaviour, "test", "start", clock.now(), [0; 10])

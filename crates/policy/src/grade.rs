@@ -55,6 +55,11 @@ pub struct Graded {
 /// The connector of the agent's own files.
 pub const WORKSPACE: &str = "files";
 
+/// The connector of the owner's own inbox. No server of tools can have a name like it.
+pub const OWNERS_INBOX: &str = "the owner's inbox";
+/// The one recipient there.
+pub const OWNER: &str = "owner";
+
 /// Words that pick one row by a number or a time of it, with the fields that they speak of.
 const SELECTORS: [(&[&str], &[&str], bool); 4] = [
     (
@@ -95,6 +100,12 @@ impl Evidence {
             is_from_named_source: false,
             source: None,
         };
+        if connector == OWNERS_INBOX && slot.role == SlotRole::Who && text == OWNER {
+            graded.grade = Grade::G3;
+            graded.origin = Origin::System;
+            graded.source = Some("your own inbox".to_owned());
+            return graded;
+        }
         let Some(typed) = normal(slot.kind, text) else {
             // What has no normal form can still be the owner's word for word.
             if slot.kind == Kind::Text && self.words.says(text) {

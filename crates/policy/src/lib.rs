@@ -35,7 +35,7 @@ pub use decide::{
     REFUSALS_MAX, Request, decide, decide_recorded, explain, offered, rules, visible,
 };
 pub use evidence::Evidence;
-pub use grade::{Grade, Graded, WORKSPACE};
+pub use grade::{Grade, Graded, OWNER, OWNERS_INBOX, WORKSPACE};
 pub use infer::{Families, infer};
 pub use permit::Permit;
 pub use plan::{OffPlan, Plan, Planned, STEPS_MAX, Step};

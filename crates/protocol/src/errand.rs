@@ -45,6 +45,8 @@ pub enum ErrandKind {
     Report,
     /// Something that another conversation has to say.
     Word,
+    /// What the run of the same conversation goes on with that had to wait for the owner.
+    Answer,
 }
 
 impl ErrandKind {
@@ -55,6 +57,7 @@ impl ErrandKind {
             Self::Task => "task",
             Self::Report => "sub-agent",
             Self::Word => "conversation",
+            Self::Answer => "answer",
         }
     }
 }

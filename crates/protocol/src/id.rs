@@ -78,6 +78,8 @@ ids! {
     EventId = "evt";
     /// One question to the owner about a call.
     QuestionId = "ask";
+    /// One letter of an agent to its owner.
+    LetterId = "let";
     /// One standing rule that the owner made of an answer.
     RuleId = "rul";
     /// One change of a file that can be undone.

@@ -14,6 +14,7 @@ pub mod errand;
 pub mod event;
 pub mod id;
 pub mod label;
+pub mod letter;
 pub mod live;
 pub mod model;
 pub mod policy;
@@ -27,8 +28,8 @@ pub mod time;
 pub mod tool;
 
 pub use id::{
-    EntryId, EventId, InboundId, ObjectHash, OutboxId, QuestionId, ReleaseId, RuleId, RunId,
-    SessionId, UndoId,
+    EntryId, EventId, InboundId, LetterId, ObjectHash, OutboxId, QuestionId, ReleaseId, RuleId,
+    RunId, SessionId, UndoId,
 };
 pub use label::{Label, Origin, Origins, Readers};
 pub use principal::Principal;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::errand::Errand;
-use crate::id::{EntryId, InboundId, ObjectHash, OutboxId, QuestionId, RunId, SessionId};
+use crate::id::{EntryId, InboundId, LetterId, ObjectHash, OutboxId, QuestionId, RunId, SessionId};
 use crate::label::Label;
 use crate::model::{ModelRef, Reasoning, Sampling, StopReason, ToolChoice, Usage};
 use crate::principal::Principal;
@@ -119,6 +119,9 @@ pub struct Overrides {
     /// gateway alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<QuestionId>,
+    /// The question of the agent's that it answers. Set by the gateway alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<LetterId>,
     /// Set if another conversation of the agent's sent it. Set by the gateway alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errand: Option<Box<Errand>>,

@@ -15,8 +15,8 @@ use instar_protocol::{AgentId, ObjectHash, ReleaseId};
 use instar_store::{Op, SessionPatch, Spend, WebSession};
 
 use given::{
-    at, candidate, device, device_token, entry, entry_id, envelope, event, inbound, outbox,
-    program, question, receipt, run, session, session_id,
+    at, candidate, device, device_token, entry, entry_id, envelope, event, inbound, letter,
+    outbox, program, question, receipt, run, session, session_id,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -36,6 +36,12 @@ fn rows() -> Vec<Op> {
         Op::PutProgramRun(program(1)),
         Op::PutCandidate(candidate(1)),
         Op::PutEnvelope(envelope(1)),
+        Op::PutLetter(Box::new(letter(1))),
+        Op::PutRequest {
+            run: run(1),
+            body: "{}".to_owned(),
+            at: at(1),
+        },
         Op::PutQuestion(Box::new(question(1))),
         Op::AppendReceipt(receipt(1)),
         Op::AppendReceipt(receipt(2)),

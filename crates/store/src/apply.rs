@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::devices;
 use crate::error::StoreError;
 use crate::op::{Accepted, Op, SessionPatch, SessionRow, Spend, WebSession};
-use crate::{aliases, candidates, programs, questions, receipts, said, traces};
+use crate::{aliases, candidates, letters, programs, questions, receipts, said, traces};
 
 /// Browser sessions that are kept; the ones that end first make room for new ones.
 pub const WEB_SESSIONS_MAX: u32 = 256;
@@ -117,6 +117,9 @@ pub(crate) fn apply(connection: &Connection, op: &Op) -> Result<(), StoreError> 
         Op::DropProgramRun { id } => programs::drop_run(connection, id),
         Op::PutCandidate(row) => candidates::put(connection, row),
         Op::PutEnvelope(row) => candidates::put_envelope(connection, row),
+        Op::PutLetter(letter) => letters::put(connection, letter),
+        Op::SettleLetter { letter, at } => letters::settle(connection, letter, *at),
+        Op::PutRequest { run, body, at } => letters::put_request(connection, run, body, *at),
     }
 }
 

@@ -9,6 +9,7 @@ mod candidates;
 mod check;
 mod devices;
 mod error;
+mod letters;
 mod maintain;
 mod migrate;
 mod objects;

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, Params, params};
 use crate::apply::millis;
 use crate::error::StoreError;
 use crate::op::Retention;
-use crate::{questions, receipts, said, traces};
+use crate::{letters, questions, receipts, said, traces};
 
 /// Rows of one table that one call removes at the most.
 const ROWS_MAX: u32 = 500;
@@ -56,6 +56,7 @@ pub(crate) fn maintain(
         params![millis(now), ROWS_MAX],
     )?;
     removed += questions::maintain(connection, events_before, ROWS_MAX)?;
+    removed += letters::maintain(connection, events_before, ROWS_MAX)?;
     removed += receipts::maintain(connection, events_before)?;
     removed += traces::maintain(connection, events_before, ROWS_MAX)?;
     Ok(removed)

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0007_parents.sql"),
     include_str!("../migrations/0008_programs.sql"),
     include_str!("../migrations/0009_releases.sql"),
+    include_str!("../migrations/0010_letters.sql"),
 ];
 
 /// The schema version that this build reads and writes.

@@ -2,6 +2,7 @@
 
 use instar_protocol::approval::{Question, StandingRule};
 use instar_protocol::event::Event;
+use instar_protocol::letter::Letter;
 use instar_protocol::message::{Entry, Inbound, InboxState, Outbox, OutboxState};
 use instar_protocol::receipt::Receipt;
 use instar_protocol::tool::ToolCall;
@@ -126,6 +127,19 @@ pub enum Op {
     /// Stores a candidate, or its next state.
     PutCandidate(CandidateRow),
     PutEnvelope(EnvelopeRow),
+    /// Leaves something for the owner.
+    PutLetter(Box<Letter>),
+    /// Writes a letter in its next state. The batch is refused if it was settled meanwhile.
+    SettleLetter {
+        letter: Box<Letter>,
+        at: Timestamp,
+    },
+    /// Keeps plan and counts of a request that several conversations serve.
+    PutRequest {
+        run: RunId,
+        body: String,
+        at: Timestamp,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

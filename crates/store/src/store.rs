@@ -9,11 +9,12 @@ use std::time::{Duration, SystemTime};
 
 use instar_protocol::approval::{Question, QuestionState, StandingRule};
 use instar_protocol::event::Event;
+use instar_protocol::letter::{Letter, LetterState};
 use instar_protocol::message::{Entry, Inbound, Outbox};
 use instar_protocol::receipt::{ChainHead, ChainReport, StoredReceipt};
 use instar_protocol::{
-    EntryId, InboundId, Label, ObjectHash, QuestionId, ReleaseId, RuleId, RunId, SessionId,
-    SessionKey, Timestamp, UndoId,
+    EntryId, InboundId, Label, LetterId, ObjectHash, QuestionId, ReleaseId, RuleId, RunId,
+    SessionId, SessionKey, Timestamp, UndoId,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
@@ -36,7 +37,7 @@ use crate::sweep::{self, Place, Swept};
 use crate::traces::{self, FileLabel, KeptOutput, UndoRow};
 use crate::tree;
 use crate::writer::{self, FLUSH_BOUNDS_MICROS, Job, QUEUE_MAX, Shared, Work, WriteProblem};
-use crate::{questions, receipts, said};
+use crate::{letters, questions, receipts, said};
 
 /// How long a write waits for a place in the queue before it is refused.
 const PLACE_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -418,6 +419,32 @@ impl Store {
         let session = session.cloned();
         self.read(move |sql| questions::questions(sql, state, session.as_ref(), limit))
             .await
+    }
+
+    pub async fn letter(&self, id: &LetterId) -> Result<Option<Letter>, StoreError> {
+        let id = id.clone();
+        self.read(move |sql| letters::letter(sql, &id)).await
+    }
+
+    /// The newest first: those in a state, or of one conversation from a moment on.
+    pub async fn letters(
+        &self,
+        state: Option<LetterState>,
+        of: Option<(&SessionId, Timestamp)>,
+        limit: usize,
+    ) -> Result<Vec<Letter>, StoreError> {
+        let of = of.map(|(session, since)| (session.clone(), since));
+        self.read(move |sql| {
+            let of = of.as_ref().map(|(session, since)| (session, *since));
+            letters::letters(sql, state, of, limit)
+        })
+        .await
+    }
+
+    /// What was kept of a request.
+    pub async fn request(&self, run: &RunId) -> Result<Option<String>, StoreError> {
+        let run = run.clone();
+        self.read(move |sql| letters::request(sql, &run)).await
     }
 
     pub async fn rule(&self, id: &RuleId) -> Result<Option<StandingRule>, StoreError> {

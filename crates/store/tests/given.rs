@@ -3,13 +3,14 @@
 use instar_protocol::approval::{Question, QuestionState};
 use instar_protocol::event::{Arm, Event, EventKind, GatewayFact};
 use instar_protocol::label::Label;
+use instar_protocol::letter::{Letter, LetterKind, LetterState};
 use instar_protocol::message::{
     Entry, EntryBody, Inbound, NoticeKind, OnRestart, Outbox, OutboxState, Overrides, Part,
 };
 use instar_protocol::principal::{Principal, Via};
 use instar_protocol::receipt::{Receipt, ReceiptKind};
 use instar_protocol::{
-    AgentId, EntryId, EventId, InboundId, ObjectHash, OutboxId, QuestionId, RunId, SessionId,
+    AgentId, EntryId, EventId, InboundId, LetterId, ObjectHash, OutboxId, QuestionId, RunId, SessionId,
     SessionKey, Timestamp,
 };
 use instar_store::{
@@ -242,5 +243,24 @@ pub(crate) fn program(number: u64) -> ProgramRun {
         ended: None,
         label: Label::owner(),
         present: ["AGENTS.md".to_owned()].into(),
+    }
+}
+
+pub(crate) fn letter(number: u64) -> Letter {
+    Letter {
+        id: LetterId::from_stored(format!("let_{number}")),
+        kind: LetterKind::Question,
+        session: session_id(1),
+        key: key("chat1"),
+        run: run(1),
+        agent: AgentId::main(),
+        label: Label::owner(),
+        text: "When?".to_owned(),
+        options: vec!["now".to_owned()],
+        facts: serde_json::Value::Null,
+        at: at(number),
+        expires_at: Some(at(number + 10)),
+        state: LetterState::Open,
+        reply: None,
     }
 }

@@ -1,13 +1,14 @@
 //! Questions, standing rules, the chain of receipts, and what hands leave behind.
 
 use instar_protocol::approval::{Answer, Question, QuestionState, StandingRule};
+use instar_protocol::letter::{Letter, LetterState};
 use instar_protocol::receipt::ChainHead;
 use instar_protocol::{Label, RuleId, UndoId};
 use instar_store::{FileLabel, KeptOutput, Op, Retention, Store, StoreError, UndoRow};
 use rusqlite::Connection;
 use std::time::Duration;
 
-use crate::given::{at, open, question, receipt, run, session, session_id, store};
+use crate::given::{at, letter, open, question, receipt, run, session, session_id, store};
 
 fn beside(store: &Store) -> Connection {
     Connection::open(store.path().join("instar.sqlite")).unwrap()
@@ -363,4 +364,61 @@ async fn a_program_stands_in_the_store_until_its_files_have_labels() {
     ];
     store.commit(ops).await.unwrap();
     assert_eq!(store.program_runs(None).await.unwrap(), [ended]);
+}
+
+#[tokio::test]
+async fn a_letter_is_answered_once_and_found_by_state_and_by_conversation() {
+    let (_folder, store) = store();
+    let asked = letter(1);
+    let put = [letter(1), letter(2)].map(|letter| Op::PutLetter(Box::new(letter)));
+    store.commit(put.to_vec()).await.unwrap();
+    let next = |state| Op::SettleLetter {
+        letter: Box::new(Letter {
+            state,
+            ..asked.clone()
+        }),
+        at: at(3),
+    };
+    assert!(
+        store
+            .commit(vec![next(LetterState::Delivered)])
+            .await
+            .is_err()
+    );
+    store
+        .commit(vec![next(LetterState::Answered)])
+        .await
+        .unwrap();
+    for twice in [
+        LetterState::Answered,
+        LetterState::Closed,
+        LetterState::Open,
+    ] {
+        assert!(store.commit(vec![next(twice)]).await.is_err(), "{twice:?}");
+    }
+    let open = store
+        .letters(Some(LetterState::Open), None, 10)
+        .await
+        .unwrap();
+    assert_eq!(open, [letter(2)]);
+    let session = session_id(1);
+    let since = store
+        .letters(None, Some((&session, at(2))), 10)
+        .await
+        .unwrap();
+    assert_eq!(since, [letter(2)]);
+    let other = session_id(2);
+    assert!(
+        store
+            .letters(None, Some((&other, at(0))), 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    store
+        .commit(vec![next(LetterState::Delivered)])
+        .await
+        .unwrap();
+    let stored = store.letter(&asked.id).await.unwrap().unwrap();
+    assert_eq!(stored.state, LetterState::Delivered);
 }

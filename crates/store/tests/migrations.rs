@@ -8,8 +8,8 @@ use instar_store::{EventFilter, Op, OpenError, Options, SCHEMA_VERSION, Store, T
 use rusqlite::Connection;
 
 use crate::given::{
-    at, candidate, device, device_token, entry, entry_id, envelope, inbound, key, move_stable,
-    program, question, session_id,
+    at, candidate, device, device_token, entry, entry_id, envelope, inbound, key, letter,
+    move_stable, program, question, run, session_id,
 };
 
 /// One store per schema version, each holding what `examples/fixture.rs` wrote.
@@ -90,6 +90,13 @@ async fn a_store_of_every_version_opens_and_keeps_what_it_holds() {
         store.commit(vec![move_stable(2)]).await.unwrap();
         let moves = store.verify_aliases(noted).await.unwrap();
         assert_eq!((moves.moves, moves.problems), (2, Vec::new()));
+        let letters = store.letters(None, None, 10).await.unwrap();
+        let request = store.request(&run(1)).await.unwrap();
+        let written = (version >= 10).then(|| (letter(1), "{}".to_owned()));
+        assert_eq!(
+            (letters.first().cloned().zip(request), letters.len() < 2),
+            (written, true)
+        );
         assert!(is_found(&store).await, "version {version}");
         store.close().await.unwrap();
         assert_eq!(user_version(&file), SCHEMA_VERSION);

@@ -76,7 +76,7 @@ const GROUPS: [(&str, &[&str]); 9] = [
     ),
     ("memory", &["memory_search", "memory_get"]),
     ("ui", &["browser", "browser_*"]),
-    ("messaging", &["message"]),
+    ("messaging", &["message", "ask_owner"]),
     ("media", &["image"]),
     ("plugins", &["mcp__*"]),
 ];

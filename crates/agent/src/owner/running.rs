@@ -130,6 +130,7 @@ impl Owner {
             guard: LoopGuard::new(SAME_RESULT_MAX),
             unsettled: Vec::new(),
             judging: None,
+            behalf: None,
             answer: None,
             kept: batch.first().and_then(|first| first.kept.clone()),
         });
@@ -196,6 +197,14 @@ impl Owner {
                 self.answer_beside(&mut waiting, running.steering.len());
                 let settings = self.house.settings();
                 let begun_for = running.batch.first();
+                let answers = waiting.inbound.overrides.answers.as_ref();
+                if answers.is_some_and(|letter| self.house.letters.is_awaited(letter)) {
+                    // The turn itself waits for this one, whatever becomes of others.
+                    if let Some(waiting) = running.steering.offer(waiting) {
+                        self.enqueue(waiting).await;
+                    }
+                    return;
+                }
                 match queue::arrival(&settings.config.messages.queue, &waiting, begun_for) {
                     Arrival::Wait => self.enqueue(waiting).await,
                     Arrival::Steer => {
