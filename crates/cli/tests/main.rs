@@ -32,6 +32,7 @@ mod egress;
 mod flush;
 mod hands;
 mod identity;
+mod inbox;
 mod keeping;
 mod look;
 mod mcp;

@@ -44,6 +44,9 @@ pub(crate) async fn tend(app: AppState, mut reloader: Reloader) {
         if let Err(error) = app.sessions.asking().expire().await {
             tracing::debug!(%error, "questions that ran out could not be ended");
         }
+        if let Err(error) = app.sessions.letters().expire().await {
+            tracing::debug!(%error, "letters that ran out could not be ended");
+        }
     }
 }
 

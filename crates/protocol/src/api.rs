@@ -25,6 +25,10 @@
 //! | GET `/approvals` | `state limit` | [`crate::approvals::QuestionList`]; event stream when asked for |
 //! | GET `/approvals/{id}` | | [`crate::approvals::ShownQuestion`] |
 //! | POST `/approvals/{id}/answer` | [`crate::approvals::AnswerQuestion`] | [`crate::approvals::ShownQuestion`] |
+//! | GET `/inbox` | `state limit` | [`crate::letter::LetterList`] |
+//! | GET `/inbox/{id}` | | [`crate::letter::ShownLetter`] |
+//! | POST `/inbox/{id}/answer` | [`crate::letter::AnswerLetter`] | [`crate::letter::ShownLetter`] |
+//! | POST `/inbox/{id}/close` | | [`crate::letter::ShownLetter`] |
 //! | GET `/tools` | `agent session` | [`ToolReport`] |
 //! | GET `/undo`, POST `/undo/{id}` | | [`ChangeList`], [`Done`] |
 //! | GET `/rules`, DELETE `/rules/{id}` | | [`crate::approvals::RuleList`], [`Done`] |

@@ -32,6 +32,40 @@ pub(crate) enum Approvals {
     },
 }
 
+#[derive(Subcommand, Debug)]
+pub(crate) enum Inbox {
+    /// List what agents ask of you and tell you
+    List {
+        /// Also what was answered, read or ran out
+        #[arg(long)]
+        all: bool,
+        /// At most so many
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
+        limit: usize,
+    },
+    /// Show one letter
+    Show {
+        /// The letter, or the beginning of its id
+        letter: String,
+    },
+    /// Answer a question; what you write is your word in the conversation that asked
+    Answer {
+        /// The letter, or the beginning of its id
+        letter: String,
+        /// Your answer
+        #[arg(required_unless_present = "option", conflicts_with = "option")]
+        text: Option<String>,
+        /// One of the answers that are offered, by its number
+        #[arg(long, short, value_name = "N")]
+        option: Option<u64>,
+    },
+    /// Put a letter aside: a message that you have read, a question that gets no answer
+    Close {
+        /// The letter, or the beginning of its id
+        letter: String,
+    },
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct Approve {
     /// The question, or the beginning of its id

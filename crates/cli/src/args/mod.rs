@@ -10,7 +10,7 @@ mod talk;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(crate) use approvals::{Approvals, Approve, Audit, Rules, Security};
+pub(crate) use approvals::{Approvals, Approve, Audit, Inbox, Rules, Security};
 pub(crate) use house::{Config, Devices, Doctor, Gateway, Logs, Models, Secrets, Token};
 pub(crate) use policy::{Asker, Explain, Policy};
 pub(crate) use reports::{Candidate, Events, Release, Usage};
@@ -104,6 +104,9 @@ pub(crate) enum Command {
     /// Answer the agent's questions, and look after the rules that were made of answers
     #[command(subcommand)]
     Approvals(Approvals),
+    /// Read what agents left for you, and answer what they ask in words
+    #[command(subcommand)]
+    Inbox(Inbox),
     /// Read the rules, explain a decision, test your own rules, and compare postures
     #[command(subcommand)]
     Policy(Policy),

@@ -186,7 +186,11 @@ fn footer(state: &State, columns: usize, theme: Theme) -> Line<'static> {
             many => format!(" (and {} more)", many - 1),
         };
         // In another terminal: a conversation cannot answer for its owner.
-        let text = format!("a question waits{more}: `instar approvals show {first}`");
+        let text = if first.starts_with("let_") {
+            format!("a letter waits{more}: `instar inbox show {first}`")
+        } else {
+            format!("a question waits{more}: `instar approvals show {first}`")
+        };
         return Line::styled(clean_line(&text, columns), theme.warn());
     }
     if let Some(problem) = &state.budget_problem {

@@ -12,6 +12,7 @@ pub(crate) mod dashboard;
 pub(crate) mod devices;
 pub(crate) mod doctor;
 pub(crate) mod events;
+pub(crate) mod inbox;
 pub(crate) mod logs;
 pub(crate) mod mcp;
 mod mend;

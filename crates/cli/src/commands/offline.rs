@@ -16,6 +16,7 @@ use instar_protocol::api::{
 };
 use instar_protocol::approvals::{QuestionList, ReceiptPage, RuleList};
 use instar_protocol::devices::DeviceList;
+use instar_protocol::letter::LetterList;
 use instar_protocol::policy::{Explained, PolicyReport, PolicyTests, PostureReport};
 use instar_protocol::receipt::ChainReport;
 use instar_protocol::security::SecurityReport;
@@ -321,6 +322,22 @@ pub(crate) async fn questions(
         limit: Some(limit),
     };
     let found = records::questions(&folder.store, &query, SystemClock.now()).await;
+    let found = found.map_err(explain)?;
+    folder.close().await?;
+    Ok(found)
+}
+
+pub(crate) async fn letters(
+    run: &Context,
+    state: &str,
+    limit: usize,
+) -> anyhow::Result<LetterList> {
+    let folder = Folder::open(&run.state()?)?;
+    let query = records::LettersQuery {
+        state: Some(state.to_owned()),
+        limit: Some(limit),
+    };
+    let found = records::letters(&folder.store, &query, SystemClock.now()).await;
     let found = found.map_err(explain)?;
     folder.close().await?;
     Ok(found)

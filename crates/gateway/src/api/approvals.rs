@@ -8,10 +8,11 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use instar_agent::{AnswerError, Asking, Said};
+use instar_agent::{AnswerError, Asking, Letters, Said};
 use instar_protocol::api::Done;
 use instar_protocol::approval::Question;
 use instar_protocol::approvals::{AnswerQuestion, OwnersWord, RuleList, ShownQuestion};
+use instar_protocol::letter::Letter;
 use instar_protocol::{QuestionId, RuleId};
 use serde_json::json;
 use std::sync::Arc;
@@ -53,7 +54,7 @@ fn owner(caller: &Caller) -> Result<&'static str, ApiProblem> {
     )
 }
 
-/// The questions; as a stream: how many are open, now and whenever that changes.
+/// The questions; as a stream: how many are open, letters included, now and whenever that changes.
 pub(super) async fn list(
     State(app): State<AppState>,
     _caller: Caller,
@@ -148,6 +149,8 @@ pub(super) async fn revoke(
 struct Waiting {
     asking: Asking,
     changes: broadcast::Receiver<Arc<Question>>,
+    letters: Letters,
+    left: broadcast::Receiver<Arc<Letter>>,
     closing: CancellationToken,
     is_told: bool,
 }
@@ -155,10 +158,13 @@ struct Waiting {
 impl Waiting {
     fn of(app: &AppState) -> Self {
         let asking = app.sessions.asking().clone();
+        let letters = app.sessions.letters().clone();
         Self {
             // Before the first look, so that no change falls between.
             changes: asking.watch(),
             asking,
+            left: letters.watch(),
+            letters,
             closing: app.closing.clone(),
             is_told: false,
         }
@@ -171,13 +177,21 @@ impl Waiting {
                     Ok(_) | Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return None,
                 },
+                left = self.left.recv() => match left {
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return None,
+                },
                 () = self.closing.cancelled() => return None,
             }
         }
         self.is_told = true;
         let open = self.asking.open().await.ok()?;
-        let ids: Vec<&QuestionId> = open.iter().map(|question| &question.id).collect();
-        let told = json!({ "open": open.len(), "ids": ids });
+        let letters = self.letters.open().await.ok()?;
+        let asked = open.iter().map(|question| question.id.as_str());
+        let ids: Vec<&str> = asked
+            .chain(letters.iter().map(|letter| letter.id.as_str()))
+            .collect();
+        let told = json!({ "open": ids.len(), "ids": ids });
         Some(sse::event(Some("waiting"), None, &told))
     }
 }

@@ -11,6 +11,7 @@ mod approvals;
 mod audit;
 mod devices;
 mod events;
+mod inbox;
 mod input;
 pub(crate) use input::{Asked, Strict};
 mod logs;
@@ -37,6 +38,7 @@ pub(crate) use approvals::{asked, said};
 pub(crate) use audit::report;
 pub(crate) use branches::{again, entry_of, fork_session};
 pub(crate) use events::event_id;
+pub(crate) use inbox::{letter, replied};
 pub use logs::last_lines;
 pub(crate) use messages::{Keys, inbound};
 pub(crate) use models::models;
@@ -86,6 +88,10 @@ pub(crate) fn routes() -> Routes {
         .route("/approvals", get(approvals::list))
         .route("/approvals/{id}", get(approvals::show))
         .route("/approvals/{id}/answer", post(approvals::answer))
+        .route("/inbox", get(inbox::list))
+        .route("/inbox/{id}", get(inbox::show))
+        .route("/inbox/{id}/answer", post(inbox::answer))
+        .route("/inbox/{id}/close", post(inbox::close))
         .route("/tools", get(tools::list))
         .route("/undo", get(undo::list))
         .route("/undo/{id}", post(undo::restore))

@@ -3,6 +3,7 @@
 
 use instar_protocol::approval::QuestionState;
 use instar_protocol::approvals::{QuestionList, ReceiptPage, RuleList, ShownQuestion, ShownRule};
+use instar_protocol::letter::{LetterList, LetterState, ShownLetter};
 use instar_protocol::receipt::{ChainHead, ChainReport};
 use instar_protocol::{QuestionId, Timestamp};
 use instar_store::Store;
@@ -15,6 +16,15 @@ use super::queries::{PAGE, PAGE_MAX, QueryError, find_session};
 #[serde(default, deny_unknown_fields)]
 pub struct QuestionsQuery {
     /// A state, `answered` for all that are not open, or `all`; those that are open when absent.
+    pub state: Option<String>,
+    pub limit: Option<usize>,
+}
+
+/// Which letters to list. Also the query string of `GET /inbox`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LettersQuery {
+    /// `settled` for all that are not open, or `all`; those that are open when absent.
     pub state: Option<String>,
     pub limit: Option<usize>,
 }
@@ -70,6 +80,41 @@ pub async fn questions(
     found.truncate(limit);
     Ok(QuestionList {
         questions: found.iter().map(ShownQuestion::of).collect(),
+        open: waiting,
+    })
+}
+
+/// The newest first.
+pub async fn letters(
+    store: &Store,
+    query: &LettersQuery,
+    now: Timestamp,
+) -> Result<LetterList, QueryError> {
+    let limit = query.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
+    let mut open = store
+        .letters(Some(LetterState::Open), None, PAGE_MAX)
+        .await?;
+    // What has run out does not wait, whether or not it was written down yet.
+    open.retain(|letter| letter.waits_at(now));
+    let waiting = open.len();
+    let mut found = match query.state.as_deref() {
+        None | Some("open") => open,
+        Some("all") => store.letters(None, None, limit).await?,
+        Some("settled") => {
+            let mut all = store.letters(None, None, limit + PAGE_MAX).await?;
+            all.retain(|letter| !letter.waits_at(now));
+            all
+        }
+        Some(_) => {
+            return Err(QueryError::Invalid {
+                param: "state",
+                why: "open, settled or all".to_owned(),
+            });
+        }
+    };
+    found.truncate(limit);
+    Ok(LetterList {
+        letters: found.iter().map(ShownLetter::of).collect(),
         open: waiting,
     })
 }

@@ -6,6 +6,7 @@
 //! event, which holds the whole text.
 
 use instar_protocol::approval::QuestionState;
+use instar_protocol::letter::{LetterKind, LetterState};
 use serde_json::json;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
@@ -15,6 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::frame::Event;
 use super::scope::Scope;
 use super::show::approval::{requested, resolved};
+use super::show::question;
 use super::told::Told;
 use crate::app::AppState;
 
@@ -83,6 +85,37 @@ pub(crate) async fn approvals(app: AppState) {
             | QuestionState::Void => ("exec.approval.resolved", resolved(&question, now)),
         };
         app.control.tell_holders(Scope::Approvals, name, &payload);
+    }
+}
+
+/// Tells clients that hold the questions scope what agents ask of their owner in words, until the
+/// gateway stops.
+pub(crate) async fn questions(app: AppState) {
+    let mut changes = app.sessions.letters().watch();
+    loop {
+        let letter = tokio::select! {
+            () = app.closing.cancelled() => return,
+            changed = changes.recv() => match changed {
+                Ok(letter) => letter,
+                Err(RecvError::Lagged(missed)) => {
+                    tracing::debug!(missed, "clients miss some questions");
+                    continue;
+                }
+                Err(RecvError::Closed) => return,
+            },
+        };
+        if letter.kind != LetterKind::Question {
+            continue;
+        }
+        let (name, payload) = match letter.state {
+            LetterState::Open => ("question.requested", question::shown(&letter)),
+            // Told when it was answered.
+            LetterState::Delivered => continue,
+            LetterState::Answered | LetterState::Closed | LetterState::Expired => {
+                ("question.resolved", question::settled(&letter))
+            }
+        };
+        app.control.tell_holders(Scope::Questions, name, &payload);
     }
 }
 

@@ -112,6 +112,7 @@ impl Ask {
                 preamble,
                 instructions: self.instructions,
                 place: None,
+                answers: None,
                 approved: None,
                 errand: None,
             },

@@ -11,6 +11,7 @@ use instar_release::Releases;
 use instar_store::{Store, Synchronous};
 use instar_tools::files::FilesPort;
 use instar_tools::image::EyesPort;
+use instar_tools::owner::OwnerPort;
 use instar_tools::{ErrandsPort, Toolbox};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -91,6 +92,8 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
     let errander = Arc::new(Errander::default());
     let errands: Arc<dyn ErrandsPort> = errander.clone();
     toolbox.run_errands(&errands)?;
+    let owner: Arc<dyn OwnerPort> = errander.clone();
+    toolbox.extend(instar_tools::owner::tools(&owner))?;
     let eyes = Arc::new(Eyes::default());
     let seeing: Arc<dyn EyesPort> = eyes.clone();
     let pictures: Arc<dyn FilesPort> = Arc::new(files.clone());
@@ -432,6 +435,7 @@ fn accept(
     let _task = app.tasks.spawn(crate::advert::tend(app.clone(), address));
     let _task = app.tasks.spawn(crate::control::pump(app.clone()));
     let _task = app.tasks.spawn(crate::control::approvals(app.clone()));
+    let _task = app.tasks.spawn(crate::control::questions(app.clone()));
     let _task = app.tasks.spawn(crate::tend::keep_index(app.clone()));
     let _task = app.tasks.spawn(hands::mcp::tend(app.clone()));
     let _task = app.tasks.spawn(crate::control::expiry::watch(app.clone()));

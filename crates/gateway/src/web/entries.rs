@@ -266,6 +266,7 @@ fn author(words: &Words, principal: &Principal) -> &'static str {
         source if source == ErrandKind::Task.source() => words.said_task,
         source if source == ErrandKind::Report.source() => words.said_report,
         source if source == ErrandKind::Word.source() => words.said_elsewhere,
+        source if source == ErrandKind::Answer.source() => words.said_answer,
         _ => words.said_gateway,
     }
 }

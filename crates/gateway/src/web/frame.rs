@@ -165,15 +165,16 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// How many questions wait for the owner.
+/// How many questions and letters wait for the owner.
 pub(super) async fn waiting(app: &App) -> usize {
-    match app.sessions.asking().open().await {
-        Ok(open) => open.len(),
-        Err(error) => {
-            tracing::warn!(%error, "the open questions cannot be counted");
-            0
-        }
-    }
+    let counted = async {
+        let asked = app.sessions.asking().open().await?.len();
+        Ok::<_, instar_store::StoreError>(asked + app.sessions.letters().open().await?.len())
+    };
+    counted.await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "what waits for the owner cannot be counted");
+        0
+    })
 }
 
 /// What is wrong with the configuration on disk, if anything is.

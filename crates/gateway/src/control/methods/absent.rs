@@ -33,12 +33,6 @@ pub(super) const METHODS: &[Method] = &[
         run: |call| Box::pin(last_heartbeat(call)),
     },
     Method {
-        name: "question.list",
-        need: Need::Scope(Scope::Questions),
-        advertised: true,
-        run: |call| Box::pin(questions(call)),
-    },
-    Method {
         name: "plugin.approval.list",
         need: Need::Scope(Scope::Approvals),
         advertised: true,
@@ -124,12 +118,6 @@ async fn channels_status(call: Call) -> Result<Value, Refusal> {
 async fn last_heartbeat(call: Call) -> Result<Value, Refusal> {
     let Nothing {} = call.params()?;
     Ok(Value::Null)
-}
-
-/// Agents ask nothing of people here: a call is allowed or refused.
-async fn questions(call: Call) -> Result<Value, Refusal> {
-    let Nothing {} = call.params()?;
-    Ok(json!({ "questions": [] }))
 }
 
 /// Plug-ins ask nothing of their own: every question is about a call.

@@ -22,6 +22,7 @@ pub(crate) mod config;
 mod files;
 mod logs;
 mod ours;
+mod questions;
 mod tools;
 mod usage;
 
@@ -47,6 +48,7 @@ const TABLE: &[&[Method]] = &[
     history::METHODS,
     logs::METHODS,
     ours::METHODS,
+    questions::METHODS,
     sessions::METHODS,
     tools::METHODS,
     usage::METHODS,
@@ -64,6 +66,8 @@ pub(crate) const EVENTS: &[&str] = &[
     "exec.approval.resolved",
     "health",
     "presence",
+    "question.requested",
+    "question.resolved",
     "session.message",
     "sessions.changed",
     "shutdown",

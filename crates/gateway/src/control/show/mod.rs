@@ -2,6 +2,7 @@
 
 pub(crate) mod approval;
 pub(crate) mod message;
+pub(crate) mod question;
 pub(crate) mod session;
 
 use instar_protocol::Timestamp;

@@ -10,7 +10,7 @@ use instar_protocol::approval::{QuestionState, ShownArgument};
 use instar_protocol::approvals::{QuestionList, RuleList, ShownQuestion, ShownRule};
 use maud::{Markup, html};
 
-use super::encoded;
+use super::{encoded, letters};
 use crate::api::records::{self, QuestionsQuery};
 use crate::app::AppState;
 use crate::door::Caller;
@@ -36,13 +36,17 @@ pub(super) async fn page(
     let answered = read(&app, Some("answered"), Some(ANSWERED), now).await?;
     let rules = records::rules(&app.store, now).await;
     let rules = rules.map_err(ApiProblem::from)?;
+    let letters = letters::open(&app, now).await?;
+    let before = letters::settled(&app, now).await?;
     let body = html! {
         p class="soft lead" { (words.approvals_about) }
         div data-questions="" data-words-gone=(words.question_gone) {
-            (waiting(words, &forms, &open.questions, now))
+            (letters::cards(words, &forms, &letters))
+            (waiting(words, &forms, &open.questions, !letters.is_empty(), now))
         }
         (standing(words, &forms, &rules))
         (history(words, &answered, now))
+        (letters::before(words, &before))
     };
     Ok(Frame::new(&app, words, Tab::Approvals).await.around(&body))
 }
@@ -61,7 +65,11 @@ pub(super) async fn open(
 ) -> Result<Markup, ApiProblem> {
     let now = app.clock.now();
     let open = read(&app, None, None, now).await?;
-    Ok(waiting(words, &forms, &open.questions, now))
+    let letters = letters::open(&app, now).await?;
+    Ok(html! {
+        (letters::cards(words, &forms, &letters))
+        (waiting(words, &forms, &open.questions, !letters.is_empty(), now))
+    })
 }
 
 async fn read(
@@ -77,9 +85,15 @@ async fn read(
     Ok(records::questions(&app.store, &query, now).await?)
 }
 
-fn waiting(words: &Words, forms: &Forms, open: &[ShownQuestion], now: Timestamp) -> Markup {
+fn waiting(
+    words: &Words,
+    forms: &Forms,
+    open: &[ShownQuestion],
+    has_letters: bool,
+    now: Timestamp,
+) -> Markup {
     html! {
-        @if open.is_empty() { (empty(words.no_questions, words.no_questions_do)) }
+        @if open.is_empty() && !has_letters { (empty(words.no_questions, words.no_questions_do)) }
         @for question in open { (card(words, forms, question, now)) }
     }
 }

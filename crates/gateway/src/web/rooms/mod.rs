@@ -8,6 +8,7 @@ mod config;
 mod devices;
 mod events;
 mod health;
+mod letters;
 mod logs;
 pub(super) mod models;
 mod policy;
