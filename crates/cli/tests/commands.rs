@@ -136,6 +136,7 @@ const EXAMPLES: &[(&str, &str, Form)] = &[
     ("undo", "", Form::Document),
     ("approvals list", "", Form::Document),
     ("approvals rules", "", Form::Document),
+    ("inbox list", "", Form::Document),
     ("policy show", "", Form::Document),
     ("policy rules", "", Form::Document),
     ("policy explain ls {}", "", Form::Document),
@@ -198,6 +199,9 @@ const ELSEWHERE: &[&str] = &[
     "approvals approve",
     "approvals deny",
     "approvals rules revoke",
+    "inbox show",
+    "inbox answer",
+    "inbox close",
     "security audit",
 ];
 

@@ -78,6 +78,16 @@ fn one_conversation_speaks_to_another_and_hears_the_answer() {
     let instar = Instar::start(Setup::scripted(script).config(open("open")));
     let _opened = instar.ask("main", "hello");
     let outcome = instar.ask("agent:main:web:other", "pass it on");
+    // The end of its key names a conversation, and so does its id, to look at it and to speak in it.
+    let shown = instar.run(["sessions", "show", "other", "--json"]).json();
+    assert_eq!(shown["session"]["key"], "agent:main:web:other", "{shown}");
+    let id = shown["session"]["id"].as_str().unwrap().to_owned();
+    for name in ["other", id.as_str()] {
+        let told = instar.run(["agent", "--session", name, "--message", "are you there"]);
+        assert_eq!(told.code, 0, "{name}: {told:?}");
+    }
+    let nobody = instar.run(["agent", "--session", "nobody", "--message", "hello"]);
+    assert_ne!(nobody.code, 0, "{nobody:?}");
     let told = outcome["text"].as_str().unwrap();
     assert!(told.contains("You said: "), "{told}");
     assert!(told.contains("what is new"), "{told}");

@@ -15,8 +15,8 @@ use instar_protocol::{AgentId, ObjectHash, ReleaseId};
 use instar_store::{Op, SessionPatch, Spend, WebSession};
 
 use given::{
-    at, candidate, device, device_token, entry, entry_id, envelope, event, inbound, letter,
-    outbox, program, question, receipt, run, session, session_id,
+    at, candidate, device, device_token, entry, entry_id, envelope, event, inbound, letter, outbox,
+    program, question, receipt, run, session, session_id,
 };
 
 #[tokio::main(flavor = "current_thread")]

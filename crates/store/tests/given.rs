@@ -10,8 +10,8 @@ use instar_protocol::message::{
 use instar_protocol::principal::{Principal, Via};
 use instar_protocol::receipt::{Receipt, ReceiptKind};
 use instar_protocol::{
-    AgentId, EntryId, EventId, InboundId, LetterId, ObjectHash, OutboxId, QuestionId, RunId, SessionId,
-    SessionKey, Timestamp,
+    AgentId, EntryId, EventId, InboundId, LetterId, ObjectHash, OutboxId, QuestionId, RunId,
+    SessionId, SessionKey, Timestamp,
 };
 use instar_store::{
     CandidateRow, CandidateState, DeviceRow, DeviceToken, EnvelopeRow, Op, Options, ProgramRun,

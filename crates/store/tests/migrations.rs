@@ -23,6 +23,7 @@ const FIXTURES: &[&[u8]] = &[
     include_bytes!("fixtures/v7.sqlite"),
     include_bytes!("fixtures/v8.sqlite"),
     include_bytes!("fixtures/v9.sqlite"),
+    include_bytes!("fixtures/v10.sqlite"),
 ];
 
 #[tokio::test]

@@ -119,7 +119,7 @@ pub(crate) struct Agent {
     /// The message; `-` reads it from standard input
     #[arg(long, short)]
     pub(crate) message: String,
-    /// The conversation to say it in
+    /// The conversation to say it in: its key, the end of its key, or its id
     #[arg(long, value_name = "KEY", default_value = "main")]
     pub(crate) session: String,
     /// Answer this message with another model

@@ -22,6 +22,7 @@ use tokio::sync::{broadcast, oneshot};
 use super::branches::entry_of;
 use super::input::{Asked, Strict, WantsStream};
 use super::media::{Allowance, Draft, store_drafts};
+use super::queries::{find_session, is_short};
 use super::sse::{self, Source};
 use crate::app::AppState;
 use crate::auth::Caller;
@@ -91,7 +92,15 @@ pub(crate) async fn inbound(
     keys: Keys,
     message: SendMessage,
 ) -> Result<Inbound, ApiProblem> {
-    let session_key = session_key(app, keys, message.session.as_deref())?;
+    // An id, or the end of a key, stands for a conversation that there is, as everywhere else.
+    let named = match message.session.as_deref() {
+        Some(name) if is_short(name) => {
+            let row = find_session(&app.store, name).await?;
+            Some(row.key.to_string())
+        }
+        name => name.map(str::to_owned),
+    };
+    let session_key = session_key(app, keys, named.as_deref())?;
     if message.text.len() > TEXT_BYTES_MAX {
         return Err(ApiProblem::invalid(format!(
             "text: at most {TEXT_BYTES_MAX} bytes are accepted"

@@ -157,8 +157,35 @@ pub async fn find_session(store: &Store, name: &str) -> Result<SessionRow, Query
         let id = SessionId::from_stored(name);
         return store.session(&id).await?.ok_or_else(missing);
     }
+    if is_short(name) {
+        return short(store, name).await?.ok_or_else(missing);
+    }
     let key = SessionKey::parse(name).map_err(|error: KeyError| invalid("session", &error))?;
     store.session_by_key(&key).await?.ok_or_else(missing)
+}
+
+/// True for a word that is no key by itself: the end of one.
+#[must_use]
+pub fn is_short(name: &str) -> bool {
+    !name.is_empty() && !name.contains(':') && !matches!(name, "main" | "global")
+}
+
+/// The one conversation whose key ends with this word.
+async fn short(store: &Store, word: &str) -> Result<Option<SessionRow>, QueryError> {
+    let filter = SessionFilter {
+        search: Some(word.to_owned()),
+        limit: PAGE_MAX,
+        ..SessionFilter::default()
+    };
+    let rows = store.sessions(filter).await?.into_iter();
+    let mut fits = rows.filter(|row| row.key.as_str().rsplit(':').next() == Some(word));
+    match (fits.next(), fits.next()) {
+        (Some(_), Some(_)) => Err(QueryError::Invalid {
+            param: "session",
+            why: format!("more than one conversation ends with {word}: give its whole key"),
+        }),
+        (found, _) => Ok(found),
+    }
 }
 
 /// A conversation with the newest entries of its current branch.
