@@ -347,6 +347,7 @@ fn the_house_is_run_over_the_socket() {
         "agent.wait",
         "approval.",
         "exec.approval.",
+        "question.",
         "chat.",
         "sessions.",
         "usage.",

@@ -163,8 +163,13 @@ pub(super) async fn patch(call: &Call, change: Value) -> Result<(), Refusal> {
     if changed.is_empty() {
         return Ok(());
     }
+    // An edit of before may come into force meanwhile: this one is waited for, not any.
+    let file = call.app.state_dir.config_file();
+    let written = instar_config::load_with(file, &call.app.env, InstarConfig::problems);
+    let written = written.map(|new| new.hash).ok();
+    let is_there = |hash: &String| written.as_ref().map_or(*hash != before, |new| hash == new);
     let deadline = tokio::time::Instant::now() + IN_FORCE;
-    while call.app.config.current().hash == before {
+    while !is_there(&call.app.config.current().hash) {
         if tokio::time::Instant::now() >= deadline {
             let health = call.app.config_health();
             let why = health
