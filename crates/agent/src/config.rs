@@ -20,7 +20,7 @@ pub use container::{DockerConfig, user};
 pub use policy::{PolicyConfig, PostureChoice};
 pub use sandbox::{
     SandboxBackend, SandboxConfig, SandboxLimits, SandboxMode, SandboxScope, SandboxSettings,
-    WorkspaceAccess,
+    WasmConfig, WorkspaceAccess,
 };
 
 /// Everything of the configuration that this crate reads, by section.
@@ -680,9 +680,12 @@ impl Problems {
         for (key, expected) in container::wrong(config, defaults) {
             self.add(format!("{path}.docker.{key}"), expected);
         }
+        if let Some((key, expected)) = sandbox::beyond_components(config, defaults) {
+            self.add(format!("{path}.{key}"), expected);
+        }
         for (key, low, high) in sandbox::out_of_range(config) {
             self.0.push((
-                format!("{path}.limits.{key}"),
+                format!("{path}.{key}"),
                 format!("a number from {low} to {high}"),
             ));
         }

@@ -7,6 +7,7 @@ use std::path::Path;
 use instar_protocol::time::SystemClock;
 use instar_protocol::{Clock as _, Label, Readers};
 use instar_store::{FileLabel, Op, Options, Store};
+use instar_testkit::component::{COPIER, SPINNER, component};
 use instar_testkit::engine::FakeEngine;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -445,6 +446,47 @@ fn a_program_runs_in_a_container_where_the_owner_says_so_and_nowhere_without_an_
         assert_ne!(refused.code, 0, "{key}: {refused:?}");
         assert!(refused.stderr.contains(key), "{key}: {refused:?}");
     }
+}
+
+/// With this back end there is nothing to run but components, and these have the workspace and no more.
+#[test]
+fn a_component_runs_where_the_owner_says_so_and_no_program_of_the_machine() {
+    let rows = [
+        ("start", "exec", json!({ "command": ["./copier.wasm"] })),
+        ("spin", "exec", json!({ "command": ["./spinner.wasm"] })),
+        ("shell", "exec", shell("echo made > made.txt")),
+        ("plain", "exec", json!({ "command": ["touch", "made.txt"] })),
+    ];
+    let config = json!({
+        "policy": { "posture": "open" },
+        "agents": { "defaults": { "sandbox": { "backend": "wasm", "wasm": { "fuelMillions": 100 } } } },
+    });
+    let instar = Instar::start(Setup::scripted(calling(&rows)).config(config));
+    let folder = workspace(&instar);
+    std::fs::write(folder.join("copier.wasm"), component(COPIER).unwrap()).unwrap();
+    std::fs::write(folder.join("spinner.wasm"), component(SPINNER).unwrap()).unwrap();
+    std::fs::write(folder.join("note.txt"), "milk and bread").unwrap();
+    let told = said(&instar, "start");
+    assert!(
+        told.starts_with("[exit code 0 after ") && told.contains("milk and bread"),
+        "{told}"
+    );
+    let copy = std::fs::read_to_string(folder.join("copy.txt")).unwrap();
+    assert_eq!(copy, "milk and bread");
+    let told = said(&instar, "spin");
+    assert!(told.contains("more steps than it was given"), "{told}");
+    for asked in ["shell", "plain"] {
+        let told = said(&instar, asked);
+        assert!(told.contains("WebAssembly components here"), "{told}");
+    }
+    assert!(!folder.join("made.txt").exists());
+    let path = "agents.defaults.sandbox.network";
+    let refused = instar.run(["config", "set", path, "[\"example.org\"]"]);
+    assert_ne!(refused.code, 0, "{refused:?}");
+    assert!(
+        refused.stderr.contains("a component has no sockets"),
+        "{refused:?}"
+    );
 }
 
 /// A limit for a run as a whole holds, or nothing runs: which of them is told by `instar doctor`.

@@ -18,5 +18,10 @@ pub mod docker;
 pub mod native;
 pub mod probe;
 mod stage;
+#[cfg(feature = "components")]
+mod wasm;
+#[cfg(not(feature = "components"))]
+#[path = "without_wasm.rs"]
+mod wasm;
 
 pub use stage::stage;

@@ -300,12 +300,21 @@ fn zone(value: &str) -> bool {
     value.len() <= 64 && value.split('/').all(fits)
 }
 
+/// The program is a WebAssembly component and no program of the machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Component {
+    /// Steps that it may take; about one for each instruction.
+    pub fuel: u64,
+}
+
 /// One program to run.
 #[derive(Debug)]
 pub struct Job {
     pub walls: Walls,
     pub argv: Argv,
     pub environment: Environment,
+    /// Set for a component; it is named by its path.
+    pub component: Option<Component>,
     /// Held open by the caller; not looked at when the walls show none.
     pub workspace: Option<Root>,
     /// Where it starts, below the workspace.
@@ -328,6 +337,7 @@ impl Job {
             walls,
             argv,
             environment: Environment::project(&BTreeMap::new()).0,
+            component: None,
             workspace: None,
             folder: Inside::root(),
             shielded: Vec::new(),

@@ -13,3 +13,4 @@ mod names;
 mod race;
 mod settings;
 mod trees;
+mod wasm;

@@ -4,6 +4,7 @@
 //! [`ScriptedServer`] speaks the four wire formats on their vendors' paths, checks requests as the
 //! vendors document them, and plays a [`Script`](instar_demo::Script) with its faults.
 
+pub mod component;
 pub mod engine;
 pub mod web;
 

@@ -30,6 +30,8 @@ pub struct SandboxConfig {
     pub limits: SandboxLimits,
     /// The container, for the back end `docker`.
     pub docker: DockerConfig,
+    /// The engine, for the back end `wasm`.
+    pub wasm: WasmConfig,
 }
 
 /// Which conversations' programs run behind walls.
@@ -80,6 +82,19 @@ pub enum SandboxBackend {
     Native,
     /// A container engine of this machine, over its Unix socket.
     Docker,
+    /// The machine itself, and inside these walls an engine that runs WebAssembly components of the
+    /// workspace and nothing else.
+    Wasm,
+}
+
+/// What a WebAssembly component may use up beside `limits`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct WasmConfig {
+    /// Steps that a component may take, in millions; about one for each instruction. When absent a thousand
+    /// for each second of `limits.cpuSeconds`.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub fuel_millions: Option<u32>,
 }
 
 /// What a program may use up.
@@ -129,6 +144,7 @@ pub struct SandboxSettings {
     pub untrusted_without_walls: bool,
     pub limits: SandboxLimits,
     pub docker: DockerConfig,
+    pub wasm: WasmConfig,
 }
 
 impl SandboxSettings {
@@ -175,6 +191,9 @@ pub(super) fn settings(own: &SandboxConfig, defaults: &SandboxConfig) -> Sandbox
             jobs: mine.jobs.or(shared.jobs),
         },
         docker: container::settings(&own.docker, &defaults.docker),
+        wasm: WasmConfig {
+            fuel_millions: own.wasm.fuel_millions.or(defaults.wasm.fuel_millions),
+        },
     }
 }
 
@@ -183,18 +202,44 @@ pub(super) fn is_share(cpus: f64) -> bool {
     (0.01..=1_024.0).contains(&cpus)
 }
 
+/// What the back end `wasm` cannot give: key of the sandbox, and expectation.
+pub(super) fn beyond_components(
+    own: &SandboxConfig,
+    defaults: &SandboxConfig,
+) -> Option<(&'static str, &'static str)> {
+    let all = settings(own, defaults);
+    if all.backend != SandboxBackend::Wasm {
+        None
+    } else if !all.network.is_empty() {
+        Some(("network", "no hosts: a component has no sockets"))
+    } else if all.access == WorkspaceAccess::None {
+        Some((
+            "workspaceAccess",
+            "ro or rw: components are files of the workspace",
+        ))
+    } else {
+        None
+    }
+}
+
 /// What is out of range: key and expectation.
 pub(super) fn out_of_range(config: &SandboxConfig) -> Vec<(&'static str, u32, u32)> {
     let limits = &config.limits;
     [
-        ("cpuSeconds", limits.cpu_seconds, 1, 86_400),
-        ("memoryMb", limits.memory_mb, 16, 1_048_576),
-        ("runMemoryMb", limits.run_memory_mb, 16, 1_048_576),
-        ("pids", limits.pids, 4, 65_536),
-        ("files", limits.files, 16, 65_536),
-        ("fileMb", limits.file_mb, 1, 1_048_576),
-        ("wallSeconds", limits.wall_seconds, 1, 3_600),
-        ("jobs", limits.jobs, 1, 64),
+        ("limits.cpuSeconds", limits.cpu_seconds, 1, 86_400),
+        ("limits.memoryMb", limits.memory_mb, 16, 1_048_576),
+        ("limits.runMemoryMb", limits.run_memory_mb, 16, 1_048_576),
+        ("limits.pids", limits.pids, 4, 65_536),
+        ("limits.files", limits.files, 16, 65_536),
+        ("limits.fileMb", limits.file_mb, 1, 1_048_576),
+        ("limits.wallSeconds", limits.wall_seconds, 1, 3_600),
+        ("limits.jobs", limits.jobs, 1, 64),
+        (
+            "wasm.fuelMillions",
+            config.wasm.fuel_millions,
+            1,
+            1_000_000_000,
+        ),
     ]
     .into_iter()
     .filter(|(_, value, low, high)| value.is_some_and(|value| !(*low..=*high).contains(&value)))
@@ -205,6 +250,23 @@ pub(super) fn out_of_range(config: &SandboxConfig) -> Vec<(&'static str, u32, u3
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn components_have_no_network_and_need_the_workspace() {
+        let config = |text| serde_json::from_str::<SandboxConfig>(text).unwrap();
+        let key =
+            |own, defaults| beyond_components(&config(own), &config(defaults)).map(|(key, _)| key);
+        assert_eq!(key(r#"{"backend": "wasm"}"#, "{}"), None);
+        assert_eq!(
+            key(r#"{"backend": "wasm"}"#, r#"{"network": ["example.org"]}"#),
+            Some("network")
+        );
+        assert_eq!(
+            key(r#"{"workspaceAccess": "none"}"#, r#"{"backend": "wasm"}"#),
+            Some("workspaceAccess")
+        );
+        assert_eq!(key(r#"{"network": ["example.org"]}"#, "{}"), None);
+    }
 
     #[test]
     fn an_agent_narrows_or_widens_for_itself_key_by_key() {

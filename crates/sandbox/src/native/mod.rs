@@ -207,6 +207,7 @@ impl Native {
                 .iter()
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
+            component: job.component,
             workspace: walls.workspace,
             folder: job.folder.to_string(),
             shielded: job.shielded.iter().map(ToString::to_string).collect(),

@@ -6,6 +6,7 @@ use super::{bubblewrap, filter, landlock, outer, raw, relay};
 use crate::bind::SEARCH;
 use crate::root::{Inside, Root};
 use crate::spec::{Limits, Network};
+use crate::wasm;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Access as Mode;
 use rustix::process::{Pid, Resource, Rlimit, WaitOptions, setrlimit, wait};
@@ -149,7 +150,11 @@ pub(super) fn find(order: &Order) -> Result<PathBuf, Refusal> {
             .map(|folder| PathBuf::from(folder).join(name))
             .collect()
     };
-    let runs = |path: &PathBuf| path.is_file() && rustix::fs::access(path, Mode::EXEC_OK).is_ok();
+    // A component is read and not executed.
+    let runs = |path: &PathBuf| {
+        let executed = || rustix::fs::access(path, Mode::EXEC_OK).is_ok();
+        path.is_file() && (order.component.is_some() || executed())
+    };
     candidates
         .into_iter()
         .find(runs)
@@ -174,7 +179,12 @@ pub(super) fn drop_capabilities() -> Result<(), Refusal> {
 
 /// Comes back only when the program could not be started.
 pub(super) fn become_program(order: &Order, program: &PathBuf) -> Refusal {
-    if let Err(refusal) = prepare(&order.limits) {
+    let mut limits = order.limits;
+    if order.component.is_some() {
+        // The component's own memory is bounded by the engine.
+        limits.memory_bytes = limits.memory_bytes.saturating_add(wasm::ENGINE_BYTES);
+    }
+    if let Err(refusal) = prepare(&limits) {
         return refusal;
     }
     let mut command = Command::new(program);
@@ -190,6 +200,9 @@ pub(super) fn become_program(order: &Order, program: &PathBuf) -> Refusal {
     }
     if rustix::io::write(std::io::stdout(), &[READY]) != Ok(1) {
         outer::leave(137);
+    }
+    if let Some(bounds) = order.component {
+        outer::leave(wasm::run(program, order, bounds));
     }
     let why = command.exec();
     // The answer is given already, so this is told as shells tell it.

@@ -1,7 +1,7 @@
 //! What the caller's side tells the walls' side, and how the walls answer.
 
 use crate::docker::Docker;
-use crate::spec::{Access, BrokerSocket, Extra, Limits, Network};
+use crate::spec::{Access, BrokerSocket, Component, Extra, Limits, Network};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -23,6 +23,8 @@ const ORDER_BYTES_MAX: u32 = 4 << 20;
 pub(crate) struct Order {
     pub(crate) argv: Vec<String>,
     pub(crate) environment: Vec<(String, String)>,
+    /// Set where the program is a component.
+    pub(crate) component: Option<Component>,
     pub(crate) workspace: Access,
     pub(crate) folder: String,
     /// Below the workspace, read only.

@@ -10,7 +10,9 @@ use instar_sandbox::bind::{Bound, bind};
 use instar_sandbox::docker::{self, Docker};
 use instar_sandbox::native::Maker;
 use instar_sandbox::root::{Inside, Kind, Root};
-use instar_sandbox::spec::{Access, Argv, Environment, Extra, Job, Limits, Network, Walls};
+use instar_sandbox::spec::{
+    Access, Argv, Component, Environment, Extra, Job, Limits, Network, Walls,
+};
 use instar_tools::exec::Order;
 use instar_tools::files::{FileError, guarded};
 use instar_tools::{Caller, ToolError};
@@ -30,6 +32,8 @@ pub(super) struct Plan {
     pub(super) walls: bool,
     /// Who builds them, where it is not this machine as it is.
     pub(super) maker: Option<Maker>,
+    /// Set where programs are components.
+    pub(super) component: Option<Component>,
     pub(super) spec: Walls,
     pub(super) argv: Argv,
     pub(super) folder: Inside,
@@ -50,7 +54,9 @@ impl Plan {
             name => Inside::parse(name).map_err(|why| ToolError::Arguments(why.to_string()))?,
         };
         let (environment, left_out) = Environment::project(&order.environment);
+        let component = component(settings, session, order)?;
         Ok(Self {
+            component,
             walls: settings.walls(session),
             maker: maker(settings, session)?,
             spec: walls(settings, seconds(order, settings)),
@@ -71,7 +77,7 @@ fn maker(settings: &SandboxSettings, session: &SessionKey) -> Result<Option<Make
     let docker = &settings.docker;
     match (settings.walls(session), settings.backend) {
         (false, _) => Ok(Some(Maker::Nobody)),
-        (true, SandboxBackend::Native) => Ok(None),
+        (true, SandboxBackend::Native | SandboxBackend::Wasm) => Ok(None),
         (true, SandboxBackend::Docker) => {
             let image = docker.image.clone().ok_or_else(|| {
                 ToolError::Failed("the owner has to name sandbox.docker.image".to_owned())
@@ -90,6 +96,35 @@ fn maker(settings: &SandboxSettings, session: &SessionKey) -> Result<Option<Make
             })))
         }
     }
+}
+
+fn component(
+    settings: &SandboxSettings,
+    session: &SessionKey,
+    order: &Order,
+) -> Result<Option<Component>, ToolError> {
+    if !settings.walls(session) || settings.backend != SandboxBackend::Wasm {
+        return Ok(None);
+    }
+    let name = order.words.first().map_or("", String::as_str);
+    if order.is_shell || !name.contains('/') {
+        return Err(ToolError::Arguments(
+            "programs are WebAssembly components here: name one of the workspace as the first word, like \
+             ./tool.wasm; there is no shell and no program of the machine"
+                .to_owned(),
+        ));
+    }
+    let usual = settings
+        .limits
+        .cpu_seconds
+        .map_or(Limits::default().cpu_seconds, u64::from);
+    let millions = settings
+        .wasm
+        .fuel_millions
+        .map_or(usual.saturating_mul(1_000), u64::from);
+    Ok(Some(Component {
+        fuel: millions.saturating_mul(1_000_000),
+    }))
 }
 
 fn walls(settings: &SandboxSettings, seconds: u64) -> Walls {
@@ -160,6 +195,7 @@ impl Programs {
     ) -> Result<Job, ToolError> {
         let mut job = Job::new(plan.spec.clone(), plan.argv.clone());
         job.environment = plan.environment.clone();
+        job.component = plan.component;
         job.folder = plan.folder.clone();
         job.input = input(order);
         if plan.walls && plan.spec.workspace == Access::None {
@@ -211,6 +247,7 @@ fn written(order: &Order, plan: &Plan, settings: &SandboxSettings, bound: &Bound
         "walls": if plan.walls { plan.spec.digest() } else { "none".to_owned() },
         "network": settings.network,
         "image": image(plan),
+        "fuel": plan.component.map(|component| component.fuel),
         "tells": tells(order, plan, settings, bound, open),
     });
     if let (Some(open), Some(fields)) = (open, value.as_object_mut()) {
@@ -259,9 +296,11 @@ fn tells(
             [] => "none".to_owned(),
             hosts => hosts.join(", "),
         };
-        let image = image(plan).map_or_else(String::new, |image| {
-            format!(" in a container of {}", visible(image))
-        });
+        let image = match (image(plan), plan.component) {
+            (Some(image), _) => format!(" in a container of {}", visible(image)),
+            (None, Some(_)) => " as a WebAssembly component".to_owned(),
+            (None, None) => String::new(),
+        };
         format!("behind walls{image}: workspace {workspace}, network {network}")
     } else {
         "WITHOUT walls: with all rights of the gateway's user".to_owned()
