@@ -192,6 +192,8 @@ const ELSEWHERE: &[&str] = &[
     "candidate show",
     "release sign",
     "release export",
+    "release statement",
+    "release endorse",
     "release import",
     "candidate diff",
     "candidate withdraw",

@@ -152,3 +152,79 @@ fn a_release_travels_as_an_oci_folder_and_is_taken_in_under_a_key_that_is_truste
     let changed = there.run(["release", "import", at, "--key", key]);
     assert!(changed.stderr.contains("size and hash"), "{changed:?}");
 }
+
+#[test]
+fn the_owner_signs_a_release_with_a_key_of_his_own_and_checks_ours_with_tools_of_others() {
+    let instar = Instar::start(Setup::default());
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let run = |args: &[&str], input: &str| {
+        let input = std::fs::File::open(input).ok();
+        let input = input.map_or_else(std::process::Stdio::null, Into::into);
+        let ran = std::process::Command::new("ssh-keygen")
+            .args(args)
+            .stdin(input)
+            .output();
+        ran.map(|output| output.status.success())
+    };
+    let (key, file) = (at("key"), at("statement.json"));
+    if run(&["-q", "-t", "ed25519", "-N", "", "-f", &key], "").is_err() {
+        crate::support::skipped("ssh-keygen is not there; `cargo xtask test` installs it");
+        return;
+    }
+    let spoken = instar
+        .run(["release", "statement", "stable", &file, "--json"])
+        .json();
+    let allowed = format!("gateway {}\n", spoken["ssh_key"].as_str().unwrap());
+    std::fs::write(at("allowed"), allowed).unwrap();
+    let (sig, list) = (at("statement.json.sig"), at("allowed"));
+    let args = [
+        "-Y",
+        "verify",
+        "-f",
+        &list,
+        "-I",
+        "gateway",
+        "-n",
+        "instar-release",
+        "-s",
+        &sig,
+    ];
+    assert!(run(&args, &file).unwrap(), "ours is not taken");
+    std::fs::remove_file(&sig).unwrap();
+
+    let sign = |namespace: &str| {
+        drop(std::fs::remove_file(&sig));
+        assert!(
+            run(
+                &["-q", "-Y", "sign", "-n", namespace, "-f", &key, &file],
+                ""
+            )
+            .unwrap()
+        );
+    };
+    let endorse = || instar.run(["release", "endorse", "stable", "--signature", &sig]);
+    sign("instar-release");
+    let foreign = endorse();
+    assert!(
+        foreign
+            .stderr
+            .contains("nobody signed it whose key is trusted"),
+        "{foreign:?}"
+    );
+    let public = std::fs::read_to_string(at("key.pub")).unwrap();
+    crate::support::write_private(&instar.state.join("owner-keys"), &public);
+    sign("file");
+    let namespace = endorse();
+    assert!(
+        namespace.stderr.contains("it was signed as"),
+        "{namespace:?}"
+    );
+    sign("instar-release");
+    assert_eq!(endorse().code, 0);
+    let sound = instar.run(["release", "verify", "--all", "--json"]).json();
+    assert_eq!(
+        (&sound["problems"], &sound["endorsed"]),
+        (&serde_json::json!([]), &1.into())
+    );
+}

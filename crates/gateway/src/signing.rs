@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use instar_config::{SecretError, SecretStore};
+use instar_config::{SecretError, SecretStore, StateDir};
 use instar_protocol::{ReleaseId, Timestamp};
 use instar_release::sign::{NAMESPACE, PublicKey, SignError};
-use instar_release::{Bundle, Releases, Signer, Verified};
+use instar_release::{Bundle, Releases, Signer, Spoken, Verified};
 use serde::{Deserialize, Serialize};
+use std::io::Read as _;
 
 use crate::api::queries::{QueryError, missing_release};
 use crate::api::records::noted;
@@ -14,13 +15,17 @@ use crate::app::AppState;
 use crate::auth::Caller;
 use crate::problem::ApiProblem;
 
-/// The most keys that are trusted for one release.
+/// The most keys that are trusted for one release, or that the owner has.
 const KEYS_MAX: usize = 16;
+const OWNERS_FILE: &str = "owner-keys";
+const OWNERS_BYTES_MAX: u64 = 64 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error("the secret store gives no key")]
     Secrets(#[from] SecretError),
+    #[error("the file owner-keys cannot be read")]
+    Owners(#[source] std::io::Error),
     #[error("the key cannot be used")]
     Key(#[from] SignError),
 }
@@ -29,6 +34,26 @@ pub enum KeyError {
 /// that no secret of that name lies anywhere and no reference can hand it out.
 pub fn signer(secrets: &SecretStore) -> Result<Signer, KeyError> {
     Ok(Signer::of_seed(&*secrets.derive(NAMESPACE)?)?)
+}
+
+/// The keys that the owner signs with himself: a file of public keys in the state folder, one a line,
+/// as OpenSSH or minisign write them. No file is no key; a line that is none is an error.
+pub fn owners(state: &StateDir) -> Result<Vec<PublicKey>, KeyError> {
+    let mut text = String::new();
+    match std::fs::File::open(state.root().join(OWNERS_FILE)) {
+        Ok(file) => {
+            let read = file.take(OWNERS_BYTES_MAX).read_to_string(&mut text);
+            read.map_err(KeyError::Owners)?;
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(KeyError::Owners(error)),
+    }
+    let lines = text.lines().map(str::trim);
+    let keys = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    Ok(keys
+        .take(KEYS_MAX)
+        .map(PublicKey::parse)
+        .collect::<Result<_, _>>()?)
 }
 
 #[derive(Deserialize, Debug, Default, Clone)]
@@ -43,10 +68,11 @@ pub struct VerifyQuery {
 pub async fn verify(
     releases: &Releases,
     signer: &Signer,
+    owners: &[PublicKey],
     query: &VerifyQuery,
 ) -> Result<Verified, QueryError> {
     let head = query.noted.as_deref().map(noted).transpose()?;
-    let found = releases.verify(signer, head, query.all).await;
+    let found = releases.verify(signer, head, query.all, owners).await;
     found.map_err(QueryError::Release)
 }
 
@@ -115,11 +141,71 @@ pub(crate) async fn take_in(
     Ok(Json(import(&app.releases, asked, app.clock.now()).await?))
 }
 
+/// The owner's signature upon a release, made elsewhere.
+#[derive(Deserialize, Serialize, Debug, Clone)]
+#[serde(deny_unknown_fields)]
+pub struct Endorse {
+    pub signature: String,
+}
+
+#[derive(Deserialize, Serialize, Debug, Clone)]
+pub struct Endorsed {
+    pub release: ReleaseId,
+    /// The key that made it, as OpenSSH writes it.
+    pub key: String,
+}
+
+pub async fn statement(releases: &Releases, name: &str) -> Result<Spoken, QueryError> {
+    releases.statement(name).await.map_err(missing_release)
+}
+
+pub async fn endorse(
+    releases: &Releases,
+    name: &str,
+    asked: &Endorse,
+    owners: &[PublicKey],
+    now: Timestamp,
+) -> Result<Endorsed, QueryError> {
+    let made = releases.endorse(name, &asked.signature, owners, now).await;
+    let (release, key) = made.map_err(missing_release)?;
+    let key = key.ssh();
+    Ok(Endorsed { release, key })
+}
+
+pub(crate) async fn spoken(
+    State(app): State<AppState>,
+    _caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<Spoken>, ApiProblem> {
+    Ok(Json(statement(&app.releases, &name).await?))
+}
+
+pub(crate) async fn sign_off(
+    State(app): State<AppState>,
+    _caller: Caller,
+    Path(name): Path<String>,
+    crate::api::Strict(asked): crate::api::Strict<Endorse>,
+) -> Result<Json<Endorsed>, ApiProblem> {
+    let owners = known_owners(&app)?;
+    let now = app.clock.now();
+    Ok(Json(
+        endorse(&app.releases, &name, &asked, &owners, now).await?,
+    ))
+}
+
+fn known_owners(app: &AppState) -> Result<Vec<PublicKey>, ApiProblem> {
+    owners(&app.state_dir).map_err(|error| {
+        ApiProblem::invalid(crate::problem::chain(&error))
+            .next("mend the file owner-keys in the state folder: a public key on each line")
+    })
+}
+
 pub(crate) async fn answer(
     State(app): State<AppState>,
     _caller: Caller,
     crate::api::Asked(query): crate::api::Asked<VerifyQuery>,
 ) -> Result<Json<Verified>, ApiProblem> {
     let signer = app.releases.signer().ok_or_else(ApiProblem::internal)?;
-    Ok(Json(verify(&app.releases, signer, &query).await?))
+    let owners = known_owners(&app)?;
+    Ok(Json(verify(&app.releases, signer, &owners, &query).await?))
 }

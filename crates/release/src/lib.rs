@@ -27,6 +27,7 @@ pub mod rollout;
 
 mod check;
 mod diff;
+mod endorse;
 mod error;
 mod name;
 mod oci;
@@ -44,6 +45,7 @@ pub use check::{
 pub use class::{Assessment, Class};
 pub use delta::Delta;
 pub use diff::{Change, diff};
+pub use endorse::Spoken;
 pub use error::ReleaseError;
 pub use oci::{Bundle, BundleError};
 pub use record::{Manifest, Release};

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+use crate::endorse::OWNER;
 use crate::error::ReleaseError;
 use crate::record::{self, Manifest};
 use crate::releases::{Releases, STABLE};
@@ -160,7 +161,7 @@ impl Signer {
     }
 
     /// The statement of a row, verified.
-    async fn statement(
+    pub(crate) async fn statement(
         &self,
         store: &Store,
         row: &EnvelopeRow,
@@ -202,6 +203,8 @@ pub struct Verified {
     pub releases: u64,
     pub candidates: u64,
     pub statements: u64,
+    /// Signatures of the owner's own among them.
+    pub endorsed: u64,
     pub moves: u64,
     /// Moves from before there was a chain.
     pub unhashed: u64,
@@ -255,6 +258,7 @@ impl Releases {
         signer: &Signer,
         noted: Option<instar_protocol::receipt::ChainHead>,
         all: bool,
+        owners: &[PublicKey],
     ) -> Result<Verified, ReleaseError> {
         let store = self.store();
         let chain = store.verify_aliases(noted).await?;
@@ -262,6 +266,7 @@ impl Releases {
             releases: 0,
             candidates: 0,
             statements: 0,
+            endorsed: 0,
             moves: chain.moves,
             unhashed: chain.unhashed,
             head: chain.head.map(|head| format!("{}:{}", head.seq, head.hash)),
@@ -282,13 +287,18 @@ impl Releases {
             }
         }
         if all {
-            self.verify_rest(signer, &mut found).await?;
+            self.verify_rest(signer, owners, &mut found).await?;
         }
         Ok(found)
     }
 
     /// Releases, statements and candidates that are not in service.
-    async fn verify_rest(&self, signer: &Signer, found: &mut Verified) -> Result<(), ReleaseError> {
+    async fn verify_rest(
+        &self,
+        signer: &Signer,
+        owners: &[PublicKey],
+        found: &mut Verified,
+    ) -> Result<(), ReleaseError> {
         let store = self.store();
         let moves = store.alias_log(Some(STABLE), MOVES_MAX).await?;
         let unsigned = |id: &ReleaseId| {
@@ -317,6 +327,16 @@ impl Releases {
         }
         for row in store.envelopes(None).await? {
             found.statements += 1;
+            if row.kind == OWNER {
+                match self.endorsed(signer, &row, owners).await {
+                    Ok(_) => found.endorsed += 1,
+                    Err(reason) => found.problems.push(format!(
+                        "the owner's signature upon {}: {reason}",
+                        row.release.short()
+                    )),
+                }
+                continue;
+            }
             if let Err(reason) = self.statement_fits(signer, &row, &moves).await {
                 let what = format!(
                     "statement {} about {}: {reason}",

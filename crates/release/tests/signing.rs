@@ -38,7 +38,7 @@ async fn lived_in(folder: &TempDir) -> [ReleaseId; 3] {
         adopt(&releases, "two", 2).await,
         adopt(&releases, "three", 3).await,
     ];
-    let sound = releases.verify(&signer(1), None, true).await.unwrap();
+    let sound = releases.verify(&signer(1), None, true, &[]).await.unwrap();
     assert_eq!(sound.problems, Vec::<String>::new());
     assert_eq!((sound.releases, sound.moves, sound.statements), (3, 3, 6));
     store.close().await.unwrap();
@@ -196,7 +196,7 @@ async fn no_byte_of_a_statement_or_of_the_content_can_be_changed() {
             let mut changed = sound.clone();
             changed[at] ^= 0x01;
             std::fs::write(&path, changed).unwrap();
-            let found = releases.verify(&signer(1), None, true).await.unwrap();
+            let found = releases.verify(&signer(1), None, true, &[]).await.unwrap();
             assert!(
                 !found.problems.is_empty(),
                 "byte {at} of {}",
@@ -205,7 +205,7 @@ async fn no_byte_of_a_statement_or_of_the_content_can_be_changed() {
         }
         std::fs::write(&path, sound).unwrap();
     }
-    let found = releases.verify(&signer(1), None, true).await.unwrap();
+    let found = releases.verify(&signer(1), None, true, &[]).await.unwrap();
     assert_eq!(found.problems, Vec::<String>::new());
     store.close().await.unwrap();
 }
@@ -265,7 +265,7 @@ async fn every_row_of_releases_is_looked_at() {
         let store = store(&folder);
         let found = match Releases::open(store.clone()).await {
             Ok(releases) => releases
-                .verify(&signer(1), None, true)
+                .verify(&signer(1), None, true, &[])
                 .await
                 .unwrap()
                 .problems

@@ -82,7 +82,11 @@ async fn a_release_travels_and_is_taken_in_under_a_trusted_key_alone() {
         "it serves nobody"
     );
     assert_eq!(there.releases.list().await.unwrap().len(), 2);
-    let found = there.releases.verify(&there.key, None, true).await.unwrap();
+    let found = there
+        .releases
+        .verify(&there.key, None, true, &[])
+        .await
+        .unwrap();
     assert_eq!(found.problems, Vec::<String>::new());
     let again = there.releases.import(bundle, &trusted, NOW).await.unwrap();
     assert_eq!(again, (id, false));

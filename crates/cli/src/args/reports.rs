@@ -57,6 +57,21 @@ pub(crate) enum Release {
         #[arg(long = "key", value_name = "FILE")]
         keys: Vec<std::path::PathBuf>,
     },
+    /// Write the statement of a release to be signed with a key of yours elsewhere, with our own signatures
+    Statement {
+        /// Id, its beginning, `stable` or `stable~1`
+        release: String,
+        /// A new file; beside it come `.sig` (`ssh-keygen -Y`) and `.minisig`
+        file: std::path::PathBuf,
+    },
+    /// Keep your own signature upon a release, by one of the keys in the file `owner-keys`
+    Endorse {
+        /// Id, its beginning, `stable` or `stable~1`
+        release: String,
+        /// The signature that `ssh-keygen -Y sign -n instar-release` or `minisign -S` made
+        #[arg(long, value_name = "FILE")]
+        signature: std::path::PathBuf,
+    },
     /// Sign the release in service again, as your own word (no gateway may run)
     Sign,
 }

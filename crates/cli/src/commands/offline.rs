@@ -10,7 +10,7 @@ use instar_gateway::api::{doctor, queries, records};
 use instar_gateway::config::InstarConfig;
 use instar_gateway::policing;
 use instar_gateway::security::{Kept, Subject, audit};
-use instar_gateway::signing::{self, Import, Imported, VerifyQuery};
+use instar_gateway::signing::{self, Endorse, Endorsed, Import, Imported, VerifyQuery};
 use instar_protocol::api::{
     BranchList, Finding, Health, SearchReport, SessionDetail, SessionList, Severity, UsageReport,
 };
@@ -22,7 +22,7 @@ use instar_protocol::receipt::ChainReport;
 use instar_protocol::security::SecurityReport;
 use instar_protocol::time::SystemClock;
 use instar_protocol::{AgentId, Clock};
-use instar_release::{Bundle, Releases};
+use instar_release::{Bundle, Releases, Spoken};
 use instar_store::{Options, Store};
 use serde_json::Value;
 
@@ -167,10 +167,15 @@ pub(crate) async fn release(run: &Context, command: &Release) -> anyhow::Result<
                 all: *all,
             };
             let signer = signing::signer(&SecretStore::open(&run.state()?, &environment)?)?;
-            let found = signing::verify(&releases, &signer, &query).await;
+            let found =
+                signing::verify(&releases, &signer, &signing::owners(&run.state()?)?, &query).await;
             serde_json::to_value(found.map_err(explain)?)?
         }
-        Release::Sign | Release::Export { .. } | Release::Import { .. } => {
+        Release::Sign
+        | Release::Export { .. }
+        | Release::Import { .. }
+        | Release::Statement { .. }
+        | Release::Endorse { .. } => {
             anyhow::bail!("{command:?} has a road of its own; this is a defect in Instar")
         }
         Release::Diff { from, to } => serde_json::to_value(
@@ -194,15 +199,43 @@ pub(crate) async fn export(run: &Context, name: &str) -> anyhow::Result<Bundle> 
 }
 
 pub(crate) async fn import(run: &Context, asked: Import) -> anyhow::Result<Imported> {
-    let state = run.state()?;
-    let folder = Folder::open(&state)?;
-    let signer = signing::signer(&SecretStore::open(&state, &environment)?)?;
-    let releases = Releases::open_signed(folder.store.clone(), signer, run.now()).await?;
+    let (folder, releases) = signed(run).await?;
     let taken = signing::import(&releases, asked, run.now()).await;
     let taken = taken.map_err(explain)?;
     drop(releases);
     folder.close().await?;
     Ok(taken)
+}
+
+/// The folder with its releases, opened as a gateway would.
+async fn signed(run: &Context) -> anyhow::Result<(Folder, Releases)> {
+    let state = run.state()?;
+    let folder = Folder::open(&state)?;
+    let signer = signing::signer(&SecretStore::open(&state, &environment)?)?;
+    let releases = Releases::open_signed(folder.store.clone(), signer, run.now()).await?;
+    Ok((folder, releases))
+}
+
+pub(crate) async fn statement(run: &Context, name: &str) -> anyhow::Result<Spoken> {
+    let (folder, releases) = signed(run).await?;
+    let spoken = signing::statement(&releases, name).await.map_err(explain)?;
+    drop(releases);
+    folder.close().await?;
+    Ok(spoken)
+}
+
+pub(crate) async fn endorse(
+    run: &Context,
+    name: &str,
+    asked: &Endorse,
+) -> anyhow::Result<Endorsed> {
+    let (folder, releases) = signed(run).await?;
+    let owners = signing::owners(&run.state()?)?;
+    let made = signing::endorse(&releases, name, asked, &owners, run.now()).await;
+    let endorsed = made.map_err(explain)?;
+    drop(releases);
+    folder.close().await?;
+    Ok(endorsed)
 }
 
 /// Signs what is stable again; the folder's lock is held meanwhile.

@@ -1,7 +1,7 @@
 //! `instar release`.
 
-use instar_gateway::signing::{Import, Imported};
-use instar_release::Bundle;
+use instar_gateway::signing::{Endorse, Endorsed, Import, Imported};
+use instar_release::{Bundle, Spoken};
 use serde_json::Value;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,8 @@ pub(crate) async fn run(command: &Release, run: &Context) -> anyhow::Result<()> 
     match command {
         Release::Export { release, dir } => return export(release, dir, run).await,
         Release::Import { dir, keys } => return import(dir, keys, run).await,
+        Release::Statement { release, file } => return statement(release, file, run).await,
+        Release::Endorse { release, signature } => return endorse(release, signature, run).await,
         _ => {}
     }
     let answer = fetch(command, run).await?;
@@ -59,7 +61,11 @@ pub(super) async fn fetch(command: &Release, run: &Context) -> anyhow::Result<Va
                 .map_or_else(String::new, |noted| format!("&noted={}", escape(noted)));
             format!("/api/v1/releases/verify?all={all}{noted}")
         }
-        Release::Sign | Release::Export { .. } | Release::Import { .. } => {
+        Release::Sign
+        | Release::Export { .. }
+        | Release::Import { .. }
+        | Release::Statement { .. }
+        | Release::Endorse { .. } => {
             anyhow::bail!("{command:?} has a road of its own; this is a defect in Instar")
         }
         Release::Diff { from, to } => {
@@ -118,15 +124,77 @@ async fn import(dir: &Path, keys: &[PathBuf], run: &Context) -> anyhow::Result<(
     Ok(())
 }
 
-/// The last line of a file with a public key; minisign has a comment before it.
-fn key(file: &Path) -> anyhow::Result<String> {
+async fn statement(release: &str, file: &Path, run: &Context) -> anyhow::Result<()> {
+    let spoken: Spoken = match offline::live(run).await? {
+        Some(client) => {
+            let path = format!("/api/v1/releases/{}/statement", escape(release));
+            client.get(&path).await?
+        }
+        None => offline::statement(run, release).await?,
+    };
+    let beside = |ending: &str| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    };
+    for (path, text) in [
+        (file.to_owned(), &spoken.statement),
+        (beside(".sig"), &spoken.ssh),
+        (beside(".minisig"), &spoken.minisign),
+    ] {
+        std::fs::write(&path, text)
+            .map_err(|error| anyhow::anyhow!("cannot write {}: {error}", path.display()))?;
+    }
+    if run.out.json() {
+        return run.out.value(&spoken);
+    }
+    run.out.line(&format!("signed by {}", spoken.ssh_key));
+    run.out.line(&format!(
+        "sign {} with your own key, and `instar release endorse`",
+        file.display()
+    ));
+    Ok(())
+}
+
+async fn endorse(release: &str, signature: &Path, run: &Context) -> anyhow::Result<()> {
+    let signature = text_of(
+        signature,
+        "name the file that `ssh-keygen` or `minisign` wrote",
+    )?;
+    let asked = Endorse { signature };
+    let endorsed: Endorsed = match offline::live(run).await? {
+        Some(client) => {
+            let path = format!("/api/v1/releases/{}/endorse", escape(release));
+            client.post(&path, &asked).await?
+        }
+        None => offline::endorse(run, release, &asked).await?,
+    };
+    if run.out.json() {
+        return run.out.value(&endorsed);
+    }
+    let short = endorsed.release.short();
+    run.out.line(&format!(
+        "release {short} has the signature of {}",
+        endorsed.key
+    ));
+    Ok(())
+}
+
+/// A small text file.
+fn text_of(file: &Path, next: &str) -> anyhow::Result<String> {
     let mut text = String::new();
     std::fs::File::open(file)
         .and_then(|open| open.take(KEY_BYTES_MAX).read_to_string(&mut text))
         .map_err(|error| {
-            Failure::new(Code::Usage, format!("{}: {error}", file.display()))
-                .next("name a file with one public key, as `ssh-keygen` or `minisign` write it")
+            Failure::new(Code::Usage, format!("{}: {error}", file.display())).next(next)
         })?;
+    Ok(text)
+}
+
+/// The last line of a file with a public key; minisign has a comment before it.
+fn key(file: &Path) -> anyhow::Result<String> {
+    let next = "name a file with one public key, as `ssh-keygen` or `minisign` write it";
+    let text = text_of(file, next)?;
     Ok(text.trim().lines().last().unwrap_or_default().to_owned())
 }
 

@@ -114,6 +114,8 @@ pub(crate) fn routes() -> Routes {
         .route("/releases/log", get(reports::release_log))
         .route("/releases/diff", get(reports::release_diff))
         .route("/releases/import", post(crate::signing::take_in))
+        .route("/releases/{name}/statement", get(crate::signing::spoken))
+        .route("/releases/{name}/endorse", post(crate::signing::sign_off))
         .route("/releases/{name}/export", get(crate::signing::hand_out))
         .route("/releases/{name}", get(reports::release))
         .route("/feedback", post(reports::feedback))
