@@ -37,6 +37,18 @@ impl Watch {
         }
     }
 
+    /// Watches these from here on. What is watched already is compared with what was seen of it last, so
+    /// that nothing is lost that was written meanwhile.
+    pub fn follow(&mut self, files: Vec<PathBuf>) {
+        let before = std::mem::take(&mut self.files);
+        let marked = files.into_iter().map(|file| {
+            let seen = before.iter().find(|(known, _)| *known == file);
+            let mark = seen.map_or_else(|| Mark::of(&file), |(_, mark)| *mark);
+            (file, mark)
+        });
+        self.files = marked.collect();
+    }
+
     /// True if any file changed, appeared or vanished since the last call; cheap enough for every second.
     pub fn changed(&mut self) -> bool {
         let mut changed = false;

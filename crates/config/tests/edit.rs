@@ -331,6 +331,24 @@ fn the_watch_sees_every_kind_of_change() {
 }
 
 #[test]
+fn what_is_written_while_files_are_taken_in_is_seen_by_the_next_look() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+    std::fs::write(&one, "a").unwrap();
+    let mut watch = Watch::new(vec![one.clone()]);
+    std::fs::write(&one, "longer").unwrap();
+    assert!(watch.changed());
+    std::fs::write(&one, "meanwhile").unwrap();
+    watch.follow(vec![one.clone(), two.clone()]);
+    assert!(watch.changed() && !watch.changed());
+    std::fs::write(&two, "appeared").unwrap();
+    assert!(watch.changed());
+    watch.follow(vec![two]);
+    std::fs::write(&one, "nobody looks").unwrap();
+    assert!(!watch.changed());
+}
+
+#[test]
 fn differences_are_told_by_path() {
     let old = json!({"a": {"b": 1, "c": [1]}, "d": null, "e.f": 1, "g": {"h": 1}});
     let new = json!({"a": {"b": 2, "c": [1, 2]}, "e.f": 2, "i": {"j": {"k": 1}}, "l": null});

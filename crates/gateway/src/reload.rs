@@ -55,7 +55,8 @@ impl Reloader {
         if self.workspace.changed() {
             let config = self.app.config.current();
             // A file of rules may have come or gone.
-            self.workspace = Watch::new(behaviour::files(&config.value, &self.app.state_dir));
+            let files = behaviour::files(&config.value, &self.app.state_dir);
+            self.workspace.follow(files);
             if let Err(why) = self.adopt(&config.value, "an edit of the workspace").await {
                 self.refuse_behaviour(&why);
             }
@@ -119,8 +120,9 @@ impl Reloader {
             if let Err(why) = self.apply(&in_force, &next).await {
                 return self.refuse(&why);
             }
-            self.config = Watch::new(watched(&self.app, &next));
-            self.workspace = Watch::new(behaviour::files(&next.value, &self.app.state_dir));
+            self.config.follow(watched(&self.app, &next));
+            let files = behaviour::files(&next.value, &self.app.state_dir);
+            self.workspace.follow(files);
             self.app.config.replace(next);
         }
         self.app.conditions.set_config(Health::sound());
