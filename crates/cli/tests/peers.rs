@@ -279,6 +279,10 @@ fn the_house_is_run_over_the_socket() {
         ["device.pair.list", {}],
         ["agents.files.set", { "agentId": "main", "name": "SOUL.md", "content": "Hoot, softly." }],
         ["release.show", { "name": "stable" }],
+        ["candidate.new", { "deltas": { "set_limit": { "agent": "main", "limit": "tool_calls_max", "value": 3 } }, "reason": "a try" }],
+        ["candidate.list", {}],
+        ["candidate.show", { "name": "$48.candidate.id" }],
+        ["candidate.withdraw", { "name": "$48.candidate.id" }],
     ]);
     let Some((answers, all)) = call_all(&instar, &calls) else {
         return;
@@ -331,6 +335,16 @@ fn the_house_is_run_over_the_socket() {
         answers[47].to_string().contains("Hoot, softly."),
         "{:#}",
         answers[47]
+    );
+    assert_eq!(
+        answers[49]["candidates"][0]["id"], answers[50]["candidate"]["id"],
+        "{:#}",
+        answers[49]
+    );
+    assert_eq!(
+        answers[51]["candidate"]["state"], "withdrawn",
+        "{:#}",
+        answers[51]
     );
     let named = all["found"]["hello"]["features"]["methods"]
         .as_array()
