@@ -230,7 +230,7 @@ fn what_is_said_can_be_found_read_and_changed_over_the_socket() {
 fn the_house_is_run_over_the_socket() {
     let headers = json!({ "models": { "providers": { "scripted": { "headers": { "X-Key": "hush-hush" } } } } });
     let instar = Instar::start(Setup::default().config(headers));
-    let calls = json!([
+    let mut calls = json!([
         ["config.get", {}],
         ["config.patch", { "raw": "{ agents: { defaults: { maxToolCalls: 7 } } }", "baseHash": "$0.hash" }],
         ["config.patch", { "raw": "{ agents: { defaults: { maxToolCalls: 8 } } }", "baseHash": "$0.hash" }],
@@ -279,10 +279,14 @@ fn the_house_is_run_over_the_socket() {
         ["device.pair.list", {}],
         ["agents.files.set", { "agentId": "main", "name": "SOUL.md", "content": "Hoot, softly." }],
         ["release.show", { "name": "stable" }],
-        ["candidate.new", { "deltas": { "set_limit": { "agent": "main", "limit": "tool_calls_max", "value": 3 } }, "reason": "a try" }],
-        ["candidate.list", {}],
-        ["candidate.show", { "name": "$48.candidate.id" }],
-        ["candidate.withdraw", { "name": "$48.candidate.id" }],
+    ]);
+    let delta = json!({ "set_limit": { "agent": "main", "limit": "tool_calls_max", "value": 3 } });
+    let candidate = json!({ "name": "$48.candidate.id" });
+    calls.as_array_mut().unwrap().extend([
+        json!(["candidate.new", { "deltas": delta, "reason": "a try" }]),
+        json!(["candidate.list", {}]),
+        json!(["candidate.show", candidate]),
+        json!(["candidate.withdraw", candidate]),
     ]);
     let Some((answers, all)) = call_all(&instar, &calls) else {
         return;

@@ -167,7 +167,8 @@ pub async fn find_session(store: &Store, name: &str) -> Result<SessionRow, Query
 /// True for a word that is no key by itself: the end of one.
 #[must_use]
 pub fn is_short(name: &str) -> bool {
-    !name.is_empty() && !name.contains(':') && !matches!(name, "main" | "global")
+    let may_stand_in_a_key = |c: char| c != ':' && !c.is_whitespace() && !c.is_control();
+    !name.is_empty() && name.chars().all(may_stand_in_a_key) && !matches!(name, "main" | "global")
 }
 
 /// The one conversation whose key ends with this word.

@@ -24,6 +24,22 @@ pub(super) struct Answer {
     pub(super) body: Value,
 }
 
+/// Status and headers.
+type Head = (u16, Vec<(String, String)>);
+
+/// An answer that has begun.
+pub(super) struct Begun {
+    call: Call,
+    head: Head,
+}
+
+impl Begun {
+    /// Waits for the rest.
+    pub(super) fn answer(self) -> Result<Answer> {
+        self.call.body(self.head)
+    }
+}
+
 impl Call {
     /// Sends a request; its answer is read later.
     pub(super) fn send(
@@ -54,14 +70,20 @@ impl Call {
         })
     }
 
-    /// For an answer that comes when a program ends.
-    pub(super) fn wait_long(&self) -> Result<()> {
-        self.stream.get_ref().set_read_timeout(None)
+    /// Reads the head of an answer whose body comes when a program ends.
+    pub(super) fn begun(mut self) -> Result<Begun> {
+        let head = self.head()?;
+        self.stream.get_ref().set_read_timeout(None)?;
+        Ok(Begun { call: self, head })
     }
 
     /// Reads the whole answer.
     pub(super) fn answer(mut self) -> Result<Answer> {
-        let (status, headers) = self.head()?;
+        let head = self.head()?;
+        self.body(head)
+    }
+
+    fn body(mut self, (status, headers): Head) -> Result<Answer> {
         let of = |name: &str| {
             let found = headers.iter().find(|(known, _)| known == name);
             found.map(|(_, value)| value.as_str())
@@ -93,7 +115,7 @@ impl Call {
         Ok(Ok(self.stream))
     }
 
-    fn head(&mut self) -> Result<(u16, Vec<(String, String)>)> {
+    fn head(&mut self) -> Result<Head> {
         let mut limited = (&mut self.stream).take(HEAD_BYTES_MAX);
         let mut line = |to: &mut String| -> Result<()> {
             to.clear();

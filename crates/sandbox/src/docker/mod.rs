@@ -177,10 +177,10 @@ fn converse(socket: &Path, id: &str) -> Result<u8, Refusal> {
     let stream = attached
         .doing(doing)?
         .map_err(|status| Refusal::new(doing, format!("it was not attached ({status})")))?;
-    // Asked before it starts, so that no end is missed.
+    // The engine has begun to wait before the container is started, so that no end is missed.
     let wait = format!("/containers/{id}/wait?condition=next-exit");
-    let wait = Call::send(socket, "POST", &wait, None, false).doing(doing)?;
-    wait.wait_long().doing(doing)?;
+    let wait = Call::send(socket, "POST", &wait, None, false).and_then(Call::begun);
+    let wait = wait.doing(doing)?;
     let start = format!("/containers/{id}/start");
     let _started = ask(socket, "POST", &start, None).doing(doing)?;
     let mut output = std::io::stdout();
