@@ -24,4 +24,7 @@ mod wasm;
 #[path = "without_wasm.rs"]
 mod wasm;
 
+/// True if this build has the engine for WebAssembly components.
+pub const HAS_COMPONENTS: bool = cfg!(feature = "components");
+
 pub use stage::stage;

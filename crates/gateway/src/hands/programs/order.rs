@@ -106,6 +106,13 @@ fn component(
     if !settings.walls(session) || settings.backend != SandboxBackend::Wasm {
         return Ok(None);
     }
+    if !instar_sandbox::HAS_COMPONENTS {
+        return Err(ToolError::Failed(
+            "this build of Instar has no engine for WebAssembly components; the owner can make one that has: \
+             cargo build --release --package instar-cli --features components"
+                .to_owned(),
+        ));
+    }
     let name = order.words.first().map_or("", String::as_str);
     if order.is_shell || !name.contains('/') {
         return Err(ToolError::Arguments(
