@@ -349,7 +349,7 @@ pub(crate) fn run_sql(
 }
 
 /// Runs a statement that must find its row.
-fn change(
+pub(crate) fn change(
     connection: &Connection,
     (what, id): (&'static str, &str),
     sql: &str,

@@ -4,8 +4,9 @@ use instar_protocol::letter::{Letter, LetterKind, LetterState};
 use instar_protocol::{LetterId, RunId, SessionId, Timestamp};
 use rusqlite::{Connection, params};
 
-use crate::apply::{json, millis, run_sql};
+use crate::apply::{change, json, millis, run_sql};
 use crate::error::StoreError;
+use crate::maintain::sweep;
 use crate::read::{all, parsed, rows, text};
 
 pub(crate) fn put(connection: &Connection, letter: &Letter) -> Result<(), StoreError> {
@@ -38,32 +39,19 @@ pub(crate) fn settle(
         .iter()
         .filter_map(|(name, from)| from.may_become(letter.state).then_some(*name))
         .collect();
-    let body = json("letter", letter.id.as_str(), letter)?;
-    let changed = connection
-        .prepare_cached(
-            "UPDATE letters SET state = ?2, settled_at = ?3, body = ?4
-             WHERE id = ?1 AND state IN (SELECT value FROM json_each(?5))",
-        )
-        .and_then(|mut statement| {
-            statement.execute(params![
-                letter.id.as_str(),
-                letter.state.name(),
-                millis(at),
-                body,
-                serde_json::Value::from(from).to_string(),
-            ])
-        })
-        .map_err(|source| StoreError::Sql {
-            doing: "settling a letter",
-            source,
-        })?;
-    if changed == 0 {
-        return Err(StoreError::Missing {
-            what: "letter that can still be settled so",
-            id: letter.id.as_str().to_owned(),
-        });
-    }
-    Ok(())
+    change(
+        connection,
+        ("letter that can still be settled so", letter.id.as_str()),
+        "UPDATE letters SET state = ?2, settled_at = ?3, body = ?4
+         WHERE id = ?1 AND state IN (SELECT value FROM json_each(?5))",
+        params![
+            letter.id.as_str(),
+            letter.state.name(),
+            millis(at),
+            json("letter", letter.id.as_str(), letter)?,
+            serde_json::Value::from(from).to_string(),
+        ],
+    )
 }
 
 pub(crate) fn letter(connection: &Connection, id: &LetterId) -> Result<Option<Letter>, StoreError> {
@@ -118,20 +106,11 @@ pub(crate) fn maintain(
     before: i64,
     limit: u32,
 ) -> Result<u64, StoreError> {
-    let mut removed = 0;
-    for sql in [
+    let statements = [
         "DELETE FROM letters WHERE id IN (
              SELECT id FROM letters WHERE settled_at IS NOT NULL AND settled_at < ?1 LIMIT ?2)",
         "DELETE FROM requests WHERE run IN (
              SELECT run FROM requests WHERE changed_at < ?1 LIMIT ?2)",
-    ] {
-        removed += connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.execute(params![before, limit]))
-            .map_err(|source| StoreError::Sql {
-                doing: "removing old letters",
-                source,
-            })? as u64;
-    }
-    Ok(removed)
+    ];
+    sweep(connection, &statements, before, limit)
 }

@@ -29,7 +29,7 @@ pub(crate) fn maintain(
     )?;
     // Rows lie in the order of time, so looking at the oldest ones is enough: no index is needed
     // that each turn would have to keep up. What is not settled is stepped over.
-    for sql in [
+    let in_order = [
         "DELETE FROM events WHERE seq IN (
              SELECT seq FROM (SELECT seq, at FROM events ORDER BY seq LIMIT ?2) WHERE at < ?1)",
         "DELETE FROM inbox WHERE seq IN (
@@ -46,9 +46,8 @@ pub(crate) fn maintain(
              SELECT seq FROM (SELECT seq, ended_at FROM effects
                               WHERE ended_at IS NOT NULL ORDER BY seq LIMIT ?2)
              WHERE ended_at < ?1)",
-    ] {
-        removed += run(connection, sql, params![events_before, ROWS_MAX])?;
-    }
+    ];
+    removed += sweep(connection, &in_order, events_before, ROWS_MAX)?;
     removed += run(
         connection,
         "DELETE FROM web_sessions WHERE digest IN (
@@ -59,6 +58,20 @@ pub(crate) fn maintain(
     removed += letters::maintain(connection, events_before, ROWS_MAX)?;
     removed += receipts::maintain(connection, events_before)?;
     removed += traces::maintain(connection, events_before, ROWS_MAX)?;
+    Ok(removed)
+}
+
+/// Removes what statements name that take a bound in time and one in rows; how many rows went.
+pub(crate) fn sweep(
+    connection: &Connection,
+    statements: &[&str],
+    before: i64,
+    limit: u32,
+) -> Result<u64, StoreError> {
+    let mut removed = 0;
+    for sql in statements {
+        removed += run(connection, sql, params![before, limit])?;
+    }
     Ok(removed)
 }
 

@@ -4,8 +4,9 @@ use instar_protocol::approval::{Question, QuestionState, StandingRule};
 use instar_protocol::{QuestionId, RuleId, SessionId, Timestamp};
 use rusqlite::{Connection, params};
 
-use crate::apply::{json, millis, run_sql};
+use crate::apply::{change, json, millis, run_sql};
 use crate::error::StoreError;
+use crate::maintain::sweep;
 use crate::read::{all, parsed, rows, text};
 
 /// Standing rules that are kept, revoked ones included. Each was made by hand.
@@ -39,31 +40,22 @@ pub(crate) fn settle(
         .iter()
         .filter_map(|(name, from)| from.may_become(question.state).then_some(*name))
         .collect();
-    let changed = connection
-        .prepare_cached(
-            "UPDATE questions SET state = ?2, settled_at = ?3, body = ?4
-             WHERE id = ?1 AND state IN (SELECT value FROM json_each(?5))",
-        )
-        .and_then(|mut statement| {
-            statement.execute(params![
-                question.id.as_str(),
-                question.state.name(),
-                millis(at),
-                json("question", question.id.as_str(), question).unwrap_or_default(),
-                serde_json::Value::from(from).to_string(),
-            ])
-        })
-        .map_err(|source| StoreError::Sql {
-            doing: "settling a question",
-            source,
-        })?;
-    if changed == 0 {
-        return Err(StoreError::Missing {
-            what: "question that can still be settled so",
-            id: question.id.as_str().to_owned(),
-        });
-    }
-    Ok(())
+    change(
+        connection,
+        (
+            "question that can still be settled so",
+            question.id.as_str(),
+        ),
+        "UPDATE questions SET state = ?2, settled_at = ?3, body = ?4
+         WHERE id = ?1 AND state IN (SELECT value FROM json_each(?5))",
+        params![
+            question.id.as_str(),
+            question.state.name(),
+            millis(at),
+            json("question", question.id.as_str(), question)?,
+            serde_json::Value::from(from).to_string(),
+        ],
+    )
 }
 
 pub(crate) fn question(
@@ -145,21 +137,12 @@ pub(crate) fn maintain(
     before: i64,
     limit: u32,
 ) -> Result<u64, StoreError> {
-    let mut removed = 0;
-    for sql in [
+    let statements = [
         "DELETE FROM questions WHERE id IN (
              SELECT id FROM questions WHERE settled_at IS NOT NULL AND settled_at < ?1 LIMIT ?2)",
         "DELETE FROM standing_rules WHERE id IN (
              SELECT id FROM standing_rules
              WHERE coalesce(revoked_at, expires_at) < ?1 LIMIT ?2)",
-    ] {
-        removed += connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.execute(params![before, limit]))
-            .map_err(|source| StoreError::Sql {
-                doing: "removing old questions",
-                source,
-            })? as u64;
-    }
-    Ok(removed)
+    ];
+    sweep(connection, &statements, before, limit)
 }

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::apply::{json, millis, run_sql};
 use crate::error::StoreError;
+use crate::maintain::sweep;
 use crate::read::{all, column, maybe, parsed, rows, text, time, unsigned};
 
 /// Who wrote what stands in a file.
@@ -175,8 +176,7 @@ pub(crate) fn maintain(
     before: i64,
     limit: u32,
 ) -> Result<u64, StoreError> {
-    let mut removed = 0;
-    for sql in [
+    let statements = [
         "DELETE FROM undo WHERE seq IN (
              SELECT seq FROM (SELECT seq, at FROM undo ORDER BY seq LIMIT ?2) WHERE at < ?1)",
         "DELETE FROM kept_outputs WHERE seq IN (
@@ -186,16 +186,8 @@ pub(crate) fn maintain(
              SELECT path, digest FROM file_labels
              WHERE at < ?1 AND label NOT LIKE '%"stranger"%' AND label NOT LIKE '%"contact"%'
              ORDER BY at LIMIT ?2)"#,
-    ] {
-        removed += connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.execute(params![before, limit]))
-            .map_err(|source| StoreError::Sql {
-                doing: "removing old traces",
-                source,
-            })? as u64;
-    }
-    Ok(removed)
+    ];
+    sweep(connection, &statements, before, limit)
 }
 
 /// True if a run with write access was stored since `since`: text without a label may be its work.
