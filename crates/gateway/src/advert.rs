@@ -18,15 +18,15 @@ const SSH_PORT: u16 = 22;
 pub(crate) async fn tend(app: AppState, address: SocketAddr) {
     // No two gateways of a network may bear one name, and in `minimal` it says nothing of the machine.
     let mark = &mark();
-    let mut told: Option<(Beacon, Option<Advert>)> = None;
+    let mut told: Option<(Wanted, Option<Advert>)> = None;
     loop {
-        let wanted = beacon(&app, address, mark);
-        if told.as_ref().map(|(beacon, _)| beacon) != wanted.as_ref() {
+        let wanted = Wanted::now(&app, address);
+        if told.as_ref().map(|(told, _)| told) != wanted.as_ref() {
             // The old word is taken back before there is a new one.
             drop(told.take());
-            told = wanted.map(|beacon| {
-                let advert = begin(&beacon);
-                (beacon, advert)
+            told = wanted.map(|wanted| {
+                let advert = begin(&wanted.beacon(address, mark));
+                (wanted, advert)
             });
         }
         tokio::select! {
@@ -53,49 +53,61 @@ fn begin(beacon: &Beacon) -> Option<Advert> {
     }
 }
 
-fn beacon(app: &App, address: SocketAddr, mark: &str) -> Option<Beacon> {
-    let config = app.config.current();
-    let config = &config.value;
-    if !is_told(config, address.ip()) {
-        return None;
+/// What a word follows from. As long as that stays, so does the word, and nothing else is looked at.
+#[derive(PartialEq, Eq)]
+struct Wanted {
+    is_full: bool,
+    fingerprint: Option<String>,
+}
+
+impl Wanted {
+    fn now(app: &App, address: SocketAddr) -> Option<Self> {
+        let config = app.config.current();
+        is_told(&config.value, address.ip()).then(|| Self {
+            is_full: config.value.discovery.mdns.mode == MdnsMode::Full,
+            fingerprint: app.fingerprint(),
+        })
     }
-    let is_full = config.discovery.mdns.mode == MdnsMode::Full;
-    let machine = if is_full { machine() } else { None };
-    let name = match &machine {
-        Some(machine) => format!("Instar on {machine} ({mark})"),
-        None => format!("Instar {mark}"),
-    };
-    let mut hints = BTreeMap::new();
-    let mut hint = |key: &str, value: String| {
-        let _new = hints.insert(key.to_owned(), value);
-    };
-    hint("role", "gateway".to_owned());
-    hint("transport", "gateway".to_owned());
-    hint("displayName", name.clone());
-    hint("gatewayPort", address.port().to_string());
-    if let Some(fingerprint) = app.fingerprint() {
-        hint("gatewayTls", "1".to_owned());
-        hint("gatewayTlsSha256", fingerprint);
+
+    fn beacon(&self, address: SocketAddr, mark: &str) -> Beacon {
+        let is_full = self.is_full;
+        let machine = if is_full { machine() } else { None };
+        let name = match &machine {
+            Some(machine) => format!("Instar on {machine} ({mark})"),
+            None => format!("Instar {mark}"),
+        };
+        let mut hints = BTreeMap::new();
+        let mut hint = |key: &str, value: String| {
+            let _new = hints.insert(key.to_owned(), value);
+        };
+        hint("role", "gateway".to_owned());
+        hint("transport", "gateway".to_owned());
+        hint("displayName", name.clone());
+        hint("gatewayPort", address.port().to_string());
+        if let Some(fingerprint) = &self.fingerprint {
+            hint("gatewayTls", "1".to_owned());
+            hint("gatewayTlsSha256", fingerprint.clone());
+        }
+        if is_full {
+            hint("version", env!("CARGO_PKG_VERSION").to_owned());
+            if let Some(machine) = machine {
+                hint("lanHost", format!("{machine}.local"));
+            }
+            if let Ok(program) = std::env::current_exe() {
+                hint("cliPath", program.display().to_string());
+            }
+            if is_listened_on(SSH_PORT) {
+                hint("sshPort", SSH_PORT.to_string());
+            }
+        }
+        Beacon {
+            name,
+            host: format!("instar-{mark}"),
+            address: address.ip(),
+            port: address.port(),
+            hints,
+        }
     }
-    if is_full {
-        hint("version", env!("CARGO_PKG_VERSION").to_owned());
-        if let Some(machine) = machine {
-            hint("lanHost", format!("{machine}.local"));
-        }
-        if let Ok(program) = std::env::current_exe() {
-            hint("cliPath", program.display().to_string());
-        }
-        if is_listened_on(SSH_PORT) {
-            hint("sshPort", SSH_PORT.to_string());
-        }
-    }
-    Some(Beacon {
-        name,
-        host: format!("instar-{mark}"),
-        address: address.ip(),
-        port: address.port(),
-        hints,
-    })
 }
 
 /// Who cannot be reached has nothing to tell, and a tailnet carries no such word.
