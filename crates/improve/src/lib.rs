@@ -1,0 +1,9 @@
+//! The author of the improvement plane: it reads redacted events, groups failures by cause, and
+//! writes deltas. It decides nothing, serves nothing and signs nothing.
+//!
+//! What comes out of here is a proposal: rows and candidates that the gateway checks by type and bound
+//! before it keeps them. Whoever measures a proposal shares no code with whoever wrote it.
+//!
+//! [`asset`] has the content addresses of the files that recipes travel in.
+
+pub mod asset;

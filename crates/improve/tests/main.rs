@@ -1,0 +1,3 @@
+//! The author at its border: events and files in, proposals out.
+
+mod assets;
