@@ -16,7 +16,7 @@ use instar_store::{Op, SessionPatch, Spend, WebSession};
 
 use given::{
     at, candidate, device, device_token, entry, entry_id, envelope, event, inbound, letter, outbox,
-    program, question, receipt, run, session, session_id,
+    program, question, receipt, rollout, run, session, session_id, unit,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -42,6 +42,8 @@ fn rows() -> Vec<Op> {
             body: "{}".to_owned(),
             at: at(1),
         },
+        Op::PutRollout(rollout(1)),
+        Op::PutUnit(unit(1)),
         Op::PutQuestion(Box::new(question(1))),
         Op::AppendReceipt(receipt(1)),
         Op::AppendReceipt(receipt(2)),

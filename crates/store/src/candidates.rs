@@ -28,6 +28,10 @@ pub struct CandidateRow {
 pub enum CandidateState {
     Open,
     Withdrawn,
+    /// It is stable now, or was.
+    Promoted,
+    /// It was served to some and taken back.
+    RolledBack,
 }
 
 /// A signed statement about a release.

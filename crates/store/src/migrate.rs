@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0008_programs.sql"),
     include_str!("../migrations/0009_releases.sql"),
     include_str!("../migrations/0010_letters.sql"),
+    include_str!("../migrations/0011_rollouts.sql"),
 ];
 
 /// The schema version that this build reads and writes.

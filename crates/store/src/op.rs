@@ -14,6 +14,7 @@ use instar_protocol::{
 use crate::candidates::{CandidateRow, EnvelopeRow};
 use crate::devices::{DeviceRow, DeviceToken};
 use crate::programs::ProgramRun;
+use crate::rollouts::{RolloutRow, UnitRow};
 use crate::traces::{FileLabel, KeptOutput, UndoRow};
 
 /// One change. A batch of them is applied whole or not at all.
@@ -134,6 +135,10 @@ pub enum Op {
         letter: Box<Letter>,
         at: Timestamp,
     },
+    /// Stores a rollout, or its next state. The batch is refused if another one is open.
+    PutRollout(RolloutRow),
+    /// Stores a unit of a rollout, or its next state; nothing once it is settled.
+    PutUnit(UnitRow),
     /// Keeps plan and counts of a request that several conversations serve.
     PutRequest {
         run: RunId,
@@ -298,6 +303,8 @@ pub struct EventFilter {
     pub after: Option<EventId>,
     pub kind: Option<String>,
     pub session: Option<SessionId>,
+    /// From this moment on.
+    pub since: Option<Timestamp>,
     pub limit: usize,
 }
 

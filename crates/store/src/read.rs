@@ -224,6 +224,10 @@ pub(crate) fn events(connection: &Connection, filter: &EventFilter) -> Answer<Ve
         values.push(Box::new(session.as_str().to_owned()));
         sql.push_str(&format!(" AND session = ?{}", values.len()));
     }
+    if let Some(since) = filter.since {
+        values.push(Box::new(millis(since)));
+        sql.push_str(&format!(" AND at >= ?{}", values.len()));
+    }
     values.push(Box::new(rows(filter.limit)));
     let order = if filter.after.is_some() {
         "ASC"

@@ -32,12 +32,13 @@ use crate::open::{Options, Synchronous};
 use crate::pool::Pool;
 use crate::programs::{self, ProgramRun};
 use crate::read;
+use crate::rollouts::{RolloutRow, UnitRow};
 use crate::search::{self, TextFound, TextSearch};
 use crate::sweep::{self, Place, Swept};
 use crate::traces::{self, FileLabel, KeptOutput, UndoRow};
 use crate::tree;
 use crate::writer::{self, FLUSH_BOUNDS_MICROS, Job, QUEUE_MAX, Shared, Work, WriteProblem};
-use crate::{letters, questions, receipts, said};
+use crate::{letters, questions, receipts, rollouts, said};
 
 /// How long a write waits for a place in the queue before it is refused.
 const PLACE_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -439,6 +440,23 @@ impl Store {
             letters::letters(sql, state, of, limit)
         })
         .await
+    }
+
+    /// The newest first.
+    pub async fn rollouts(&self, limit: usize) -> Result<Vec<RolloutRow>, StoreError> {
+        self.read(move |sql| rollouts::rollouts(sql, limit)).await
+    }
+
+    /// Units of a rollout: those that wait, the oldest first, or those that are settled, the newest first.
+    pub async fn units(
+        &self,
+        rollout: &str,
+        is_settled: bool,
+        limit: usize,
+    ) -> Result<Vec<UnitRow>, StoreError> {
+        let rollout = rollout.to_owned();
+        self.read(move |sql| rollouts::units(sql, &rollout, is_settled, limit))
+            .await
     }
 
     /// What was kept of a request.

@@ -15,7 +15,7 @@ use instar_protocol::{
 };
 use instar_store::{
     CandidateRow, CandidateState, DeviceRow, DeviceToken, EnvelopeRow, Op, Options, ProgramRun,
-    SessionRow, Store,
+    RolloutRow, SessionRow, Store, UnitRow,
 };
 use tempfile::TempDir;
 
@@ -243,6 +243,31 @@ pub(crate) fn program(number: u64) -> ProgramRun {
         ended: None,
         label: Label::owner(),
         present: ["AGENTS.md".to_owned()].into(),
+    }
+}
+
+pub(crate) fn rollout(number: u64) -> RolloutRow {
+    RolloutRow {
+        id: format!("rol_{number}"),
+        is_open: true,
+        coin: [7; 32],
+        at: at(number),
+        ended_at: None,
+        body: "{}".to_owned(),
+    }
+}
+
+pub(crate) fn unit(number: u64) -> UnitRow {
+    UnitRow {
+        id: format!("epi_{number}"),
+        rollout: "rol_1".to_owned(),
+        session: session_id(number),
+        arm: Arm::Canary,
+        share: 0.5,
+        at: at(number),
+        closed_at: None,
+        settled_at: None,
+        bad: None,
     }
 }
 

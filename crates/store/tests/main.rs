@@ -12,6 +12,7 @@ mod hands;
 mod migrations;
 mod model;
 mod objects;
+mod rolling;
 mod rows;
 mod search;
 mod tree;

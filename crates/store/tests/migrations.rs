@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use crate::given::{
     at, candidate, device, device_token, entry, entry_id, envelope, inbound, key, letter,
-    move_stable, program, question, run, session_id,
+    move_stable, program, question, rollout, run, session_id, unit,
 };
 
 /// One store per schema version, each holding what `examples/fixture.rs` wrote.
@@ -24,6 +24,7 @@ const FIXTURES: &[&[u8]] = &[
     include_bytes!("fixtures/v8.sqlite"),
     include_bytes!("fixtures/v9.sqlite"),
     include_bytes!("fixtures/v10.sqlite"),
+    include_bytes!("fixtures/v11.sqlite"),
 ];
 
 #[tokio::test]
@@ -98,6 +99,10 @@ async fn a_store_of_every_version_opens_and_keeps_what_it_holds() {
             (letters.first().cloned().zip(request), letters.len() < 2),
             (written, true)
         );
+        let rollouts = store.rollouts(10).await.unwrap();
+        let units = store.units("rol_1", false, 10).await.unwrap();
+        let written = (version >= 11).then(|| (rollout(1), unit(1)));
+        assert_eq!(rollouts.into_iter().zip(units).next(), written);
         assert!(is_found(&store).await, "version {version}");
         store.close().await.unwrap();
         assert_eq!(user_version(&file), SCHEMA_VERSION);
