@@ -7,6 +7,7 @@
 )]
 
 mod binding;
+mod confined;
 mod docker;
 mod escape;
 mod names;

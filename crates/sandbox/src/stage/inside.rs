@@ -231,7 +231,7 @@ fn prepare(limits: &Limits) -> Result<(), Refusal> {
 }
 
 /// At most what the host allows anyway.
-fn set_limit(resource: Resource, bound: u64) -> Result<(), Refusal> {
+pub(super) fn set_limit(resource: Resource, bound: u64) -> Result<(), Refusal> {
     let host = rustix::process::getrlimit(resource).maximum;
     let bound = Some(host.map_or(bound, |host| host.min(bound)));
     let limit = Rlimit {

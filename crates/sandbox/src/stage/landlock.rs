@@ -18,14 +18,23 @@ pub(super) fn close(order: &Order) -> Result<(), Refusal> {
     enforce(for_order(fixed(&order.extras)?, order)?)
 }
 
-/// What is the same for all orders with these extras.
-pub(super) fn fixed(extras: &[Extra]) -> Result<RulesetCreated, Refusal> {
-    let mut rules = Ruleset::default()
+/// Without one rule: nothing that has a name can be reached.
+pub(super) fn close_all() -> Result<(), Refusal> {
+    enforce(nothing()?)
+}
+
+fn nothing() -> Result<RulesetCreated, Refusal> {
+    Ruleset::default()
         .handle_access(AccessFs::from_all(WANTED))
         .and_then(|rules| rules.handle_access(AccessNet::from_all(WANTED)))
         .and_then(|rules| rules.scope(Scope::from_all(WANTED)))
         .and_then(Ruleset::create)
-        .doing(DOING)?;
+        .doing(DOING)
+}
+
+/// What is the same for all orders with these extras.
+pub(super) fn fixed(extras: &[Extra]) -> Result<RulesetCreated, Refusal> {
+    let mut rules = nothing()?;
     let read = AccessFs::from_read(WANTED);
     for path in mounts::shown(extras) {
         rules = allow(rules, path, read)?;

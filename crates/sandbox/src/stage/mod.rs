@@ -12,10 +12,13 @@ mod outer;
 
 mod mounts;
 
+pub(crate) mod confined;
+
 mod filter;
 mod halving;
 mod inside;
 mod landlock;
+mod narrow;
 
 mod bubblewrap;
 mod raw;

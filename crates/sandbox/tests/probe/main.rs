@@ -10,14 +10,21 @@
 )]
 
 mod attempts;
+mod confined;
 mod drive;
 mod several;
 
+use instar_sandbox::confined::{Bounds, Starter};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     if let Some(code) = instar_sandbox::stage() {
         return code.into();
+    }
+    match instar_sandbox::confined::enter() {
+        None => {}
+        Some(Ok(post)) => return confined::work(post),
+        Some(Err(code)) => return code.into(),
     }
     let words: Vec<String> = std::env::args().collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -25,6 +32,12 @@ fn main() -> ExitCode {
         [_, "drive", case, maker, folder] => drive::drive(case, maker, folder.as_ref()),
         [_, "drive", case, maker, folder, groups] => {
             several::grouped(case, maker, folder.as_ref(), groups.as_ref())
+        }
+        [_, "leave-a-job"] => {
+            let job = Starter::default().start("wait", Bounds::default()).unwrap();
+            println!("{}", job.id());
+            std::thread::sleep(std::time::Duration::from_secs(600));
+            ExitCode::SUCCESS
         }
         [_, "try", case, rest @ ..] => attempts::attempt(case, rest),
         _ => {
