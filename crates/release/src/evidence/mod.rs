@@ -4,17 +4,25 @@
 //! 1 on average at any time, however often it is looked at. It is decided at `1 / level`: the chance of
 //! ever getting there by luck is at most the level.
 //!
-//! Start at [`Process`] for traffic that a coin splits, at [`Paired`] where both arms answer.
+//! Start at [`Process`] for traffic that a coin splits, at [`Paired`] where both arms answer. [`Late`] also
+//! sees harm that begins after a while, [`Watch`] looks on after a verdict. [`Window`] is what is left where
+//! no coin can be thrown; it proves nothing.
 
 mod bet;
+mod coin;
+mod late;
 mod objective;
 mod paired;
 mod process;
+mod window;
 
 pub use bet::{Arm, Belief, Bet, Null, Unit};
+pub use coin::{Coin, KEY_BYTES};
+pub use late::{Late, Watch};
 pub use objective::Objective;
 pub use paired::{Pair, Paired};
 pub use process::{Process, Rates, Test};
+pub use window::{Baseline, Window, lower_bound};
 
 use bet::divergence;
 

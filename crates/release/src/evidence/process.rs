@@ -115,20 +115,35 @@ impl Process {
     /// Takes a settled unit. One that cannot have been settled so (a share of 0 or 1, a badness that is
     /// no number) says nothing of the arms and is left out.
     pub fn settle(&mut self, unit: &Unit) {
+        if let Some(logs) = self.take(unit) {
+            self.add(&logs);
+        }
+    }
+
+    pub(super) fn add(&mut self, logs: &[f64]) {
+        for (log, gained) in self.logs.iter_mut().zip(logs) {
+            *log += gained;
+        }
+    }
+
+    /// What the unit adds to the logarithm of each ratio; it counts for what is believed from now on.
+    pub(super) fn take(&mut self, unit: &Unit) -> Option<Vec<f64>> {
         let sound = unit.share > 0.0 && unit.share < 1.0 && (0.0..=1.0).contains(&unit.bad);
         if !sound {
-            return;
+            return None;
         }
         let bets = self.bets(unit.share);
-        for (log, bet) in self.logs.iter_mut().zip(&bets) {
-            *log += bet.factor(unit).ln();
-        }
         self.settled += 1;
         self.bad += unit.bad;
         if unit.arm == Arm::Old {
             self.settled_old += 1;
             self.bad_old += unit.bad;
         }
+        Some(bets.iter().map(|bet| bet.factor(unit).ln()).collect())
+    }
+
+    pub(super) fn weights(&self) -> impl Iterator<Item = f64> + Clone {
+        self.test.ratios.iter().map(|(_, weight)| *weight)
     }
 
     /// The evidence against the null: at most 1 on average, at every time, while the null holds.
