@@ -4,6 +4,7 @@
 //! What comes out of here is a proposal: rows and candidates that the gateway checks by type and bound
 //! before it keeps them. Whoever measures a proposal shares no code with whoever wrote it.
 //!
-//! [`asset`] has the content addresses of the files that recipes travel in.
+//! [`trial`] says whether a fix works. [`asset`] has the content addresses of the files that recipes travel in.
 
 pub mod asset;
+pub mod trial;

@@ -1,3 +1,4 @@
 //! The author at its border: events and files in, proposals out.
 
 mod assets;
+mod trials;

@@ -1,0 +1,507 @@
+//! A trial: does a fix work? Settled units of its own coin go in, a verdict comes out.
+//!
+//! The coin is thrown where the faulty path is entered, before any fix acts, and the outcome is read at
+//! the end by what the coin said and not by what ran. Three processes look at every settled unit and the
+//! first that reaches its bound wins: proven, failed (less than half as good as hoped), harmful. Without a
+//! coin a trial can at most say `supported`: a world that heals by itself looks just like a fix that works.
+//!
+//! The state is a fold over settled units. Whoever keeps it stores it together with the settlement, so a
+//! crash neither loses nor doubles a unit; anyone can fold the ledger again and has to get the same.
+//!
+//! Start at [`Trial`]; [`Month`] decides which of many proven fixes are adopted without a person.
+
+mod classic;
+mod curve;
+mod month;
+
+use instar_release::evidence::{Arm, Baseline, Late, Process, Test, Unit, Watch, Window};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
+
+pub use classic::Classic;
+pub use curve::{Curve, Point};
+pub use month::{Full, Month, SLOTS};
+
+/// The chance of calling a useless fix proven.
+pub const LEVEL: f64 = 0.05;
+/// A fix whose evidence has fallen this far will hardly be proven: its place is given to another.
+pub const GIVE_UP: f64 = 0.1;
+/// How long a proven fix is watched, in units, and how far apart two false alarms are on average.
+pub const WATCH_UNITS: u64 = 2_000;
+/// A trial that has not been decided by then is undecided.
+pub const HORIZON: u64 = 4_000;
+/// What an adopted fix leaves to the old arm, so that late harm can be seen.
+pub const HOLD_OUT: f64 = 0.1;
+/// The share of a fix that is proven and not yet adopted.
+const SHARE_PROVEN: f64 = 0.8;
+
+/// How the units of a trial come about.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "by")]
+pub enum Design {
+    /// A coin of the trial's own.
+    Coin { share: f64 },
+    /// No coin can be thrown: the time before the fix against the time after it.
+    Window { before: Baseline },
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    pub design: Design,
+    pub level: f64,
+    pub horizon: u64,
+    /// Exposures that were made and did not happen. They are counted apart and prove nothing.
+    #[serde(default)]
+    pub synthetic: bool,
+}
+
+/// Where a trial stands.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "stage")]
+pub enum Stage {
+    Running,
+    /// Shown to help. It runs on, so that its evidence can grow until it may be adopted.
+    Proven,
+    /// In service for all but the hold-out, which is still watched.
+    Adopted {
+        /// Frozen when it was adopted.
+        evidence: f64,
+    },
+    Ended {
+        verdict: Verdict,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Adopted, and its watch ended without an alarm.
+    Kept,
+    /// Less than half as good as hoped, on evidence.
+    Failed,
+    /// Worse than no fix at all.
+    Harmful,
+    /// It was proven once, and later it did harm.
+    HarmedLater,
+    /// Given up, or no verdict within the horizon.
+    Undecided,
+    /// Better than before, by a design that can say no more than that.
+    Supported,
+    /// The same over exposures that were made.
+    SupportedSynthetic,
+    /// The environment changed; another chapter tries again.
+    Reopened,
+}
+
+impl Verdict {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Failed => "failed",
+            Self::Harmful => "harmful",
+            Self::HarmedLater => "harmed_later",
+            Self::Undecided => "undecided",
+            Self::Supported => "supported",
+            Self::SupportedSynthetic => "supported_synthetic",
+            Self::Reopened => "reopened",
+        }
+    }
+}
+
+/// What a settled unit brought.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Settled {
+    /// Counted once, however often it is delivered.
+    pub unit: String,
+    pub arm: Arm,
+    /// The share of the fix when the coin was thrown.
+    pub share: f64,
+    /// None where nothing is known of the outcome: it says nothing, and is counted.
+    pub bad: Option<f64>,
+}
+
+/// Units of an arm and how many were bad.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Tally {
+    pub units: u64,
+    pub bad: f64,
+    /// Units of whose outcome nothing is known.
+    pub unknown: u64,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Trial {
+    plan: Plan,
+    stage: Stage,
+    /// The first is 1; each reopening begins another at half the level.
+    chapter: u32,
+    judged: Judged,
+    /// Units when the verdict came that the stage rests on.
+    decided_after: Option<u64>,
+    treated: Tally,
+    control: Tally,
+    classic: Classic,
+    curve: Curve,
+    seen: BTreeSet<u64>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Judged {
+    Coin(Box<ByCoin>),
+    Window(Option<Window>),
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct ByCoin {
+    proven: Process,
+    failed: Process,
+    harmful: Late,
+    watch: Option<Watch>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PlanError {
+    #[error(
+        "the share of a fix is more than 0 and less than 1: without a control nothing is learned"
+    )]
+    Share,
+    #[error("the level is more than 0.01 and less than 1")]
+    Level,
+    #[error("a trial has a horizon of 1 to {HORIZON} units")]
+    Horizon,
+}
+
+impl Plan {
+    /// A fix with a coin, half of the units each.
+    #[must_use]
+    pub fn coin() -> Self {
+        Self {
+            design: Design::Coin { share: 0.5 },
+            level: LEVEL,
+            horizon: HORIZON,
+            synthetic: false,
+        }
+    }
+
+    #[must_use]
+    pub fn window(before: Baseline) -> Self {
+        Self {
+            design: Design::Window { before },
+            ..Self::coin()
+        }
+    }
+
+    fn check(&self) -> Result<(), PlanError> {
+        if let Design::Coin { share } = self.design
+            && !(share > 0.0 && share < 1.0)
+        {
+            return Err(PlanError::Share);
+        }
+        if !(self.level > 0.01 && self.level < 1.0) {
+            return Err(PlanError::Level);
+        }
+        if !(1..=HORIZON).contains(&self.horizon) {
+            return Err(PlanError::Horizon);
+        }
+        Ok(())
+    }
+}
+
+impl Trial {
+    pub fn begin(plan: Plan) -> Result<Self, PlanError> {
+        plan.check()?;
+        let judged = match &plan.design {
+            Design::Coin { .. } => Judged::Coin(Box::new(ByCoin {
+                proven: Process::new(Test::proven()),
+                failed: Process::new(Test::failed()),
+                harmful: Late::new(Test::harmful()),
+                watch: None,
+            })),
+            Design::Window { before } => Judged::Window(Window::new(*before)),
+        };
+        Ok(Self {
+            plan,
+            stage: Stage::Running,
+            chapter: 1,
+            judged,
+            decided_after: None,
+            treated: Tally::default(),
+            control: Tally::default(),
+            classic: Classic::default(),
+            curve: Curve::default(),
+            seen: BTreeSet::new(),
+        })
+    }
+
+    /// Takes a settled unit; the new stage, if it led to one.
+    pub fn settle(&mut self, settled: &Settled) -> Option<&Stage> {
+        if matches!(self.stage, Stage::Ended { .. }) || !self.seen.insert(short(&settled.unit)) {
+            return None;
+        }
+        let arm = match (&self.judged, settled.arm) {
+            (Judged::Coin(_), arm) => arm,
+            (Judged::Window(_), _) => Arm::New,
+        };
+        let tally = match arm {
+            Arm::New => &mut self.treated,
+            Arm::Old => &mut self.control,
+        };
+        tally.units += 1;
+        match settled.bad.filter(|bad| (0.0..=1.0).contains(bad)) {
+            Some(bad) => {
+                tally.bad += bad;
+                self.judge(arm, settled.share, bad);
+            }
+            None => tally.unknown += 1,
+        }
+        let next = self.next()?;
+        if self.decided_after.is_none() {
+            self.decided_after = Some(self.settled());
+        }
+        self.stage = next;
+        Some(&self.stage)
+    }
+
+    fn judge(&mut self, arm: Arm, share: f64, bad: f64) {
+        if arm == Arm::New {
+            self.classic.note(bad > 0.0);
+        }
+        let unit = Unit { arm, share, bad };
+        match &mut self.judged {
+            Judged::Coin(by) => {
+                by.proven.settle(&unit);
+                by.failed.settle(&unit);
+                by.harmful.settle(&unit);
+                if let Some(watch) = &mut by.watch {
+                    watch.settle(&unit);
+                }
+                self.curve
+                    .note(self.treated.units + self.control.units, || {
+                        (
+                            by.proven.evidence(),
+                            by.failed.evidence(),
+                            by.harmful.evidence(),
+                        )
+                    });
+            }
+            Judged::Window(window) => {
+                if let Some(window) = window {
+                    window.settle(bad);
+                    let units = self.treated.units;
+                    self.curve.note(units, || (window.evidence(), 0.0, 0.0));
+                }
+            }
+        }
+    }
+
+    fn next(&mut self) -> Option<Stage> {
+        let (bound, units) = (1.0 / self.level(), self.settled());
+        let ended = |verdict| Some(Stage::Ended { verdict });
+        match (&mut self.judged, &self.stage) {
+            (_, Stage::Ended { .. }) => None,
+            (Judged::Coin(by), Stage::Running) => {
+                if by.proven.evidence() >= bound {
+                    let apart = float(WATCH_UNITS);
+                    by.watch = Some(Watch::new(Test::harmful(), apart));
+                    return Some(Stage::Proven);
+                }
+                if by.harmful.evidence() >= bound {
+                    return ended(Verdict::Harmful);
+                }
+                if by.failed.evidence() >= bound {
+                    return ended(Verdict::Failed);
+                }
+                let gone = by.proven.evidence() <= GIVE_UP || units >= self.plan.horizon;
+                if gone {
+                    ended(Verdict::Undecided)
+                } else {
+                    None
+                }
+            }
+            (Judged::Coin(by), Stage::Proven | Stage::Adopted { .. }) => {
+                let watch = by.watch.as_ref()?;
+                if watch.is_alarmed() {
+                    return ended(Verdict::HarmedLater);
+                }
+                (watch.settled() >= WATCH_UNITS).then_some(Stage::Ended {
+                    verdict: Verdict::Kept,
+                })
+            }
+            (Judged::Window(window), _) => {
+                let evidence = window.as_ref().map_or(0.0, Window::evidence);
+                if evidence >= Window::threshold(self.plan.level) {
+                    return ended(if self.plan.synthetic {
+                        Verdict::SupportedSynthetic
+                    } else {
+                        Verdict::Supported
+                    });
+                }
+                let gone = evidence <= GIVE_UP || units >= self.plan.horizon;
+                if gone {
+                    ended(Verdict::Undecided)
+                } else {
+                    None
+                }
+            }
+        }
+    }
+
+    /// Puts a proven fix into service for all but the hold-out. Only [`Month`] and a person say when.
+    pub fn adopt(&mut self) -> Option<&Stage> {
+        if self.stage != Stage::Proven || self.plan.synthetic {
+            return None;
+        }
+        let evidence = self.evidence_proven();
+        self.stage = Stage::Adopted { evidence };
+        Some(&self.stage)
+    }
+
+    /// The environment changed: what was found does not hold any more, neither for nor against. The next
+    /// chapter starts at nothing, with a coin of its own and half the level, so that all chapters together
+    /// stay under twice the level.
+    pub fn reopen(&mut self) -> Self {
+        self.stage = Stage::Ended {
+            verdict: Verdict::Reopened,
+        };
+        let mut next = self.clone();
+        next.chapter = self.chapter.saturating_add(1);
+        next.stage = Stage::Running;
+        next.decided_after = None;
+        (next.treated, next.control) = <(Tally, Tally)>::default();
+        (next.classic, next.curve) = <(Classic, Curve)>::default();
+        next.seen.clear();
+        if let Ok(fresh) = Self::begin(self.plan.clone()) {
+            next.judged = fresh.judged;
+        }
+        next
+    }
+
+    /// The share of new units that are given the fix now.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        match (&self.stage, &self.plan.design) {
+            (Stage::Running, Design::Coin { share }) => *share,
+            (Stage::Proven, _) => SHARE_PROVEN,
+            (Stage::Adopted { .. }, _) => 1.0 - HOLD_OUT,
+            (Stage::Running, Design::Window { .. })
+            | (
+                Stage::Ended {
+                    verdict: Verdict::Kept | Verdict::Supported,
+                },
+                _,
+            ) => 1.0,
+            (Stage::Ended { .. }, _) => 0.0,
+        }
+    }
+
+    /// What the evidence has to be the inverse of, in this chapter.
+    #[must_use]
+    pub fn level(&self) -> f64 {
+        let halvings = self.chapter.saturating_sub(1).min(60);
+        self.plan.level / f64::from(2_u32).powi(halvings.cast_signed())
+    }
+
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    #[must_use]
+    pub fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    #[must_use]
+    pub fn chapter(&self) -> u32 {
+        self.chapter
+    }
+
+    #[must_use]
+    pub fn treated(&self) -> Tally {
+        self.treated
+    }
+
+    #[must_use]
+    pub fn control(&self) -> Tally {
+        self.control
+    }
+
+    #[must_use]
+    pub fn classic(&self) -> Classic {
+        self.classic
+    }
+
+    #[must_use]
+    pub fn curve(&self) -> &Curve {
+        &self.curve
+    }
+
+    /// Units that were taken, each once.
+    #[must_use]
+    pub fn settled(&self) -> u64 {
+        self.treated.units + self.control.units
+    }
+
+    /// Units when the first verdict came.
+    #[must_use]
+    pub fn decided_after(&self) -> Option<u64> {
+        self.decided_after
+    }
+
+    #[must_use]
+    pub fn evidence_proven(&self) -> f64 {
+        match (&self.stage, &self.judged) {
+            (Stage::Adopted { evidence }, _) => *evidence,
+            (_, Judged::Coin(by)) => by.proven.evidence(),
+            // Support is no proof, however strong.
+            (_, Judged::Window(_)) => 0.0,
+        }
+    }
+
+    #[must_use]
+    pub fn evidence_failed(&self) -> f64 {
+        match &self.judged {
+            Judged::Coin(by) => by.failed.evidence(),
+            Judged::Window(_) => 0.0,
+        }
+    }
+
+    #[must_use]
+    pub fn evidence_harmful(&self) -> f64 {
+        match &self.judged {
+            Judged::Coin(by) => by.harmful.evidence(),
+            Judged::Window(_) => 0.0,
+        }
+    }
+
+    /// How near the watch over a proven fix is to its alarm, from 0 to 1.
+    #[must_use]
+    pub fn alarm(&self) -> f64 {
+        match &self.judged {
+            Judged::Coin(by) => by
+                .watch
+                .as_ref()
+                .map_or(0.0, |watch| watch.sum() / watch.alarms_at()),
+            Judged::Window(_) => 0.0,
+        }
+    }
+}
+
+/// Enough of a digest to tell the units of one trial apart.
+fn short(unit: &str) -> u64 {
+    let digest = Sha256::digest(unit.as_bytes());
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&digest[..8]);
+    u64::from_be_bytes(bytes)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a trial has a few thousand units"
+)]
+fn float(count: u64) -> f64 {
+    count as f64
+}

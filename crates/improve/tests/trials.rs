@@ -1,0 +1,235 @@
+//! A trial is a fold over settled units, whatever happens on the way.
+
+use instar_improve::trial::{Month, Plan, SLOTS, Settled, Stage, Trial, Verdict};
+use instar_release::evidence::{Arm, Baseline, Coin, lower_bound};
+use proptest::prelude::*;
+
+const KEY: [u8; 32] = [7; 32];
+
+/// A small generator, so that a run can be told by its number.
+struct Dice(u64);
+
+impl Dice {
+    fn throw(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let bits = u32::try_from((z ^ (z >> 31)) >> 32).unwrap_or_default();
+        f64::from(bits) / f64::from(u32::MAX)
+    }
+}
+
+fn units(seed: u64, count: u32, treated: f64, control: f64) -> Vec<Settled> {
+    let (mut dice, coin) = (Dice(seed), Coin::of(&KEY, &seed.to_string()));
+    let unit = |number: u32| {
+        let unit = format!("exposure-{number}");
+        let arm = coin.throw(&unit, 0.5);
+        let rate = if arm == Arm::New { treated } else { control };
+        let bad = Some(f64::from(u8::from(dice.throw() < rate)));
+        Settled {
+            unit,
+            arm,
+            share: 0.5,
+            bad,
+        }
+    };
+    (0..count).map(unit).collect()
+}
+
+#[expect(clippy::unwrap_used, reason = "the plan is a constant")]
+fn fold(units: &[Settled]) -> Trial {
+    let mut trial = Trial::begin(Plan::coin()).unwrap();
+    for unit in units {
+        trial.settle(unit);
+    }
+    trial
+}
+
+proptest! {
+    #[test]
+    fn a_restart_and_a_second_delivery_change_nothing(
+        seed in any::<u64>(), cut in 0_usize..400, again in 0_usize..400, treated in 0.0..0.4,
+    ) {
+        let units = units(seed, 400, treated, 0.2);
+        let whole = fold(&units);
+        let first = serde_json::to_string(&fold(&units[..cut])).unwrap();
+        let mut second: Trial = serde_json::from_str(&first).unwrap();
+        for unit in &units[..again.min(cut)] {
+            let before = second.clone();
+            prop_assert_eq!(second.settle(unit), None);
+            prop_assert_eq!(&second, &before, "a unit is counted once");
+        }
+        units[cut..].iter().for_each(|unit| drop(second.settle(unit).cloned()));
+        prop_assert_eq!(whole, second);
+    }
+
+    #[test]
+    fn what_nothing_is_known_of_leaves_the_evidence_alone(seed in any::<u64>(), every in 2_usize..7) {
+        let known = units(seed, 60, 0.2, 0.2);
+        let mut with_gaps = Vec::new();
+        for (number, unit) in known.iter().enumerate() {
+            with_gaps.push(unit.clone());
+            if number % every == 0 {
+                let unit = Settled { unit: format!("lost-{number}"), bad: None, ..unit.clone() };
+                with_gaps.push(unit);
+            }
+        }
+        let (plain, gaps) = (fold(&known), fold(&with_gaps));
+        prop_assert_eq!(plain.evidence_proven().to_bits(), gaps.evidence_proven().to_bits());
+        prop_assert_eq!(plain.evidence_harmful().to_bits(), gaps.evidence_harmful().to_bits());
+        let unknown = gaps.treated().unknown + gaps.control().unknown;
+        prop_assert!(unknown > 0 && plain.treated().unknown == 0);
+    }
+
+    #[test]
+    fn the_coin_of_one_fix_says_nothing_of_the_coin_of_another(seed in any::<u64>()) {
+        let coins = ["one", "two"].map(|name| Coin::of(&KEY, &format!("{name}-{seed}")));
+        let both = (0..400).filter(|number| {
+            let unit = format!("exposure-{number}");
+            coins.iter().all(|coin| coin.throw(&unit, 0.5) == Arm::New)
+        });
+        // A quarter of 400; six standard errors around it.
+        let both = both.count();
+        prop_assert!((48..=152).contains(&both), "{}", both);
+    }
+}
+
+/// How many of so many seeds end so.
+fn ended(runs: u64, treated: f64, count: u32, is: impl Fn(&Trial) -> bool) -> usize {
+    (0..runs)
+        .filter(|seed| is(&fold(&units(seed * 7_919, count, treated, 0.2))))
+        .count()
+}
+
+#[test]
+fn a_good_fix_is_proven_a_useless_one_seldom_and_a_bad_one_is_taken_back() {
+    let proven = |trial: &Trial| *trial.stage() == Stage::Proven;
+    assert!(ended(100, 0.02, 400, proven) >= 95);
+    // 0.05 of 400 is 20; three standard errors above that would be 33.
+    let falsely = ended(400, 0.2, 600, proven);
+    assert!(falsely <= 33, "{falsely} of 400");
+    // What does harm is out of service long before anybody could name it with certainty.
+    let gone = |trial: &Trial| trial.share() < 0.01 && trial.settled() < 150;
+    let gone = ended(100, 0.6, 400, gone);
+    assert!(gone >= 95, "{gone} of 100");
+    // What takes half away is found as well, only later.
+    let found = |trial: &Trial| !matches!(trial.stage(), Stage::Running) && trial.share() > 0.5;
+    let found = ended(50, 0.1, 1_500, found);
+    assert!(found >= 30, "{found} of 50");
+}
+
+#[test]
+fn harm_that_begins_after_the_verdict_is_found() {
+    let (mut found, runs) = (0, 40);
+    for seed in 0..runs {
+        let mut trial = Trial::begin(Plan::coin()).unwrap();
+        let mut units = units(seed, 300, 0.02, 0.2).into_iter();
+        while *trial.stage() != Stage::Proven {
+            let Some(unit) = units.next() else { break };
+            trial.settle(&unit);
+        }
+        if *trial.stage() != Stage::Proven {
+            continue;
+        }
+        assert!(trial.adopt().is_some());
+        let mut dice = Dice(seed);
+        for number in 0..1_500 {
+            let unit = format!("later-{number}");
+            let arm = if dice.throw() < trial.share() {
+                Arm::New
+            } else {
+                Arm::Old
+            };
+            let rate = if arm == Arm::New { 0.6 } else { 0.2 };
+            let bad = Some(f64::from(u8::from(dice.throw() < rate)));
+            let share = trial.share();
+            trial.settle(&Settled {
+                unit,
+                arm,
+                share,
+                bad,
+            });
+            if matches!(trial.stage(), Stage::Ended { .. }) {
+                break;
+            }
+        }
+        let harmed = Stage::Ended {
+            verdict: Verdict::HarmedLater,
+        };
+        found += u64::from(*trial.stage() == harmed);
+        assert!(trial.share() < 0.01);
+    }
+    assert!(found >= runs * 9 / 10, "{found} of {runs}");
+}
+
+#[test]
+fn without_a_coin_it_is_supported_and_never_proven() {
+    let before = Baseline {
+        exposures: 200,
+        bad: 60,
+    };
+    assert!((0.22..0.24).contains(&lower_bound(60, 200, 0.01)));
+    assert!(lower_bound(0, 50, 0.01) < 1e-12);
+    let mut trial = Trial::begin(Plan::window(before)).unwrap();
+    for number in 0..500 {
+        let unit = Settled {
+            unit: number.to_string(),
+            arm: Arm::New,
+            share: 1.0,
+            bad: Some(0.0),
+        };
+        trial.settle(&unit);
+        assert_ne!(*trial.stage(), Stage::Proven);
+    }
+    let supported = Stage::Ended {
+        verdict: Verdict::Supported,
+    };
+    assert_eq!(*trial.stage(), supported);
+    assert!(trial.evidence_proven() < 1e-12 && trial.adopt().is_none());
+}
+
+#[test]
+fn another_chapter_starts_at_nothing_and_asks_for_more() {
+    let mut trial = fold(&units(3, 300, 0.0, 0.4));
+    assert_eq!(*trial.stage(), Stage::Proven);
+    let next = trial.reopen();
+    assert_eq!((next.chapter(), next.settled()), (2, 0));
+    assert!((next.level() - 0.025).abs() < 1e-12 && (next.evidence_proven() - 1.0).abs() < 1e-9);
+    assert_eq!(*next.stage(), Stage::Running);
+}
+
+#[test]
+fn many_at_once_need_more_than_one_alone() {
+    let mut month = Month::new("2026-03");
+    for number in 0..SLOTS {
+        month.enter(&number.to_string()).unwrap();
+    }
+    assert!(month.enter("0").is_ok() && month.enter("one more").is_err());
+    month.note("0", 150.0);
+    assert!(month.adopt().is_empty(), "alone it needs 200");
+    month.note("1", 120.0);
+    assert_eq!(month.adopt(), ["0", "1"], "as one of two it needs 100");
+    month.note("0", 0.1);
+    month.note("2", 67.0);
+    assert_eq!(month.adopt(), ["2"], "adopted ones count on, frozen");
+}
+
+#[test]
+fn the_popular_rule_stands_beside_it() {
+    let trial = |bad: &[u8]| {
+        let unit = |(number, bad): (usize, &u8)| Settled {
+            unit: number.to_string(),
+            arm: Arm::New,
+            share: 0.5,
+            bad: Some(f64::from(*bad)),
+        };
+        let units: Vec<Settled> = bad.iter().enumerate().map(unit).collect();
+        fold(&units).classic().label()
+    };
+    assert_eq!(trial(&[0, 0]), None);
+    assert_eq!(trial(&[0, 0, 0]), Some("proven"));
+    assert_eq!(trial(&[0, 1, 0]), Some("failed"));
+    assert_eq!(trial(&[0, 0, 0, 1]), Some("proven, then failed"));
+    assert_eq!(trial(&[0, 0, 0, 0, 0, 1]), Some("proven"));
+}
