@@ -4,6 +4,7 @@
 mod agentdojo;
 mod faces;
 mod gateway;
+mod healing;
 mod rollout;
 mod sandbox;
 
@@ -36,6 +37,8 @@ enum Bench {
     Agentdojo(agentdojo::Options),
     /// Simulated rollouts through the controller, beside what others decide with
     Rollout(rollout::Options),
+    /// Planted faults and fixes of every kind through the trials, beside the popular rule
+    Healing(healing::Options),
     /// What a start behind walls costs against a plain one
     Sandbox(sandbox::Options),
 }
@@ -55,6 +58,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Agentdojo(options) => agentdojo::run(&options),
         Bench::Faces(options) => runtime.block_on(Box::pin(faces::run(&options))),
         Bench::Rollout(options) => rollout::run(&options),
+        Bench::Healing(options) => healing::run(&options),
         Bench::Sandbox(options) => sandbox::run(&options),
     }
 }

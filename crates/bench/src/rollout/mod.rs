@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::report::{progress, row, say};
 use rivals::Sums;
-use world::{Dice, Effect, Weather, World};
+pub(crate) use world::Dice;
+use world::{Effect, Weather, World};
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {

@@ -4,10 +4,10 @@ use instar_release::evidence::{Arm, Unit};
 
 /// A generator whose runs are told by their number (SplitMix64).
 #[derive(Clone, Debug)]
-pub(super) struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub(super) fn new(seed: u64, run: u64) -> Self {
+    pub(crate) fn new(seed: u64, run: u64) -> Self {
         let mut dice = Self(seed ^ run.wrapping_mul(0xd134_2543_de82_ef95));
         let _first = dice.next();
         dice
@@ -22,7 +22,7 @@ impl Dice {
     }
 
     /// From 0 up to 1.
-    pub(super) fn throw(&mut self) -> f64 {
+    pub(crate) fn throw(&mut self) -> f64 {
         let high = u32::try_from(self.next() >> 32).unwrap_or_default();
         f64::from(high) / (f64::from(u32::MAX) + 1.0)
     }
