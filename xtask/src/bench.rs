@@ -16,7 +16,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let packages: &[&str] = match options.name.as_str() {
         // These measure code, not the binary.
-        "agentdojo" | "healing" | "policy" | "rollout" => &["instar-bench"],
+        "agentdojo" | "clustering" | "healing" | "policy" | "rollout" => &["instar-bench"],
         _ => &["instar-cli", "instar-bench", "instar-testkit"],
     };
     let mut build = cargo();

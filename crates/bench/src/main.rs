@@ -2,6 +2,7 @@
 //! one object whose keys `docs/benchmarks.md` explains. Timings are judged as ratios within a run.
 
 mod agentdojo;
+mod clustering;
 mod faces;
 mod gateway;
 mod healing;
@@ -35,6 +36,8 @@ enum Bench {
     Policy(policy::Options),
     /// Recorded attacks on recorded tasks, under the product's own decision
     Agentdojo(agentdojo::Options),
+    /// Groups of messages against templates that people wrote down, beside Drain3
+    Clustering(clustering::Options),
     /// Simulated rollouts through the controller, beside what others decide with
     Rollout(rollout::Options),
     /// Planted faults and fixes of every kind through the trials, beside the popular rule
@@ -56,6 +59,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Gateway(options) => runtime.block_on(Box::pin(gateway::run(&options))),
         Bench::Policy(options) => policy::run(&options),
         Bench::Agentdojo(options) => agentdojo::run(&options),
+        Bench::Clustering(options) => clustering::run(&options),
         Bench::Faces(options) => runtime.block_on(Box::pin(faces::run(&options))),
         Bench::Rollout(options) => rollout::run(&options),
         Bench::Healing(options) => healing::run(&options),

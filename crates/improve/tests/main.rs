@@ -1,4 +1,5 @@
 //! The author at its border: events and files in, proposals out.
 
 mod assets;
+mod clusters;
 mod trials;
