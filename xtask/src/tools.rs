@@ -62,6 +62,11 @@ const DEBIAN: &[Package] = &[
         program: "chromium",
         package: "chromium",
     },
+    // Proves that rules let through nothing more.
+    Package {
+        program: "cvc5",
+        package: "cvc5",
+    },
 ];
 
 /// Module and package.
@@ -76,6 +81,8 @@ const PYTHON: &[(&str, &str)] = &[
     ("securesystemslib", "securesystemslib[crypto]==1.6.0"),
     // Groups messages; what our own grouping is measured beside.
     ("drain3", "drain3==0.9.11"),
+    // The newer solver beside that of Debian.
+    ("cvc5", "cvc5==1.4.2"),
 ];
 /// Ready-built cargo subcommands, taken from PyPI because building them takes minutes.
 const CARGO_TOOLS: &[(&str, &str)] = &[

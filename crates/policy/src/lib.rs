@@ -5,7 +5,7 @@
 //! ask people (its caller does), or read files of rules (it is handed their text).
 //!
 //! Start at [`decide()`], then [`Authority`], which is every fact that a decision reads, then
-//! [`Permit`]. [`canonical`] writes values in the one form that digests and hashes are taken over.
+//! [`Permit`]. [`proof`] asks a solver whether rules let through more than others. [`canonical`] writes values in the one form that digests and hashes are taken over.
 
 mod decide;
 
@@ -20,6 +20,7 @@ mod judge;
 mod payload;
 mod permit;
 mod plan;
+pub mod proof;
 mod question;
 mod recorded;
 pub mod suppose;

@@ -42,7 +42,7 @@ fn tainted() -> &'static Label {
     &OF_OTHERS
 }
 
-fn file(text: &str) -> RuleFile {
+pub(crate) fn file(text: &str) -> RuleFile {
     RuleFile {
         name: "mine.cedar".to_owned(),
         text: text.to_owned(),
@@ -73,7 +73,7 @@ fn says(rules: &Rules, case: &Case<'_>) -> String {
 }
 
 /// 0 allows, 1 asks, 2 denies.
-fn strictness(rules: &Rules, case: &Case<'_>) -> u8 {
+pub(crate) fn strictness(rules: &Rules, case: &Case<'_>) -> u8 {
     match rules.judge(case) {
         Ruling::Allow(_) => 0,
         Ruling::Ask(_) => 1,
@@ -473,7 +473,7 @@ fn any_test() -> impl Strategy<Value = Test> {
 }
 
 #[derive(Clone, Debug)]
-struct Own {
+pub(crate) struct Own {
     answer: Answer,
     head: usize,
     test: Test,
@@ -512,7 +512,7 @@ impl Own {
     }
 }
 
-fn any_own() -> impl Strategy<Value = Own> {
+pub(crate) fn any_own() -> impl Strategy<Value = Own> {
     let answer = prop_oneof![
         Just(Answer::Permit),
         Just(Answer::Never),
@@ -522,7 +522,7 @@ fn any_own() -> impl Strategy<Value = Own> {
     (answer, 0..HEADS.len(), any_test()).prop_map(|(answer, head, test)| Own { answer, head, test })
 }
 
-fn text_of(own: &[Own]) -> String {
+pub(crate) fn text_of(own: &[Own]) -> String {
     let rule = |own: &Own| {
         let head = match own.answer {
             Answer::Permit => "permit",
@@ -540,7 +540,7 @@ fn text_of(own: &[Own]) -> String {
 }
 
 /// Every combination of the facts that the random rules read.
-fn domain() -> Vec<Case<'static>> {
+pub(crate) fn domain() -> Vec<Case<'static>> {
     let mut all = Vec::new();
     for effect in Effect::ALL {
         for (posture, _) in POSTURES {

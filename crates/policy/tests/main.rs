@@ -10,4 +10,5 @@ mod facts;
 mod hashing;
 mod inferring;
 mod permits;
+mod proof;
 mod table;

@@ -11,8 +11,10 @@ mod error;
 mod scope;
 mod split;
 
-use cedar_policy::{Authorizer, Request};
+use cedar_policy::{Authorizer, EntityUid, EvalResult, Policy, Request};
+use instar_protocol::tool::Effect;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 pub use case::{Case, InPlan};
@@ -203,14 +205,31 @@ impl Rules {
     /// What the rules say of a case. Whatever cannot be judged is denied.
     #[must_use]
     pub fn judge(&self, case: &Case<'_>) -> Ruling {
+        match case.request() {
+            Ok(request) => self.ruled(&request, case.effect, case.tool, case.approved),
+            Err(err) => failed(&err),
+        }
+    }
+
+    /// The same of a request as Cedar takes it, with its facts in it.
+    pub(crate) fn judge_request(&self, request: &Request) -> Ruling {
+        let id = |of: Option<&EntityUid>| of.map(|one| one.id().unescaped().to_owned());
+        let action = id(request.action()).unwrap_or_default();
+        let effect = Effect::ALL.into_iter().find(|one| one.name() == action);
+        let Some(effect) = effect else {
+            return failed("it has no effect that is known");
+        };
+        let approved = request.context().and_then(|facts| facts.get("approved"));
+        let approved = matches!(approved, Some(EvalResult::Bool(true)));
+        let tool = id(request.resource()).unwrap_or_default();
+        self.ruled(request, effect, &tool, approved)
+    }
+
+    fn ruled(&self, request: &Request, effect: Effect, tool: &str, approved: bool) -> Ruling {
         if let Some(broken) = &self.compiled().broken {
             return failed(broken);
         }
-        let request = match case.request() {
-            Ok(request) => request,
-            Err(err) => return failed(&err),
-        };
-        let mut found = match self.asked(&self.compiled().rules, &request, case) {
+        let mut found = match self.asked(&self.compiled().rules, request, effect, tool) {
             Ok(found) => found,
             Err(why) => return failed(&why),
         };
@@ -220,7 +239,7 @@ impl Rules {
         }
         // A yes of the owner's is the answer to whatever asked.
         found.retain(|rule| match rule.answer {
-            Answer::Ask | Answer::Yield => !case.approved,
+            Answer::Ask | Answer::Yield => !approved,
             Answer::Permit | Answer::Never => true,
         });
         let of = |answer: Answer| -> Vec<Reference> {
@@ -239,10 +258,10 @@ impl Rules {
             return Ruling::Allow(permits);
         }
         // Cedar names permits only where no forbid holds; an approved call has lost its forbids above.
-        if soft.is_empty() && case.approved {
+        if soft.is_empty() && approved {
             return Ruling::Allow(self.named(OWNER_APPROVED));
         }
-        let permits = match self.asked(&self.compiled().owner_permits, &request, case) {
+        let permits = match self.asked(&self.compiled().owner_permits, request, effect, tool) {
             Ok(permits) => permits,
             Err(why) => return failed(&why),
         };
@@ -262,7 +281,8 @@ impl Rules {
         let Ok(request) = case.request() else {
             return Vec::new();
         };
-        let asked = self.asked(&self.compiled().owner_permits, &request, case);
+        let permits = &self.compiled().owner_permits;
+        let asked = self.asked(permits, &request, case.effect, case.tool);
         asked.unwrap_or_default()
     }
 
@@ -271,10 +291,11 @@ impl Rules {
         &self,
         scoped: &Scoped,
         request: &Request,
-        case: &Case<'_>,
+        effect: Effect,
+        tool: &str,
     ) -> Result<Vec<Reference>, String> {
         let mut found = Vec::new();
-        for set in scoped.of(case.effect, case.tool) {
+        for set in scoped.of(effect, tool) {
             let response = Authorizer::new().is_authorized(request, set, &self.compiled().actions);
             let diagnostics = response.diagnostics();
             if let Some(error) = diagnostics.errors().next() {
@@ -285,6 +306,31 @@ impl Rules {
         }
         found.sort();
         Ok(found)
+    }
+
+    /// Every rule as it is asked, with what is known of it.
+    pub(crate) fn policies(&self) -> Result<Vec<(Policy, Reference)>, String> {
+        let compiled = self.compiled();
+        if let Some(broken) = &compiled.broken {
+            return Err(broken.clone());
+        }
+        let policies = compiled.rules.all().chain(compiled.owner_permits.all());
+        let known = policies.filter_map(|policy| {
+            let reference = compiled.index.get(policy.id())?;
+            Some((reference.order, (policy.clone(), reference.clone())))
+        });
+        // One stands under each effect that it is about.
+        let once: BTreeMap<usize, (Policy, Reference)> = known.collect();
+        Ok(once.into_values().collect())
+    }
+
+    /// True if the head of a rule speaks of calls with this effect.
+    pub(crate) fn is_about(&self, policy: &Policy, effect: Effect) -> bool {
+        scope::is_about(
+            &policy.action_constraint(),
+            effect,
+            &self.compiled().actions,
+        )
     }
 
     fn named(&self, rule: &str) -> Vec<Reference> {

@@ -39,6 +39,13 @@ impl Scoped {
         Ok(())
     }
 
+    /// Every rule, under each effect that it is about.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Policy> {
+        let sets = self.by_effect.values();
+        let sets = sets.flat_map(|rules| std::iter::once(&rules.any).chain(rules.by_tool.values()));
+        sets.flat_map(PolicySet::policies)
+    }
+
     /// The sets that can say something of a call.
     pub(super) fn of(&self, effect: Effect, tool: &str) -> impl Iterator<Item = &PolicySet> {
         let rules = self.by_effect.get(&effect);
@@ -48,7 +55,7 @@ impl Scoped {
     }
 }
 
-fn is_about(constraint: &ActionConstraint, effect: Effect, actions: &Entities) -> bool {
+pub(super) fn is_about(constraint: &ActionConstraint, effect: Effect, actions: &Entities) -> bool {
     let Ok(action) = EntityUid::from_str(&format!("Action::\"{}\"", effect.name())) else {
         // Whatever cannot be told apart is asked every time.
         return true;
