@@ -111,6 +111,7 @@ pub(crate) async fn run(turn: &mut Turn) -> End {
             .map(|inbound| inbound.id.clone())
             .collect(),
     });
+    turn.take_arm().await;
     let mut basis = match turn.basis() {
         Ok(basis) => basis,
         Err(error) => {
@@ -181,11 +182,26 @@ impl Turn {
             .flat_map(|inbound| &inbound.overrides.client_tools)
     }
 
+    /// Has the conversation put on an arm, where a rollout is under way. Without one nothing is written.
+    async fn take_arm(&self) {
+        let house = &self.house;
+        let row = &self.record.row;
+        let begun = house
+            .parts
+            .releases
+            .begin_turn(&row.id, row.parent.as_ref(), house.now(), house.random())
+            .await;
+        if let Err(error) = begun {
+            tracing::warn!(%error, "the episode could not be recorded; the stable release serves it");
+        }
+    }
+
     /// Resolves the release and everything that follows from it.
     pub(crate) fn basis(&mut self) -> Result<Basis, UserError> {
         let agent = self.record.agent().clone();
         let cohort = instar_release::Cohort {
             session: self.record.session().clone(),
+            at: self.house.now(),
         };
         let served = self
             .house

@@ -289,11 +289,11 @@ fn new_row(house: &House, inbound: &Inbound, agent: &AgentId) -> SessionRow {
 
 pub(crate) fn message_in(house: &House, inbound: &Inbound, row: &SessionRow) -> Event {
     let text = plain_text(&inbound.parts);
-    let session = row.id.clone();
-    let served = house
-        .parts
-        .releases
-        .resolve(&row.agent, &Cohort { session });
+    let cohort = Cohort {
+        session: row.id.clone(),
+        at: house.now(),
+    };
+    let served = house.parts.releases.resolve(&row.agent, &cohort);
     Event {
         id: EventId::new(inbound.received_at, house.random()),
         at: inbound.received_at,

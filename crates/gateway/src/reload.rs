@@ -290,7 +290,7 @@ pub(crate) async fn adopt(app: &App, config: &InstarConfig, reason: &str) -> Res
     let (now, random) = (app.clock.now(), app.random());
     let adopted = app
         .releases
-        .adopt(behaviour, "owner", reason, now, random)
+        .adopt_files(behaviour, reason, now, random)
         .await;
     let (id, moved) = adopted.map_err(|error| chain(&error))?;
     if moved {

@@ -109,6 +109,23 @@ pub enum EventKind {
         to: ReleaseId,
         reason: String,
     },
+    /// An episode was put on an arm, or is judged now.
+    Episode {
+        rollout: String,
+        unit: String,
+        /// The share of the candidate at its assignment.
+        share: f64,
+        /// How bad it was by metric, none where nothing is known; absent at its beginning.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bad: Option<std::collections::BTreeMap<String, Option<f64>>>,
+    },
+    /// A rollout entered a stage.
+    Rollout {
+        rollout: String,
+        stage: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     Config {
         outcome: ConfigOutcome,
         changed: Vec<String>,
@@ -120,7 +137,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every name, for whoever asks for one.
-    pub const NAMES: [&str; 13] = [
+    pub const NAMES: [&str; 15] = [
         "message_in",
         "message_out",
         "turn",
@@ -132,6 +149,8 @@ impl EventKind {
         "rewind",
         "branch",
         "release",
+        "episode",
+        "rollout",
         "config",
         "gateway",
     ];
@@ -151,6 +170,8 @@ impl EventKind {
             Self::Rewind { .. } => "rewind",
             Self::Branch { .. } => "branch",
             Self::Release { .. } => "release",
+            Self::Episode { .. } => "episode",
+            Self::Rollout { .. } => "rollout",
             Self::Config { .. } => "config",
             Self::Gateway { .. } => "gateway",
         }

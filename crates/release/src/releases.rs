@@ -10,11 +10,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Mutex;
 
 use crate::behaviour::{Behaviour, id_of};
+use crate::candidate::{Candidate, build};
 use crate::check;
 use crate::error::ReleaseError;
 use crate::name::Name;
 use crate::record::{self, Manifest, Release};
-use crate::trust::Signer;
+use crate::rollout::Live;
+use crate::trust::{BUILT, Signer};
 
 /// The alias of the release that everyone is served.
 pub const STABLE: &str = "stable";
@@ -32,6 +34,7 @@ const CANDIDATES_MAX: usize = 8;
 #[derive(Clone, Debug)]
 pub struct Cohort {
     pub session: SessionId,
+    pub at: Timestamp,
 }
 
 /// The answer of `resolve`.
@@ -54,7 +57,9 @@ struct Shared {
     signer: Option<Signer>,
     /// What the alias points at. Written only behind `adopting`, after the alias is durable.
     stable: RwLock<Option<Arc<Release>>>,
-    /// One adoption at a time: each names the one before it as its parent.
+    /// The rollout that is under way. Never held over a wait.
+    live: std::sync::Mutex<Option<Live>>,
+    /// One move at a time: each names the one before it as its parent.
     adopting: Mutex<()>,
 }
 
@@ -94,7 +99,8 @@ impl Releases {
         let id = store.alias(STABLE).await?.ok_or_else(unknown)?;
         record::load(store, &find(store, &id).await?).await?;
         let (manifest, object) = record::named(store, &id).await?;
-        let mut ops = signer.adopting(store, &manifest, &object, now).await?;
+        let mut ops = signer.building(store, &manifest, &object).await?;
+        ops.push(signer.adopting(store, &id, now).await?);
         let reason = "signed again by the owner".to_owned();
         let from = Some(id.clone());
         ops.extend(moving(from, &id, "owner".to_owned(), reason, now, random));
@@ -114,6 +120,7 @@ impl Releases {
                 store,
                 signer,
                 stable: RwLock::new(stable),
+                live: std::sync::Mutex::new(None),
                 adopting: Mutex::new(()),
             }),
         })
@@ -132,10 +139,22 @@ impl Releases {
         now: Timestamp,
         random: [u8; 10],
     ) -> Result<(ReleaseId, bool), ReleaseError> {
+        let by = (proposer, reason);
+        self.adopt_with(behaviour, by, Vec::new(), now, random)
+            .await
+    }
+
+    /// As [`Releases::adopt`], with changes that are part of the move.
+    pub(crate) async fn adopt_with(
+        &self,
+        behaviour: Behaviour,
+        (proposer, reason): (&str, &str),
+        beside: Vec<Op>,
+        now: Timestamp,
+        random: [u8; 10],
+    ) -> Result<(ReleaseId, bool), ReleaseError> {
         check::check(&behaviour)?;
-        let canonical = behaviour.canonical()?;
-        check::size(&canonical)?;
-        let id = id_of(canonical.as_bytes());
+        let id = behaviour.id()?;
         let store = &self.shared.store;
 
         let _one_at_a_time = self.shared.adopting.lock().await;
@@ -144,50 +163,153 @@ impl Releases {
             if self.stable().is_none_or(|served| served.id != id) {
                 self.serve(record::load(store, &find(store, &id).await?).await?);
             }
+            if !beside.is_empty() {
+                store.commit(beside).await?;
+            }
             return Ok((id, false));
         }
 
         let (proposer, reason) = (bounded(proposer), bounded(reason));
-        let mut ops = Vec::new();
-        let (release, object) = match lookup(store, &id).await? {
-            Some(stored) => (record::load(store, &stored).await?, stored.object),
-            None => {
-                let manifest = Manifest {
-                    id: id.clone(),
-                    authority: behaviour
-                        .authority
-                        .hash()
-                        .map_err(ReleaseError::canonical)?,
-                    parents: current.iter().cloned().collect(),
-                    proposer: proposer.clone(),
-                    reason: reason.clone(),
-                    made_at: now,
-                    code_version: env!("CARGO_PKG_VERSION").to_owned(),
-                };
-                let object = record::put(store, &manifest, canonical).await?;
-                ops.push(Op::PutRelease {
-                    id: id.clone(),
-                    object: object.clone(),
-                    at: now,
-                });
-                (Release::of(manifest, behaviour), object)
-            }
-        };
-        if let Some(signer) = &self.shared.signer {
-            let manifest = release.manifest();
-            ops.extend(signer.adopting(store, &manifest, &object, now).await?);
-        }
-        ops.extend(moving(current, &id, proposer, reason, now, random));
+        let (release, mut ops) = self.kept_from(behaviour, &proposer, &reason, now).await?;
+        ops.extend(self.superseded(now, random)?);
+        let moves = self.moves_to(&release, &proposer, &reason, now, random);
+        ops.extend(moves.await?);
+        ops.extend(beside);
         store.commit(ops).await?;
+        *self.live() = None;
         self.serve(release);
         Ok((id, true))
     }
 
-    /// The release that serves this agent and cohort. Cheap: one pointer read.
+    /// Stores a behaviour as a release that comes after the one that is stable now.
+    pub(crate) async fn kept_from(
+        &self,
+        behaviour: Behaviour,
+        proposer: &str,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(Release, Vec<Op>), ReleaseError> {
+        let canonical = behaviour.canonical()?;
+        check::size(&canonical)?;
+        let manifest = Manifest {
+            id: id_of(canonical.as_bytes()),
+            authority: behaviour
+                .authority
+                .hash()
+                .map_err(ReleaseError::canonical)?,
+            parents: self.shared.store.alias(STABLE).await?.into_iter().collect(),
+            proposer: bounded(proposer),
+            reason: bounded(reason),
+            made_at: now,
+            code_version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        self.kept(manifest, behaviour, canonical).await
+    }
+
+    /// Stores a release, unless it is stored already; the row names it once the changes are committed.
+    async fn kept(
+        &self,
+        manifest: Manifest,
+        behaviour: Behaviour,
+        canonical: String,
+    ) -> Result<(Release, Vec<Op>), ReleaseError> {
+        let store = &self.shared.store;
+        if let Some(stored) = lookup(store, &manifest.id).await? {
+            let release = record::load(store, &stored).await?;
+            let ops = match &self.shared.signer {
+                // Imported, or from before there were signatures.
+                Some(signer) => {
+                    let own = release.manifest();
+                    signer.building(store, &own, &stored.object).await?
+                }
+                None => Vec::new(),
+            };
+            return Ok((release, ops));
+        }
+        let object = record::put(store, &manifest, canonical).await?;
+        let put = Op::PutRelease {
+            id: manifest.id.clone(),
+            object: object.clone(),
+            at: manifest.made_at,
+        };
+        let mut ops = vec![put];
+        if let Some(signer) = &self.shared.signer {
+            ops.extend(signer.building(store, &manifest, &object).await?);
+        }
+        Ok((Release::of(manifest, behaviour), ops))
+    }
+
+    /// Stores the release that a candidate would be, with its provenance.
+    pub(crate) async fn keep(
+        &self,
+        candidate: &Candidate,
+        now: Timestamp,
+    ) -> Result<(Release, Vec<Op>), ReleaseError> {
+        let spec = &candidate.spec;
+        let parent = self.get(spec.parent.as_str()).await?;
+        let behaviour = build(&parent.behaviour, &spec.deltas)?;
+        let canonical = behaviour.canonical()?;
+        check::size(&canonical)?;
+        let manifest = Manifest {
+            id: id_of(canonical.as_bytes()),
+            authority: behaviour
+                .authority
+                .hash()
+                .map_err(ReleaseError::canonical)?,
+            parents: vec![spec.parent.clone()],
+            proposer: spec.proposer.clone(),
+            reason: spec.reason.clone(),
+            made_at: now,
+            code_version: spec.code_version.clone(),
+        };
+        self.kept(manifest, behaviour, canonical).await
+    }
+
+    /// The move of the stable alias to a stored release, with its signature and its event.
+    pub(crate) async fn moves_to(
+        &self,
+        release: &Release,
+        by: &str,
+        reason: &str,
+        now: Timestamp,
+        random: [u8; 10],
+    ) -> Result<Vec<Op>, ReleaseError> {
+        let store = &self.shared.store;
+        let mut ops = Vec::new();
+        if let Some(signer) = &self.shared.signer {
+            ops.push(signer.adopting(store, &release.id, now).await?);
+        }
+        let from = store.alias(STABLE).await?;
+        let (by, reason) = (by.to_owned(), reason.to_owned());
+        ops.extend(moving(from, &release.id, by, reason, now, random));
+        Ok(ops)
+    }
+
+    /// A stored release whose bytes have their hash and whose provenance is ours.
+    pub(crate) async fn trusted(&self, id: &ReleaseId) -> Result<Release, ReleaseError> {
+        let store = &self.shared.store;
+        let release = record::load(store, &find(store, id).await?).await?;
+        if let Some(signer) = &self.shared.signer {
+            let (manifest, object) = record::named(store, id).await?;
+            let built = signer.built(store, &manifest, &object).await;
+            built.map_err(|reason| ReleaseError::refused(id, BUILT, reason))?;
+        }
+        Ok(release)
+    }
+
+    /// The release that serves this agent and cohort. Cheap: no store is asked.
     ///
-    /// Every cohort is served the stable release; rollouts tell cohorts apart here.
+    /// Where a rollout is under way it depends on the arm of the conversation's episode.
     #[must_use]
-    pub fn resolve(&self, agent: &AgentId, _cohort: &Cohort) -> Option<Served> {
+    pub fn resolve(&self, agent: &AgentId, cohort: &Cohort) -> Option<Served> {
+        let live = self.live();
+        let canary = live
+            .as_ref()
+            .and_then(|live| live.served(agent, &cohort.session, cohort.at));
+        if canary.is_some() {
+            return canary;
+        }
+        drop(live);
         let release = self.stable()?;
         release
             .behaviour
@@ -266,12 +388,24 @@ impl Releases {
         &self.shared.store
     }
 
+    pub(crate) fn live_cell(&self) -> &std::sync::Mutex<Option<Live>> {
+        &self.shared.live
+    }
+
+    pub(crate) async fn moving_lock(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.shared.adopting.lock().await
+    }
+
     fn serve(&self, release: Release) {
+        self.serve_shared(Arc::new(release));
+    }
+
+    pub(crate) fn serve_shared(&self, release: Arc<Release>) {
         *self
             .shared
             .stable
             .write()
-            .unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(release));
+            .unwrap_or_else(PoisonError::into_inner) = Some(release);
     }
 
     async fn newest(&self, limit: usize) -> Result<Vec<StoredRelease>, ReleaseError> {

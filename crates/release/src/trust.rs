@@ -67,32 +67,38 @@ impl Signer {
         }))
     }
 
-    /// The statements for a move of the stable alias to a release: its provenance, unless it has one
-    /// already, and the move itself.
-    pub(crate) async fn adopting(
+    /// The statement of a release's provenance, unless it has one already.
+    pub(crate) async fn building(
         &self,
         store: &Store,
         manifest: &Manifest,
         object: &ObjectHash,
-        at: Timestamp,
     ) -> Result<Vec<Op>, ReleaseError> {
-        let mut ops = Vec::new();
-        if self.built(store, manifest, object).await.is_err() {
-            let statement = Statement::provenance(manifest, object.as_str(), &Value::Null);
-            ops.push(self.put(store, &manifest.id, BUILT, &statement, at).await?);
+        if self.built(store, manifest, object).await.is_ok() {
+            return Ok(Vec::new());
         }
+        let statement = Statement::provenance(manifest, object.as_str(), &Value::Null);
+        let at = manifest.made_at;
+        Ok(vec![
+            self.put(store, &manifest.id, BUILT, &statement, at).await?,
+        ])
+    }
+
+    /// The statement of the next move of the stable alias, to this release.
+    pub(crate) async fn adopting(
+        &self,
+        store: &Store,
+        release: &ReleaseId,
+        at: Timestamp,
+    ) -> Result<Op, ReleaseError> {
         let last = store.alias_head().await?;
         let of = Move {
             alias: STABLE.to_owned(),
             seq: last.as_ref().map_or(1, |head| head.seq + 1),
             after: last.map(|head| head.hash),
         };
-        let statement = Statement::adoption(&manifest.id, &of, at);
-        ops.push(
-            self.put(store, &manifest.id, ADOPTED, &statement, at)
-                .await?,
-        );
-        Ok(ops)
+        let statement = Statement::adoption(release, &of, at);
+        self.put(store, release, ADOPTED, &statement, at).await
     }
 
     /// Looks that a release has a provenance of ours, and that it is about its manifest.

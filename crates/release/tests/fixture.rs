@@ -88,6 +88,7 @@ pub(crate) fn main_agent(behaviour: &mut Behaviour) -> &mut AgentBehaviour {
 pub(crate) fn cohort() -> Cohort {
     Cohort {
         session: SessionId::from_stored("ses_1"),
+        at: Timestamp::from_millis(2_000),
     }
 }
 

@@ -15,6 +15,7 @@ mod evidence;
 mod fixture;
 mod naming;
 mod rollout;
+mod served;
 mod signing;
 mod stored;
 mod travelling;

@@ -2,7 +2,7 @@
 
 use instar_release::evidence::Arm;
 use instar_release::rollout::{
-    Hold, Metric, Plan, PlanError, Reason, Rollout, Settled, Stage, Step,
+    Caps, EpisodeRules, Hold, Metric, Plan, PlanError, Reason, Rollout, Settled, Stage, Step,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -29,6 +29,9 @@ fn plan() -> Plan {
         metrics: BTreeMap::from([(PRIMARY.to_owned(), metric)]),
         level: 0.05,
         horizon: 5_000,
+        shadow: None,
+        episode: EpisodeRules::default(),
+        caps: Caps::default(),
     }
 }
 

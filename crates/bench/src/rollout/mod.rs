@@ -6,7 +6,7 @@ mod world;
 
 use clap::Args;
 use instar_release::evidence::{Pair, Paired, Unit};
-use instar_release::rollout::{Metric, Plan, Rollout, Settled, Stage, Step};
+use instar_release::rollout::{Caps, EpisodeRules, Metric, Plan, Rollout, Settled, Stage, Step};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -197,6 +197,9 @@ fn plan() -> Plan {
         metrics: BTreeMap::from([(METRIC.to_owned(), metric)]),
         level: LEVEL,
         horizon: u64::from(UNITS),
+        shadow: None,
+        episode: EpisodeRules::default(),
+        caps: Caps::default(),
     }
 }
 

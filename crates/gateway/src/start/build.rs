@@ -65,6 +65,9 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
     let store =
         Store::open(options.state.root(), store_options(&options)?).map_err(StartError::Open)?;
     let releases = Releases::open_signed(store.clone(), signer, started_at).await?;
+    releases
+        .take_up_rollout(started_at, crate::random::ten())
+        .await?;
     let metrics = Arc::new(Metrics::default());
     let facts = Facts::new(store.clone(), releases.clone(), Arc::clone(&options.clock));
     let ledger = open_ledger(&options, &current.value, &store, &facts, &metrics).await?;
@@ -338,7 +341,7 @@ async fn adopt(
     programs.leave_out_planted(&mut behaviour).await;
     let reason = "workspace and configuration at the start";
     let (id, moved) = releases
-        .adopt(behaviour, "owner", reason, now, crate::random::ten())
+        .adopt_files(behaviour, reason, now, crate::random::ten())
         .await?;
     if moved {
         tracing::info!(release = id.short(), "the behaviour changed");

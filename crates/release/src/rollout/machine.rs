@@ -7,42 +7,15 @@
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::evidence::{Arm, Null, Process, Rates, Test, Unit};
-
-/// What the owner agreed to before the first unit.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Plan {
-    /// Shares of new units that the candidate is given, one after the other.
-    pub steps: Vec<Step>,
-    /// By name. The weights sum to 1; the primary one has half.
-    pub metrics: BTreeMap<String, Metric>,
-    /// The chance of taking back a candidate that is no worse, and of promoting one that is worse by a
-    /// margin.
-    pub level: f64,
-    /// Units after which the rollout stops being undecided for ever: it holds, and says so.
-    pub horizon: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Step {
-    pub share: f64,
-    /// Settled units of this step before the next one. They hold back no rollback.
-    pub units_min: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Metric {
-    pub weight: f64,
-    /// How much worse a candidate that is promoted may be.
-    pub margin: f64,
-    /// Promotion needs this one.
-    pub required: bool,
-}
+use super::plan::{Metric, Plan, PlanError};
+use crate::evidence::{Arm, Null, Pair, Paired, Process, Rates, Test, Unit};
 
 /// Where a rollout stands.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "stage")]
 pub enum Stage {
+    /// Both arms answer, and only stable's answer is sent.
+    Shadow,
     Canary {
         step: usize,
     },
@@ -98,6 +71,12 @@ pub struct Rollout {
     in_step: u64,
     settled: u64,
     seen: BTreeSet<String>,
+    /// Of pairs that both arms answered.
+    #[serde(default = "Paired::worse")]
+    paired: Paired,
+    /// New units go to stable meanwhile; those that have an arm keep it, and are counted.
+    #[serde(default)]
+    is_paused: bool,
 }
 
 /// The processes of one metric.
@@ -109,6 +88,15 @@ struct Judged {
     missing: [Process; 2],
     units: Tally,
     covered: Tally,
+    /// The sum of badness.
+    #[serde(default)]
+    bad: Sums,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct Sums {
+    new: f64,
+    old: f64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -120,54 +108,6 @@ struct Tally {
 /// Data are needed for this share of an arm's units.
 const COVERAGE_MIN: f64 = 0.8;
 
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum PlanError {
-    #[error("the rollout has no step")]
-    NoStep,
-    #[error(
-        "step {0}: a share is more than 0 and at most 1, and none is smaller than the one before"
-    )]
-    Share(usize),
-    #[error("the rollout has no metric that promotion needs")]
-    NothingRequired,
-    #[error(
-        "metric {0}: weight and margin are more than 0 and less than 1, and the weights sum to 1"
-    )]
-    Metric(String),
-    #[error("the level is more than 0 and less than 1")]
-    Level,
-}
-
-impl Plan {
-    pub fn check(&self) -> Result<(), PlanError> {
-        let mut before = 0.0;
-        for (at, step) in self.steps.iter().enumerate() {
-            if !(step.share > 0.0 && step.share <= 1.0 && step.share >= before) {
-                return Err(PlanError::Share(at));
-            }
-            before = step.share;
-        }
-        if self.steps.is_empty() {
-            return Err(PlanError::NoStep);
-        }
-        if !(self.level > 0.0 && self.level < 1.0) {
-            return Err(PlanError::Level);
-        }
-        let sum: f64 = self.metrics.values().map(|metric| metric.weight).sum();
-        for (name, metric) in &self.metrics {
-            let sound = metric.weight > 0.0 && metric.margin > 0.0 && metric.margin < 1.0;
-            if !sound || (sum - 1.0).abs() > 1e-9 {
-                return Err(PlanError::Metric(name.clone()));
-            }
-        }
-        if self.metrics.values().any(|metric| metric.required) {
-            Ok(())
-        } else {
-            Err(PlanError::NothingRequired)
-        }
-    }
-}
-
 impl Judged {
     fn new(metric: &Metric) -> Self {
         Self {
@@ -176,6 +116,7 @@ impl Judged {
             missing: [Test::worse(), Test::less_often()].map(Process::new),
             units: Tally::default(),
             covered: Tally::default(),
+            bad: Sums::default(),
         }
     }
 
@@ -188,6 +129,10 @@ impl Judged {
         }
         if let Some(bad) = bad {
             self.covered.count(arm);
+            match arm {
+                Arm::New => self.bad.new += bad,
+                Arm::Old => self.bad.old += bad,
+            }
             self.worse.settle(&unit(bad));
             self.within.settle(&unit(bad));
         }
@@ -237,9 +182,15 @@ impl Rollout {
             .iter()
             .map(|(name, metric)| (name.clone(), Judged::new(metric)))
             .collect();
+        let stage = match plan.shadow {
+            Some(_) => Stage::Shadow,
+            None => Stage::Canary { step: 0 },
+        };
         Ok(Self {
             plan,
-            stage: Stage::Canary { step: 0 },
+            stage,
+            paired: Paired::worse(),
+            is_paused: false,
             judged,
             in_step: 0,
             settled: 0,
@@ -252,10 +203,35 @@ impl Rollout {
         &self.stage
     }
 
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// True while it can still become something else.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Shadow | Stage::Canary { .. })
+    }
+
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// Gives new units to stable alone, or no longer.
+    pub fn pause(&mut self, is_paused: bool) {
+        self.is_paused = is_paused && self.is_open();
+    }
+
     /// The share of new units that the candidate is given now.
     #[must_use]
     pub fn share(&self) -> f64 {
+        if self.is_paused {
+            return 0.0;
+        }
         match self.stage {
+            Stage::Shadow => 0.0,
             Stage::Canary { step } => self.plan.steps.get(step).map_or(0.0, |step| step.share),
             Stage::Promoted => 1.0,
             Stage::RolledBack { .. } | Stage::Undecided | Stage::Superseded => 0.0,
@@ -320,10 +296,27 @@ impl Rollout {
         Some(&self.stage)
     }
 
+    /// Takes an episode that both arms answered; the move that follows, if one does.
+    pub fn settle_pair(&mut self, unit: &str, pair: Pair) -> Option<&Stage> {
+        if self.stage != Stage::Shadow || !self.seen.insert(unit.to_owned()) {
+            return None;
+        }
+        let shadow = self.plan.shadow?;
+        self.paired.settle(pair);
+        if self.paired.evidence() >= 1.0 / shadow.level {
+            self.stage = Stage::RolledBack { why: Reason::Worse };
+        } else if self.paired.settled() >= shadow.pairs_min {
+            self.stage = Stage::Canary { step: 0 };
+        } else {
+            return None;
+        }
+        Some(&self.stage)
+    }
+
     /// Rollback goes before promotion, and promotion before the horizon.
     fn next(&self, step: usize) -> Option<Stage> {
         let bound = 1.0 / self.plan.level;
-        if self.evidence_worse() >= bound {
+        if self.evidence_worse() >= 1.0 / self.plan.level_of_steps() {
             return Some(Stage::RolledBack { why: Reason::Worse });
         }
         let is_ripe = self
@@ -358,13 +351,136 @@ impl Rollout {
         self.end(Stage::Superseded)
     }
 
-    fn end(&mut self, stage: Stage) -> Option<&Stage> {
-        if !matches!(self.stage, Stage::Canary { .. }) {
+    /// The owner makes the candidate stable, on his own judgement.
+    pub fn promote(&mut self) -> Option<&Stage> {
+        self.end(Stage::Promoted)
+    }
+
+    /// Goes on with what was counted, after an end that was no verdict about the candidate.
+    #[must_use]
+    pub fn resumed(mut self) -> Option<Self> {
+        let is_open_again = match &self.stage {
+            Stage::Undecided => true,
+            Stage::RolledBack { why } => *why == Reason::Owner,
+            Stage::Shadow | Stage::Canary { .. } | Stage::Promoted | Stage::Superseded => false,
+        };
+        if !is_open_again {
             return None;
         }
+        self.plan.horizon = self.plan.horizon.saturating_add(self.settled);
+        self.stage = Stage::Canary { step: 0 };
+        self.in_step = 0;
+        Some(self)
+    }
+
+    /// What people look at.
+    #[must_use]
+    pub fn view(&self) -> View {
+        let metrics = self.judged.iter().map(|(name, judged)| {
+            let metric = self.plan.metrics.get(name);
+            MetricView {
+                name: name.clone(),
+                weight: metric.map_or(0.0, |metric| metric.weight),
+                margin: metric.map_or(0.0, |metric| metric.margin),
+                required: metric.is_some_and(|metric| metric.required),
+                evidence_worse: judged.worse.evidence(),
+                evidence_sound: judged.within.evidence(),
+                canary: ArmView::new(judged.units.new, judged.covered.new, judged.bad.new),
+                stable: ArmView::new(judged.units.old, judged.covered.old, judged.bad.old),
+            }
+        });
+        View {
+            stage: self.stage.clone(),
+            is_paused: self.is_paused,
+            share: self.share(),
+            settled: self.settled,
+            in_step: self.in_step,
+            evidence_worse: self.evidence_worse(),
+            worse_at: 1.0 / self.plan.level_of_steps(),
+            evidence_sound: self.evidence_sound(),
+            sound_at: 1.0 / self.plan.level,
+            pairs: self.paired.settled(),
+            evidence_paired: self.paired.evidence(),
+            hold: self.hold(),
+            metrics: metrics.collect(),
+        }
+    }
+
+    fn end(&mut self, stage: Stage) -> Option<&Stage> {
+        if !self.is_open() {
+            return None;
+        }
+        self.is_paused = false;
         self.stage = stage;
         Some(&self.stage)
     }
+}
+
+/// A rollout as people look at it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct View {
+    pub stage: Stage,
+    pub is_paused: bool,
+    pub share: f64,
+    pub settled: u64,
+    pub in_step: u64,
+    /// That the candidate is worse; it is taken back at `worse_at`.
+    pub evidence_worse: f64,
+    pub worse_at: f64,
+    /// That it is not worse by the margin; it is promoted at `sound_at`.
+    pub evidence_sound: f64,
+    pub sound_at: f64,
+    pub pairs: u64,
+    pub evidence_paired: f64,
+    pub hold: Option<Hold>,
+    pub metrics: Vec<MetricView>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct MetricView {
+    pub name: String,
+    pub weight: f64,
+    pub margin: f64,
+    pub required: bool,
+    pub evidence_worse: f64,
+    pub evidence_sound: f64,
+    pub canary: ArmView,
+    pub stable: ArmView,
+}
+
+/// What one arm brought. The interval is a picture for people: nothing is decided by it.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ArmView {
+    pub units: u64,
+    /// Units with data.
+    pub covered: u64,
+    pub bad: f64,
+    pub rate: Option<f64>,
+    /// Wilson's, at 95 %.
+    pub interval: Option<(f64, f64)>,
+}
+
+impl ArmView {
+    fn new(units: u64, covered: u64, bad: f64) -> Self {
+        let interval = (covered > 0).then(|| wilson(bad, covered));
+        Self {
+            units,
+            covered,
+            bad,
+            rate: (covered > 0).then(|| bad / ratio(covered, 1)),
+            interval,
+        }
+    }
+}
+
+fn wilson(bad: f64, units: u64) -> (f64, f64) {
+    const Z: f64 = 1.959_963_985;
+    let n = ratio(units, 1);
+    let rate = bad / n;
+    let scale = 1.0 / (1.0 + Z * Z / n);
+    let middle = scale * (rate + Z * Z / (2.0 * n));
+    let half = scale * Z * (rate * (1.0 - rate) / n + Z * Z / (4.0 * n * n)).sqrt();
+    ((middle - half).max(0.0), (middle + half).min(1.0))
 }
 
 #[expect(

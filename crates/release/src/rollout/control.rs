@@ -1,0 +1,742 @@
+//! Drives a rollout for the releases of a state folder.
+//!
+//! Every move is one batch: the settled unit, the state of the machine, the alias and its signature are
+//! stored together or not at all, so that a crash leaves the old state or the new one.
+
+use instar_protocol::event::{Arm, Event, EventKind};
+use instar_protocol::{EventId, Label, ReleaseId, SessionId, SessionKey, Timestamp};
+use instar_store::{CandidateRow, CandidateState, Op, RolloutRow, Store, UnitRow};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use super::live::{Begun, Body, Live};
+use super::machine::{Reason, Rollout, Settled, Stage, View};
+use super::plan::{Plan, PlanError};
+use crate::candidate::Fit;
+use crate::error::ReleaseError;
+use crate::evidence;
+use crate::releases::{Releases, bounded};
+
+/// The most rollouts that one call returns.
+pub const ROLLOUTS_MAX: usize = 50;
+/// How far a conversation that works for another is followed back.
+const DEPTH_MAX: usize = 8;
+/// Units that one look settles; the rest waits for the next.
+const SETTLED_AT_ONCE: usize = 200;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RolloutError {
+    #[error("a rollout is under way: {0}; end it first with `instar rollout abort`")]
+    Busy(String),
+    #[error("no rollout is under way; `instar rollout start CANDIDATE` begins one")]
+    None,
+    #[error("there is no stable release to hold a candidate against")]
+    NoStable,
+    #[error("candidate {0} is not open any more: it is {1}")]
+    Settled(String, &'static str),
+    #[error(
+        "candidate {0} was made from another release than the one that is stable now; make it anew with \
+         `instar candidate rebase {0}`"
+    )]
+    Stale(String),
+    #[error(
+        "candidate {0} was taken back on evidence ({1}); the same behaviour is not tried again against the same stable release"
+    )]
+    TakenBack(String, String),
+    #[error("the plan: {0}")]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+}
+
+impl From<instar_store::StoreError> for RolloutError {
+    fn from(error: instar_store::StoreError) -> Self {
+        Self::Release(error.into())
+    }
+}
+
+/// Draws what new ids are made of.
+pub type Random<'a> = &'a (dyn Fn() -> [u8; 10] + Sync);
+
+/// What one look at a rollout brought, to be stored together.
+#[derive(Default)]
+struct Found {
+    ops: Vec<Op>,
+    /// Units that were judged.
+    units: Vec<UnitRow>,
+    /// The stages that were entered.
+    stages: Vec<Stage>,
+}
+
+/// What a rollout begins with.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The candidate, by its id or the beginning of it.
+    pub candidate: String,
+    pub plan: Plan,
+    pub by: String,
+}
+
+/// A rollout as it is shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct Shown {
+    pub id: String,
+    pub candidate: String,
+    pub release: ReleaseId,
+    pub stable: ReleaseId,
+    pub by: String,
+    pub at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    pub plan: Plan,
+    #[serde(flatten)]
+    pub view: View,
+    /// Units that have an arm and are not judged yet.
+    pub waiting: usize,
+}
+
+impl Releases {
+    /// Serves a candidate to a share of the new episodes from now on.
+    pub async fn start_rollout(
+        &self,
+        start: Start,
+        now: Timestamp,
+        coin: [u8; 32],
+        random: [u8; 10],
+    ) -> Result<Shown, RolloutError> {
+        start.plan.check()?;
+        let candidate = self.candidate(&start.candidate).await?;
+        let short: String = candidate.id.chars().take(12).collect();
+        let _one_at_a_time = self.moving_lock().await;
+        if let Some(live) = self.live().as_ref() {
+            return Err(RolloutError::Busy(live.row.id.clone()));
+        }
+        if candidate.state != CandidateState::Open {
+            return Err(RolloutError::Settled(short, state_word(candidate.state)));
+        }
+        let stable = self.stable().ok_or(RolloutError::NoStable)?;
+        if candidate.fit != Fit::Current || candidate.spec.parent != stable.id {
+            return Err(RolloutError::Stale(short));
+        }
+        let earlier = bodies(self.store(), ROLLOUTS_MAX).await?;
+        let machine = begun(
+            &earlier,
+            &candidate.spec.release,
+            &stable.id,
+            start.plan,
+            &short,
+        )?;
+        let (release, mut ops) = self.keep(&candidate, now).await?;
+        let row = RolloutRow {
+            id: format!(
+                "rol_{}",
+                EventId::new(now, random)
+                    .as_str()
+                    .trim_start_matches("evt_")
+            ),
+            is_open: true,
+            coin,
+            at: now,
+            ended_at: None,
+            body: String::new(),
+        };
+        let body = Body {
+            candidate: candidate.id.clone(),
+            release: release.id.clone(),
+            stable: stable.id.clone(),
+            by: bounded(&start.by),
+            machine,
+        };
+        let live = Live::new(row, body, Arc::new(release));
+        ops.push(live.stored(&live.body.machine, now)?);
+        ops.push(told(&live, live.stage(), now, random));
+        self.store().commit(ops).await?;
+        let shown = shown(&live.row, &live.body, live.waiting());
+        *self.live() = Some(live);
+        Ok(shown)
+    }
+
+    /// Puts the conversation on an arm, if a rollout is under way, and records that before the turn begins.
+    /// A turn whose episode could not be recorded is served the stable release.
+    pub async fn begin_turn(
+        &self,
+        session: &SessionId,
+        parent: Option<&SessionKey>,
+        now: Timestamp,
+        random: [u8; 10],
+    ) -> Result<(), ReleaseError> {
+        if self.live().is_none() {
+            return Ok(());
+        }
+        if let Some(parent) = parent
+            && !self
+                .live()
+                .as_ref()
+                .is_some_and(|live| live.is_under(session))
+            && let Some(root) = root_of(self.store(), parent).await?
+            && let Some(live) = self.live().as_mut()
+        {
+            live.put_under(session.clone(), root);
+        }
+        let begun = {
+            let mut live = self.live();
+            live.as_mut().and_then(|live| {
+                let begun = live.begin_turn(session, now)?;
+                Some((episode(live, &begun.unit, None, now, random), begun))
+            })
+        };
+        let Some((event, Begun { before, unit })) = begun else {
+            return Ok(());
+        };
+        let units = before.into_iter().chain([unit.clone()]);
+        let ops = units.map(Op::PutUnit).chain([event]).collect();
+        let stored = self.store().commit(ops).await;
+        if stored.is_err()
+            && let Some(live) = self.live().as_mut()
+        {
+            live.forget(&unit);
+        }
+        Ok(stored?)
+    }
+
+    /// Ends episodes that are over, judges those that are old enough, and makes the moves that follow.
+    /// Returns the stages that were entered.
+    pub async fn settle_due(
+        &self,
+        now: Timestamp,
+        random: Random<'_>,
+    ) -> Result<Vec<Stage>, ReleaseError> {
+        if self.live().is_none() {
+            return Ok(Vec::new());
+        }
+        let _one_at_a_time = self.moving_lock().await;
+        self.close_due(now).await?;
+        let Some((due, mut machine)) = self.live().as_ref().map(|live| {
+            let mut due = live.due_to_settle(now);
+            due.truncate(SETTLED_AT_ONCE);
+            (due, live.body.machine.clone())
+        }) else {
+            return Ok(Vec::new());
+        };
+        let mut found = Found::default();
+        for unit in due {
+            let closed = unit.closed_at.unwrap_or(now);
+            let seen =
+                super::live::read_outcome(self.store(), &unit, closed, machine.plan()).await?;
+            let settled = UnitRow {
+                settled_at: Some(now),
+                bad: Some(
+                    serde_json::to_string(&seen.bad)
+                        .map_err(|error| ReleaseError::Canonical(error.to_string()))?,
+                ),
+                ..unit
+            };
+            if let Some(live) = self.live().as_ref() {
+                found
+                    .ops
+                    .push(episode(live, &settled, Some(&seen.bad), now, random()));
+            }
+            let of = Settled {
+                unit: settled.id.clone(),
+                arm: side(settled.arm),
+                share: settled.share,
+                bad: seen.bad,
+            };
+            found.ops.push(Op::PutUnit(settled.clone()));
+            found.units.push(settled);
+            if let Some(stage) = machine.settle(&of) {
+                found.stages.push(stage.clone());
+                if !machine.is_open() {
+                    break;
+                }
+            }
+        }
+        if found.units.is_empty() {
+            return Ok(Vec::new());
+        }
+        let stages = found.stages.clone();
+        self.store_moves(machine, found, "the rollout", now, random)
+            .await?;
+        Ok(stages)
+    }
+
+    /// Gives new episodes to stable alone for a while, or goes on.
+    pub async fn pause_rollout(
+        &self,
+        is_paused: bool,
+        now: Timestamp,
+    ) -> Result<Shown, RolloutError> {
+        let _one_at_a_time = self.moving_lock().await;
+        let machine = {
+            let live = self.live();
+            let live = live.as_ref().ok_or(RolloutError::None)?;
+            let mut machine = live.body.machine.clone();
+            machine.pause(is_paused);
+            machine
+        };
+        let stored = self
+            .live()
+            .as_ref()
+            .map(|live| live.stored(&machine, now))
+            .transpose()?;
+        self.store().commit(stored.into_iter().collect()).await?;
+        let mut live = self.live();
+        let live = live.as_mut().ok_or(RolloutError::None)?;
+        live.body.machine = machine;
+        Ok(shown(&live.row, &live.body, live.waiting()))
+    }
+
+    /// The owner ends the rollout: for the candidate, or against it. In force with the next turn.
+    pub async fn end_rollout(
+        &self,
+        promote: bool,
+        now: Timestamp,
+        random: Random<'_>,
+    ) -> Result<Shown, RolloutError> {
+        let _one_at_a_time = self.moving_lock().await;
+        let mut machine = self
+            .live()
+            .as_ref()
+            .map(|live| live.body.machine.clone())
+            .ok_or(RolloutError::None)?;
+        let stage = if promote {
+            machine.promote().cloned()
+        } else {
+            machine.abort().cloned()
+        };
+        let found = Found {
+            stages: stage.into_iter().collect(),
+            ..Found::default()
+        };
+        self.store_moves(machine, found, "owner", now, random)
+            .await?;
+        let last = self.rollouts(1).await?;
+        last.into_iter().next().ok_or(RolloutError::None)
+    }
+
+    /// Something happened that never happens under a sound release: the candidate is taken back at once.
+    /// True if it was the candidate that was served.
+    pub async fn violation(
+        &self,
+        release: &ReleaseId,
+        what: &str,
+        now: Timestamp,
+        random: Random<'_>,
+    ) -> Result<bool, ReleaseError> {
+        let _one_at_a_time = self.moving_lock().await;
+        let machine = self
+            .live()
+            .as_ref()
+            .and_then(|live| (live.release.id == *release).then(|| live.body.machine.clone()));
+        let Some(mut machine) = machine else {
+            return Ok(false);
+        };
+        let stage = machine.violated(&bounded(what)).cloned();
+        let found = Found {
+            stages: stage.into_iter().collect(),
+            ..Found::default()
+        };
+        self.store_moves(machine, found, "the rollout", now, random)
+            .await?;
+        Ok(true)
+    }
+
+    /// The rollout that is under way.
+    #[must_use]
+    pub fn rollout(&self) -> Option<Shown> {
+        let live = self.live();
+        live.as_ref()
+            .map(|live| shown(&live.row, &live.body, live.waiting()))
+    }
+
+    /// The newest rollouts, the newest first.
+    pub async fn rollouts(&self, limit: usize) -> Result<Vec<Shown>, ReleaseError> {
+        let waiting = self.live().as_ref().map_or(0, Live::waiting);
+        let all = bodies(self.store(), limit.min(ROLLOUTS_MAX)).await?;
+        let shown = |(row, body): &(RolloutRow, Body)| {
+            shown(row, body, if row.is_open { waiting } else { 0 })
+        };
+        Ok(all.iter().map(shown).collect())
+    }
+
+    /// Units of a rollout that were judged, the newest first.
+    pub async fn settled_units(
+        &self,
+        rollout: &str,
+        limit: usize,
+    ) -> Result<Vec<UnitRow>, ReleaseError> {
+        Ok(self.store().units(rollout, true, limit).await?)
+    }
+
+    /// Takes up the rollout that was under way before a restart, for who serves turns. One whose candidate does not have its
+    /// hash or its signature any more is taken back, and says so.
+    pub async fn take_up_rollout(
+        &self,
+        now: Timestamp,
+        random: [u8; 10],
+    ) -> Result<(), ReleaseError> {
+        let last = bodies(self.store(), 1).await?.pop();
+        let Some((row, body)) = last.filter(|(row, _)| row.is_open) else {
+            return Ok(());
+        };
+        match self.trusted(&body.release).await {
+            Ok(release) => {
+                let mut live = Live::new(row, body, Arc::new(release));
+                live.take_up(self.store()).await?;
+                *self.live() = Some(live);
+                Ok(())
+            }
+            Err(refused) => {
+                let Some(stable) = self.stable() else {
+                    return Ok(());
+                };
+                let mut live = Live::new(row, body, stable);
+                let mut machine = live.body.machine.clone();
+                machine.violated(&bounded(&refused.to_string()));
+                let mut ops = vec![live.stored(&machine, now)?];
+                ops.extend(settled_candidate(self.store(), &live, machine.stage(), now).await?);
+                live.body.machine = machine;
+                ops.push(told(&live, live.stage(), now, random));
+                self.store().commit(ops).await?;
+                Ok(())
+            }
+        }
+    }
+
+    /// What ends a rollout when something else becomes stable. Part of the batch that moves the alias.
+    pub(crate) fn superseded(
+        &self,
+        now: Timestamp,
+        random: [u8; 10],
+    ) -> Result<Vec<Op>, ReleaseError> {
+        let live = self.live();
+        let Some(live) = live.as_ref() else {
+            return Ok(Vec::new());
+        };
+        let mut machine = live.body.machine.clone();
+        machine.supersede();
+        let row = live.stored(&machine, now)?;
+        // The alias's own event of the same moment is named after the same draw.
+        let beside = random.map(|byte| !byte);
+        Ok(vec![row, told(live, machine.stage(), now, beside)])
+    }
+
+    pub(crate) fn live(&self) -> MutexGuard<'_, Option<Live>> {
+        self.live_cell()
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn close_due(&self, now: Timestamp) -> Result<(), ReleaseError> {
+        let Some((due, plan)) = self
+            .live()
+            .as_ref()
+            .map(|live| (live.due_to_close(now), live.body.machine.plan().clone()))
+        else {
+            return Ok(());
+        };
+        let mut closed = Vec::new();
+        for open in due {
+            let seen = super::live::read_outcome(self.store(), &open.unit, now, &plan).await?;
+            if open.has_ended(&seen, now) {
+                let end = open.end(plan.episode, now).max(seen.last.unwrap_or(now));
+                closed.push(UnitRow {
+                    closed_at: Some(end.min(now)),
+                    ..open.unit
+                });
+            }
+        }
+        if closed.is_empty() {
+            return Ok(());
+        }
+        let ops = closed.iter().cloned().map(Op::PutUnit).collect();
+        self.store().commit(ops).await?;
+        if let Some(live) = self.live().as_mut() {
+            for unit in closed {
+                live.close(unit);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores the machine with what came with it, and the moves that follow, in one batch.
+    async fn store_moves(
+        &self,
+        machine: Rollout,
+        found: Found,
+        by: &str,
+        now: Timestamp,
+        random: Random<'_>,
+    ) -> Result<(), ReleaseError> {
+        let Found {
+            mut ops,
+            units,
+            stages,
+        } = found;
+        let Some((row, events, ended)) = self.live().as_ref().map(|live| {
+            let events: Vec<Op> = stages
+                .iter()
+                .map(|stage| told(live, stage, now, random()))
+                .collect();
+            let ended = (!machine.is_open())
+                .then(|| (Arc::clone(&live.release), live.body.candidate.clone()));
+            (live.stored(&machine, now), events, ended)
+        }) else {
+            return Ok(());
+        };
+        ops.push(row?);
+        ops.extend(events);
+        let Some((release, candidate)) = ended else {
+            self.store().commit(ops).await?;
+            if let Some(live) = self.live().as_mut() {
+                live.settled(&units, machine);
+            }
+            return Ok(());
+        };
+        ops.extend(candidate_ops(self.store(), &candidate, machine.stage(), now).await?);
+        let promoted = *machine.stage() == Stage::Promoted;
+        if promoted {
+            let reason = format!("candidate {} was promoted", short(&candidate));
+            ops.extend(self.moves_to(&release, by, &reason, now, random()).await?);
+            ops.extend(self.files_stay(now).await?);
+        }
+        self.store().commit(ops).await?;
+        if promoted {
+            self.serve_shared(release);
+        }
+        *self.live() = None;
+        Ok(())
+    }
+}
+
+/// The machine of a new rollout: begun anew, or going on where an earlier one of the same behaviour
+/// against the same stable release was stopped without a verdict.
+fn begun(
+    earlier: &[(RolloutRow, Body)],
+    release: &ReleaseId,
+    stable: &ReleaseId,
+    mut plan: Plan,
+    short: &str,
+) -> Result<Rollout, RolloutError> {
+    let same = |(_, body): &&(RolloutRow, Body)| body.release == *release && body.stable == *stable;
+    if let Some((_, body)) = earlier.iter().find(same) {
+        if let Stage::RolledBack { why } = body.machine.stage()
+            && *why != Reason::Owner
+        {
+            return Err(RolloutError::TakenBack(short.to_owned(), reason_words(why)));
+        }
+        if let Some(machine) = body.machine.clone().resumed() {
+            return Ok(machine);
+        }
+    }
+    // Each successor of a rollout that was cut off by another stable release has half of its level: the
+    // whole chain keeps under twice the level.
+    let cut_off = earlier
+        .iter()
+        .take_while(|(_, body)| *body.machine.stage() == Stage::Superseded);
+    for _ in cut_off {
+        plan.level /= 2.0;
+        if let Some(shadow) = &mut plan.shadow {
+            shadow.level /= 2.0;
+        }
+    }
+    Ok(Rollout::begin(plan)?)
+}
+
+async fn bodies(store: &Store, limit: usize) -> Result<Vec<(RolloutRow, Body)>, ReleaseError> {
+    let mut all = Vec::new();
+    for row in store.rollouts(limit).await? {
+        let body = serde_json::from_str(&row.body).map_err(|source| ReleaseError::Decode {
+            id: row.id.clone(),
+            source,
+        })?;
+        all.push((row, body));
+    }
+    Ok(all)
+}
+
+/// The conversation at the beginning of a chain of those that work for others.
+async fn root_of(store: &Store, parent: &SessionKey) -> Result<Option<SessionId>, ReleaseError> {
+    let mut key = parent.clone();
+    let mut root = None;
+    for _ in 0..DEPTH_MAX {
+        let Some(row) = store.session_by_key(&key).await? else {
+            break;
+        };
+        root = Some(row.id);
+        match row.parent {
+            Some(parent) => key = parent,
+            None => break,
+        }
+    }
+    Ok(root)
+}
+
+fn shown(row: &RolloutRow, body: &Body, waiting: usize) -> Shown {
+    Shown {
+        id: row.id.clone(),
+        candidate: body.candidate.clone(),
+        release: body.release.clone(),
+        stable: body.stable.clone(),
+        by: body.by.clone(),
+        at: row.at,
+        ended_at: row.ended_at,
+        plan: body.machine.plan().clone(),
+        view: body.machine.view(),
+        waiting,
+    }
+}
+
+async fn settled_candidate(
+    store: &Store,
+    live: &Live,
+    stage: &Stage,
+    now: Timestamp,
+) -> Result<Vec<Op>, ReleaseError> {
+    candidate_ops(store, &live.body.candidate, stage, now).await
+}
+
+/// The candidate's next state, if the end of its rollout is one.
+async fn candidate_ops(
+    store: &Store,
+    candidate: &str,
+    stage: &Stage,
+    now: Timestamp,
+) -> Result<Vec<Op>, ReleaseError> {
+    let state = match stage {
+        Stage::Promoted => CandidateState::Promoted,
+        Stage::RolledBack { why } if *why != Reason::Owner => CandidateState::RolledBack,
+        _ => return Ok(Vec::new()),
+    };
+    let rows = store.candidates().await?;
+    let found = rows.into_iter().find(|row| row.id.as_str() == candidate);
+    Ok(found
+        .map(|row| {
+            Op::PutCandidate(CandidateRow {
+                state,
+                settled_at: Some(now),
+                ..row
+            })
+        })
+        .into_iter()
+        .collect())
+}
+
+/// The event of a stage that was entered.
+fn told(live: &Live, stage: &Stage, at: Timestamp, random: [u8; 10]) -> Op {
+    let (name, reason) = stage_words(stage);
+    Op::AppendEvent(Event {
+        id: EventId::new(at, random),
+        at,
+        session: None,
+        run: None,
+        release: Some(live.body.release.clone()),
+        arm: Arm::Canary,
+        label: Label::system(),
+        kind: EventKind::Rollout {
+            rollout: live.row.id.clone(),
+            stage: name.to_owned(),
+            reason,
+        },
+    })
+}
+
+/// The event of an episode's beginning, or of its judgement.
+fn episode(
+    live: &Live,
+    unit: &UnitRow,
+    bad: Option<&BTreeMap<String, Option<f64>>>,
+    at: Timestamp,
+    random: [u8; 10],
+) -> Op {
+    let release = match unit.arm {
+        Arm::Stable => &live.body.stable,
+        Arm::Canary | Arm::Shadow => &live.body.release,
+    };
+    Op::AppendEvent(Event {
+        id: EventId::new(at, random),
+        at,
+        session: Some(unit.session.clone()),
+        run: None,
+        release: Some(release.clone()),
+        arm: unit.arm,
+        label: Label::system(),
+        kind: EventKind::Episode {
+            rollout: live.row.id.clone(),
+            unit: unit.id.clone(),
+            share: unit.share,
+            bad: bad.cloned(),
+        },
+    })
+}
+
+/// A stage in one word, and why it was entered.
+fn stage_words(stage: &Stage) -> (&'static str, Option<String>) {
+    match stage {
+        Stage::Shadow => ("shadow", None),
+        Stage::Canary { step } => ("canary", Some(format!("step {}", step + 1))),
+        Stage::Promoted => ("promoted", None),
+        Stage::RolledBack { why } => ("rolled_back", Some(reason_words(why))),
+        Stage::Undecided => ("undecided", None),
+        Stage::Superseded => ("superseded", None),
+    }
+}
+
+fn reason_words(why: &Reason) -> String {
+    match why {
+        Reason::Violation { what } => what.clone(),
+        Reason::Worse => "the evidence that it is worse reached its bound".to_owned(),
+        Reason::Owner => "the owner took it back".to_owned(),
+    }
+}
+
+fn side(arm: Arm) -> evidence::Arm {
+    match arm {
+        Arm::Stable => evidence::Arm::Old,
+        Arm::Canary | Arm::Shadow => evidence::Arm::New,
+    }
+}
+
+fn state_word(state: CandidateState) -> &'static str {
+    match state {
+        CandidateState::Open => "open",
+        CandidateState::Withdrawn => "withdrawn",
+        CandidateState::Promoted => "promoted",
+        CandidateState::RolledBack => "rolled back",
+    }
+}
+
+fn short(id: &str) -> String {
+    id.chars().take(12).collect()
+}
+
+/// The state that the recorded events of a rollout give, in the order of their judgement: whoever has them
+/// can work out every move for himself.
+#[must_use]
+pub fn recompute<'a>(
+    rollout: &str,
+    begun: Rollout,
+    events: impl IntoIterator<Item = &'a Event>,
+) -> Rollout {
+    let mut machine = begun;
+    for event in events {
+        let EventKind::Episode {
+            rollout: of,
+            unit,
+            share,
+            bad: Some(bad),
+        } = &event.kind
+        else {
+            continue;
+        };
+        if of == rollout {
+            machine.settle(&Settled {
+                unit: unit.clone(),
+                arm: side(event.arm),
+                share: *share,
+                bad: bad.clone(),
+            });
+        }
+    }
+    machine
+}

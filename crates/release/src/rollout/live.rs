@@ -1,0 +1,311 @@
+//! The rollout that is under way, as turns see it: who has which arm.
+
+use instar_protocol::event::{Arm, Event};
+use instar_protocol::{AgentId, ReleaseId, SessionId, Timestamp};
+use instar_store::{EventFilter, Op, RolloutRow, Store, StoreError, UnitRow};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::episode::{Coin, ordinal, unit_name};
+use super::machine::{Rollout, Stage};
+use super::outcome::{Outcome, outcome};
+use super::plan::{EpisodeRules, Plan};
+use crate::error::ReleaseError;
+use crate::record::Release;
+use crate::releases::Served;
+
+/// A turn that has not ended after this long will not end.
+const ABANDONED_MILLIS: u64 = 60 * 60 * 1_000;
+/// Events of one conversation that are looked at.
+const EVENTS_MAX: usize = 10_000;
+/// Units that are read after a restart.
+const UNITS_MAX: usize = 10_000;
+
+/// What is stored of a rollout beside its row.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Body {
+    pub(crate) candidate: String,
+    pub(crate) release: ReleaseId,
+    /// The release that it is held against.
+    pub(crate) stable: ReleaseId,
+    pub(crate) by: String,
+    pub(crate) machine: Rollout,
+}
+
+/// One rollout under way.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) row: RolloutRow,
+    pub(crate) body: Body,
+    pub(crate) release: Arc<Release>,
+    coin: Coin,
+    open: HashMap<SessionId, Open>,
+    /// Ended, and not yet old enough to be judged.
+    closed: Vec<UnitRow>,
+    /// The number of the last episode of each conversation.
+    ordinals: HashMap<SessionId, u32>,
+    /// Conversations that work for others have the arm of those.
+    under: HashMap<SessionId, SessionId>,
+}
+
+/// A unit that begins, and the one of the same conversation that is over with that.
+pub(crate) struct Begun {
+    pub(crate) before: Option<UnitRow>,
+    pub(crate) unit: UnitRow,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Open {
+    pub(crate) unit: UnitRow,
+    last: Timestamp,
+    turns: u32,
+}
+
+impl Live {
+    pub(crate) fn new(row: RolloutRow, body: Body, release: Arc<Release>) -> Self {
+        Self {
+            coin: Coin::new(&row.coin),
+            row,
+            body,
+            release,
+            open: HashMap::new(),
+            closed: Vec::new(),
+            ordinals: HashMap::new(),
+            under: HashMap::new(),
+        }
+    }
+
+    /// Takes up what was recorded before a restart.
+    pub(crate) async fn take_up(&mut self, store: &Store) -> Result<(), ReleaseError> {
+        let id = self.row.id.clone();
+        for unit in store.units(&id, true, UNITS_MAX).await? {
+            self.numbered(&unit);
+        }
+        for unit in store.units(&id, false, UNITS_MAX).await? {
+            self.numbered(&unit);
+            if unit.closed_at.is_some() {
+                self.closed.push(unit);
+                continue;
+            }
+            let seen = self
+                .outcome(store, &unit, Timestamp::from_millis(u64::MAX))
+                .await?;
+            let open = Open {
+                last: seen.last.unwrap_or(unit.at),
+                turns: seen.turns,
+                unit,
+            };
+            self.open.insert(open.unit.session.clone(), open);
+        }
+        Ok(())
+    }
+
+    fn numbered(&mut self, unit: &UnitRow) {
+        let last = self.ordinals.entry(unit.session.clone()).or_default();
+        *last = (*last).max(ordinal(&unit.id));
+    }
+
+    /// What the events of a unit say, of turns up to a moment.
+    pub(crate) async fn outcome(
+        &self,
+        store: &Store,
+        unit: &UnitRow,
+        closed: Timestamp,
+    ) -> Result<Outcome, StoreError> {
+        read_outcome(store, unit, closed, self.body.machine.plan()).await
+    }
+
+    /// What a conversation is served, if that is the candidate.
+    pub(crate) fn served(
+        &self,
+        agent: &AgentId,
+        session: &SessionId,
+        at: Timestamp,
+    ) -> Option<Served> {
+        let root = self.root(session);
+        let arm = match self.open.get(root) {
+            Some(open) if !self.is_over(open, at) => open.unit.arm,
+            _ => self.next_unit(root).1,
+        };
+        let is_there = || self.release.behaviour.agents.contains_key(agent.as_str());
+        (arm == Arm::Canary && is_there()).then(|| Served {
+            release: Arc::clone(&self.release),
+            arm,
+        })
+    }
+
+    /// Counts a turn that begins now; what has to be recorded first, if it is the first one of its unit.
+    pub(crate) fn begin_turn(&mut self, session: &SessionId, at: Timestamp) -> Option<Begun> {
+        let root = self.root(session).clone();
+        let mut before = None;
+        if let Some(open) = self.open.get(&root) {
+            if !self.is_over(open, at) {
+                // The turn of a sub-agent is part of the turn that waits for it.
+                let counts = u32::from(root == *session);
+                if let Some(open) = self.open.get_mut(&root) {
+                    open.turns += counts;
+                    open.last = at;
+                }
+                return None;
+            }
+            let unit = UnitRow {
+                closed_at: Some(open.end(self.body.machine.plan().episode, at)),
+                ..open.unit.clone()
+            };
+            self.close(unit.clone());
+            before = Some(unit);
+        }
+        let share = self.body.machine.share();
+        if share <= 0.0 {
+            return None;
+        }
+        let (id, arm) = self.next_unit(&root);
+        let unit = UnitRow {
+            id,
+            rollout: self.row.id.clone(),
+            session: root.clone(),
+            arm,
+            share,
+            at,
+            closed_at: None,
+            settled_at: None,
+            bad: None,
+        };
+        self.numbered(&unit);
+        let open = Open {
+            unit: unit.clone(),
+            last: at,
+            turns: 1,
+        };
+        self.open.insert(root, open);
+        Some(Begun { before, unit })
+    }
+
+    /// A unit that could not be recorded has not begun.
+    pub(crate) fn forget(&mut self, unit: &UnitRow) {
+        self.open.remove(&unit.session);
+    }
+
+    pub(crate) fn put_under(&mut self, session: SessionId, root: SessionId) {
+        self.under.insert(session, root);
+    }
+
+    pub(crate) fn is_under(&self, session: &SessionId) -> bool {
+        self.under.contains_key(session)
+    }
+
+    /// Units that may be over.
+    pub(crate) fn due_to_close(&self, now: Timestamp) -> Vec<Open> {
+        let due = |open: &&Open| self.is_over(open, now);
+        self.open.values().filter(due).cloned().collect()
+    }
+
+    /// Units that are old enough to be judged, the one that ended first before the others.
+    pub(crate) fn due_to_settle(&self, now: Timestamp) -> Vec<UnitRow> {
+        let wait = self.body.machine.plan().episode.maturity_millis;
+        let ripe = |unit: &&UnitRow| {
+            let closed = unit.closed_at.map_or(u64::MAX, Timestamp::millis);
+            closed.saturating_add(wait) <= now.millis()
+        };
+        let mut due: Vec<UnitRow> = self.closed.iter().filter(ripe).cloned().collect();
+        due.sort_by(|a, b| (a.closed_at, &a.id).cmp(&(b.closed_at, &b.id)));
+        due
+    }
+
+    pub(crate) fn close(&mut self, unit: UnitRow) {
+        let is_same = |open: &Open| open.unit.id == unit.id;
+        if self.open.get(&unit.session).is_some_and(is_same) {
+            self.open.remove(&unit.session);
+            self.under.retain(|_, root| *root != unit.session);
+        }
+        if self.closed.iter().all(|one| one.id != unit.id) {
+            self.closed.push(unit);
+        }
+    }
+
+    pub(crate) fn settled(&mut self, units: &[UnitRow], machine: Rollout) {
+        self.body.machine = machine;
+        self.closed
+            .retain(|one| units.iter().all(|settled| settled.id != one.id));
+    }
+
+    /// Units that have an arm and are not judged yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.open.len() + self.closed.len()
+    }
+
+    /// The row with the state of the machine.
+    pub(crate) fn stored(&self, machine: &Rollout, now: Timestamp) -> Result<Op, ReleaseError> {
+        let body = Body {
+            machine: machine.clone(),
+            ..self.body.clone()
+        };
+        let body = serde_json::to_string(&body)
+            .map_err(|error| ReleaseError::Canonical(error.to_string()))?;
+        let is_open = machine.is_open();
+        Ok(Op::PutRollout(RolloutRow {
+            is_open,
+            ended_at: (!is_open).then_some(now),
+            body,
+            ..self.row.clone()
+        }))
+    }
+
+    pub(crate) fn stage(&self) -> &Stage {
+        self.body.machine.stage()
+    }
+
+    fn root<'a>(&'a self, session: &'a SessionId) -> &'a SessionId {
+        self.under.get(session).unwrap_or(session)
+    }
+
+    fn next_unit(&self, session: &SessionId) -> (String, Arm) {
+        let last = self.ordinals.get(session).copied().unwrap_or(0);
+        let id = unit_name(&self.row.id, session, last + 1);
+        let arm = self.coin.arm(&id, self.body.machine.share());
+        (id, arm)
+    }
+
+    fn is_over(&self, open: &Open, at: Timestamp) -> bool {
+        let rules = self.body.machine.plan().episode;
+        let silent = at.millis().saturating_sub(open.last.millis());
+        open.turns >= rules.turns_max || silent >= rules.idle_millis
+    }
+}
+
+impl Open {
+    /// When an episode that is over came to its end.
+    pub(crate) fn end(&self, rules: EpisodeRules, now: Timestamp) -> Timestamp {
+        let silence = if self.turns >= rules.turns_max {
+            0
+        } else {
+            rules.idle_millis
+        };
+        let last = self.last.millis().saturating_add(silence);
+        Timestamp::from_millis(last.min(now.millis()))
+    }
+
+    /// Whether every turn that began has ended, or will not end any more.
+    pub(crate) fn has_ended(&self, seen: &Outcome, now: Timestamp) -> bool {
+        let silent = now.millis().saturating_sub(self.last.millis());
+        seen.turns >= self.turns || silent >= ABANDONED_MILLIS
+    }
+}
+
+pub(crate) async fn read_outcome(
+    store: &Store,
+    unit: &UnitRow,
+    closed: Timestamp,
+    plan: &Plan,
+) -> Result<Outcome, StoreError> {
+    let events: Vec<Event> = store
+        .events(EventFilter {
+            session: Some(unit.session.clone()),
+            since: Some(unit.at),
+            limit: EVENTS_MAX,
+            ..EventFilter::default()
+        })
+        .await?;
+    Ok(outcome(&events, closed, plan))
+}

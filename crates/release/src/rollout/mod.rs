@@ -1,0 +1,18 @@
+//! Rollouts: a candidate is served to a share of the episodes, and judged whenever one settles.
+//!
+//! [`machine`](Rollout) decides and does nothing else. `episode` has the coin, `outcome` reads how bad an
+//! episode was from its events, `control` drives the machine for the releases of a state folder.
+
+mod control;
+mod episode;
+mod live;
+mod machine;
+mod outcome;
+mod plan;
+
+pub use control::{ROLLOUTS_MAX, Random, RolloutError, Shown, Start, recompute};
+pub use episode::Coin;
+pub(crate) use live::Live;
+pub use machine::{ArmView, Hold, MetricView, Reason, Rollout, Settled, Stage, View};
+pub use outcome::{COST, LATENCY, Outcome, QUESTIONS, TASK, caps, outcome};
+pub use plan::{Caps, EpisodeRules, Forecast, Metric, Plan, PlanError, Shadow, Step, StepForecast};

@@ -1,0 +1,148 @@
+//! How bad an episode was, read from its events. No delta can touch what counts as bad.
+
+use instar_protocol::event::{BranchReason, Event, EventKind, FeedbackVerdict, TurnOutcome};
+use instar_protocol::tool::ToolDecision;
+use instar_protocol::{RunId, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::plan::{Caps, Plan};
+
+/// The work was not done: a bad word, a corrected question, a turn that failed or was cut, a tool's error.
+pub const TASK: &str = "task";
+/// A turn cost more than the cap.
+pub const COST: &str = "cost";
+/// A turn took longer than the cap.
+pub const LATENCY: &str = "latency";
+/// The owner was asked.
+pub const QUESTIONS: &str = "questions";
+
+/// What the events of an episode say.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Outcome {
+    /// Turns that have ended.
+    pub turns: u32,
+    /// When the last of them ended.
+    pub last: Option<Timestamp>,
+    /// The badness by metric; none where the source gave nothing.
+    pub bad: BTreeMap<String, Option<f64>>,
+}
+
+/// Reads the events of one conversation from the beginning of an episode on, in any order. Turns count up
+/// to `closed`; a word about one of them counts whenever it was said.
+#[must_use]
+pub fn outcome(events: &[Event], closed: Timestamp, plan: &Plan) -> Outcome {
+    let mut found = Found::default();
+    let own: BTreeSet<&RunId> = events
+        .iter()
+        .filter(|event| event.at <= closed)
+        .filter_map(|event| event.run.as_ref())
+        .collect();
+    for event in events {
+        if event.at <= closed {
+            found.take(event, plan.caps);
+        }
+        if let EventKind::Feedback { run, verdict, .. } = &event.kind
+            && own.contains(run)
+            && *verdict == FeedbackVerdict::Bad
+        {
+            found.is_bad = true;
+        }
+    }
+    let value = |metric: &str| {
+        let measured = match metric {
+            TASK => Some(found.is_bad),
+            COST => plan.caps.cost_micros.map(|_| found.is_dear),
+            LATENCY => plan.caps.millis.map(|_| found.is_slow),
+            QUESTIONS => Some(found.has_asked),
+            _ => None,
+        };
+        // An episode without a turn has shown nothing, and it is not left out either.
+        measured.filter(|_| found.turns > 0).map(f64::from)
+    };
+    Outcome {
+        turns: found.turns,
+        last: found.last,
+        bad: plan
+            .metrics
+            .keys()
+            .map(|metric| (metric.clone(), value(metric)))
+            .collect(),
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    turns: u32,
+    last: Option<Timestamp>,
+    is_bad: bool,
+    is_dear: bool,
+    is_slow: bool,
+    has_asked: bool,
+}
+
+impl Found {
+    fn take(&mut self, event: &Event, caps: Caps) {
+        match &event.kind {
+            EventKind::Turn {
+                outcome,
+                millis,
+                cost_micros,
+                ..
+            } => {
+                self.turns = self.turns.saturating_add(1);
+                self.last = self.last.max(Some(event.at));
+                self.is_bad |= is_bad(*outcome);
+                self.is_slow |= caps.millis.is_some_and(|cap| *millis > cap);
+                self.is_dear |= caps.cost_micros.is_some_and(|cap| *cost_micros > cap);
+            }
+            EventKind::ToolCall {
+                decision, is_error, ..
+            } => {
+                self.is_bad |= is_error;
+                self.has_asked |= matches!(decision, ToolDecision::Asked { .. });
+            }
+            EventKind::Branch { why, .. } => {
+                self.is_bad |= matches!(why, BranchReason::Edit | BranchReason::Retry);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_bad(outcome: TurnOutcome) -> bool {
+    match outcome {
+        TurnOutcome::Replied | TurnOutcome::Handed => false,
+        TurnOutcome::Aborted | TurnOutcome::Failed | TurnOutcome::Interrupted => true,
+    }
+}
+
+/// The caps and the base rate that the stable release's own turns give: the 95th percentile of each.
+#[must_use]
+pub fn caps(events: &[Event]) -> Caps {
+    let turns = events.iter().filter_map(|event| match &event.kind {
+        EventKind::Turn {
+            millis,
+            cost_micros,
+            ..
+        } => Some((*millis, *cost_micros)),
+        _ => None,
+    });
+    let (millis, costs): (Vec<u64>, Vec<u64>) = turns.unzip();
+    Caps {
+        cost_micros: percentile(costs).filter(|cost| *cost > 0),
+        millis: percentile(millis),
+    }
+}
+
+/// Too few turns say nothing of what is usual.
+const TURNS_MIN: usize = 20;
+
+fn percentile(mut values: Vec<u64>) -> Option<u64> {
+    if values.len() < TURNS_MIN {
+        return None;
+    }
+    values.sort_unstable();
+    values
+        .get((values.len() * 95).div_ceil(100).saturating_sub(1))
+        .copied()
+}

@@ -1,0 +1,304 @@
+//! What the owner agrees to before the first unit, and how long it will take.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use super::outcome::{COST, LATENCY, QUESTIONS, TASK};
+use crate::evidence::{Belief, units_to_decide};
+
+/// What the owner agreed to before the first unit.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// Both arms answer first, and only stable's answer is sent.
+    #[serde(default)]
+    pub shadow: Option<Shadow>,
+    /// Shares of new units that the candidate is given, one after the other.
+    pub steps: Vec<Step>,
+    /// By name. The weights sum to 1; the primary one has half, or all of it if it is alone.
+    pub metrics: BTreeMap<String, Metric>,
+    /// The chance of taking back a candidate that is no worse, and of promoting one that is worse by a
+    /// margin.
+    pub level: f64,
+    /// Units after which the rollout stops being undecided for ever: it holds, and says so.
+    pub horizon: u64,
+    #[serde(default)]
+    pub episode: EpisodeRules,
+    #[serde(default)]
+    pub caps: Caps,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Step {
+    pub share: f64,
+    /// Settled units of this step before the next one. They hold back no rollback.
+    pub units_min: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Metric {
+    pub weight: f64,
+    /// How much worse a candidate that is promoted may be.
+    pub margin: f64,
+    /// Promotion needs this one.
+    pub required: bool,
+}
+
+/// The stage before anybody is sent a word of the candidate's.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Shadow {
+    /// Judged pairs before the first step.
+    pub pairs_min: u64,
+    /// The part of the level that is spent here; the steps have the rest.
+    pub level: f64,
+}
+
+/// What an episode is, and when it is judged. Fixed before the first one, the same on both arms.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EpisodeRules {
+    /// Silence that ends it.
+    pub idle_millis: u64,
+    /// Turns that end it.
+    pub turns_max: u32,
+    /// How long after its end it is judged; good and bad news alike.
+    pub maturity_millis: u64,
+}
+
+impl Default for EpisodeRules {
+    fn default() -> Self {
+        Self {
+            idle_millis: 30 * 60 * 1_000,
+            turns_max: 20,
+            maturity_millis: 10 * 60 * 1_000,
+        }
+    }
+}
+
+/// What counts as dear and as slow, from what the stable release did before the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Caps {
+    /// Millionths of a dollar per turn.
+    pub cost_micros: Option<u64>,
+    pub millis: Option<u64>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PlanError {
+    #[error("the rollout has no step")]
+    NoStep,
+    #[error(
+        "step {0}: a share is more than 0 and at most 1, and none is smaller than the one before"
+    )]
+    Share(usize),
+    #[error("the rollout has no metric that promotion needs")]
+    NothingRequired,
+    #[error(
+        "metric {0}: weight and margin are more than 0 and less than 1, and the weights sum to 1"
+    )]
+    Metric(String),
+    #[error("the level is more than 0 and less than 1")]
+    Level,
+    #[error("the shadow's part of the level is more than 0 and less than the level")]
+    Shadow,
+    #[error("an episode has at least one turn, and a horizon at least one unit")]
+    Nothing,
+}
+
+impl Plan {
+    /// The plan over the given shares: task success decides, what can be measured beside it has its say.
+    #[must_use]
+    pub fn over(shares: &[f64], units_min: u64, caps: Caps) -> Self {
+        let metric = |weight, required| Metric {
+            weight,
+            margin: MARGIN,
+            required,
+        };
+        let beside: Vec<&str> = [
+            caps.cost_micros.map(|_| COST),
+            caps.millis.map(|_| LATENCY),
+            Some(QUESTIONS),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let each = 0.5 / beside.iter().map(|_| 1.0).sum::<f64>();
+        let beside = beside
+            .into_iter()
+            .map(|name| (name.to_owned(), metric(each, false)));
+        let primary = (TASK.to_owned(), metric(0.5, true));
+        Self {
+            shadow: None,
+            steps: shares
+                .iter()
+                .map(|share| Step {
+                    share: *share,
+                    units_min,
+                })
+                .collect(),
+            metrics: beside.chain([primary]).collect(),
+            level: LEVEL,
+            horizon: HORIZON,
+            episode: EpisodeRules::default(),
+            caps,
+        }
+    }
+
+    pub fn check(&self) -> Result<(), PlanError> {
+        let mut before = 0.0;
+        for (at, step) in self.steps.iter().enumerate() {
+            if !(step.share > 0.0 && step.share <= 1.0 && step.share >= before) {
+                return Err(PlanError::Share(at));
+            }
+            before = step.share;
+        }
+        if self.steps.is_empty() {
+            return Err(PlanError::NoStep);
+        }
+        if !(self.level > 0.0 && self.level < 1.0) {
+            return Err(PlanError::Level);
+        }
+        if self
+            .shadow
+            .is_some_and(|shadow| !(shadow.level > 0.0 && shadow.level < self.level))
+        {
+            return Err(PlanError::Shadow);
+        }
+        if self.episode.turns_max == 0 || self.horizon == 0 {
+            return Err(PlanError::Nothing);
+        }
+        let sum: f64 = self.metrics.values().map(|metric| metric.weight).sum();
+        for (name, metric) in &self.metrics {
+            let sound = metric.weight > 0.0 && metric.margin > 0.0 && metric.margin < 1.0;
+            if !sound || (sum - 1.0).abs() > 1e-9 {
+                return Err(PlanError::Metric(name.clone()));
+            }
+        }
+        if self.metrics.values().any(|metric| metric.required) {
+            Ok(())
+        } else {
+            Err(PlanError::NothingRequired)
+        }
+    }
+
+    /// The level of a rollback while shares are served: what the shadow did not spend.
+    #[must_use]
+    pub fn level_of_steps(&self) -> f64 {
+        self.level - self.shadow.map_or(0.0, |shadow| shadow.level)
+    }
+
+    /// Leaves out the steps that could not see a doubling of the given rate within the horizon, as a step
+    /// that decides nothing only takes time. The last one stays. What was left out is returned.
+    pub fn skip_idle_steps(&mut self, base: f64) -> Vec<Step> {
+        let last = self.steps.len().saturating_sub(1);
+        let horizon = count(self.horizon);
+        let level = self.level_of_steps();
+        let can = |step: &Step| {
+            units_to_decide(Belief::new(2.0 * base, base), step.share, level)
+                .is_some_and(|units| units <= horizon)
+        };
+        let (kept, skipped): (Vec<_>, Vec<_>) = self
+            .steps
+            .drain(..)
+            .enumerate()
+            .partition(|(at, step)| *at == last || can(step));
+        self.steps = kept.into_iter().map(|(_, step)| step).collect();
+        skipped.into_iter().map(|(_, step)| step).collect()
+    }
+
+    /// How long each stage needs to see a doubling of this rate.
+    #[must_use]
+    pub fn forecast(&self, base: f64, units_per_day: f64) -> Forecast {
+        let doubled = Belief::new(2.0 * base, base);
+        let days = |units: f64| (units_per_day > 0.0).then(|| units / units_per_day);
+        let steps = self.steps.iter().map(|step| {
+            let units = units_to_decide(doubled, step.share, self.level_of_steps());
+            StepForecast {
+                share: step.share,
+                units,
+                days: units.and_then(days),
+                decides: units.is_some_and(|units| units <= count(self.horizon)),
+            }
+        });
+        // Of independent answers: the arm that is worse fails alone about so often.
+        let alone = |this: f64, other: f64| this * (1.0 - other);
+        let worse = alone(2.0 * base, base);
+        let differ = worse + alone(base, 2.0 * base);
+        let tilt = if differ > 0.0 { worse / differ } else { 0.5 };
+        let growth = differ * divergence_from_half(tilt);
+        let pairs = self
+            .shadow
+            .filter(|_| growth > 1e-12)
+            .map(|shadow| (1.0 / shadow.level).ln() / growth);
+        Forecast {
+            base,
+            units_per_day,
+            pairs,
+            steps: steps.collect(),
+        }
+    }
+}
+
+/// How long it will take, about half of the time, to see the rate of bad episodes double.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Forecast {
+    /// The rate of bad episodes at present.
+    pub base: f64,
+    pub units_per_day: f64,
+    /// Judged pairs that the shadow needs.
+    pub pairs: Option<f64>,
+    pub steps: Vec<StepForecast>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct StepForecast {
+    pub share: f64,
+    pub units: Option<f64>,
+    pub days: Option<f64>,
+    /// Within the horizon.
+    pub decides: bool,
+}
+
+impl Forecast {
+    /// A line for people for each stage.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let base = 100.0 * self.base;
+        let per_day = self.units_per_day;
+        let shadow = self
+            .pairs
+            .map(|pairs| format!("the shadow needs about {pairs:.0} judged pairs"));
+        let steps = self.steps.iter().map(|step| {
+            let share = 100.0 * step.share;
+            match (step.units, step.days) {
+                (Some(units), Some(days)) if step.decides => format!(
+                    "at your {per_day:.0} episodes a day a share of {share:.0} % needs about {days:.0} days \
+                     ({units:.0} episodes) to see a doubling from {base:.1} %"
+                ),
+                (Some(units), _) if step.decides => format!(
+                    "a share of {share:.0} % needs about {units:.0} episodes to see a doubling from {base:.1} %"
+                ),
+                _ => format!(
+                    "a share of {share:.0} % does not see a doubling from {base:.1} % within the horizon"
+                ),
+            }
+        });
+        shadow.into_iter().chain(steps).collect()
+    }
+}
+
+/// How much worse a promoted candidate may be, unless the owner says otherwise.
+const MARGIN: f64 = 0.05;
+const LEVEL: f64 = 0.05;
+const HORIZON: u64 = 2_000;
+
+fn divergence_from_half(chance: f64) -> f64 {
+    let part = |p: f64| if p > 0.0 { p * (2.0 * p).ln() } else { 0.0 };
+    part(chance) + part(1.0 - chance)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "more than 2^53 units are never planned"
+)]
+fn count(units: u64) -> f64 {
+    units as f64
+}

@@ -1,0 +1,593 @@
+//! Rollouts over the releases of a state folder: who is served what, what is recorded, which moves follow.
+
+use instar_protocol::event::{Arm, Event, EventKind, FeedbackVerdict, TurnOutcome};
+use instar_protocol::model::Usage;
+use instar_protocol::{AgentId, EventId, Label, ReleaseId, RunId, SessionId, Timestamp};
+use instar_release::rollout::{
+    Caps, EpisodeRules, Plan, Reason, Rollout, RolloutError, Shown, Stage, Start, recompute,
+};
+use instar_release::{Behaviour, Cohort, Delta, Proposal, Releases, Signer};
+use instar_store::{CandidateState, EventFilter, Op, Options, Store, UnitRow};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tempfile::TempDir;
+
+use crate::fixture::{behaviour, main_agent};
+
+const BEGIN: u64 = 1_795_286_385_000;
+const MINUTE: u64 = 60 * 1_000;
+
+/// A state folder with a clock of its own.
+struct House {
+    folder: TempDir,
+    store: Store,
+    releases: Releases,
+    now: u64,
+    drawn: AtomicU32,
+}
+
+/// How the turns of an episode go.
+#[derive(Clone, Copy)]
+struct Rates {
+    stable: f64,
+    canary: f64,
+}
+
+impl House {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let house = Self::over(folder, BEGIN).await;
+        let at = house.now();
+        let made = house
+            .releases
+            .adopt(behaviour("I am one."), "owner", "first", at, house.random())
+            .await;
+        made.unwrap();
+        house
+    }
+
+    async fn over(folder: TempDir, now: u64) -> Self {
+        let store = Store::open(folder.path(), Options::default()).unwrap();
+        let signer = Signer::of_seed(&[1; 32]).unwrap();
+        let at = Timestamp::from_millis(now);
+        let releases = Releases::open_signed(store.clone(), signer, at)
+            .await
+            .unwrap();
+        let house = Self {
+            folder,
+            store,
+            releases,
+            now,
+            drawn: AtomicU32::new(u32::try_from(now % 1_000_003).unwrap() << 8),
+        };
+        let taken = house.releases.take_up_rollout(at, house.random()).await;
+        taken.unwrap();
+        house
+    }
+
+    async fn again(self) -> Self {
+        self.store.close().await.unwrap();
+        let now = self.now + 1;
+        drop((self.releases, self.store));
+        Self::over(self.folder, now).await
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.now)
+    }
+
+    fn random(&self) -> [u8; 10] {
+        let drawn = self.drawn.fetch_add(1, Ordering::Relaxed);
+        let mut bytes = [0; 10];
+        bytes[..4].copy_from_slice(&drawn.to_be_bytes());
+        bytes
+    }
+
+    async fn candidate(&self, text: &str) -> String {
+        let proposal = Proposal {
+            from: "stable".to_owned(),
+            deltas: vec![Delta::SetPrompt {
+                agent: "main".to_owned(),
+                file: "IDENTITY.md".to_owned(),
+                text: Some(text.to_owned()),
+                cut_chars: 0,
+            }],
+            proposer: "owner".to_owned(),
+            reason: "a try".to_owned(),
+            evidence: Label::owner(),
+        };
+        self.releases
+            .propose(proposal, self.now())
+            .await
+            .unwrap()
+            .id
+    }
+
+    async fn start(&self, candidate: &str, plan: Plan) -> Result<Shown, RolloutError> {
+        let start = Start {
+            candidate: candidate.to_owned(),
+            plan,
+            by: "owner".to_owned(),
+        };
+        let random = self.random();
+        let mut coin = [9; 32];
+        coin[..10].copy_from_slice(&random);
+        self.releases
+            .start_rollout(start, self.now(), coin, random)
+            .await
+    }
+
+    /// One turn of a conversation; what served it.
+    async fn turn(&self, session: &str, rates: Option<Rates>, dice: &mut Dice) -> Arm {
+        let session = SessionId::from_stored(session);
+        let at = self.now();
+        self.releases
+            .begin_turn(&session, None, at, self.random())
+            .await
+            .unwrap();
+        let served = self
+            .releases
+            .resolve(
+                &AgentId::main(),
+                &Cohort {
+                    session: session.clone(),
+                    at,
+                },
+            )
+            .unwrap();
+        let rate = rates.map_or(0.0, |rates| match served.arm {
+            Arm::Stable => rates.stable,
+            Arm::Canary | Arm::Shadow => rates.canary,
+        });
+        let outcome = if dice.roll() < rate {
+            TurnOutcome::Failed
+        } else {
+            TurnOutcome::Replied
+        };
+        let event = Event {
+            id: EventId::new(at, self.random()),
+            at,
+            session: Some(session),
+            run: Some(RunId::from_stored(format!("run_{}", self.random()[3]))),
+            release: Some(served.release.id.clone()),
+            arm: served.arm,
+            label: Label::owner(),
+            kind: turn_ended(outcome),
+        };
+        self.store
+            .commit(vec![Op::AppendEvent(event)])
+            .await
+            .unwrap();
+        served.arm
+    }
+
+    async fn settle(&self) -> Vec<Stage> {
+        self.releases
+            .settle_due(self.now(), &|| self.random())
+            .await
+            .unwrap()
+    }
+
+    /// Episodes of one turn each, until the rollout ends or so many were counted.
+    async fn traffic(&mut self, rates: Rates, units: u32) -> Option<Stage> {
+        let mut dice = Dice(7);
+        for number in 0..units {
+            self.now += MINUTE;
+            self.turn(&format!("ses_{number}"), Some(rates), &mut dice)
+                .await;
+            if number % 10 == 9 {
+                self.now += 41 * MINUTE;
+                let stages = self.settle().await;
+                if self.releases.rollout().is_none() {
+                    return stages.last().cloned();
+                }
+            }
+        }
+        None
+    }
+
+    fn stable(&self) -> ReleaseId {
+        self.releases.stable().unwrap().id.clone()
+    }
+
+    async fn state_of(&self, candidate: &str) -> CandidateState {
+        self.releases.candidate(candidate).await.unwrap().state
+    }
+
+    async fn events(&self) -> Vec<Event> {
+        let filter = EventFilter {
+            limit: 10_000,
+            ..EventFilter::default()
+        };
+        let mut events = self.store.events(filter).await.unwrap();
+        events.reverse();
+        events
+    }
+}
+
+fn turn_ended(outcome: TurnOutcome) -> EventKind {
+    EventKind::Turn {
+        outcome,
+        millis: 10,
+        model_calls: 1,
+        tool_calls: 0,
+        usage: Usage::default(),
+        cost_micros: 0,
+    }
+}
+
+/// Numbers that come out the same each time.
+struct Dice(u64);
+
+impl Dice {
+    #[expect(clippy::cast_precision_loss, reason = "53 bits")]
+    fn roll(&mut self) -> f64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+fn plan(share: f64) -> Plan {
+    Plan::over(&[share], 5, Caps::default())
+}
+
+#[tokio::test]
+async fn a_sound_candidate_becomes_stable_and_stays_so_after_a_restart() {
+    let mut house = House::new().await;
+    let before = house.stable();
+    let candidate = house.candidate("I am two.").await;
+    let begun = house.start(&candidate, plan(0.5)).await.unwrap();
+    assert_eq!(begun.view.stage, Stage::Canary { step: 0 });
+    assert_eq!(house.stable(), before, "stable stays until the promotion");
+    let even = Rates {
+        stable: 0.02,
+        canary: 0.02,
+    };
+    assert_eq!(house.traffic(even, 2_000).await, Some(Stage::Promoted));
+    let after = house.stable();
+    assert_eq!(after, begun.release);
+    assert_eq!(house.state_of(&candidate).await, CandidateState::Promoted);
+    let log = house.releases.log(Some("stable"), 10).await.unwrap();
+    assert_eq!(log[0].to, after);
+    assert_eq!(log[0].by, "the rollout");
+    let house = house.again().await;
+    assert_eq!(house.stable(), after);
+    let sound = house
+        .releases
+        .verify(house.releases.signer().unwrap(), None, true, &[])
+        .await;
+    assert_eq!(sound.unwrap().problems, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_bad_candidate_is_taken_back_by_itself_and_every_turn_is_stables_again() {
+    let mut house = House::new().await;
+    let before = house.stable();
+    let candidate = house.candidate("I fail.").await;
+    house.start(&candidate, plan(0.5)).await.unwrap();
+    let bad = Rates {
+        stable: 0.02,
+        canary: 0.4,
+    };
+    let worse = Stage::RolledBack { why: Reason::Worse };
+    assert_eq!(house.traffic(bad, 2_000).await, Some(worse.clone()));
+    assert_eq!(house.stable(), before);
+    assert_eq!(house.state_of(&candidate).await, CandidateState::RolledBack);
+    let mut dice = Dice(1);
+    for number in 0..40 {
+        let arm = house.turn(&format!("ses_{number}"), None, &mut dice).await;
+        assert_eq!(arm, Arm::Stable);
+    }
+    let shown = house.releases.rollouts(10).await.unwrap();
+    assert_eq!(shown[0].view.stage, worse);
+    assert!(shown[0].view.evidence_worse >= shown[0].view.worse_at);
+    // The same behaviour against the same stable release is not tried again.
+    let again = house.candidate("I fail.").await;
+    let refused = house.start(&again, plan(0.5)).await.unwrap_err();
+    assert!(matches!(
+        refused,
+        RolloutError::Settled(..) | RolloutError::TakenBack(..)
+    ));
+}
+
+#[tokio::test]
+async fn an_episode_keeps_its_arm_and_its_record_comes_before_its_first_turn() {
+    let mut house = House::new().await;
+    let candidate = house.candidate("I am two.").await;
+    let rollout = house.start(&candidate, plan(0.5)).await.unwrap().id;
+    let mut dice = Dice(1);
+    let mut arms = BTreeMap::new();
+    for number in 0..40 {
+        let session = format!("ses_{number}");
+        arms.insert(session.clone(), house.turn(&session, None, &mut dice).await);
+    }
+    let canaries = arms.values().filter(|arm| **arm == Arm::Canary).count();
+    assert!((8..=32).contains(&canaries), "{canaries}");
+    let recorded: BTreeMap<String, Arm> = open(&house, &rollout).await;
+    assert_eq!(recorded, arms);
+    let mut first = BTreeMap::new();
+    for event in house.events().await {
+        let name = event.kind.name();
+        if let Some(session) = event.session {
+            first.entry(session.to_string()).or_insert(name);
+        }
+    }
+    assert!(first.values().all(|name| *name == "episode"), "{first:?}");
+
+    // Neither a pause nor a restart moves anybody, and new conversations go to stable meanwhile.
+    house.now += 5 * MINUTE;
+    house
+        .releases
+        .pause_rollout(true, house.now())
+        .await
+        .unwrap();
+    let mut house = house.again().await;
+    assert!(house.releases.rollout().unwrap().view.is_paused);
+    for (session, arm) in &arms {
+        assert_eq!(house.turn(session, None, &mut dice).await, *arm);
+    }
+    for number in 100..120 {
+        let arm = house.turn(&format!("ses_{number}"), None, &mut dice).await;
+        assert_eq!(arm, Arm::Stable);
+    }
+    house
+        .releases
+        .pause_rollout(false, house.now())
+        .await
+        .unwrap();
+    // After a silence it is another episode, with a coin of its own.
+    house.now += 31 * MINUTE;
+    let mut moved = 0;
+    for (session, arm) in &arms {
+        moved += u32::from(house.turn(session, None, &mut dice).await != *arm);
+    }
+    assert!(moved > 5, "{moved}");
+}
+
+async fn open(house: &House, rollout: &str) -> BTreeMap<String, Arm> {
+    let units: Vec<UnitRow> = house.store.units(rollout, false, 1_000).await.unwrap();
+    units
+        .into_iter()
+        .map(|unit| (unit.session.to_string(), unit.arm))
+        .collect()
+}
+
+#[tokio::test]
+async fn twenty_turns_end_an_episode_and_a_bad_word_that_comes_later_still_counts() {
+    let mut house = House::new().await;
+    let candidate = house.candidate("I am two.").await;
+    let rollout = house.start(&candidate, plan(0.5)).await.unwrap().id;
+    let mut dice = Dice(1);
+    for _ in 0..21 {
+        house.now += 1_000;
+        house.turn("ses_1", None, &mut dice).await;
+    }
+    let events = house.events().await;
+    let run = events
+        .iter()
+        .find(|event| event.kind.name() == "turn")
+        .and_then(|event| event.run.clone());
+    house.now += 5 * MINUTE;
+    let bad_word = Event {
+        id: EventId::new(house.now(), house.random()),
+        at: house.now(),
+        session: Some(SessionId::from_stored("ses_1")),
+        run: None,
+        release: None,
+        arm: Arm::Stable,
+        label: Label::owner(),
+        kind: EventKind::Feedback {
+            run: run.unwrap(),
+            verdict: FeedbackVerdict::Bad,
+            content: None,
+        },
+    };
+    house
+        .store
+        .commit(vec![Op::AppendEvent(bad_word)])
+        .await
+        .unwrap();
+    house.settle().await;
+    assert_eq!(
+        house.releases.rollout().unwrap().view.settled,
+        0,
+        "not ripe"
+    );
+    house.now += 6 * MINUTE;
+    house.settle().await;
+    let settled = house.store.units(&rollout, true, 10).await.unwrap();
+    assert_eq!(settled.len(), 1, "the second episode goes on");
+    let bad: BTreeMap<String, Option<f64>> =
+        serde_json::from_str(settled[0].bad.as_deref().unwrap()).unwrap();
+    assert_eq!(bad["task"], Some(1.0));
+    assert_eq!(bad["questions"], Some(0.0));
+}
+
+#[tokio::test]
+async fn whoever_has_the_events_works_out_the_same_state() {
+    let mut house = House::new().await;
+    let candidate = house.candidate("I am two.").await;
+    let shares = Plan::over(&[0.3, 0.5], 20, Caps::default());
+    let begun = house.start(&candidate, shares.clone()).await.unwrap();
+    let rates = Rates {
+        stable: 0.1,
+        canary: 0.15,
+    };
+    house.traffic(rates, 100).await;
+    let house = house.again().await;
+    let shown = house.releases.rollout().unwrap();
+    assert_eq!(shown.view.settled, 100);
+    assert_eq!(shown.view.stage, Stage::Canary { step: 1 });
+    let machine = Rollout::begin(shares).unwrap();
+    let again = recompute(&begun.id, machine, &house.events().await);
+    assert_eq!(again.view(), shown.view);
+}
+
+#[tokio::test]
+async fn another_stable_release_ends_the_rollout_and_its_successor_is_judged_more_strictly() {
+    let house = House::new().await;
+    let candidate = house.candidate("I am two.").await;
+    house.start(&candidate, plan(0.5)).await.unwrap();
+    let busy = house.start(&candidate, plan(0.5)).await.unwrap_err();
+    assert!(matches!(busy, RolloutError::Busy(_)));
+    let at = house.now();
+    house
+        .releases
+        .adopt(
+            behaviour("The owner's."),
+            "owner",
+            "edit",
+            at,
+            house.random(),
+        )
+        .await
+        .unwrap();
+    assert!(house.releases.rollout().is_none());
+    let shown = house.releases.rollouts(10).await.unwrap();
+    assert_eq!(shown[0].view.stage, Stage::Superseded);
+    let stale = house.start(&candidate, plan(0.5)).await.unwrap_err();
+    assert!(matches!(stale, RolloutError::Stale(_)));
+    let next = house.candidate("I am three.").await;
+    let begun = house.start(&next, plan(0.5)).await.unwrap();
+    assert!((begun.view.worse_at - 40.0).abs() < 1e-9);
+}
+
+#[tokio::test]
+async fn the_owner_ends_it_either_way_and_what_was_counted_is_not_forgotten() {
+    let mut house = House::new().await;
+    let candidate = house.candidate("I am two.").await;
+    let begun = house.start(&candidate, plan(0.5)).await.unwrap();
+    let rates = Rates {
+        stable: 0.1,
+        canary: 0.1,
+    };
+    house.traffic(rates, 20).await;
+    let now = house.now();
+    let random = || house.random();
+    let ended = house.releases.end_rollout(false, now, &random).await;
+    let owner = Stage::RolledBack { why: Reason::Owner };
+    assert_eq!(ended.unwrap().view.stage, owner);
+    assert_eq!(house.state_of(&candidate).await, CandidateState::Open);
+    let none = house.releases.end_rollout(false, now, &random).await;
+    assert!(matches!(none, Err(RolloutError::None)));
+    let again = house.start(&candidate, plan(0.5)).await.unwrap();
+    assert_eq!(again.view.settled, 20, "the same candidate goes on");
+    let ended = house.releases.end_rollout(true, now, &random).await;
+    assert_eq!(ended.unwrap().view.stage, Stage::Promoted);
+    assert_eq!(house.stable(), begun.release);
+}
+
+#[tokio::test]
+async fn a_violation_ends_it_at_once_and_only_the_candidates_own() {
+    let house = House::new().await;
+    let candidate = house.candidate("I am two.").await;
+    let begun = house.start(&candidate, plan(0.5)).await.unwrap();
+    let now = house.now();
+    let random = || house.random();
+    let stable = house.stable();
+    let other = house
+        .releases
+        .violation(&stable, "a secret was said", now, &random);
+    assert!(!other.await.unwrap());
+    assert!(house.releases.rollout().is_some());
+    let own = house
+        .releases
+        .violation(&begun.release, "a secret was said", now, &random);
+    assert!(own.await.unwrap());
+    let shown = house.releases.rollouts(1).await.unwrap();
+    let what = "a secret was said".to_owned();
+    let why = Reason::Violation { what };
+    assert_eq!(shown[0].view.stage, Stage::RolledBack { why });
+}
+
+#[tokio::test]
+async fn a_candidate_whose_bytes_were_changed_is_refused_when_it_is_loaded() {
+    let house = House::new().await;
+    let before = house.stable();
+    let candidate = house.candidate("I am two.").await;
+    let begun = house.start(&candidate, plan(0.5)).await.unwrap();
+    house.store.close().await.unwrap();
+    let id = begun.release.as_str();
+    let file = house
+        .folder
+        .path()
+        .join("objects")
+        .join(&id[..2])
+        .join(&id[2..]);
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, bytes).unwrap();
+    let now = house.now + 1;
+    drop((house.releases, house.store));
+    let house = House::over(house.folder, now).await;
+    assert_eq!(house.stable(), before);
+    assert!(house.releases.rollout().is_none());
+    let shown = house.releases.rollouts(1).await.unwrap();
+    let Stage::RolledBack {
+        why: Reason::Violation { what },
+    } = &shown[0].view.stage
+    else {
+        panic!("{:?}", shown[0].view.stage);
+    };
+    assert!(what.contains("do not have that hash"), "{what}");
+}
+
+#[test]
+fn the_plan_says_how_long_it_takes_and_skips_what_never_decides() {
+    let mut plan = Plan::over(&[0.01, 0.05, 0.5], 20, Caps::default());
+    let skipped = plan.skip_idle_steps(0.05);
+    assert_eq!(skipped.len(), 2);
+    assert_eq!(plan.steps.len(), 1);
+    plan.episode = EpisodeRules::default();
+    let forecast = plan.forecast(0.05, 10.0);
+    let units = forecast.steps[0].units.unwrap();
+    assert!((400.0..800.0).contains(&units), "{units}");
+    let lines = forecast.lines();
+    assert!(lines[0].starts_with("at your 10 episodes a day a share of 50 %"));
+}
+
+#[tokio::test]
+async fn what_the_owner_changes_in_the_files_holds_over_a_promotion_and_the_rest_of_it_stays() {
+    let mut house = House::new().await;
+    let mut files = behaviour("I am one.");
+    let candidate = house.candidate("I am two.").await;
+    let begun = house.start(&candidate, plan(0.5)).await.unwrap();
+    let random = || house.random();
+    let now = house.now();
+    let promoted = house.releases.end_rollout(true, now, &random).await;
+    promoted.unwrap();
+    // The files are as they were: nothing moves, however often they are read.
+    let read = |files: &Behaviour| {
+        house
+            .releases
+            .adopt_files(files.clone(), "read", house.now(), house.random())
+    };
+    assert_eq!(read(&files).await.unwrap(), (begun.release.clone(), false));
+    main_agent(&mut files).limits.model_calls_max = 7;
+    let (_, moved) = read(&files).await.unwrap();
+    assert!(moved);
+    let stable = house.releases.stable().unwrap();
+    let agent = &stable.behaviour.agents["main"];
+    assert_eq!(agent.limits.model_calls_max, 7);
+    assert_eq!(agent.prompt["IDENTITY.md"].text, "I am two.");
+    let (again, moved) = read(&files).await.unwrap();
+    assert_eq!((again, moved), (stable.id.clone(), false));
+    // A new text in the same place is the owner's word.
+    house.now += 1;
+    let mut files = behaviour("The owner's.");
+    main_agent(&mut files).limits.model_calls_max = 7;
+    let taken = house
+        .releases
+        .adopt_files(files, "read", house.now(), house.random());
+    assert!(taken.await.unwrap().1);
+    let stable = house.releases.stable().unwrap();
+    let agent = &stable.behaviour.agents["main"];
+    assert_eq!(agent.prompt["IDENTITY.md"].text, "The owner's.");
+    let house = house.again().await;
+    assert_eq!(house.stable(), stable.id);
+}
