@@ -72,6 +72,7 @@ pub(super) async fn list(
         after,
         kind: query.kind,
         session,
+        since: None,
         limit,
     };
     if stream {
@@ -212,6 +213,7 @@ impl Tail {
             after,
             kind,
             session,
+            since: None,
             limit,
         };
         self.store.events(filter).await.map_err(|error| {

@@ -272,6 +272,7 @@ pub(super) async fn wait(server: &Server, wanted: Wait) -> Result<Value, ApiProb
         after: after.clone(),
         kind: wanted.kind,
         session,
+        since: None,
         limit,
     };
     let events = look(app, filter, Duration::from_secs(seconds)).await?;
@@ -307,6 +308,7 @@ async fn newest(app: &AppState) -> Result<Option<EventId>, ApiProblem> {
         after: None,
         kind: None,
         session: None,
+        since: None,
         limit: 1,
     };
     let newest = app.store.events(filter).await?.pop();

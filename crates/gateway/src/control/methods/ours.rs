@@ -186,6 +186,7 @@ impl EventParams {
             after,
             kind: self.kind,
             session,
+            since: None,
             limit: queries::page("limit", self.limit, queries::PAGE, queries::PAGE_MAX)?,
         })
     }
