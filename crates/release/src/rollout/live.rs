@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::episode::{Coin, ordinal, unit_name};
+use super::episode::{ordinal, unit_name};
 use super::machine::{Rollout, Stage};
 use super::outcome::{Outcome, outcome};
 use super::plan::{EpisodeRules, Plan};
 use crate::error::ReleaseError;
+use crate::evidence::{self, Coin};
 use crate::record::Release;
 use crate::releases::Served;
 
@@ -263,7 +264,10 @@ impl Live {
     fn next_unit(&self, session: &SessionId) -> (String, Arm) {
         let last = self.ordinals.get(session).copied().unwrap_or(0);
         let id = unit_name(&self.row.id, session, last + 1);
-        let arm = self.coin.arm(&id, self.body.machine.share());
+        let arm = match self.coin.throw(&id, self.body.machine.share()) {
+            evidence::Arm::New => Arm::Canary,
+            evidence::Arm::Old => Arm::Stable,
+        };
         (id, arm)
     }
 

@@ -1,6 +1,6 @@
 //! Rollouts: a candidate is served to a share of the episodes, and judged whenever one settles.
 //!
-//! [`machine`](Rollout) decides and does nothing else. `episode` has the coin, `outcome` reads how bad an
+//! [`machine`](Rollout) decides and does nothing else. `episode` names the units, `outcome` reads how bad an
 //! episode was from its events, `control` drives the machine for the releases of a state folder.
 
 mod control;
@@ -11,7 +11,6 @@ mod outcome;
 mod plan;
 
 pub use control::{ROLLOUTS_MAX, Random, RolloutError, Shown, Start, recompute};
-pub use episode::Coin;
 pub(crate) use live::Live;
 pub use machine::{ArmView, Hold, MetricView, Reason, Rollout, Settled, Stage, View};
 pub use outcome::{COST, LATENCY, Outcome, QUESTIONS, TASK, caps, outcome};
