@@ -307,6 +307,9 @@ impl Turn {
             millis,
             is_error: output.is_none_or(|output| output.is_error),
             argument_names: argument_names(call),
+            content: output
+                .filter(|output| output.is_error)
+                .and_then(|output| self.house.content(&output.text)),
         };
         self.record.event(label, kind);
     }

@@ -74,6 +74,9 @@ pub enum EventKind {
         millis: u64,
         is_error: bool,
         argument_names: Vec<String>,
+        /// What a tool that failed said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content: Option<String>,
     },
     Error {
         class: ErrorClass,

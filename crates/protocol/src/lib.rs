@@ -12,6 +12,7 @@ pub mod approvals;
 pub mod devices;
 pub mod errand;
 pub mod event;
+pub mod fault;
 pub mod id;
 pub mod label;
 pub mod letter;

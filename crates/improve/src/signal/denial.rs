@@ -1,0 +1,116 @@
+//! Whether a phrase is taken back by what stands around it: "no timeout occurred", "タイムアウトは発生しませんでした".
+
+use super::taken_back::{
+    HAPPEN, HAPPEN_WIDE, NO_BEFORE, NO_BEFORE_WIDE, NO_BEHIND, NO_BEHIND_WIDE, PARTICLES, PASSED,
+    SET_BEFORE, SET_BEHIND,
+};
+
+/// Words before a phrase that are looked at.
+const BEFORE_MAX: usize = 2;
+/// Words behind a phrase that are looked at.
+const BEHIND_MAX: usize = 4;
+
+/// A phrase in its clause; all of it lower case.
+pub(super) struct Place<'a> {
+    before: &'a str,
+    behind: &'a str,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn of(text: &'a str, start: usize, end: usize) -> Self {
+        let before = text.get(..start).unwrap_or_default();
+        let behind = text.get(end..).unwrap_or_default();
+        let from = before.rfind(ends_clause).map_or(0, |at| {
+            at + before[at..].chars().next().map_or(1, char::len_utf8)
+        });
+        Self {
+            before: &before[from..],
+            behind: &behind[..clause_end(behind)],
+        }
+    }
+
+    /// It is said not to have happened.
+    pub(super) fn is_denied(&self) -> bool {
+        let before = self.before.split_whitespace().rev().take(BEFORE_MAX);
+        let mut before = before.map(|word| word.trim_matches(|sign: char| !sign.is_alphanumeric()));
+        before.any(|word| NO_BEFORE.contains(&word))
+            || self.is_denied_behind()
+            || self.is_denied_wide()
+    }
+
+    fn is_denied_behind(&self) -> bool {
+        let behind: Vec<&str> = self.behind.split_whitespace().take(BEHIND_MAX).collect();
+        behind.iter().any(|word| NO_BEHIND.contains(word))
+            && behind
+                .iter()
+                .any(|word| HAPPEN.iter().any(|happen| word.starts_with(happen)))
+    }
+
+    fn is_denied_wide(&self) -> bool {
+        let before = self.before.trim_end();
+        if NO_BEFORE_WIDE.iter().any(|no| before.ends_with(no)) {
+            return true;
+        }
+        let behind = after_any(
+            after_any(after_any(self.behind.trim_start(), PARTICLES), PARTICLES),
+            HAPPEN_WIDE,
+        );
+        NO_BEHIND_WIDE.iter().any(|no| behind.starts_with(no))
+    }
+
+    /// A thing that is set or spoken of, and is not said to have been passed.
+    pub(super) fn is_setting(&self) -> bool {
+        let passed = |text: &str| PASSED.iter().any(|word| text.contains(word));
+        if passed(self.behind) || passed(self.before) {
+            return false;
+        }
+        let behind = self.behind.trim_start();
+        let before = self.before.trim_end();
+        let mut words = before.split_whitespace().rev().take(BEFORE_MAX);
+        SET_BEHIND.iter().any(|set| behind.starts_with(set))
+            || words.any(|word| SET_BEFORE.contains(&word))
+            || SET_BEFORE
+                .iter()
+                .any(|set| !set.is_ascii() && before.ends_with(set))
+    }
+}
+
+fn after_any<'a>(text: &'a str, starts: &[&str]) -> &'a str {
+    starts
+        .iter()
+        .find_map(|start| text.strip_prefix(start))
+        .unwrap_or(text)
+}
+
+fn ends_clause(sign: char) -> bool {
+    matches!(
+        sign,
+        ';' | ':'
+            | ','
+            | '!'
+            | '?'
+            | '\n'
+            | '。'
+            | '、'
+            | '，'
+            | '；'
+            | '：'
+            | '！'
+            | '？'
+            | '('
+            | ')'
+            | '"'
+    )
+}
+
+/// A full stop ends a clause only where a word does.
+fn clause_end(text: &str) -> usize {
+    let mut signs = text.char_indices().peekable();
+    while let Some((at, sign)) = signs.next() {
+        let stop = sign == '.' && signs.peek().is_none_or(|(_, next)| next.is_whitespace());
+        if stop || ends_clause(sign) {
+            return at;
+        }
+    }
+    text.len()
+}
