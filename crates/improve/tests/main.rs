@@ -4,4 +4,3 @@
 mod assets;
 mod clusters;
 mod signals;
-mod trials;

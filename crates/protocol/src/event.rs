@@ -91,6 +91,26 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         content: Option<String>,
     },
+    /// A fault could have shown itself here, and something is on trial against it. Told before anything
+    /// is done about it.
+    Exposure {
+        fault: String,
+        mitigation: String,
+        /// Whose coin it was.
+        experiment: String,
+        /// What is counted once, however many exposures it has.
+        unit: String,
+        with_fix: bool,
+        /// The share of the fix when the coin was thrown, in thousandths.
+        share_permille: u16,
+    },
+    /// How the turn of an exposure ended for it: read at the end, by what the coin said.
+    ExposureEnd {
+        experiment: String,
+        unit: String,
+        /// None where nothing is known.
+        bad: Option<bool>,
+    },
     Compaction {
         tokens_before: u64,
         tokens_after: u64,
@@ -148,6 +168,8 @@ impl EventKind {
         "tool_call",
         "error",
         "feedback",
+        "exposure",
+        "exposure_end",
         "compaction",
         "rewind",
         "branch",
@@ -169,6 +191,8 @@ impl EventKind {
             Self::ToolCall { .. } => "tool_call",
             Self::Error { .. } => "error",
             Self::Feedback { .. } => "feedback",
+            Self::Exposure { .. } => "exposure",
+            Self::ExposureEnd { .. } => "exposure_end",
             Self::Compaction { .. } => "compaction",
             Self::Rewind { .. } => "rewind",
             Self::Branch { .. } => "branch",

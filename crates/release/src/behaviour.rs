@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 use crate::error::ReleaseError;
+use crate::mitigation::Mitigation;
 
 /// The files that a prompt is made of; a behaviour holds no others.
 pub const PROMPT_FILES: [&str; 8] = [
@@ -35,9 +36,10 @@ pub struct AgentBehaviour {
     pub prompt: BTreeMap<String, PromptFile>,
     pub route: Route,
     pub limits: Limits,
-    /// Seams: empty until their rooms are built.
+    /// A seam: empty until its room is built.
     pub skills: Vec<Value>,
-    pub mitigations: Vec<Value>,
+    /// What is done about faults, by id.
+    pub mitigations: Vec<Mitigation>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

@@ -1,11 +1,13 @@
 //! The static checks: what a behaviour must be before it is stored, let alone served.
 
+use instar_policy::Authority;
 use instar_protocol::model::ModelRef;
 use instar_protocol::redact::{self, log_field};
 use instar_protocol::{AgentId, session::MAIN_AGENT};
 
 use crate::behaviour::{AgentBehaviour, Behaviour, PROMPT_FILES, Route};
 use crate::error::ReleaseError;
+use crate::mitigation::MITIGATIONS_MAX;
 
 /// The most agents of one behaviour.
 pub const AGENTS_MAX: usize = 64;
@@ -31,12 +33,36 @@ pub fn check(behaviour: &Behaviour) -> Result<(), ReleaseError> {
         AgentId::parse(name).map_err(|err| failed("agents", err.to_string()))?;
         prompt(name, agent)?;
         route(name, &agent.route)?;
-        if !agent.skills.is_empty() || !agent.mitigations.is_empty() {
+        if !agent.skills.is_empty() {
             return Err(failed(
                 "known-parts",
-                format!("agents.{name} has skills or mitigations, which this version cannot check"),
+                format!("agents.{name} has skills, which this version cannot check"),
             ));
         }
+        mitigations(name, agent, &behaviour.authority)?;
+    }
+    Ok(())
+}
+
+fn mitigations(
+    name: &str,
+    agent: &AgentBehaviour,
+    authority: &Authority,
+) -> Result<(), ReleaseError> {
+    let all = &agent.mitigations;
+    if all.len() > MITIGATIONS_MAX {
+        let why = format!("agents.{name} has more than {MITIGATIONS_MAX} mitigations");
+        return Err(failed("mitigations", why));
+    }
+    if !all.is_sorted_by(|one, two| one.id < two.id) {
+        let why = format!("the mitigations of {name} are not in the order of their ids, each once");
+        return Err(failed("mitigations", why));
+    }
+    for one in all {
+        one.check(agent, authority).map_err(|why| {
+            let place = format!("agents.{name}.mitigations.{}", log_field(&one.id));
+            failed("mitigations", format!("{place}: {why}"))
+        })?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 
 use crate::behaviour::{Behaviour, PROMPT_FILES};
 use crate::delta::{Delta, Order, compare};
+use crate::mitigation::{Act, PATIENCE_SECONDS};
 
 /// More changed text than this is for a person to read.
 pub const TEXT_CHARS_MAX: usize = 2_000;
@@ -28,7 +29,7 @@ const ROLES: [Role; 4] = [Role::Owner, Role::Contact, Role::Stranger, Role::Auto
 pub enum Class {
     /// Learned numbers within bounds. No delta has this class by itself yet.
     A,
-    /// Prompts of the owner's, routes inside his list, limits down, policy tightened.
+    /// Prompts of the owner's, routes inside his list, mitigations, limits down, policy tightened.
     B,
     /// A person has to look.
     C,
@@ -106,6 +107,11 @@ pub fn assess(
                 };
                 ground(class, format!("{} is {word}", delta.touches()));
             }
+            Delta::SetMitigation { mitigation, .. } => {
+                let act = mitigation.as_ref().map(|one| &one.act);
+                let (class, word) = of_act(act);
+                ground(class, format!("{} {word}", delta.touches()));
+            }
             // What these did stands in the authority, whatever they call themselves.
             Delta::TightenPolicy(_) | Delta::WidenPolicy(_) => {}
         }
@@ -135,6 +141,17 @@ pub fn assess(
         newly,
         rules_new,
         rules_gone,
+    }
+}
+
+/// What is done about a fault is bounded by its type; only more time for a call is a limit that rises.
+fn of_act(act: Option<&Act>) -> (Class, &'static str) {
+    match act {
+        None => (Class::B, "is taken away"),
+        Some(Act::Patience { seconds, .. }) if *seconds > PATIENCE_SECONDS => {
+            (Class::C, "lets a call take longer than any may")
+        }
+        Some(_) => (Class::B, "does something else about its fault"),
     }
 }
 

@@ -14,16 +14,20 @@
 //! Changes that people, recipes or models propose are [`delta`]s. Some of them with a parent are a
 //! [`Candidate`]: stored, judged ([`class`]), shown, and served to nobody.
 //!
+//! What a behaviour does about faults is a [`mitigation`], and [`trial`] says whether it works.
+//!
 //! Start at [`Behaviour`], then [`Releases::adopt`].
 
 mod behaviour;
 mod candidate;
 pub mod class;
 pub mod delta;
+pub mod mitigation;
 mod releases;
 
 pub mod evidence;
 pub mod rollout;
+pub mod trial;
 
 mod check;
 mod diff;

@@ -7,6 +7,7 @@ use instar_release::class::assess;
 use instar_release::delta::{
     DeltaError, KnownList, Limit, PolicyChange, apply_all, conflicts, overlap, rebase, sections,
 };
+use instar_release::mitigation::{Act, Mitigation, Reach};
 use instar_release::{Behaviour, Class, Delta, PromptFile, build, read_deltas};
 use proptest::prelude::*;
 use serde_json::json;
@@ -90,6 +91,21 @@ fn changes() -> impl Strategy<Value = PolicyChange> {
     ]
 }
 
+fn breaker(id: &str, failures: u8) -> Mitigation {
+    Mitigation {
+        id: id.to_owned(),
+        gene: "breaker@1".to_owned(),
+        fault: "f1".to_owned(),
+        reach: Reach::Everybody,
+        trial: None,
+        act: Act::Breaker {
+            tool: "look".to_owned(),
+            failures,
+            open_seconds: 60,
+        },
+    }
+}
+
 fn deltas() -> impl Strategy<Value = Delta> {
     let agent = || prop_oneof!["main", "other"];
     prop_oneof![
@@ -125,6 +141,13 @@ fn deltas() -> impl Strategy<Value = Delta> {
                 agent,
                 limit,
                 value,
+            }
+        }),
+        (agent(), "[ab]", prop::option::of(2..9_u8)).prop_map(|(agent, id, failures)| {
+            Delta::SetMitigation {
+                agent,
+                mitigation: failures.map(|failures| Box::new(breaker(&id, failures))),
+                id,
             }
         }),
         changes().prop_map(Delta::TightenPolicy),

@@ -1,7 +1,7 @@
 //! Many fixes at once: what is adopted by itself, and how soon late harm is taken back.
 
-use instar_improve::trial::{Month, Plan, Settled, Stage, Trial, Verdict};
 use instar_release::evidence::Arm;
+use instar_release::trial::{Month, Plan, Settled, Stage, Trial, Verdict};
 use serde_json::{Value, json};
 
 use super::figure::{Mean, Rate, quantile};

@@ -1,7 +1,7 @@
 //! One fix against one fault, over and over: how often each design gives which verdict, and when.
 
-use instar_improve::trial::{Plan, Settled, Stage, Trial, Verdict};
 use instar_release::evidence::{Arm, Baseline};
+use instar_release::trial::{Plan, Settled, Stage, Trial, Verdict};
 use serde_json::{Value, json};
 
 use super::figure::{Rate, quantile};

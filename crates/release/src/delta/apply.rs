@@ -79,6 +79,23 @@ impl Delta {
                 limit,
                 value,
             } => *limit.mut_of(&mut of(&mut after, agent)?.limits) = *value,
+            Self::SetMitigation {
+                agent,
+                id,
+                mitigation,
+            } => {
+                let all = &mut of(&mut after, agent)?.mitigations;
+                let at = all.binary_search_by(|one| one.id.cmp(id));
+                match (at, mitigation) {
+                    (_, Some(new)) if new.id != *id => {
+                        return Err(DeltaError::Mitigation(named(&new.id)));
+                    }
+                    (Ok(at), Some(new)) => all[at] = new.as_ref().clone(),
+                    (Err(at), Some(new)) => all.insert(at, new.as_ref().clone()),
+                    (Ok(at), None) => drop(all.remove(at)),
+                    (Err(_), None) => return Err(DeltaError::Nothing),
+                }
+            }
             Self::TightenPolicy(change) | Self::WidenPolicy(change) => {
                 if let PolicyChange::Walls { agent, .. } = change {
                     of(&mut after, agent)?;

@@ -48,6 +48,15 @@ impl Delta {
                 limit: *limit,
                 value: *limit.mut_of(&mut of(before, agent)?.limits.clone()),
             },
+            Self::SetMitigation { agent, id, .. } => {
+                let all = &of(before, agent)?.mitigations;
+                let was = all.iter().find(|one| one.id == *id);
+                Self::SetMitigation {
+                    agent: agent.clone(),
+                    id: id.clone(),
+                    mitigation: was.cloned().map(Box::new),
+                }
+            }
             Self::TightenPolicy(change) | Self::WidenPolicy(change) => {
                 let back = change.inverse(&before.authority);
                 let changed = self.changed(before)?;

@@ -15,6 +15,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
+use crate::mitigation::Mitigation;
+
 pub use apply::apply_all;
 pub use order::{Order, compare};
 pub use place::{Place, conflicts, overlap, rebase};
@@ -57,6 +59,13 @@ pub enum Delta {
         agent: String,
         limit: Limit,
         value: u32,
+    },
+    /// Adds what is done about a fault, changes it, or (null) takes it away.
+    SetMitigation {
+        agent: String,
+        id: String,
+        #[serde(deserialize_with = "said")]
+        mitigation: Option<Box<Mitigation>>,
     },
     /// Allows less than before; refused if it does not.
     TightenPolicy(PolicyChange),
@@ -140,6 +149,8 @@ pub enum DeltaError {
         "the text is not one section that begins with {0:?} and, unless it is the last, ends with a line end"
     )]
     SectionText(String),
+    #[error("the mitigation is called {0}, and it is put in the place of another")]
+    Mitigation(String),
     #[error("it changes nothing")]
     Nothing,
     #[error("it does not only take away: {0}; propose it as widen_policy")]

@@ -44,6 +44,9 @@ impl Delta {
             Self::SetLimit { agent, limit, .. } => {
                 Place::of(&["agents", agent, "limits", limit.name()])
             }
+            Self::SetMitigation { agent, id, .. } => {
+                Place::of(&["agents", agent, "mitigations", id])
+            }
             Self::TightenPolicy(change) | Self::WidenPolicy(change) => change.touches(),
         }
     }
@@ -134,6 +137,14 @@ fn differs(place: &Place, one: &Behaviour, two: &Behaviour) -> bool {
                 let mut named = found.iter().filter(|(heading, _)| heading == section);
                 let (_, text) = named.next()?;
                 named.next().is_none().then(|| (*text).to_owned())
+            };
+            of(one) != of(two)
+        }
+        ["agents", agent, "mitigations", id] => {
+            let of = |behaviour: &Behaviour| {
+                let all = behaviour.agents.get(*agent).map(|agent| &agent.mitigations);
+                let mut all = all.into_iter().flatten();
+                all.find(|one| one.id == *id).cloned()
             };
             of(one) != of(two)
         }

@@ -1,7 +1,7 @@
 //! A trial is a fold over settled units, whatever happens on the way.
 
-use instar_improve::trial::{Month, Plan, SLOTS, Settled, Stage, Trial, Verdict};
 use instar_release::evidence::{Arm, Baseline, Coin, lower_bound};
+use instar_release::trial::{Month, Plan, SLOTS, Settled, Stage, Trial, Verdict};
 use proptest::prelude::*;
 
 const KEY: [u8; 32] = [7; 32];
@@ -37,7 +37,6 @@ fn units(seed: u64, count: u32, treated: f64, control: f64) -> Vec<Settled> {
     (0..count).map(unit).collect()
 }
 
-#[expect(clippy::unwrap_used, reason = "the plan is a constant")]
 fn fold(units: &[Settled]) -> Trial {
     let mut trial = Trial::begin(Plan::coin()).unwrap();
     for unit in units {

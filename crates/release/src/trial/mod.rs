@@ -14,7 +14,7 @@ mod classic;
 mod curve;
 mod month;
 
-use instar_release::evidence::{Arm, Baseline, Late, Process, Test, Unit, Watch, Window};
+use crate::evidence::{Arm, Baseline, Late, Process, Test, Unit, Watch, Window};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
