@@ -13,11 +13,13 @@ use instar_store::{EffectOutcome, Op, Store};
 use instar_tools::{Caller, Output, Repetition};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::driver::{Basis, Turn, millis_since};
 use crate::errands::Chain;
 use crate::inbox;
+use crate::mending::{CallMend, run_mended};
 use crate::step::{Due, Input};
 
 /// Reads of one reply that run at the same time.
@@ -32,6 +34,8 @@ pub(crate) struct Judged {
     pub(crate) ask: Option<(Box<Draft>, Value)>,
     /// The facts that it was decided over, for its receipt.
     pub(crate) facts: Option<Box<Recorded>>,
+    /// What is done about a fault of its tool while it runs.
+    pub(crate) mend: Option<Box<CallMend>>,
     pub(crate) output: Option<Output>,
     /// What the output shows, once it is stored.
     pub(crate) pictures: Vec<Picture>,
@@ -46,10 +50,16 @@ impl Judged {
             permit: None,
             ask: None,
             facts: None,
+            mend: None,
             output: None,
             pictures: Vec::new(),
             millis: 0,
         }
+    }
+
+    /// True if the call was made, well or badly: allowed, and not waiting for anybody.
+    pub(crate) fn was_made(&self) -> bool {
+        matches!(self.decision, ToolDecision::Allowed { .. })
     }
 
     /// Takes in what came of the call; its pictures are stored before anything names them.
@@ -106,6 +116,7 @@ impl Turn {
         drop(offer);
         if let Some(cut) = cut {
             // What was decided, and what came of the reads that were done, is recorded all the same.
+            self.mind(basis, &judged);
             self.take_results(judged);
             return cut;
         }
@@ -127,6 +138,7 @@ impl Turn {
                 self.learn(basis, &judged.call, text, value, &output.label);
             }
         }
+        self.mind(basis, &judged);
         self.take_results(judged)
     }
 
@@ -157,7 +169,8 @@ impl Turn {
         }
         let house = Arc::clone(&self.house);
         let offer = house.errands.offer(&self.run, chain);
-        let output = self.run_to_its_end(permit, caller).await;
+        let patience = judged.mend.as_ref().and_then(|mend| mend.patience());
+        let output = self.run_to_its_end(permit, caller, patience).await;
         drop(offer);
         let outcome = if output.is_error {
             EffectOutcome::Failed
@@ -170,9 +183,14 @@ impl Turn {
     }
 
     /// A call that leaves traces is never cut; one that runs on in the house is told to end.
-    async fn run_to_its_end(&self, permit: Permit, caller: &Caller) -> Output {
+    async fn run_to_its_end(
+        &self,
+        permit: Permit,
+        caller: &Caller,
+        patience: Option<Duration>,
+    ) -> Output {
         let tools = &self.house.parts.tools;
-        let mut running = std::pin::pin!(tools.run(permit, caller));
+        let mut running = std::pin::pin!(tools.run_for(permit, caller, patience));
         tokio::select! {
             output = &mut running => return output,
             () = self.cancel.cancelled() => tools.over(&self.key),
@@ -328,7 +346,8 @@ async fn run_reads(judged: &mut [Judged], caller: &Caller, turn: &Turn) {
             if let Some(permit) = judged.permit.take() {
                 let begun = Instant::now();
                 let parts = &turn.house.parts;
-                let output = parts.tools.run(permit, caller).await;
+                let mend = judged.mend.as_deref();
+                let output = run_mended(&parts.tools, permit, caller, mend).await;
                 judged.came(output, &parts.store).await;
                 judged.millis = millis_since(begun);
             }

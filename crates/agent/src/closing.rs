@@ -237,6 +237,7 @@ impl Turn {
             };
             self.record.event(label.clone(), kind);
         }
+        self.end_exposures(turn_outcome);
         let kind = EventKind::Turn {
             outcome: turn_outcome,
             millis: millis_since(self.begun),

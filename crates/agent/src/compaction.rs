@@ -163,7 +163,9 @@ impl Turn {
         request: &ModelRequest,
     ) -> Option<String> {
         let live = std::mem::replace(&mut self.live, crate::live::Live::unwatched());
-        let result = self.call(basis, request).await;
+        let result = self
+            .call(basis, request, instar_models::Mend::default())
+            .await;
         self.live = live;
         self.found.partial.clear();
         self.found.error = None;

@@ -5,7 +5,7 @@
 //! Dropping the future of a turn leaves the transcript as it was; a tool that leaves traces is run
 //! to completion even when the turn is cancelled.
 
-use instar_models::Call;
+use instar_models::{Call, Mend};
 use instar_policy::Authority;
 use instar_protocol::event::{ErrorClass, Event, EventKind};
 use instar_protocol::live::{LiveEvent, UserError};
@@ -29,6 +29,7 @@ use crate::house::{House, Settings};
 use crate::judging::Judging;
 use crate::kept::Kept;
 use crate::live::Live;
+use crate::mending::Mending;
 use crate::place;
 use crate::prompt;
 use crate::queue::Steering;
@@ -84,6 +85,8 @@ pub(crate) struct Found {
     pub(crate) error: Option<UserError>,
     /// The store refused a write in mid-turn.
     pub(crate) storage_failed: bool,
+    /// What was done about faults.
+    pub(crate) mending: Mending,
 }
 
 /// What is fixed when the turn begins.
@@ -126,6 +129,7 @@ pub(crate) async fn run(turn: &mut Turn) -> End {
         return turn.compact_only(&basis).await;
     }
     turn.take_in_batch();
+    turn.mend_turn(&mut basis);
     turn.make_approved(&basis).await;
     let limits = &basis.behaviour(turn).limits;
     let bounds = Bounds {
@@ -358,8 +362,9 @@ impl Turn {
         if self.is_full(basis) {
             return Input::Full;
         }
+        let mend = self.mend_model(basis);
         let request = self.request(basis, tools);
-        let result = self.call(basis, &request).await;
+        let result = self.call(basis, &request, mend).await;
         self.window.give_back(request.messages);
         (basis.system, basis.tools) = (request.system, request.tools);
         if !self.is_kept().await {
@@ -414,6 +419,7 @@ impl Turn {
         &mut self,
         basis: &Basis,
         request: &ModelRequest,
+        mend: Mend,
     ) -> Result<ModelReply, Input> {
         self.found.model_calls += 1;
         self.found.partial.clear();
@@ -443,6 +449,7 @@ impl Turn {
                 turn_spent_micros: self.record.cost_micros,
                 deadline: basis.deadline,
                 cancel: &self.cancel,
+                mend,
             },
             &mut on_event,
         );

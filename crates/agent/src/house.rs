@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::errands::Errands;
 use crate::letters::Letters;
 use crate::looking::Looks;
+use crate::mending::Mends;
 use crate::sessions::Parts;
 use crate::tally::Tally;
 use crate::tokens;
@@ -53,6 +54,8 @@ pub(crate) struct House {
     pub(crate) errands: Errands,
     pub(crate) specs: tokens::Specs,
     pub(crate) looks: Looks,
+    /// What is done about faults, as far as it remembers.
+    pub(crate) mends: Mends,
     /// Turns that run now.
     pub(crate) running: AtomicUsize,
     /// Bounds the turns that run at once.
@@ -80,6 +83,7 @@ impl House {
             errands: Errands::default(),
             specs: tokens::Specs::default(),
             looks: Looks::default(),
+            mends: Mends::default(),
             settings: RwLock::new(Arc::new(Settings::new(config))),
             tally: Tally::default(),
             running: AtomicUsize::new(0),

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::calls::{Judged, failure, refused};
 use crate::driver::{Basis, Turn};
 use crate::errands::{SharedTally, held};
+use crate::mending::Mended;
 use crate::step::{Due, Fate};
 use crate::window::{Seen, Window};
 
@@ -47,7 +48,7 @@ impl Turn {
     /// be asked about has its question.
     pub(crate) async fn judge(&mut self, basis: &Basis, context: &Label, due: Due) -> Judged {
         self.found.tool_calls += 1;
-        let Due { call, fate } = due;
+        let Due { mut call, fate } = due;
         if fate == Fate::OverLimit {
             let advice = "this turn has used up its tool calls: answer with what you have";
             return refused(
@@ -57,6 +58,11 @@ impl Turn {
                 advice,
             );
         }
+        // Before anything is decided: what is judged is what would run.
+        let mend = match self.mend_call(basis, &mut call).await {
+            Mended::Goes(mend) => mend,
+            Mended::Refused(judged) => return *judged,
+        };
         let environment = self.environment(&call).await;
         if self.wants_plan(basis, &call) {
             self.plan_once(basis).await;
@@ -78,7 +84,11 @@ impl Turn {
             },
             Decision::Deny(denial) => refused(call, &denial.rule, &denial.reason, &denial.advice),
         };
-        Judged { facts, ..judged }
+        Judged {
+            facts,
+            mend,
+            ..judged
+        }
     }
 
     fn allowed(call: ToolCall, permit: Permit) -> Judged {

@@ -177,6 +177,7 @@ impl Eyes {
         let mut heard = |_event: &ModelEvent| {};
         let result = house.parts.models.call(
             Call {
+                mend: instar_models::Mend::default(),
                 request: &request,
                 chain: &chain,
                 agent: &caller.agent,

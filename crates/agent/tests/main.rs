@@ -14,6 +14,7 @@ mod context;
 mod errands;
 mod hands;
 mod inbox;
+mod mending;
 mod queue;
 mod recovery;
 mod simulator;

@@ -38,6 +38,8 @@ pub(crate) enum Reply {
     Calls(Vec<ToolCall>),
     /// Says something, then stalls.
     Stall(String),
+    /// Says nothing for ever.
+    Silent,
     /// Ends without an end.
     Broken,
     /// Panics: a fault of ours.
@@ -101,6 +103,13 @@ impl LocalModel for Script {
                 let delta = "late".to_owned();
                 let late = (FOREVER_MS, ModelEvent::Text { delta });
                 vec![text(words), late, end(StopReason::Stop)]
+            }
+            Reply::Silent => {
+                let delta = "late".to_owned();
+                vec![
+                    (FOREVER_MS, ModelEvent::Text { delta }),
+                    end(StopReason::Stop),
+                ]
             }
             Reply::Broken => vec![text("half".to_owned())],
             Reply::Panic => panic!("the scripted model panics"),
@@ -201,6 +210,77 @@ impl Tool for Post {
     }
 }
 
+/// What a tool that fails does next.
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    Fails,
+    /// Never comes back.
+    Hangs,
+}
+
+/// Two tools that search, of which each fails as its list says; what they were asked is remembered.
+#[derive(Debug)]
+pub(crate) struct Search {
+    spec: ToolSpec,
+    pub(crate) faults: Arc<Mutex<Faults>>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    pub(crate) next: VecDeque<Option<Fault>>,
+    /// What is done when the list is empty.
+    pub(crate) always: Option<Fault>,
+    pub(crate) seen: Vec<Value>,
+}
+
+impl Search {
+    fn new(name: &str, faults: &Arc<Mutex<Faults>>) -> Self {
+        Self {
+            spec: ToolSpec {
+                name: name.to_owned(),
+                description: "Searches.".to_owned(),
+                parameters: json!({"type": "object", "additionalProperties": false, "properties": {
+                    "query": {"type": "string"},
+                    "limit": {"type": "integer", "minimum": 1, "maximum": 50},
+                    "tags": {"type": "array", "items": {"type": "string"}},
+                    "exact": {"type": "boolean"}
+                }, "required": ["query"]}),
+            },
+            faults: Arc::clone(faults),
+        }
+    }
+}
+
+impl Tool for Search {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    fn annotation(&self) -> Annotation {
+        annotation()
+    }
+
+    fn run<'a>(
+        &'a self,
+        arguments: &'a Value,
+        _caller: &'a Caller,
+    ) -> futures_util::future::BoxFuture<'a, Result<Output, ToolError>> {
+        Box::pin(async move {
+            let fault = {
+                let mut faults = self.faults.lock().unwrap();
+                faults.seen.push(arguments.clone());
+                let always = faults.always.clone();
+                faults.next.pop_front().unwrap_or(always)
+            };
+            match fault {
+                None => Ok(Output::words(format!("found {arguments}"), Label::system())),
+                Some(Fault::Fails) => Err(ToolError::Failed("the search failed".to_owned())),
+                Some(Fault::Hangs) => std::future::pending().await,
+            }
+        })
+    }
+}
+
 fn posting() -> Annotation {
     let slot = |role, kind| Slot { role, kind };
     Annotation {
@@ -253,6 +333,10 @@ pub(crate) struct Home {
     pub(crate) gate: Arc<Semaphore>,
     /// What the tool `post` sent.
     pub(crate) sent: Arc<Mutex<Vec<Value>>>,
+    /// How the tools `search` and `other_search` fail.
+    pub(crate) search: Arc<Mutex<Faults>>,
+    pub(crate) other_search: Arc<Mutex<Faults>>,
+    pub(crate) releases: Releases,
     pub(crate) config: Config,
 }
 
@@ -320,6 +404,13 @@ pub(crate) async fn home_at(
             sent: Arc::clone(&sent),
         }))
         .unwrap();
+    let (search, other_search) = <(Arc<Mutex<Faults>>, Arc<Mutex<Faults>>)>::default();
+    tools
+        .register(Arc::new(Search::new("search", &search)))
+        .unwrap();
+    tools
+        .register(Arc::new(Search::new("other_search", &other_search)))
+        .unwrap();
     let errander = Arc::new(Errander::default());
     let port: Arc<dyn ErrandsPort> = errander.clone();
     tools.run_errands(&port).unwrap();
@@ -333,7 +424,7 @@ pub(crate) async fn home_at(
     let parts = Parts {
         store: store.clone(),
         models,
-        releases,
+        releases: releases.clone(),
         tools: Arc::new(tools),
         clock: Arc::new(clock.clone()),
     };
@@ -347,6 +438,9 @@ pub(crate) async fn home_at(
         begun,
         gate,
         sent,
+        search,
+        other_search,
+        releases,
         config,
     }
 }

@@ -32,4 +32,4 @@ pub mod vendor;
 pub use config::{Dollars, ModelsConfig, ProviderConfig};
 pub use discover::LocalServer;
 pub use error::ModelError;
-pub use models::{Call, Ledger, ModelInfo, Models, ObjectSource, Parts, Probe, SpendRecord};
+pub use models::{Call, Ledger, Mend, ModelInfo, Models, ObjectSource, Parts, Probe, SpendRecord};

@@ -13,6 +13,7 @@ use instar_protocol::{AgentId, Clock, ObjectHash, SecretSource, SessionId};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -60,6 +61,19 @@ pub struct Call<'a> {
     pub turn_spent_micros: u64,
     pub deadline: tokio::time::Instant,
     pub cancel: &'a CancellationToken,
+    /// What is done about a fault of the models asked.
+    pub mend: Mend,
+}
+
+/// What a behaviour does about models that fail, beside what is done anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mend {
+    /// A model that failed is asked so many times more before the next one is.
+    pub again: u8,
+    /// The first pause before that; each next one is twice as long.
+    pub pause_ms: u32,
+    /// A model that has said nothing by then is given up.
+    pub patience: Option<Duration>,
 }
 
 #[derive(Clone, Debug, Serialize)]

@@ -40,6 +40,7 @@ impl Models {
                     turn_spent_micros: 0,
                     deadline: begun + PROBE_TIMEOUT,
                     cancel: &CancellationToken::new(),
+                    mend: crate::models::Mend::default(),
                 };
                 self.call(call, &mut |_| {}).await.map_err(|error| {
                     (

@@ -2,6 +2,7 @@
 
 use crate::config::RetryConfig;
 use crate::error::Failure;
+use crate::models::Mend;
 use http::HeaderMap;
 use instar_protocol::event::ErrorClass;
 use std::time::Duration;
@@ -38,6 +39,18 @@ pub(crate) fn pause(
         Some(asked) => Some(asked.max(jittered)),
         None => Some(jittered),
     }
+}
+
+/// The pause before a model is asked again that would be given up, where a behaviour does so. `number`
+/// counts from one.
+pub(crate) fn mended(mend: &Mend, number: u32, failure: &Failure) -> Option<Duration> {
+    let may_help = may_pass(failure.class)
+        || matches!(failure.class, ErrorClass::Timeout | ErrorClass::Malformed);
+    if number > u32::from(mend.again) || !may_help {
+        return None;
+    }
+    let doubled = u64::from(mend.pause_ms) << (number - 1).min(8);
+    Some(Duration::from_millis(doubled).max(failure.retry_after.unwrap_or_default()))
 }
 
 /// Reads `retry-after-ms` and `Retry-After` (seconds or a date).

@@ -10,6 +10,7 @@ use crate::models::{Call, Inner, Models, SpendRecord};
 use crate::{price, retry};
 use instar_protocol::event::ErrorClass;
 use instar_protocol::model::{Attempt, ModelEvent, ModelRef, ModelReply, StopReason, Usage};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
@@ -102,10 +103,10 @@ impl<'a> Run<'a> {
         if let Some(reply) = key.and_then(|key| self.cached(&key)) {
             return Ok(self.replay(model, reply, on_event));
         }
-        let mut attempt = 1;
+        let (mut attempt, mut mended) = (1, 0);
         loop {
             let begun = Instant::now();
-            let done = self.attempt(model, &mut *on_event).await;
+            let done = self.patiently(model, &mut *on_event).await;
             let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
             let used = match &done {
                 Ok(()) => self.gathered.end().map(|(_, usage)| (usage, false)),
@@ -127,8 +128,12 @@ impl<'a> Run<'a> {
             if self.gathered.shown {
                 return Err(failure);
             }
-            let Some(pause) = retry::pause(&self.catalog.retry, attempt, &failure, retry::random())
-            else {
+            let usual = retry::pause(&self.catalog.retry, attempt, &failure, retry::random());
+            let mended = || {
+                mended += 1;
+                retry::mended(&self.call.mend, mended, &failure)
+            };
+            let Some(pause) = usual.or_else(mended) else {
                 return Err(failure);
             };
             if Instant::now() + pause >= self.call.deadline {
@@ -137,6 +142,33 @@ impl<'a> Run<'a> {
             guard(&self.call, tokio::time::sleep(pause)).await?;
             attempt += 1;
         }
+    }
+
+    /// An attempt that is given up where nothing came of it for too long, if that is to be done.
+    async fn patiently(&mut self, model: &ModelRef, on_event: OnEvent<'_>) -> Result<(), Failure> {
+        let Some(patience) = self.call.mend.patience else {
+            return self.attempt(model, on_event).await;
+        };
+        let begun = AtomicBool::new(false);
+        let mut seen = |event: &ModelEvent| {
+            begun.store(true, Ordering::Relaxed);
+            on_event(event);
+        };
+        let mut attempt = Box::pin(self.attempt(model, &mut seen));
+        tokio::select! {
+            biased;
+            done = &mut attempt => return done,
+            () = tokio::time::sleep(patience) => {}
+        }
+        // Whoever has begun to answer is heard to the end.
+        if begun.load(Ordering::Relaxed) {
+            return attempt.await;
+        }
+        let why = format!(
+            "{model} said nothing for {} s and was given up",
+            patience.as_secs()
+        );
+        Err(Failure::new(ErrorClass::Timeout, why))
     }
 
     async fn attempt(&mut self, model: &ModelRef, on_event: OnEvent<'_>) -> Result<(), Failure> {

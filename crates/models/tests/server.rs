@@ -339,6 +339,7 @@ impl Caller {
             turn_spent_micros: self.turn_spent,
             deadline: tokio::time::Instant::now() + self.deadline,
             cancel: &self.cancel,
+            mend: instar_models::Mend::default(),
         }
     }
 }

@@ -199,11 +199,21 @@ impl Toolbox {
     ///
     /// A failure, a panic and a missed deadline are outputs too: the model is told in a sentence.
     pub async fn run(&self, permit: Permit, caller: &Caller) -> Output {
+        self.run_for(permit, caller, None).await
+    }
+
+    /// The same with another deadline than the tool has by itself.
+    pub async fn run_for(
+        &self,
+        permit: Permit,
+        caller: &Caller,
+        patience: Option<Duration>,
+    ) -> Output {
         let caller = &Caller {
             context: permit.output().clone(),
             ..caller.clone()
         };
-        let (result, label) = match self.attempt(&permit, caller).await {
+        let (result, label) = match self.attempt(&permit, caller, patience).await {
             Ok(output) => {
                 let label = permit.output().join(&output.label);
                 (Ok(output), label)
@@ -236,7 +246,12 @@ impl Toolbox {
         bound(text, OUTPUT_CHARS_MAX, handle.as_deref())
     }
 
-    async fn attempt(&self, permit: &Permit, caller: &Caller) -> Result<Output, ToolError> {
+    async fn attempt(
+        &self,
+        permit: &Permit,
+        caller: &Caller,
+        patience: Option<Duration>,
+    ) -> Result<Output, ToolError> {
         let call = permit.call();
         let known = self.read().get(&call.name).cloned();
         let Some(registered) = known else {
@@ -263,7 +278,8 @@ impl Toolbox {
             )));
         }
         let running = AssertUnwindSafe(registered.tool.run(&call.arguments, caller)).catch_unwind();
-        let patience = registered.tool.patience().unwrap_or(self.timeout);
+        let own = || registered.tool.patience().unwrap_or(self.timeout);
+        let patience = patience.unwrap_or_else(own);
         match tokio::time::timeout(patience, running).await {
             Ok(Ok(result)) => result,
             Ok(Err(_panic)) => {

@@ -1,0 +1,187 @@
+//! What is done about a tool call: before it is judged, and while it runs.
+
+use instar_policy::Permit;
+use instar_protocol::tool::ToolCall;
+use instar_release::mitigation::{Act, Site};
+use instar_tools::{Caller, Output, Toolbox};
+use std::time::Duration;
+use tokio::time::Instant;
+
+use super::Verdict;
+use crate::calls::{Judged, refused};
+use crate::driver::{Basis, Turn};
+
+/// A call waits so long for its place in the row and no longer.
+const WAIT_MS_MAX: u64 = 20_000;
+/// The rule that stands for a call which was not made because of a fault.
+const RULE: &str = "mitigation";
+
+/// What is done while a call runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct CallMend {
+    again: u8,
+    pause: Duration,
+    patience: Option<Duration>,
+}
+
+impl CallMend {
+    fn does_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What came of looking at a call.
+pub(crate) enum Mended {
+    /// It is judged as it stands now.
+    Goes(Option<Box<CallMend>>),
+    /// It is not made.
+    Refused(Box<Judged>),
+}
+
+impl Turn {
+    /// Does what is to be done before the call is judged: its arguments are put right, it waits, or it is
+    /// not made at all.
+    pub(crate) async fn mend_call(&mut self, basis: &Basis, call: &mut ToolCall) -> Mended {
+        let mut mend = CallMend::default();
+        for act in self.enter(basis, Site::Tool(&call.name)) {
+            match act {
+                Act::Retry {
+                    again, pause_ms, ..
+                } => {
+                    mend.again = again;
+                    mend.pause = Duration::from_millis(u64::from(pause_ms));
+                }
+                Act::Patience { seconds, .. } => {
+                    mend.patience = Some(Duration::from_secs(u64::from(seconds)));
+                }
+                Act::Arguments { fixes, .. } => {
+                    for fix in &fixes {
+                        fix.apply(&mut call.arguments);
+                    }
+                }
+                Act::Breaker { tool, .. } => {
+                    let name = self.named(&tool);
+                    if let Verdict::Wait(millis) = self.house.mends.breaker(&name, self.house.now())
+                    {
+                        let advice = format!(
+                            "{tool} failed several times in a row and is left alone for {} s: go on \
+                             without it",
+                            millis.div_ceil(1_000)
+                        );
+                        let why = "the tool failed several times in a row";
+                        return Mended::Refused(Box::new(refused(
+                            call.clone(),
+                            RULE,
+                            why,
+                            &advice,
+                        )));
+                    }
+                }
+                Act::Pace { tool, per_minute } => {
+                    let has_place = self.takes_its_place(basis, &tool, per_minute).await;
+                    if !has_place {
+                        let advice = format!(
+                            "{tool} was called {per_minute} times within a minute, which is all it takes: \
+                             answer with what you have, or say what is missing"
+                        );
+                        let why = "too many calls in a minute";
+                        return Mended::Refused(Box::new(refused(
+                            call.clone(),
+                            RULE,
+                            why,
+                            &advice,
+                        )));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Mended::Goes((!mend.does_nothing()).then(|| Box::new(mend)))
+    }
+
+    /// Waits for a place in the row of calls; false if none comes in time.
+    async fn takes_its_place(&self, basis: &Basis, tool: &str, per_minute: u16) -> bool {
+        let name = self.named(tool);
+        let latest = Instant::now() + Duration::from_millis(WAIT_MS_MAX);
+        let latest = latest.min(basis.deadline);
+        loop {
+            let millis = match self.house.mends.pace(&name, per_minute, self.house.now()) {
+                Verdict::Go => return true,
+                Verdict::Wait(millis) => millis,
+            };
+            let wakes = Instant::now() + Duration::from_millis(millis.max(10));
+            if wakes > latest {
+                return false;
+            }
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return false,
+                () = tokio::time::sleep_until(wakes) => {}
+            }
+        }
+    }
+
+    /// Takes in how the calls of a tool ended, for whoever remembers it.
+    pub(crate) fn mind(&mut self, basis: &Basis, judged: &[Judged]) {
+        let all = &basis.behaviour(self).mitigations;
+        if all.is_empty() {
+            return;
+        }
+        for one in judged {
+            let Some(output) = &one.output else { continue };
+            // What was not made says nothing of the tool.
+            if !one.was_made() {
+                continue;
+            }
+            self.found.mending.came(&one.call.name, output.is_error);
+            for mitigation in all {
+                if let Act::Breaker {
+                    tool,
+                    failures,
+                    open_seconds,
+                } = &mitigation.act
+                    && *tool == one.call.name
+                    && self.found.mending.is_on(&mitigation.id)
+                {
+                    let (name, now) = (self.named(tool), self.house.now());
+                    let open_ms = u64::from(*open_seconds) * 1_000;
+                    let mends = &self.house.mends;
+                    mends.report(&name, output.is_error, *failures, open_ms, now);
+                }
+            }
+        }
+    }
+
+    fn named(&self, tool: &str) -> String {
+        format!("{}/{tool}", self.record.agent())
+    }
+}
+
+/// Runs a call that leaves no traces, again where it failed and that is to be done.
+pub(crate) async fn run_mended(
+    tools: &Toolbox,
+    permit: Permit,
+    caller: &Caller,
+    mend: Option<&CallMend>,
+) -> Output {
+    let Some(mend) = mend else {
+        return tools.run(permit, caller).await;
+    };
+    let mut permit = permit;
+    for number in 0..mend.again {
+        let Some(spare) = permit.again() else { break };
+        let output = tools.run_for(permit, caller, mend.patience).await;
+        if !output.is_error {
+            return output;
+        }
+        permit = spare;
+        tokio::time::sleep(mend.pause * (1 << number.min(8))).await;
+    }
+    tools.run_for(permit, caller, mend.patience).await
+}
+
+impl CallMend {
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        self.patience
+    }
+}
