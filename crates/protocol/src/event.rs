@@ -160,7 +160,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every name, for whoever asks for one.
-    pub const NAMES: [&str; 15] = [
+    pub const NAMES: [&str; 17] = [
         "message_in",
         "message_out",
         "turn",
