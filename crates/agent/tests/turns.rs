@@ -122,7 +122,7 @@ async fn tools_run_side_by_side_and_refused_calls_are_told_to_the_model() {
     assert_eq!(requests[1].messages.len(), 5);
     assert_eq!(
         requests[0].tools.len(),
-        6,
+        8,
         "only what policy could allow is shown"
     );
 }
