@@ -106,6 +106,8 @@ impl Watch {
             EventKind::MessageIn { .. }
             | EventKind::MessageOut { .. }
             | EventKind::Feedback { .. }
+            | EventKind::Exposure { .. }
+            | EventKind::ExposureEnd { .. }
             | EventKind::Compaction { .. }
             | EventKind::Rewind { .. }
             | EventKind::Branch { .. }
