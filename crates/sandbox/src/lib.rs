@@ -6,12 +6,14 @@
 //! Reading order: [`root`] (files by descriptor), [`spec`] (what walls can be asked for), [`bind`] (what a
 //! command is made of), [`native`] (the side of the caller), [`jobs`] (many of them, by their owners), `stage` (the side of the walls: a second start of the same binary that
 //! builds them around itself and then becomes the program), [`cgroup`] (limits for a run as a whole), [`probe`] (which layers
-//! are there), [`confined`] (work of our own that is not trusted: no file, no network, one line).
+//! are there), [`confined`] (work of our own that is not trusted: no file, no network, one line), [`solver`] (programs that
+//! answer what policy asks).
 
 pub mod bind;
 pub mod confined;
 pub mod jobs;
 pub mod root;
+pub mod solver;
 pub mod spec;
 
 pub mod cgroup;

@@ -13,5 +13,6 @@ mod escape;
 mod names;
 mod race;
 mod settings;
+mod solver;
 mod trees;
 mod wasm;
