@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 use crate::behaviour::{Behaviour, PROMPT_FILES};
-use crate::delta::{Delta, Order, compare};
+use crate::delta::{self, Delta, Order, compare, parts};
 use crate::mitigation::{Act, PATIENCE_SECONDS};
 
 /// More changed text than this is for a person to read.
@@ -43,6 +43,9 @@ pub enum Class {
 pub struct Ground {
     pub class: Class,
     pub why: String,
+    /// It stands only as long as nobody has proved the contrary.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub until_proved: bool,
 }
 
 /// The class, the highest of its grounds, and what newly becomes possible.
@@ -58,6 +61,16 @@ pub struct Assessment {
     pub rules_gone: Vec<String>,
 }
 
+impl Assessment {
+    /// The class, if it was proved that the rules let through no more, or not.
+    #[must_use]
+    pub fn class_with(&self, proved: bool) -> Class {
+        let stands = |ground: &&Ground| !(proved && ground.until_proved);
+        let grounds = self.grounds.iter().filter(stands);
+        grounds.map(|ground| ground.class).max().unwrap_or(Class::D)
+    }
+}
+
 /// Judges what the deltas made of a behaviour. The label is that of all the evidence for them.
 #[must_use]
 pub fn assess(
@@ -67,7 +80,13 @@ pub fn assess(
     evidence: &Label,
 ) -> Assessment {
     let mut grounds = Vec::new();
-    let mut ground = |class, why: String| grounds.push(Ground { class, why });
+    let mut ground = |class, why: String| {
+        grounds.push(Ground {
+            class,
+            why,
+            until_proved: false,
+        });
+    };
     let mut chars = 0;
     for delta in deltas {
         match delta {
@@ -123,12 +142,25 @@ pub fn assess(
     match compare(&before.authority, &after.authority) {
         Order::Equal => {}
         Order::Narrower => ground(Class::B, "the authority is narrower".to_owned()),
-        Order::Wider(why) => why.into_iter().for_each(|why| ground(Class::D, why)),
+        Order::Wider(_) => {
+            let wider = parts(&before.authority, &after.authority);
+            wider.into_iter().for_each(|why| ground(Class::D, why));
+        }
     }
     let newly = newly(before, after);
     if let Some(first) = newly.first() {
         ground(Class::D, format!("it newly becomes possible: {first}"));
     }
+    let unlike = delta::rules(&before.authority, &after.authority);
+    if !unlike.is_empty() {
+        // What is left when a solver has proved that they let through no more.
+        ground(Class::B, "the rules are other ones".to_owned());
+    }
+    grounds.extend(unlike.into_iter().map(|why| Ground {
+        class: Class::D,
+        why,
+        until_proved: true,
+    }));
     let (rules_new, rules_gone) = rules(&before.authority, &after.authority);
     Assessment {
         // Nothing that speaks for less: it is for a person.

@@ -7,12 +7,11 @@
 //! What is served is signed ([`sign`], [`Releases::open_signed`]): its provenance, and the move of the
 //! alias to it, so that an old release is not taken for the one in service.
 //!
-//! What it deliberately does not do yet, and where that goes: gates run between the static checks and
-//! the alias, and cohorts are told apart in [`Releases::resolve`], which serves the stable release to
-//! everyone.
+//! Cohorts are told apart in [`Releases::resolve`].
 //!
 //! Changes that people, recipes or models propose are [`delta`]s. Some of them with a parent are a
-//! [`Candidate`]: stored, judged ([`class`]), shown, and served to nobody.
+//! [`Candidate`]: stored, judged ([`class`]), shown, and served to nobody before its gates have spoken
+//! ([`gate`]): each is a check whose answer is signed, and one function decides from all of them.
 //!
 //! What a behaviour does about faults is a [`mitigation`], and [`trial`] says whether it works.
 //!
@@ -26,6 +25,7 @@ pub mod mitigation;
 mod releases;
 
 pub mod evidence;
+pub mod gate;
 pub mod rollout;
 pub mod trial;
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::endorse::OWNER;
 use crate::error::ReleaseError;
+use crate::gate::attest;
 use crate::record::{self, Manifest};
 use crate::releases::{Releases, STABLE};
 use crate::sign::statement::{Move, PROVENANCE, SUMMARY};
@@ -393,6 +394,7 @@ impl Releases {
                     Err(SignError::Subject)
                 }
             }
+            kind if kind.starts_with(attest::KIND) => attest::verify(signer, store, row).await,
             IMPORTED => {
                 let bytes = store.object(&row.object).await;
                 let bytes = bytes.map_err(|_| SignError::Tampered)?;

@@ -13,6 +13,7 @@ mod deltas;
 mod elsewhere;
 mod evidence;
 mod fixture;
+mod gates;
 mod mitigations;
 mod naming;
 mod rollout;

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use crate::mitigation::Mitigation;
 
 pub use apply::apply_all;
-pub use order::{Order, compare};
+pub use order::{Order, compare, parts, rules};
 pub use place::{Place, conflicts, overlap, rebase};
 pub use section::sections;
 

@@ -20,6 +20,18 @@ pub fn compare(before: &Authority, after: &Authority) -> Order {
     if before == after {
         return Order::Equal;
     }
+    let mut wider = parts(before, after);
+    wider.extend(rules(before, after));
+    if wider.is_empty() {
+        Order::Narrower
+    } else {
+        Order::Wider(wider)
+    }
+}
+
+/// Every part but the owner's rules: where it may allow more, or cannot be compared.
+#[must_use]
+pub fn parts(before: &Authority, after: &Authority) -> Vec<String> {
     let mut wider = Vec::new();
     let mut same = |is: bool, what: &str| {
         if !is {
@@ -58,12 +70,7 @@ pub fn compare(before: &Authority, after: &Authority) -> Order {
             ));
         }
     }
-    rules(&before.rules, &after.rules, &mut wider);
-    if wider.is_empty() {
-        Order::Narrower
-    } else {
-        Order::Wider(wider)
-    }
+    wider
 }
 
 /// True if the first list has all that the second has; no list has everything.
@@ -111,8 +118,12 @@ fn lists(before: &[ToolList], after: &[ToolList]) -> bool {
     })
 }
 
-/// Files that were there must be unchanged, and new ones may only forbid.
-fn rules(before: &Rules, after: &Rules, wider: &mut Vec<String>) {
+/// Where the owner's rules are not plainly narrower: files that were there must be unchanged, and new
+/// ones may only forbid. For more than that a solver has to be asked.
+#[must_use]
+pub fn rules(before: &Authority, after: &Authority) -> Vec<String> {
+    let (before, after) = (&before.rules, &after.rules);
+    let mut wider = Vec::new();
     for was in before.files() {
         if !after.files().contains(was) {
             wider.push(format!("the rules in {} are other ones or gone", was.name));
@@ -124,6 +135,7 @@ fn rules(before: &Rules, after: &Rules, wider: &mut Vec<String>) {
             wider.push(format!("the rules in {} do more than forbid", is.name));
         }
     }
+    wider
 }
 
 fn only_forbids(file: &RuleFile) -> bool {

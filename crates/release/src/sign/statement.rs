@@ -46,7 +46,7 @@ pub struct Move {
 }
 
 impl Statement {
-    fn about(release: &ReleaseId, predicate_type: &str, predicate: Value) -> Self {
+    pub(crate) fn about(release: &ReleaseId, predicate_type: &str, predicate: Value) -> Self {
         Self {
             kind: STATEMENT.to_owned(),
             subject: vec![Subject {

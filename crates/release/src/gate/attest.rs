@@ -1,0 +1,174 @@
+//! What gates said, as signed statements: in-toto test results about the behaviour that the candidate
+//! would be, bound to the candidate and to what it was held against.
+
+use instar_protocol::{ReleaseId, Timestamp};
+use instar_store::{EnvelopeRow, Op, Store, StoreError};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{Finding, Gate, Outcome, Row};
+use crate::error::ReleaseError;
+use crate::sign::statement::{TEST_RESULT, rfc3339};
+use crate::sign::{SignError, Statement};
+use crate::trust::Signer;
+
+/// What the kinds of these rows begin with.
+pub(crate) const KIND: &str = "gate:";
+/// Our own field of the predicate; whoever does not know it ignores it.
+const FIELD: &str = "urn:instar:gate";
+
+/// What was held against what.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Held {
+    pub(crate) candidate: String,
+    pub(crate) release: ReleaseId,
+    pub(crate) stable: Option<ReleaseId>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Attested {
+    gate: Gate,
+    candidate: String,
+    stable: Option<ReleaseId>,
+    at: Timestamp,
+    by: String,
+    finding: Finding,
+}
+
+pub(crate) async fn put(
+    signer: &Signer,
+    store: &Store,
+    held: &Held,
+    gate: Gate,
+    finding: Finding,
+    by: &str,
+    now: Timestamp,
+) -> Result<Op, ReleaseError> {
+    let finding = finding.bounded();
+    let result = match finding.outcome {
+        Outcome::Pass => "PASSED",
+        Outcome::NoData => "WARNED",
+        Outcome::Fail => "FAILED",
+    };
+    let tests = |outcome: Outcome| {
+        let mine = (finding.outcome == outcome).then(|| gate.name());
+        mine.into_iter().collect::<Vec<_>>()
+    };
+    let mut configuration = vec![json!({
+        "name": "candidate",
+        "uri": format!("urn:instar:candidate:{}", held.candidate),
+        "digest": {"sha256": held.candidate},
+    })];
+    if let Some(stable) = &held.stable {
+        configuration.push(json!({
+            "name": "stable",
+            "uri": format!("urn:instar:release:{stable}"),
+            "digest": {"sha256": stable},
+        }));
+    }
+    let predicate = json!({
+        "result": result,
+        "configuration": configuration,
+        "url": format!("urn:instar:gate:{}:v1", gate.name()),
+        "passedTests": tests(Outcome::Pass),
+        "warnedTests": tests(Outcome::NoData),
+        "failedTests": tests(Outcome::Fail),
+        FIELD: Attested {
+            gate,
+            candidate: held.candidate.clone(),
+            stable: held.stable.clone(),
+            at: now,
+            by: by.to_owned(),
+            finding: finding.clone(),
+        },
+        "timeTested": rfc3339(now),
+    });
+    let statement = Statement::about(&held.release, TEST_RESULT, predicate);
+    let kind = format!("{KIND}{}", gate.name());
+    signer
+        .put(store, &held.release, &kind, &statement, now)
+        .await
+}
+
+/// The row of each gate: the newest statement about this candidate, held against what is stable now. A
+/// newest one that does not verify is told as that, and none before it counts.
+pub(crate) async fn rows(
+    signer: &Signer,
+    store: &Store,
+    held: &Held,
+) -> Result<Vec<Row>, ReleaseError> {
+    let stored = store.envelopes(Some(&held.release)).await?;
+    let mut rows = Vec::new();
+    for gate in Gate::ALL {
+        let kind = format!("{KIND}{}", gate.name());
+        let mut row = silent(gate, "it was not asked yet: `instar candidate check`");
+        for envelope in stored.iter().filter(|one| one.kind == kind) {
+            match read(signer, store, envelope).await {
+                // Two candidates may come to the same behaviour.
+                Ok(attested) if attested.candidate != held.candidate => continue,
+                Ok(attested) if attested.gate != gate => {
+                    row = refused(gate, &SignError::Subject);
+                }
+                Ok(attested) if attested.stable != held.stable => {
+                    row = silent(
+                        gate,
+                        "it was held against another release than the one that is stable now: check it again",
+                    );
+                }
+                Ok(attested) => {
+                    row = Row {
+                        gate,
+                        finding: attested.finding,
+                        at: Some(attested.at),
+                        by: Some(attested.by),
+                    };
+                }
+                Err(reason) => row = refused(gate, &reason),
+            }
+            break;
+        }
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+/// That a stored statement is sound, for who verifies all of them.
+pub(crate) async fn verify(
+    signer: &Signer,
+    store: &Store,
+    row: &EnvelopeRow,
+) -> Result<(), SignError> {
+    let attested = read(signer, store, row).await?;
+    let fits = row.kind == format!("{KIND}{}", attested.gate.name()) && row.at == attested.at;
+    if fits {
+        Ok(())
+    } else {
+        Err(SignError::Subject)
+    }
+}
+
+async fn read(signer: &Signer, store: &Store, row: &EnvelopeRow) -> Result<Attested, SignError> {
+    let statement = signer.statement(store, row, TEST_RESULT).await?;
+    let of = statement.predicate.get(FIELD).cloned().unwrap_or_default();
+    serde_json::from_value(of).map_err(|error| SignError::Malformed(error.to_string()))
+}
+
+fn silent(gate: Gate, why: &str) -> Row {
+    Row {
+        gate,
+        finding: Finding::no_data(why),
+        at: None,
+        by: None,
+    }
+}
+
+fn refused(gate: Gate, reason: &SignError) -> Row {
+    silent(gate, &format!("its attestation is refused: {reason}"))
+}
+
+impl From<StoreError> for super::CheckError {
+    fn from(error: StoreError) -> Self {
+        Self::Release(error.into())
+    }
+}

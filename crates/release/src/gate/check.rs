@@ -1,0 +1,337 @@
+//! Asking the gates of a candidate, and what the owner does with what they say.
+
+use instar_protocol::{ObjectHash, ReleaseId, Timestamp};
+use instar_store::CandidateState;
+
+use super::attest::{self, Held};
+use super::fixed::{self, Gone};
+use super::policy::{Prover, policy};
+use super::{Autonomy, Finding, Gate, Outcome, Table, decide};
+use crate::behaviour::Behaviour;
+use crate::candidate::{Candidate, Fit, Proposal, build, spec};
+use crate::class::Class;
+use crate::delta::rebase;
+use crate::endorse::OWNER;
+use crate::error::ReleaseError;
+use crate::releases::{Releases, STABLE, bounded};
+use crate::sign::PublicKey;
+use crate::trust::Signer;
+
+/// Whose word a gate's answer is that code gave.
+const GATEWAY: &str = "gateway";
+/// Moves of the alias that are gone through for what went out by itself.
+const MOVES_MAX: usize = 100;
+/// Who moves the alias when nobody was asked.
+const BY_ITSELF: &str = "the rollout";
+
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    #[error("candidate {0} is not open any more: {1}")]
+    Settled(String, &'static str),
+    #[error("candidate {0} fits the stable release as it is; there is nothing to rebase")]
+    Current(String),
+    #[error(
+        "candidate {candidate} and the stable release both changed {}; make it anew by hand",
+        places.join(", ")
+    )]
+    Conflict {
+        candidate: String,
+        places: Vec<String>,
+    },
+    #[error("candidate {0} has class D: your yes is your signature, with `instar release endorse`")]
+    NeedsSignature(String),
+    #[error("{0} proposed this candidate, and cannot be who approves it")]
+    OwnWord(String),
+    #[error("candidate {candidate} may not go as far as {wanted}: {needed}")]
+    NotYet {
+        candidate: String,
+        wanted: &'static str,
+        needed: String,
+    },
+    #[error("there is no key to sign what the gates say; ask a running gateway")]
+    NoKey,
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+}
+
+/// A candidate whose gates are being asked.
+#[derive(Debug)]
+pub struct Checking {
+    pub candidate: Candidate,
+    /// What it is held against, and what it would be.
+    pub before: Behaviour,
+    pub after: Behaviour,
+    held: Held,
+}
+
+impl Releases {
+    /// Asks the gates that need nothing from elsewhere but, at the most, a solver. Each answer is
+    /// signed and stored as soon as it is there.
+    pub async fn check_candidate(
+        &self,
+        name: &str,
+        prover: impl Fn(&str) -> Vec<super::Said> + Send + Sync + 'static,
+        now: Timestamp,
+    ) -> Result<Checking, CheckError> {
+        let checking = self.checking(name).await?;
+        let candidate = &checking.candidate;
+        let gone = self.gone().await?;
+        let (before, after) = (&checking.before, &checking.after);
+        for (gate, finding) in [
+            (Gate::WellFormed, fixed::well_formed(candidate, after)),
+            (Gate::Reach, fixed::reach(candidate, gone)),
+            (Gate::Secrets, fixed::secrets(candidate, after)),
+            (Gate::Skills, fixed::skills()),
+        ] {
+            self.attest(&checking, gate, finding, now).await?;
+        }
+        let (was, is) = (before.authority.clone(), after.authority.clone());
+        // A solver takes its time, and so does writing the question.
+        let proved = tokio::task::spawn_blocking(move || {
+            let prover: Prover<'_> = &prover;
+            policy(&was, &is, prover)
+        });
+        let finding = proved.await.unwrap_or_else(|error| {
+            Finding::no_data(format!("the proof could not be tried: {error}"))
+        });
+        let proved = finding.outcome == Outcome::Pass;
+        self.attest(&checking, Gate::Policy, finding, now).await?;
+        if checking.candidate.assessment.class_with(proved) == Class::D {
+            // Its owner can sign it elsewhere from now on. It serves nobody by that.
+            let (_, ops) = self.keep(&checking.candidate, now).await?;
+            self.store().commit(ops).await?;
+        }
+        Ok(checking)
+    }
+
+    /// Signs and stores what a gate found that was measured elsewhere.
+    pub async fn attest(
+        &self,
+        checking: &Checking,
+        gate: Gate,
+        finding: Finding,
+        now: Timestamp,
+    ) -> Result<(), CheckError> {
+        self.put(&checking.held, gate, finding, GATEWAY, now).await
+    }
+
+    async fn checking(&self, name: &str) -> Result<Checking, CheckError> {
+        let candidate = self.candidate(name).await?;
+        if candidate.state != CandidateState::Open {
+            return Err(CheckError::Settled(
+                short(&candidate.id),
+                word(candidate.state),
+            ));
+        }
+        let parent = self.get(candidate.spec.parent.as_str()).await?;
+        let after = build(&parent.behaviour, &candidate.spec.deltas)?;
+        let held = self.held(&candidate);
+        // Held against what is stable now, not against what it was written for.
+        let before = self.stable().map_or_else(
+            || parent.behaviour.clone(),
+            |stable| stable.behaviour.clone(),
+        );
+        Ok(Checking {
+            candidate,
+            before,
+            after,
+            held,
+        })
+    }
+
+    fn held(&self, candidate: &Candidate) -> Held {
+        Held {
+            candidate: candidate.id.clone(),
+            release: candidate.spec.release.clone(),
+            stable: self.stable().map(|stable| stable.id.clone()),
+        }
+    }
+
+    async fn put(
+        &self,
+        held: &Held,
+        gate: Gate,
+        finding: Finding,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(), CheckError> {
+        let signer = self.signer().ok_or(CheckError::NoKey)?;
+        let op = attest::put(signer, self.store(), held, gate, finding, by, now).await?;
+        self.store().commit(vec![op]).await?;
+        Ok(())
+    }
+
+    /// What the gates said, and what may come of it.
+    pub async fn gates(
+        &self,
+        candidate: &Candidate,
+        autonomy: Autonomy,
+        owners: &[PublicKey],
+    ) -> Result<Table, CheckError> {
+        let signer = self.signer().ok_or(CheckError::NoKey)?;
+        let held = self.held(candidate);
+        let rows = attest::rows(signer, self.store(), &held).await?;
+        let proved = rows
+            .iter()
+            .any(|row| row.gate == Gate::Policy && row.finding.outcome == Outcome::Pass);
+        let class = candidate.assessment.class_with(proved);
+        let endorsed = self.is_endorsed(signer, &held.release, owners).await?;
+        let decision = if candidate.fit == Fit::Current {
+            decide(&rows, class, endorsed, autonomy)
+        } else {
+            super::Decision {
+                may: super::Step::Nothing,
+                needed: vec![format!(
+                    "it was made from another release than the one that is stable now: `instar candidate rebase {}`",
+                    short(&candidate.id)
+                )],
+            }
+        };
+        Ok(Table {
+            candidate: held.candidate,
+            release: held.release,
+            stable: held.stable,
+            class,
+            endorsed,
+            rows,
+            decision,
+        })
+    }
+
+    /// Refuses to let a candidate go further than its gates and its owner have let it.
+    pub async fn may_go(
+        &self,
+        name: &str,
+        wanted: super::Step,
+        autonomy: Autonomy,
+        owners: &[PublicKey],
+    ) -> Result<Table, CheckError> {
+        let candidate = self.candidate(name).await?;
+        let table = self.gates(&candidate, autonomy, owners).await?;
+        if table.decision.may >= wanted {
+            return Ok(table);
+        }
+        Err(CheckError::NotYet {
+            candidate: short(&candidate.id),
+            wanted: wanted.name(),
+            needed: table.decision.needed.join("; "),
+        })
+    }
+
+    /// The owner says yes. `by` is where he said it; a conversation cannot approve what it proposed.
+    pub async fn approve_candidate(
+        &self,
+        name: &str,
+        by: &str,
+        owners: &[PublicKey],
+        now: Timestamp,
+    ) -> Result<Candidate, CheckError> {
+        let candidate = self.candidate(name).await?;
+        if candidate.state != CandidateState::Open {
+            return Err(CheckError::Settled(
+                short(&candidate.id),
+                word(candidate.state),
+            ));
+        }
+        if candidate.spec.proposer == by && by != "owner" {
+            return Err(CheckError::OwnWord(bounded(by)));
+        }
+        let table = self.gates(&candidate, Autonomy::default(), owners).await?;
+        if table.class == Class::D && !table.endorsed {
+            return Err(CheckError::NeedsSignature(short(&candidate.id)));
+        }
+        let finding = Finding::pass(format!("approved by {}", bounded(by)));
+        self.put(&self.held(&candidate), Gate::Human, finding, by, now)
+            .await?;
+        Ok(candidate)
+    }
+
+    /// Makes the same deltas anew upon what is stable now, and withdraws the old candidate. What the
+    /// gates said of the old one does not count for the new.
+    pub async fn rebase_candidate(
+        &self,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Candidate, CheckError> {
+        let old = self.candidate(name).await?;
+        let id = short(&old.id);
+        if old.state != CandidateState::Open {
+            return Err(CheckError::Settled(id, word(old.state)));
+        }
+        if old.fit == Fit::Current {
+            return Err(CheckError::Current(id));
+        }
+        let stored = spec(self.store(), &ObjectHash::from_hex(&old.id)).await?;
+        let written_for = self.get(stored.parent.as_str()).await?.behaviour;
+        let onto = self.get(STABLE).await?.behaviour;
+        let told = |why: String| ReleaseError::Delta {
+            place: "the candidate".to_owned(),
+            why,
+        };
+        match rebase(&stored.deltas, &written_for, &onto) {
+            Ok(Ok(_)) => {}
+            Ok(Err(places)) => {
+                return Err(CheckError::Conflict {
+                    candidate: id,
+                    places: places.iter().map(ToString::to_string).collect(),
+                });
+            }
+            Err(error) => return Err(told(error.to_string()).into()),
+        }
+        let proposal = Proposal {
+            from: STABLE.to_owned(),
+            deltas: stored.deltas,
+            proposer: stored.proposer,
+            reason: stored.reason,
+            // Writing it again adds none.
+            evidence: stored.evidence,
+        };
+        let new = self.propose(proposal, now).await?;
+        self.withdraw(&old.id, now).await?;
+        Ok(new)
+    }
+
+    async fn is_endorsed(
+        &self,
+        signer: &Signer,
+        release: &ReleaseId,
+        owners: &[PublicKey],
+    ) -> Result<bool, CheckError> {
+        for row in self.store().envelopes(Some(release)).await? {
+            if row.kind == OWNER && self.endorsed(signer, &row, owners).await.is_ok() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What became stable by itself since somebody was asked.
+    async fn gone(&self) -> Result<Gone, CheckError> {
+        let mut gone = Gone::default();
+        for step in self.store().alias_log(Some(STABLE), MOVES_MAX).await? {
+            if step.by != BY_ITSELF {
+                break;
+            }
+            gone.releases += 1;
+            let made = self.store().candidates().await?;
+            if let Some(row) = made.iter().find(|row| row.release == step.to) {
+                let spec = spec(self.store(), &row.id).await?;
+                gone.chars += fixed::changed_chars(&spec.deltas);
+            }
+        }
+        Ok(gone)
+    }
+}
+
+fn short(id: &str) -> String {
+    id.chars().take(12).collect()
+}
+
+fn word(state: CandidateState) -> &'static str {
+    match state {
+        CandidateState::Open => "it is open",
+        CandidateState::Withdrawn => "it was withdrawn",
+        CandidateState::Promoted => "it was promoted",
+        CandidateState::RolledBack => "it was taken back",
+    }
+}

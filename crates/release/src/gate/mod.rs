@@ -1,0 +1,179 @@
+//! Gates: the checks of a candidate. Each ends in pass, fail or no data, with a sentence and its
+//! evidence; no data never counts as a pass.
+//!
+//! What a gate said is an attestation: a statement that the gateway signs and stores, and verifies
+//! again whenever it is read (`attest`). `fixed` are the gates that plain code answers, `policy` the one
+//! that may ask a solver; evals and red team are measured elsewhere and handed in. [`decide`] alone says
+//! what may come of it.
+//!
+//! Start at [`Gate`], then `Releases::check_candidate`, then [`decide`].
+
+pub(crate) mod attest;
+mod check;
+mod decide;
+mod fixed;
+mod policy;
+
+pub use check::{CheckError, Checking};
+pub use decide::{Autonomy, Decision, Step, decide};
+pub use policy::{Prover, Said};
+
+use instar_protocol::{ReleaseId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::class::Class;
+
+/// The most lines of evidence that one gate keeps, and the most characters of each.
+const EVIDENCE_MAX: usize = 50;
+const LINE_CHARS_MAX: usize = 500;
+
+/// The gates, in the order in which they are asked: the cheapest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gate {
+    /// Its parts have their hashes and make the behaviour that it says.
+    WellFormed,
+    /// How much it changes and where, also in sum with what went before by itself.
+    Reach,
+    /// It lets through nothing that was not let through.
+    Policy,
+    /// Nothing in it looks like a secret.
+    Secrets,
+    /// The skills that it brings are sound.
+    Skills,
+    /// It answers the owner's suites no worse than what is stable.
+    Evals,
+    /// It withstands the attacks that stable withstands.
+    RedTeam,
+    /// The owner has said yes to it.
+    Human,
+}
+
+impl Gate {
+    pub const ALL: [Self; 8] = [
+        Self::WellFormed,
+        Self::Reach,
+        Self::Policy,
+        Self::Secrets,
+        Self::Skills,
+        Self::Evals,
+        Self::RedTeam,
+        Self::Human,
+    ];
+
+    /// As it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WellFormed => "well-formed",
+            Self::Reach => "reach",
+            Self::Policy => "policy",
+            Self::Secrets => "secrets",
+            Self::Skills => "skills",
+            Self::Evals => "evals",
+            Self::RedTeam => "red-team",
+            Self::Human => "human",
+        }
+    }
+}
+
+/// How a gate ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Pass,
+    Fail,
+    /// Nothing can be said; it holds.
+    NoData,
+}
+
+/// What a gate found.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    pub outcome: Outcome,
+    /// A sentence.
+    pub why: String,
+    #[serde(default)]
+    pub evidence: Vec<String>,
+}
+
+impl Finding {
+    pub fn pass(why: impl Into<String>) -> Self {
+        Self::of(Outcome::Pass, why)
+    }
+
+    pub fn fail(why: impl Into<String>) -> Self {
+        Self::of(Outcome::Fail, why)
+    }
+
+    pub fn no_data(why: impl Into<String>) -> Self {
+        Self::of(Outcome::NoData, why)
+    }
+
+    fn of(outcome: Outcome, why: impl Into<String>) -> Self {
+        Self {
+            outcome,
+            why: why.into(),
+            evidence: Vec::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn with(mut self, evidence: impl IntoIterator<Item = String>) -> Self {
+        self.evidence.extend(evidence);
+        self
+    }
+
+    /// Fit to be stored: redacted, and no longer than people read.
+    fn bounded(self) -> Self {
+        let line = |text: &str| -> String {
+            let text = instar_protocol::redact::redact(text).into_string();
+            let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+            plain.take(LINE_CHARS_MAX).collect()
+        };
+        Self {
+            outcome: self.outcome,
+            why: line(&self.why),
+            evidence: self
+                .evidence
+                .iter()
+                .take(EVIDENCE_MAX)
+                .map(|one| line(one))
+                .collect(),
+        }
+    }
+}
+
+/// One line of the table.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Row {
+    pub gate: Gate,
+    #[serde(flatten)]
+    pub finding: Finding,
+    /// When it was asked, and whose word it is; none where it was not.
+    pub at: Option<Timestamp>,
+    pub by: Option<String>,
+}
+
+/// What all gates said of a candidate, and what may come of it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Table {
+    pub candidate: String,
+    pub release: ReleaseId,
+    /// What it was held against.
+    pub stable: Option<ReleaseId>,
+    /// The class with what the policy gate knows.
+    pub class: Class,
+    /// A key of the owner's, which this machine does not hold, has signed it.
+    pub endorsed: bool,
+    pub rows: Vec<Row>,
+    pub decision: Decision,
+}
+
+impl Table {
+    #[must_use]
+    pub fn row(&self, gate: Gate) -> Option<&Row> {
+        self.rows.iter().find(|row| row.gate == gate)
+    }
+}
