@@ -1,6 +1,11 @@
 //! The author at its border: events and files in, proposals out.
-#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends at the first surprise"
+)]
 
 mod assets;
 mod clusters;
+mod labs;
 mod signals;

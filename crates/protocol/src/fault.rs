@@ -4,6 +4,11 @@
 //! the improvement plane; when it was seen, where and how often is not.
 
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::event::{Arm, Event, EventKind};
+use crate::id::{EventId, ReleaseId, SessionId};
+use crate::time::Timestamp;
 
 /// The nineteen kinds of signs that something went wrong.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -100,5 +105,271 @@ impl SignalKind {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// Days that are counted one by one; older ones are only in the sums.
+pub const DAYS_MAX: usize = 400;
+/// Examples that are kept of a fault: the first, and the latest.
+pub const EXAMPLES_MAX: usize = 5;
+/// Releases that are told apart.
+pub const RELEASES_MAX: usize = 32;
+/// Conversations that are told apart; more count as more.
+pub const SESSIONS_MAX: usize = 64;
+/// Characters of a template or of an example.
+pub const TEXT_CHARS_MAX: usize = 400;
+/// Characters of what tells faults of one kind and place apart.
+pub const DETAIL_CHARS_MAX: usize = 200;
+
+const DAY_MILLIS: u64 = 86_400_000;
+
+/// What was counted of one fault. A fault that went into another keeps its own counts, so that it can
+/// be taken out again.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Fault {
+    pub id: String,
+    pub kind: SignalKind,
+    /// Where it shows: `tool:NAME`, `model:NAME`, `turn`, `gateway`.
+    pub place: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// The template under which it was first known; with kind, place and detail it makes the id.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub born: String,
+    /// The text of it, values as `<*>`.
+    pub template: String,
+    /// What else its text speaks of.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub also: BTreeSet<SignalKind>,
+    pub first_seen: Timestamp,
+    pub last_seen: Timestamp,
+    pub failures: u64,
+    /// Failures by day since the epoch, UTC.
+    pub days: BTreeMap<u64, u64>,
+    pub examples: Vec<Example>,
+    pub releases: BTreeMap<ReleaseId, u64>,
+    pub arms: BTreeMap<String, u64>,
+    pub blast: Blast,
+}
+
+/// Who and what a fault reached.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Blast {
+    pub sessions: BTreeSet<SessionId>,
+    /// There were more conversations than are told apart.
+    #[serde(default)]
+    pub more_sessions: bool,
+    /// Whose words the runs had seen: `owner`, `contact`, `stranger`.
+    pub origins: BTreeMap<String, u64>,
+    pub cost_micros: u64,
+}
+
+/// One time that it happened, in redacted words.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Example {
+    pub event: EventId,
+    pub at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+}
+
+/// Occasions on which faults of one place could have shown themselves.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Occasions {
+    pub place: String,
+    pub count: u64,
+    pub days: BTreeMap<u64, u64>,
+    pub releases: BTreeMap<ReleaseId, u64>,
+    pub arms: BTreeMap<String, u64>,
+}
+
+/// A change of the register by a person or by the lab. The number of the last one is its version.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "edit")]
+pub enum FaultEdit {
+    /// From now on this one counts as a part of the other.
+    Merge {
+        fault: String,
+        into: String,
+    },
+    /// It stands by itself again; the lab does not merge it any more.
+    Split {
+        fault: String,
+    },
+    /// A name for people; an empty one goes back to the template.
+    Name {
+        fault: String,
+        name: String,
+    },
+    Mute {
+        fault: String,
+        muted: bool,
+    },
+}
+
+impl FaultEdit {
+    #[must_use]
+    pub fn fault(&self) -> &str {
+        match self {
+            Self::Merge { fault, .. }
+            | Self::Split { fault }
+            | Self::Name { fault, .. }
+            | Self::Mute { fault, .. } => fault,
+        }
+    }
+}
+
+/// The day of a moment, counted from the epoch.
+#[must_use]
+pub fn day(at: Timestamp) -> u64 {
+    at.millis() / DAY_MILLIS
+}
+
+/// Where an event belongs.
+#[must_use]
+pub fn place(event: &Event) -> String {
+    match &event.kind {
+        EventKind::ToolCall { tool, .. } => format!("tool:{tool}"),
+        EventKind::ModelCall { model, .. } => format!("model:{model}"),
+        EventKind::Gateway { .. } | EventKind::Config { .. } | EventKind::Release { .. } => {
+            "gateway".to_owned()
+        }
+        _ => "turn".to_owned(),
+    }
+}
+
+/// Whether an event is an occasion on which faults of its place could show: a call, or a turn.
+#[must_use]
+pub fn is_occasion(event: &Event) -> bool {
+    matches!(
+        event.kind,
+        EventKind::ToolCall { .. } | EventKind::ModelCall { .. } | EventKind::Turn { .. }
+    )
+}
+
+impl Fault {
+    /// One that has not happened yet.
+    #[must_use]
+    pub fn new(id: String, kind: SignalKind, place: String, at: Timestamp) -> Self {
+        Self {
+            id,
+            kind,
+            place,
+            detail: String::new(),
+            born: String::new(),
+            template: String::new(),
+            also: BTreeSet::new(),
+            first_seen: at,
+            last_seen: at,
+            failures: 0,
+            days: BTreeMap::new(),
+            examples: Vec::new(),
+            releases: BTreeMap::new(),
+            arms: BTreeMap::new(),
+            blast: Blast::default(),
+        }
+    }
+
+    /// Counts one time that it happened; `text` is redacted.
+    pub fn happened(&mut self, event: &Event, text: &str) {
+        self.failures += 1;
+        self.first_seen = self.first_seen.min(event.at);
+        self.last_seen = self.last_seen.max(event.at);
+        count_day(&mut self.days, event.at);
+        count_release(&mut self.releases, event);
+        *self.arms.entry(arm(event).to_owned()).or_default() += 1;
+        if self.examples.len() >= EXAMPLES_MAX {
+            self.examples.remove(1);
+        }
+        self.examples.push(Example {
+            event: event.id.clone(),
+            at: event.at,
+            session: event.session.clone(),
+            text: text.chars().take(TEXT_CHARS_MAX).collect(),
+        });
+        self.blast.reached(event);
+    }
+
+    /// The sum of two, under the name of the first.
+    pub fn add(&mut self, other: &Self) {
+        self.failures += other.failures;
+        self.first_seen = self.first_seen.min(other.first_seen);
+        self.last_seen = self.last_seen.max(other.last_seen);
+        sum(&mut self.days, &other.days);
+        sum(&mut self.releases, &other.releases);
+        sum(&mut self.arms, &other.arms);
+        sum(&mut self.blast.origins, &other.blast.origins);
+        self.also.extend(other.also.iter().copied());
+        self.blast.cost_micros += other.blast.cost_micros;
+        self.blast
+            .sessions
+            .extend(other.blast.sessions.iter().cloned());
+        self.blast.more_sessions |= other.blast.more_sessions;
+    }
+}
+
+impl Blast {
+    fn reached(&mut self, event: &Event) {
+        if let Some(session) = &event.session {
+            if self.sessions.len() < SESSIONS_MAX {
+                self.sessions.insert(session.clone());
+            } else if !self.sessions.contains(session) {
+                self.more_sessions = true;
+            }
+        }
+        let worst = event.label.origins.worst();
+        *self.origins.entry(worst.to_owned()).or_default() += 1;
+        self.cost_micros += match &event.kind {
+            EventKind::ModelCall { cost_micros, .. } | EventKind::Turn { cost_micros, .. } => {
+                *cost_micros
+            }
+            _ => 0,
+        };
+    }
+}
+
+impl Occasions {
+    pub fn take(&mut self, event: &Event) {
+        self.count += 1;
+        count_day(&mut self.days, event.at);
+        count_release(&mut self.releases, event);
+        *self.arms.entry(arm(event).to_owned()).or_default() += 1;
+    }
+}
+
+fn arm(event: &Event) -> &'static str {
+    match event.arm {
+        Arm::Stable => "stable",
+        Arm::Canary => "canary",
+        Arm::Shadow => "shadow",
+    }
+}
+
+fn count_day(days: &mut BTreeMap<u64, u64>, at: Timestamp) {
+    *days.entry(day(at)).or_default() += 1;
+    while days.len() > DAYS_MAX {
+        days.pop_first();
+    }
+}
+
+/// Of very many releases those go that had the least.
+fn count_release(releases: &mut BTreeMap<ReleaseId, u64>, event: &Event) {
+    let Some(release) = &event.release else {
+        return;
+    };
+    if !releases.contains_key(release) && releases.len() >= RELEASES_MAX {
+        let least = releases.iter().min_by_key(|(_, count)| **count);
+        if let Some(least) = least.map(|(release, _)| release.clone()) {
+            releases.remove(&least);
+        }
+    }
+    *releases.entry(release.clone()).or_default() += 1;
+}
+
+fn sum<K: Ord + Clone>(mine: &mut BTreeMap<K, u64>, other: &BTreeMap<K, u64>) {
+    for (key, count) in other {
+        *mine.entry(key.clone()).or_default() += count;
     }
 }

@@ -15,8 +15,8 @@ use instar_protocol::{AgentId, ObjectHash, ReleaseId};
 use instar_store::{Op, SessionPatch, Spend, WebSession};
 
 use given::{
-    at, candidate, device, device_token, entry, entry_id, envelope, event, inbound, letter, outbox,
-    program, question, receipt, rollout, run, session, session_id, unit,
+    at, candidate, device, device_token, edit, entry, entry_id, envelope, event, fault, inbound,
+    letter, occasions, outbox, program, question, receipt, rollout, run, session, session_id, unit,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -39,6 +39,21 @@ fn rows() -> Vec<Op> {
         Op::PutLetter(Box::new(letter(1))),
         Op::PutRequest {
             run: run(1),
+            body: "{}".to_owned(),
+            at: at(1),
+        },
+        Op::PutFault(Box::new(fault(1))),
+        Op::PutOccasions(occasions()),
+        Op::EditFaults {
+            edit: edit(),
+            who: "owner".to_owned(),
+            at: at(1),
+        },
+        Op::PutLabMemory {
+            name: "m".to_owned(),
+            body: "{}".to_owned(),
+        },
+        Op::PutLabRun {
             body: "{}".to_owned(),
             at: at(1),
         },

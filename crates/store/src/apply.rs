@@ -10,7 +10,9 @@ use serde::de::DeserializeOwned;
 use crate::devices;
 use crate::error::StoreError;
 use crate::op::{Accepted, Op, SessionPatch, SessionRow, Spend, WebSession};
-use crate::{aliases, candidates, letters, programs, questions, receipts, rollouts, said, traces};
+use crate::{
+    aliases, candidates, faults, letters, programs, questions, receipts, rollouts, said, traces,
+};
 
 /// Browser sessions that are kept; the ones that end first make room for new ones.
 pub const WEB_SESSIONS_MAX: u32 = 256;
@@ -119,6 +121,11 @@ pub(crate) fn apply(connection: &Connection, op: &Op) -> Result<(), StoreError> 
         Op::PutEnvelope(row) => candidates::put_envelope(connection, row),
         Op::PutLetter(letter) => letters::put(connection, letter),
         Op::SettleLetter { letter, at } => letters::settle(connection, letter, *at),
+        Op::PutFault(row) => faults::put(connection, row),
+        Op::PutOccasions(row) => faults::put_place(connection, row),
+        Op::EditFaults { edit, who, at } => faults::edit(connection, *at, who, edit),
+        Op::PutLabRun { body, at } => faults::put_run(connection, *at, body),
+        Op::PutLabMemory { name, body } => faults::remember(connection, name, body),
         Op::PutRollout(row) => rollouts::put(connection, row),
         Op::PutUnit(row) => rollouts::put_unit(connection, row),
         Op::PutRequest { run, body, at } => letters::put_request(connection, run, body, *at),

@@ -9,6 +9,7 @@ mod candidates;
 mod check;
 mod devices;
 mod error;
+mod faults;
 mod letters;
 mod maintain;
 mod migrate;
@@ -34,6 +35,7 @@ pub use apply::WEB_SESSIONS_MAX;
 pub use candidates::{CandidateRow, CandidateState, EnvelopeRow};
 pub use devices::{DEVICES_MAX, DeviceRow, DeviceToken};
 pub use error::{OpenError, StoreError};
+pub use faults::{FAULTS_MAX, FaultEditRow, FaultRow, LabRunRow};
 pub use migrate::SCHEMA_VERSION;
 pub use op::{
     Accepted, AliasMove, Branch, Branches, EffectOutcome, EventFilter, Fork, Op, OpenEffect,

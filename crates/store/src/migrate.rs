@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0009_releases.sql"),
     include_str!("../migrations/0010_letters.sql"),
     include_str!("../migrations/0011_rollouts.sql"),
+    include_str!("../migrations/0012_faults.sql"),
 ];
 
 /// The schema version that this build reads and writes.

@@ -2,6 +2,7 @@
 
 use instar_protocol::approval::{Question, StandingRule};
 use instar_protocol::event::Event;
+use instar_protocol::fault::{FaultEdit, Occasions};
 use instar_protocol::letter::Letter;
 use instar_protocol::message::{Entry, Inbound, InboxState, Outbox, OutboxState};
 use instar_protocol::receipt::Receipt;
@@ -13,6 +14,7 @@ use instar_protocol::{
 
 use crate::candidates::{CandidateRow, EnvelopeRow};
 use crate::devices::{DeviceRow, DeviceToken};
+use crate::faults::FaultRow;
 use crate::programs::ProgramRun;
 use crate::rollouts::{RolloutRow, UnitRow};
 use crate::traces::{FileLabel, KeptOutput, UndoRow};
@@ -134,6 +136,26 @@ pub enum Op {
     SettleLetter {
         letter: Box<Letter>,
         at: Timestamp,
+    },
+    /// Stores a fault, or what it has come to.
+    PutFault(Box<FaultRow>),
+    /// Stores what was counted of a place.
+    PutOccasions(Occasions),
+    /// Writes down a change of the register of faults.
+    EditFaults {
+        edit: FaultEdit,
+        who: String,
+        at: Timestamp,
+    },
+    /// Writes down a cycle of the lab; faults beyond the most that are kept go.
+    PutLabRun {
+        body: String,
+        at: Timestamp,
+    },
+    /// Keeps something that the lab is told again.
+    PutLabMemory {
+        name: String,
+        body: String,
     },
     /// Stores a rollout, or its next state. The batch is refused if another one is open.
     PutRollout(RolloutRow),

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use instar_protocol::approval::{Question, QuestionState, StandingRule};
 use instar_protocol::event::Event;
+use instar_protocol::fault::Occasions;
 use instar_protocol::letter::{Letter, LetterState};
 use instar_protocol::message::{Entry, Inbound, Outbox};
 use instar_protocol::receipt::{ChainHead, ChainReport, StoredReceipt};
@@ -23,6 +24,7 @@ use crate::candidates::{self, CandidateRow, EnvelopeRow};
 use crate::check;
 use crate::devices::{self, DeviceRow, DeviceToken};
 use crate::error::{OpenError, StoreError};
+use crate::faults::{FaultEditRow, FaultRow, LabRunRow};
 use crate::objects::Objects;
 use crate::op::{
     Accepted, AliasMove, Branches, EventFilter, Fork, Op, Retention, SessionFilter, SessionRow,
@@ -38,7 +40,7 @@ use crate::sweep::{self, Place, Swept};
 use crate::traces::{self, FileLabel, KeptOutput, UndoRow};
 use crate::tree;
 use crate::writer::{self, FLUSH_BOUNDS_MICROS, Job, QUEUE_MAX, Shared, Work, WriteProblem};
-use crate::{letters, questions, receipts, rollouts, said};
+use crate::{faults, letters, questions, receipts, rollouts, said};
 
 /// How long a write waits for a place in the queue before it is refused.
 const PLACE_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -440,6 +442,37 @@ impl Store {
             letters::letters(sql, state, of, limit)
         })
         .await
+    }
+
+    /// The faults of the register, the latest first.
+    pub async fn faults(&self) -> Result<Vec<FaultRow>, StoreError> {
+        self.read(faults::faults).await
+    }
+
+    pub async fn fault(&self, id: &str) -> Result<Option<FaultRow>, StoreError> {
+        let id = id.to_owned();
+        self.read(move |sql| faults::one(sql, &id)).await
+    }
+
+    /// What was counted of each place.
+    pub async fn occasions(&self) -> Result<Vec<Occasions>, StoreError> {
+        self.read(faults::places).await
+    }
+
+    /// Changes of the register of faults, the newest first.
+    pub async fn fault_edits(&self, limit: usize) -> Result<Vec<FaultEditRow>, StoreError> {
+        self.read(move |sql| faults::edits(sql, limit)).await
+    }
+
+    /// Cycles of the lab, the newest first.
+    pub async fn lab_runs(&self, limit: usize) -> Result<Vec<LabRunRow>, StoreError> {
+        self.read(move |sql| faults::runs(sql, limit)).await
+    }
+
+    /// What the lab is told again under this name.
+    pub async fn lab_memory(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let name = name.to_owned();
+        self.read(move |sql| faults::memory(sql, &name)).await
     }
 
     /// The newest first.

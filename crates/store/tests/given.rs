@@ -2,6 +2,7 @@
 
 use instar_protocol::approval::{Question, QuestionState};
 use instar_protocol::event::{Arm, Event, EventKind, GatewayFact};
+use instar_protocol::fault::{Fault, FaultEdit, Occasions, SignalKind};
 use instar_protocol::label::Label;
 use instar_protocol::letter::{Letter, LetterKind, LetterState};
 use instar_protocol::message::{
@@ -14,8 +15,8 @@ use instar_protocol::{
     SessionId, SessionKey, Timestamp,
 };
 use instar_store::{
-    CandidateRow, CandidateState, DeviceRow, DeviceToken, EnvelopeRow, Op, Options, ProgramRun,
-    RolloutRow, SessionRow, Store, UnitRow,
+    CandidateRow, CandidateState, DeviceRow, DeviceToken, EnvelopeRow, FaultRow, Op, Options,
+    ProgramRun, RolloutRow, SessionRow, Store, UnitRow,
 };
 use tempfile::TempDir;
 
@@ -287,5 +288,39 @@ pub(crate) fn letter(number: u64) -> Letter {
         expires_at: Some(at(number + 10)),
         state: LetterState::Open,
         reply: None,
+    }
+}
+
+pub(crate) fn fault(number: u64) -> FaultRow {
+    let place = "tool:fetch".to_owned();
+    let mut fault = Fault::new(
+        format!("flt_{number}"),
+        SignalKind::Timeout,
+        place,
+        at(number),
+    );
+    fault.template = "no answer from <*>".to_owned();
+    fault.happened(&event(number), "no answer from x");
+    FaultRow {
+        fault,
+        into: None,
+        is_apart: false,
+        name: String::new(),
+        is_muted: false,
+    }
+}
+
+pub(crate) fn occasions() -> Occasions {
+    Occasions {
+        place: "tool:fetch".to_owned(),
+        count: 3,
+        ..Occasions::default()
+    }
+}
+
+pub(crate) fn edit() -> FaultEdit {
+    FaultEdit::Name {
+        fault: "flt_1".to_owned(),
+        name: "slow".to_owned(),
     }
 }

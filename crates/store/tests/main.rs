@@ -5,6 +5,7 @@
 mod aliases;
 mod crash;
 mod disk;
+mod faulting;
 mod given;
 mod gone;
 mod group;

@@ -8,8 +8,8 @@ use instar_store::{EventFilter, Op, OpenError, Options, SCHEMA_VERSION, Store, T
 use rusqlite::Connection;
 
 use crate::given::{
-    at, candidate, device, device_token, entry, entry_id, envelope, inbound, key, letter,
-    move_stable, program, question, rollout, run, session_id, unit,
+    at, candidate, device, device_token, edit, entry, entry_id, envelope, fault, inbound, key,
+    letter, move_stable, occasions, program, question, rollout, run, session_id, unit,
 };
 
 /// One store per schema version, each holding what `examples/fixture.rs` wrote.
@@ -25,6 +25,7 @@ const FIXTURES: &[&[u8]] = &[
     include_bytes!("fixtures/v9.sqlite"),
     include_bytes!("fixtures/v10.sqlite"),
     include_bytes!("fixtures/v11.sqlite"),
+    include_bytes!("fixtures/v12.sqlite"),
 ];
 
 #[tokio::test]
@@ -103,6 +104,17 @@ async fn a_store_of_every_version_opens_and_keeps_what_it_holds() {
         let units = store.units("rol_1", false, 10).await.unwrap();
         let written = (version >= 11).then(|| (rollout(1), unit(1)));
         assert_eq!(rollouts.into_iter().zip(units).next(), written);
+        let faults = store.faults().await.unwrap();
+        assert_eq!(faults.into_iter().next(), (version >= 12).then(|| fault(1)));
+        let places = store.occasions().await.unwrap();
+        assert_eq!(places.into_iter().next(), (version >= 12).then(occasions));
+        let edits = store.fault_edits(10).await.unwrap();
+        let edit_now = edits.into_iter().map(|row| row.edit).next();
+        assert_eq!(edit_now, (version >= 12).then(edit));
+        let runs = store.lab_runs(10).await.unwrap();
+        assert_eq!(runs.len(), usize::from(version >= 12));
+        let memory = store.lab_memory("m").await.unwrap();
+        assert_eq!(memory.is_some(), version >= 12);
         assert!(is_found(&store).await, "version {version}");
         store.close().await.unwrap();
         assert_eq!(user_version(&file), SCHEMA_VERSION);
