@@ -138,6 +138,7 @@ async fn ask(command: &Command, run: &Context) -> anyhow::Result<()> {
         Command::Usage(command) => commands::usage::run(command, run).await,
         Command::Release(command) => commands::release::run(command, run).await,
         Command::Candidate(command) => commands::candidate::run(command, run).await,
+        Command::Rollout(command) => commands::rollout::run(command, run).await,
         Command::Events(command) => commands::events::run(command, run).await,
         Command::Acp(command) => commands::acp::run(command, run).await,
         Command::Mcp(Mcp::Serve) => commands::mcp::serve(run).await,

@@ -140,6 +140,25 @@ pub(crate) async fn keep_index(app: AppState) {
     }
 }
 
+/// Judges the episodes of a rollout as they ripen, until the gateway stops.
+pub(crate) async fn keep_rollout(app: AppState) {
+    loop {
+        tokio::select! {
+            () = app.closing.cancelled() => return,
+            () = tokio::time::sleep(TICK) => {}
+        }
+        let random = || app.random();
+        match app.releases.settle_due(app.clock.now(), &random).await {
+            Ok(stages) => {
+                for stage in stages {
+                    tracing::info!(?stage, "the rollout moved");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the rollout stands still"),
+        }
+    }
+}
+
 /// Removes old rows now and then until the gateway stops.
 pub(crate) async fn keep_clean(app: AppState) {
     let mut wait = FIRST_CLEANUP;

@@ -4,6 +4,7 @@ mod approvals;
 mod house;
 mod policy;
 mod reports;
+mod rollout;
 mod setup;
 mod talk;
 
@@ -14,6 +15,7 @@ pub(crate) use approvals::{Approvals, Approve, Audit, Inbox, Rules, Security};
 pub(crate) use house::{Config, Devices, Doctor, Gateway, Logs, Models, Secrets, Token};
 pub(crate) use policy::{Asker, Explain, Policy};
 pub(crate) use reports::{Candidate, Events, Release, Usage};
+pub(crate) use rollout::{PlanArgs, Rollout, Simulate, Start};
 pub(crate) use setup::{BindTo, Onboard};
 pub(crate) use talk::{Acp, Agent, Agents, Chat, Mcp, Sessions, Tools};
 
@@ -141,9 +143,12 @@ pub(crate) enum Command {
     /// Look at behaviour releases
     #[command(subcommand)]
     Release(Release),
-    /// Propose changes of the behaviour, and look at what is proposed; no candidate serves a turn
+    /// Propose changes of the behaviour, and look at what is proposed
     #[command(subcommand)]
     Candidate(Candidate),
+    /// Serve a candidate to a share of the traffic, watch it, promote it or take it back
+    #[command(subcommand)]
+    Rollout(Rollout),
     /// Look at the event log
     #[command(subcommand)]
     Events(Events),

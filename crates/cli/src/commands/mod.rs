@@ -22,6 +22,7 @@ pub(crate) mod onboard;
 pub(crate) mod policy;
 pub(crate) mod process;
 pub(crate) mod release;
+pub(crate) mod rollout;
 pub(crate) mod secrets;
 pub(crate) mod security;
 pub(crate) mod service;

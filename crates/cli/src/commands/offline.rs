@@ -5,6 +5,7 @@
 
 use instar_config::{SecretStore, StateDir, StateError, StateLock};
 use instar_gateway::api::candidates::{self, NewCandidate};
+use instar_gateway::api::rollouts;
 use instar_gateway::api::search::{self, SearchQuery};
 use instar_gateway::api::{doctor, queries, records};
 use instar_gateway::config::InstarConfig;
@@ -25,6 +26,7 @@ use instar_protocol::{AgentId, Clock};
 use instar_release::{Bundle, Releases, Spoken};
 use instar_store::{Options, Store};
 use serde_json::Value;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::args::{Candidate, Release, Usage};
 use crate::client::Client;
@@ -281,6 +283,38 @@ pub(crate) async fn candidate(
     drop(releases);
     folder.close().await?;
     Ok(answer)
+}
+
+/// One rollout, or all of them.
+pub(crate) async fn rollout(run: &Context, name: Option<&str>) -> anyhow::Result<Value> {
+    let folder = Folder::open(&run.state()?)?;
+    let releases = Releases::open(folder.store.clone()).await?;
+    let answer = match name {
+        Some(name) => serde_json::to_value(rollouts::one(&releases, name).await.map_err(explain)?)?,
+        None => serde_json::to_value(rollouts::list(&releases, None).await.map_err(explain)?)?,
+    };
+    drop(releases);
+    folder.close().await?;
+    Ok(answer)
+}
+
+/// Moves the rollout that is under way, as a gateway would.
+pub(crate) async fn rollout_move(run: &Context, what: rollouts::Move) -> anyhow::Result<Value> {
+    let (folder, releases) = signed(run).await?;
+    let mut seed = [0; 10];
+    getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
+    let drawn = AtomicU8::new(seed[0]);
+    let random = || {
+        let mut bytes = seed;
+        bytes[0] = drawn.fetch_add(1, Ordering::Relaxed);
+        bytes
+    };
+    releases.take_up_rollout(run.now(), random()).await?;
+    let moved = rollouts::act(&releases, what, run.now(), &random).await;
+    let moved = moved.map_err(explain)?;
+    drop(releases);
+    folder.close().await?;
+    Ok(serde_json::to_value(moved)?)
 }
 
 /// What can be checked without a gateway.

@@ -20,6 +20,7 @@ mod owner;
 mod policy;
 mod refusal;
 mod reports;
+pub mod rollouts;
 mod setup;
 mod status;
 mod tools;
@@ -109,6 +110,13 @@ pub(crate) fn routes() -> Routes {
         .route("/candidates", get(candidates::all).post(candidates::make))
         .route("/candidates/{name}", get(candidates::show))
         .route("/candidates/{name}/withdraw", post(candidates::take_back))
+        .route("/rollouts", get(rollouts::all).post(rollouts::make))
+        .route("/rollouts/pause", post(rollouts::pause))
+        .route("/rollouts/resume", post(rollouts::resume))
+        .route("/rollouts/promote", post(rollouts::promote))
+        .route("/rollouts/abort", post(rollouts::abort))
+        .route("/rollouts/{name}", get(rollouts::show))
+        .route("/rollouts/{name}/units", get(rollouts::units))
         .route("/releases", get(reports::releases))
         .route("/releases/verify", get(crate::signing::answer))
         .route("/releases/log", get(reports::release_log))

@@ -56,6 +56,92 @@ pub(super) fn bars(title: &str, bars: &[Bar], line: Option<&Line>) -> Markup {
     }
 }
 
+/// One arm: its rate, and where it may lie.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Arm {
+    pub(super) name: String,
+    pub(super) rate: Option<f64>,
+    pub(super) interval: Option<(f64, f64)>,
+    pub(super) told: String,
+    pub(super) is_new: bool,
+}
+
+/// The height of one arm's row, and where its scale begins and ends.
+const ROW: usize = 34;
+const SCALE_FROM: f64 = 130.0;
+const SCALE_TO: f64 = 640.0;
+
+/// Rates side by side on one scale, each with its interval.
+pub(super) fn arms(title: &str, arms: &[Arm]) -> Markup {
+    let highest = arms
+        .iter()
+        .filter_map(|arm| arm.interval.map(|(_, high)| high))
+        .fold(0.01, f64::max);
+    let x = |rate: f64| SCALE_FROM + (SCALE_TO - SCALE_FROM) * (rate / highest).clamp(0.0, 1.0);
+    let height = arms.len() * ROW + BOTTOM;
+    html! {
+        figure class="chart rows-chart" {
+            figcaption { (title) }
+            svg viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(title) {
+                line class="axis" x1=(SCALE_FROM) x2=(SCALE_TO) y1=(height - BOTTOM) y2=(height - BOTTOM) {}
+                text class="name" x=(SCALE_FROM) y=(height - 6) { "0" }
+                text class="name" x=(SCALE_TO) y=(height - 6) { (format!("{:.1} %", 100.0 * highest)) }
+                @for (at, arm) in arms.iter().enumerate() {
+                    @let y = at * ROW + ROW / 2;
+                    @let class = if arm.is_new { "arm new" } else { "arm" };
+                    text class="left" x="0" y=(y + 4) { (arm.name) }
+                    @if let (Some(rate), Some((low, high))) = (arm.rate, arm.interval) {
+                        line class=(class) x1=(tenths(x(low))) x2=(tenths(x(high))) y1=(y) y2=(y) {}
+                        circle class=(class) cx=(tenths(x(rate))) cy=(y) r="5" {
+                            title { (arm.name) ": " (format!("{:.1} % ({:.1} – {:.1} %)", 100.0 * rate, 100.0 * low, 100.0 * high)) }
+                        }
+                    }
+                    text class="right" x=(WIDTH) y=(y + 4) { (arm.told) }
+                }
+            }
+        }
+    }
+}
+
+/// Evidence on its way to a bound.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Meter {
+    pub(super) name: String,
+    pub(super) value: f64,
+    pub(super) bound: f64,
+    pub(super) is_bad: bool,
+}
+
+/// Evidence on a scale of powers, from a hundredth to its bound.
+pub(super) fn meters(title: &str, meters: &[Meter]) -> Markup {
+    let place = |value: f64, bound: f64| {
+        let (low, high) = (0.01_f64.ln(), bound.max(1.1).ln());
+        let part = (value.max(0.01).ln() - low) / (high - low);
+        SCALE_FROM + (SCALE_TO - SCALE_FROM) * part.clamp(0.0, 1.0)
+    };
+    let height = meters.len() * ROW + 4;
+    html! {
+        figure class="chart rows-chart" {
+            svg viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(title) {
+                @for (at, meter) in meters.iter().enumerate() {
+                    @let y = at * ROW + ROW / 2;
+                    @let end = place(meter.value, meter.bound);
+                    @let class = if meter.is_bad { "arm new" } else { "arm" };
+                    text class="left" x="0" y=(y + 4) { (meter.name) }
+                    line class="axis" x1=(SCALE_FROM) x2=(SCALE_TO) y1=(y) y2=(y) {}
+                    line class=(class) x1=(SCALE_FROM) x2=(tenths(end)) y1=(y) y2=(y) {}
+                    line class="limit" x1=(SCALE_TO) x2=(SCALE_TO) y1=(y - 12) y2=(y + 12) {}
+                    text class="right" x=(WIDTH) y=(y + 4) { (format!("{:.2} / {:.0}", meter.value, meter.bound)) }
+                }
+            }
+        }
+    }
+}
+
+fn tenths(value: f64) -> String {
+    format!("{value:.1}")
+}
+
 /// The height of a value; one that is not nothing can be seen.
 fn scaled(value: u64, highest: u64) -> usize {
     let room = (HEIGHT - BOTTOM - TOP) as u128;

@@ -388,7 +388,7 @@ words! {
     moves: "When which release became stable", "Когда какой релиз вступил в силу", "各版本生效时间";
     releases_about: "A release is everything that decides how the agents act, under one hash. An edit of an identity file or of the configuration makes the next one.", "Релиз — это всё, что определяет поведение агентов, под одним хешем. Правка файла личности или настроек создаёт следующий.", "版本是决定代理行为的全部内容，对应一个哈希。修改身份文件或配置会产生下一个版本。";
     candidates: "Candidates", "Кандидаты", "候选版本";
-    candidates_about: "Proposed changes. None of them serves a turn: a candidate is only kept and shown until it is released.", "Предложенные изменения. Ни одно не обслуживает ходы: кандидат лишь хранится и показывается, пока не выпущен.", "提议的变更。它们都不会用于任何一轮：候选版本在发布之前只会被保存和展示。";
+    candidates_about: "Proposed changes. A candidate serves nobody until a rollout gives it a share of the new episodes.", "Предложенные изменения. Кандидат никого не обслуживает, пока выкатка не даст ему долю новых эпизодов.", "提议的变更。在灰度发布分给它一部分新片段之前，候选版本不服务任何人。";
     no_candidates: "There are no candidates. `instar candidate new` makes one from a file of deltas.", "Кандидатов нет. `instar candidate new` создаёт кандидата из файла изменений.", "没有候选版本。`instar candidate new` 可从变更文件创建。";
     candidate: "Candidate", "Кандидат", "候选版本";
     class: "Class", "Класс", "类别";
@@ -396,6 +396,37 @@ words! {
     rules_new: "Rules that come", "Новые правила", "新增规则";
     rules_gone: "Rules that go", "Убранные правила", "移除的规则";
     fits: "Against what is stable now", "Относительно действующего", "与当前版本相比";
+    // Rollouts.
+    rollout: "Rollout", "Выкатка", "灰度发布";
+    rollouts: "Rollouts", "Выкатки", "灰度发布";
+    rollouts_about: "A candidate is served to a share of the new episodes. Whenever an episode settles the evidence is worked out anew: the candidate becomes stable, or is taken back by itself.", "Кандидат обслуживает долю новых эпизодов. Как только эпизод оценён, свидетельства пересчитываются: кандидат становится действующим или отзывается сам.", "候选版本只服务一部分新片段。每当一个片段有了结果就重新计算证据：候选版本会转为生效，或自动撤回。";
+    no_rollouts: "No rollout yet", "Выкаток пока нет", "还没有灰度发布";
+    no_rollouts_do: "`instar rollout start CANDIDATE` begins one.", "`instar rollout start CANDIDATE` начинает выкатку.", "`instar rollout start CANDIDATE` 开始一次灰度发布。";
+    stage: "Stage", "Стадия", "阶段";
+    episodes: "episodes", "эпизодов", "片段";
+    take_it_back: "Take it back", "Отозвать", "撤回";
+    hold_it: "Pause", "Приостановить", "暂停发布";
+    promote_now: "Make it stable now", "Сделать действующим сейчас", "立即生效";
+    against: "Held against", "Сравнивается с", "对照版本";
+    not_judged_yet: "not judged yet", "ещё не оценены", "尚未评定";
+    holds: "Not promoted", "Не выпускается", "暂不生效";
+    hold_coverage: "an arm has too few episodes with data", "в одной из ветвей мало эпизодов с данными", "某一组有数据的片段太少";
+    hold_uneven: "one arm has data more often than the other", "в одной ветви данные есть чаще, чем в другой", "一组有数据的比例高于另一组";
+    both_arms: "Both arms", "Обе ветви", "两组对比";
+    to_decide: "What a decision takes", "Сколько нужно для решения", "做出判断所需";
+    evidence: "Evidence", "Свидетельства", "证据";
+    evidence_about: "One at the start; it may be looked at after every episode. At its bound it decides.", "В начале единица; смотреть можно после каждого эпизода. На границе решает.", "起始为一，每个片段后都可以查看。达到界限即做出判断。";
+    that_worse: "It is worse", "Он хуже", "更差";
+    that_sound: "It is sound", "Он не хуже", "可靠";
+    now: "Now", "Сейчас", "当前";
+    bound: "Bound", "Граница", "界限";
+    judged_last: "Episodes judged last", "Последние оценённые эпизоды", "最近评定的片段";
+    arm: "Arm", "Ветвь", "组别";
+    bad_in: "Bad in", "Плохо по", "不佳之处";
+    metric_task: "work not done", "работа не сделана", "任务未完成";
+    metric_cost: "dear", "дорого", "费用高";
+    metric_latency: "slow", "медленно", "缓慢";
+    metric_questions: "asked the owner", "спросил владельца", "询问了主人";
     // Events.
     kind: "Kind", "Вид", "类型";
     no_events: "No events yet", "Событий пока нет", "还没有事件";

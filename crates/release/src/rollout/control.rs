@@ -523,7 +523,7 @@ fn begun(
         if let Stage::RolledBack { why } = body.machine.stage()
             && *why != Reason::Owner
         {
-            return Err(RolloutError::TakenBack(short.to_owned(), reason_words(why)));
+            return Err(RolloutError::TakenBack(short.to_owned(), why.words()));
         }
         if let Some(machine) = body.machine.clone().resumed() {
             return Ok(machine);
@@ -676,17 +676,9 @@ fn stage_words(stage: &Stage) -> (&'static str, Option<String>) {
         Stage::Shadow => ("shadow", None),
         Stage::Canary { step } => ("canary", Some(format!("step {}", step + 1))),
         Stage::Promoted => ("promoted", None),
-        Stage::RolledBack { why } => ("rolled_back", Some(reason_words(why))),
+        Stage::RolledBack { why } => ("rolled_back", Some(why.words())),
         Stage::Undecided => ("undecided", None),
         Stage::Superseded => ("superseded", None),
-    }
-}
-
-fn reason_words(why: &Reason) -> String {
-    match why {
-        Reason::Violation { what } => what.clone(),
-        Reason::Worse => "the evidence that it is worse reached its bound".to_owned(),
-        Reason::Owner => "the owner took it back".to_owned(),
     }
 }
 

@@ -41,6 +41,17 @@ pub enum Reason {
     Owner,
 }
 
+impl Reason {
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Violation { what } => what.clone(),
+            Self::Worse => "the evidence that it is worse reached its bound".to_owned(),
+            Self::Owner => "the owner took it back".to_owned(),
+        }
+    }
+}
+
 /// What a settled unit brought: the badness by metric; none where the source gave nothing.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Settled {

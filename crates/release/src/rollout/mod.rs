@@ -9,9 +9,11 @@ mod live;
 mod machine;
 mod outcome;
 mod plan;
+mod simulate;
 
 pub use control::{ROLLOUTS_MAX, Random, RolloutError, Shown, Start, recompute};
 pub(crate) use live::Live;
 pub use machine::{ArmView, Hold, MetricView, Reason, Rollout, Settled, Stage, View};
-pub use outcome::{COST, LATENCY, Outcome, QUESTIONS, TASK, caps, outcome};
+pub use outcome::{COST, LATENCY, Outcome, Past, QUESTIONS, TASK, caps, outcome, past};
 pub use plan::{Caps, EpisodeRules, Forecast, Metric, Plan, PlanError, Shadow, Step, StepForecast};
+pub use simulate::{Played, World, simulate};

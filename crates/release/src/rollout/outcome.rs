@@ -146,3 +146,81 @@ fn percentile(mut values: Vec<u64>) -> Option<u64> {
         .get((values.len() * 95).div_ceil(100).saturating_sub(1))
         .copied()
 }
+
+/// What the stable release's own traffic was like.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Past {
+    pub episodes: u32,
+    pub bad: u32,
+    pub days: f64,
+}
+
+impl Past {
+    /// The rate of bad episodes; with few of them, near to one in twenty.
+    #[must_use]
+    pub fn base(self) -> f64 {
+        (f64::from(self.bad) + 0.5) / (f64::from(self.episodes) + 10.0)
+    }
+
+    #[must_use]
+    pub fn per_day(self) -> f64 {
+        if self.days > 0.0 {
+            f64::from(self.episodes) / self.days
+        } else {
+            0.0
+        }
+    }
+}
+
+/// Cuts events of any conversations, in any order, into the episodes that they would have been.
+#[must_use]
+pub fn past(events: &[Event], plan: &Plan) -> Past {
+    let mut by_session: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
+    for event in events {
+        if let Some(session) = &event.session {
+            by_session.entry(session.as_str()).or_default().push(event);
+        }
+    }
+    let mut past = Past::default();
+    for of_one in by_session.values_mut() {
+        of_one.sort_by_key(|event| event.at);
+        for episode in cut(of_one, plan) {
+            let seen = outcome(&episode, Timestamp::from_millis(u64::MAX), plan);
+            if seen.turns > 0 {
+                past.episodes += 1;
+                let bad = seen.bad.get(TASK).copied().flatten();
+                past.bad += u32::from(bad.is_some_and(|bad| bad > 0.0));
+            }
+        }
+    }
+    let moments = || events.iter().map(|event| event.at.millis());
+    if let (Some(first), Some(last)) = (moments().min(), moments().max()) {
+        past.days = days(last - first);
+    }
+    past
+}
+
+fn cut(events: &[&Event], plan: &Plan) -> Vec<Vec<Event>> {
+    let mut all: Vec<Vec<Event>> = Vec::new();
+    let (mut turns, mut last) = (0, None::<Timestamp>);
+    for event in events {
+        let silent = last.map_or(0, |last| event.at.millis().saturating_sub(last.millis()));
+        let is_over = silent >= plan.episode.idle_millis || turns >= plan.episode.turns_max;
+        if all.is_empty() || is_over {
+            all.push(Vec::new());
+            turns = 0;
+        }
+        turns += u32::from(matches!(event.kind, EventKind::Turn { .. }));
+        last = Some(event.at);
+        if let Some(episode) = all.last_mut() {
+            episode.push((*event).clone());
+        }
+    }
+    all
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a span of time in milliseconds")]
+fn days(millis: u64) -> f64 {
+    // Less than an hour says nothing of a day.
+    millis.max(60 * 60 * 1_000) as f64 / (24.0 * 60.0 * 60.0 * 1_000.0)
+}

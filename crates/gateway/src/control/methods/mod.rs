@@ -23,6 +23,7 @@ mod files;
 mod logs;
 mod ours;
 mod questions;
+mod rollouts;
 mod tools;
 mod usage;
 
@@ -49,6 +50,7 @@ const TABLE: &[&[Method]] = &[
     logs::METHODS,
     ours::METHODS,
     questions::METHODS,
+    rollouts::METHODS,
     sessions::METHODS,
     tools::METHODS,
     usage::METHODS,

@@ -306,3 +306,20 @@ function grow(table) {
 }
 
 for (const table of all("table[data-live]")) grow(table);
+
+// A part that changes by itself is drawn anew while somebody looks, and left alone while he is in it.
+for (const part of all("[data-fresh]")) {
+  const again = async () => {
+    const here = document.getElementById(part.id);
+    if (!here?.dataset.fresh) return;
+    const busy = document.hidden || here.contains(document.activeElement);
+    const answer = busy ? null : await fetch(location.href).catch(() => null);
+    if (answer?.ok) {
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const next = page.getElementById(part.id);
+      if (next && next.innerHTML !== here.innerHTML) here.replaceWith(document.adoptNode(next));
+    }
+    setTimeout(again, 1_000 * Number(part.dataset.fresh));
+  };
+  setTimeout(again, 1_000 * Number(part.dataset.fresh));
+}

@@ -13,6 +13,7 @@ mod logs;
 pub(super) mod models;
 mod policy;
 mod releases;
+mod rollouts;
 mod sessions;
 mod setup;
 mod usage;
@@ -45,6 +46,8 @@ pub(super) fn routes() -> Routes {
         .route("/releases", get(releases::list))
         .route("/releases/{name}", get(releases::one))
         .route("/candidates/{name}", get(candidates::one))
+        .route("/rollouts", get(rollouts::list))
+        .route("/rollouts/{name}", get(rollouts::one))
         .route("/events", get(events::page))
         .route("/agents", get(agents::page))
         .route("/models", get(models::page))

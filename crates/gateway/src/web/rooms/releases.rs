@@ -8,6 +8,7 @@ use crate::api::queries::{self, MoveRow, ReleaseRow};
 use crate::app::AppState;
 use crate::door::Caller;
 use crate::problem::ApiProblem;
+use crate::web::act::Forms;
 use crate::web::frame::{Frame, Tab, moment, short};
 use crate::web::pages::Refused;
 use crate::web::words::{Reader, Words};
@@ -19,6 +20,7 @@ pub(super) async fn list(
     State(app): State<AppState>,
     _caller: Caller,
     Reader(words): Reader,
+    forms: Forms,
 ) -> Result<Markup, Refused> {
     let rows = queries::releases(&app.releases, None)
         .await
@@ -31,6 +33,8 @@ pub(super) async fn list(
         .map_err(ApiProblem::from)?;
     let body = html! {
         p class="soft lead" { (words.releases_about) }
+        @if let Some(now) = app.releases.rollout() { (super::rollouts::card(words, &forms, &now)) }
+        p { a href="/rollouts" { (words.rollouts) } }
         div class="wide" tabindex="0" { table class="rows" {
             thead { tr { th scope="col" { (words.release) } th scope="col" { (words.why) }
                 th scope="col" { (words.made_by) } th scope="col" { (words.when) } th scope="col" { (words.authority) } } }
