@@ -54,7 +54,7 @@ fn a_candidate_is_made_shown_and_taken_back_and_serves_nobody() {
         "agents.main.limits.tool_calls_max",
         "+ 3",
         "newly possible",
-        "no candidate serves a turn",
+        "a candidate serves nobody until",
     ] {
         assert!(diff.contains(line), "{line}: {diff}");
     }

@@ -41,6 +41,7 @@ mod pictures;
 mod policy;
 mod programs;
 mod ready;
+mod rollouts;
 mod secure;
 mod security;
 mod serve;

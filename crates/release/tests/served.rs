@@ -356,6 +356,23 @@ async fn open(house: &House, rollout: &str) -> BTreeMap<String, Arm> {
 }
 
 #[tokio::test]
+async fn what_is_served_is_what_was_recorded_for_episodes_of_one_turn_too() {
+    let mut house = House::new().await;
+    let candidate = house.candidate("I am two.").await;
+    let mut short = plan(0.5);
+    short.episode.turns_max = 1;
+    let rollout = house.start(&candidate, short).await.unwrap().id;
+    let mut dice = Dice(1);
+    for number in 0..40 {
+        house.now += 1_000;
+        let served = house.turn("ses_1", None, &mut dice).await;
+        let units = house.store.units(&rollout, false, 1_000).await.unwrap();
+        assert_eq!(units.len(), number + 1, "each turn is an episode");
+        assert_eq!(units.last().unwrap().arm, served);
+    }
+}
+
+#[tokio::test]
 async fn twenty_turns_end_an_episode_and_a_bad_word_that_comes_later_still_counts() {
     let mut house = House::new().await;
     let candidate = house.candidate("I am two.").await;

@@ -15,7 +15,8 @@ use crate::failure::{Code, Failure};
 use crate::out::{Out, Style};
 
 /// What is said wherever candidates are shown.
-const SERVES_NOBODY: &str = "no candidate serves a turn; it is kept and shown only";
+const SERVES_NOBODY: &str =
+    "a candidate serves nobody until `instar rollout start` gives it a share";
 
 pub(crate) async fn run(command: &Candidate, run: &Context) -> anyhow::Result<()> {
     let answer = fetch(command, run).await?;

@@ -126,7 +126,8 @@ impl Live {
     ) -> Option<Served> {
         let root = self.root(session);
         let arm = match self.open.get(root) {
-            Some(open) if !self.is_over(open, at) => open.unit.arm,
+            // The turn that fills an episode is still one of it.
+            Some(open) if !self.is_silent(open, at) => open.unit.arm,
             _ => self.next_unit(root).1,
         };
         let is_there = || self.release.behaviour.agents.contains_key(agent.as_str());
@@ -272,9 +273,12 @@ impl Live {
     }
 
     fn is_over(&self, open: &Open, at: Timestamp) -> bool {
-        let rules = self.body.machine.plan().episode;
+        open.turns >= self.body.machine.plan().episode.turns_max || self.is_silent(open, at)
+    }
+
+    fn is_silent(&self, open: &Open, at: Timestamp) -> bool {
         let silent = at.millis().saturating_sub(open.last.millis());
-        open.turns >= rules.turns_max || silent >= rules.idle_millis
+        silent >= self.body.machine.plan().episode.idle_millis
     }
 }
 
