@@ -34,6 +34,41 @@ pub struct Comparison {
     pub verdict: Finding,
 }
 
+impl Comparison {
+    /// What was found, in sentences.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("{}.", self.verdict.words())];
+        if self.pairs > 0 {
+            lines.push(format!(
+                "Of {} cases that both decided, {} got worse and {} better; {} pass and {} fail in both.",
+                self.pairs,
+                self.regressions.len(),
+                self.improvements.len(),
+                self.both_passed,
+                self.both_failed
+            ));
+            lines.push(format!(
+                "The pass rate differs by {:+.1} points ({:+.1} to {:+.1}, 95 %). If neither were worse, so many \
+                 regressions or more would come by chance in {} of cases; evidence {:.2}, decided at 20.",
+                self.difference * 100.0,
+                self.low * 100.0,
+                self.high * 100.0,
+                share(self.p_worse),
+                self.e_worse
+            ));
+        }
+        lines
+    }
+}
+
+fn share(p: f64) -> String {
+    match p {
+        p if p < 0.001 => "less than 0.1 %".to_owned(),
+        p => format!("{:.1} %", p * 100.0),
+    }
+}
+
 /// A case that one arm passes and the other does not.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Change {

@@ -27,13 +27,17 @@ mod report;
 mod agent;
 mod arithmetic;
 mod assertion;
+pub mod builtin;
 mod cache;
 mod csv;
 mod data;
 mod files;
+pub mod import;
+pub mod output;
 mod score;
 mod template;
 
+pub use agent::{AgentProviders, default_behaviour};
 pub use cache::{Cache, Folder};
 pub use compare::{Change, Comparison, Finding, LEVEL};
 pub use error::{SuiteError, Trouble};

@@ -6,4 +6,6 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+mod agents;
 mod peers;
+mod suites;

@@ -34,23 +34,36 @@ pub struct Case {
 impl Case {
     /// What makes this case what it is, for the digest of the suite.
     pub(super) fn identity(&self) -> Value {
-        let checks: Vec<_> = self
-            .checks
-            .iter()
-            .map(|check| match check {
-                Check::One(one) => one.written.clone(),
-                Check::Set { checks, threshold, weight, metric } => {
-                    let written: Vec<_> = checks.iter().map(|one| &one.written).collect();
-                    json!({"set": written, "threshold": threshold, "weight": weight, "metric": metric})
-                }
-            })
-            .collect();
+        let checks = self.written();
         json!({
             "description": self.description, "vars": self.vars, "checks": checks, "threshold": self.threshold,
             "prefix": self.prefix, "suffix": self.suffix, "transform": self.transform, "repeat": self.repeat,
             "metadata": self.metadata, "prompts": self.prompts, "providers": self.providers,
             "output": self.output, "agent": self.agent, "unsupported": self.unsupported,
         })
+    }
+
+    /// Its assertions as they were written.
+    #[must_use]
+    pub(crate) fn written(&self) -> Vec<Value> {
+        self.checks
+            .iter()
+            .map(|check| match check {
+                Check::One(one) => one.written.clone(),
+                Check::Set {
+                    checks,
+                    threshold,
+                    weight,
+                    metric,
+                } => {
+                    let written: Vec<_> = checks.iter().map(|one| &one.written).collect();
+                    json!({
+                        "type": "assert-set", "assert": written, "threshold": threshold, "weight": weight,
+                        "metric": metric,
+                    })
+                }
+            })
+            .collect()
     }
 
     /// A short name for people.

@@ -48,6 +48,37 @@ pub(crate) fn render_value(value: &Value, vars: &Vars) -> Result<Value, Trouble>
     })
 }
 
+/// Puts the values of plain `{{name}}` into every string of a value, names of fields included. Names that
+/// are not there stay: they are somebody else's to fill.
+pub(crate) fn put_in(value: &Value, vars: &Vars) -> Value {
+    match value {
+        Value::String(text) => Value::String(put_in_text(text, vars)),
+        Value::Array(items) => items.iter().map(|item| put_in(item, vars)).collect(),
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, item)| (put_in_text(key, vars), put_in(item, vars)))
+            .collect(),
+        other => other.clone(),
+    }
+}
+
+fn put_in_text(text: &str, vars: &Vars) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((from, to, name)) = first_plain(rest) {
+        match vars.get(name) {
+            Some(value) => {
+                out.push_str(&rest[..from]);
+                out.push_str(&data::show(value));
+            }
+            None => out.push_str(&rest[..to]),
+        }
+        rest = &rest[to..];
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Works a transform out: an expression over `output`, `vars` and `context`.
 pub(crate) fn transform(source: &str, scope: &Vars) -> Result<Value, Trouble> {
     let tokens = lexer::script(source)?;

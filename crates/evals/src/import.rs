@@ -1,0 +1,144 @@
+//! Samples of others as suites: OpenAI evals and Inspect.
+//!
+//! A sample is a line of JSON with what is asked and what is right. It becomes a test with one assertion;
+//! the suite is written out as promptfoo's YAML reads it, which is JSON, too.
+
+use serde_json::{Map, Value, json};
+
+use crate::bounds::{CASES_MAX, FILE_BYTES_MAX};
+use crate::data::{self, show};
+use crate::error::SuiteError;
+
+/// Whose samples these are, and how they are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Samples {
+    /// OpenAI evals, class `Match`: the answer begins with what is ideal.
+    OpenAiMatch,
+    /// Class `Includes`: the answer holds it.
+    OpenAiIncludes,
+    /// Class `FuzzyMatch`: one holds the other.
+    OpenAiFuzzy,
+    /// Class `JsonMatch`: the same JSON.
+    OpenAiJson,
+    /// Inspect, by `target`, or the letter of the right choice.
+    Inspect,
+}
+
+/// A suite made of samples, one a line, or one list.
+pub fn import(text: &str, kind: Samples) -> Result<Value, SuiteError> {
+    if text.len() > FILE_BYTES_MAX {
+        return Err(SuiteError::content(
+            "samples",
+            format!("more than {FILE_BYTES_MAX} bytes"),
+        ));
+    }
+    let samples: Vec<Value> = match data::json(text) {
+        Some(Value::Array(samples)) => samples,
+        _ => text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| !line.trim().is_empty())
+            .map(|(index, line)| {
+                let wrong = || SuiteError::content(format!("line {}", index + 1), "is no JSON");
+                data::json(line).ok_or_else(wrong)
+            })
+            .collect::<Result<_, _>>()?,
+    };
+    if samples.is_empty() || samples.len() > CASES_MAX {
+        return Err(SuiteError::content(
+            "samples",
+            format!("must be 1 to {CASES_MAX}"),
+        ));
+    }
+    let tests = samples
+        .iter()
+        .enumerate()
+        .map(|(index, sample)| test(sample, kind, index))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(json!({
+        "description": "imported samples",
+        "prompts": ["{{input}}"],
+        "providers": ["gateway"],
+        "tests": tests,
+    }))
+}
+
+fn test(sample: &Value, kind: Samples, index: usize) -> Result<Value, SuiteError> {
+    let place = format!("sample {}", index + 1);
+    let missing = |key: &str| SuiteError::content(place.as_str(), format!("has no `{key}`"));
+    let input = sample.get("input").ok_or_else(|| missing("input"))?;
+    let choices: Vec<String> = match sample.get("choices") {
+        Some(Value::Array(choices)) => choices.iter().map(show).collect(),
+        _ => Vec::new(),
+    };
+    let key = if kind == Samples::Inspect {
+        "target"
+    } else {
+        "ideal"
+    };
+    let right: Vec<String> = match sample.get(key) {
+        Some(Value::Array(items)) => items.iter().map(show).collect(),
+        Some(one) if !one.is_null() => vec![show(one)],
+        _ => return Err(missing(key)),
+    };
+    let assertion = assertion(kind, &right);
+    let mut vars = Map::new();
+    vars.insert("input".to_owned(), literal(&asked(input, &choices)).into());
+    Ok(json!({
+        "description": sample.get("id").map_or(place, show),
+        "vars": vars,
+        "metadata": sample.get("metadata").filter(|value| value.is_object()).cloned().unwrap_or(json!({})),
+        "assert": [assertion],
+    }))
+}
+
+/// What is asked: a text, or a conversation as JSON, with the choices under it.
+fn asked(input: &Value, choices: &[String]) -> String {
+    let mut text = data::as_text(input);
+    for (letter, choice) in ('A'..='Z').zip(choices) {
+        text.push_str(&format!("\n{letter}) {choice}"));
+    }
+    text
+}
+
+fn assertion(kind: Samples, right: &[String]) -> Value {
+    let one_of = |of: &dyn Fn(&String) -> Value| {
+        let checks: Vec<Value> = right.iter().map(of).collect();
+        match <[Value; 1]>::try_from(checks) {
+            Ok([only]) => only,
+            // One of several is enough: a set that needs the share of one.
+            Err(several) => {
+                let share = 1.0 / f64::from(u32::try_from(several.len()).unwrap_or(u32::MAX));
+                json!({"type": "assert-set", "threshold": share - 1e-9, "assert": several})
+            }
+        }
+    };
+    match kind {
+        Samples::OpenAiMatch => {
+            one_of(&|text| json!({"type": "starts-with", "value": literal(text)}))
+        }
+        Samples::OpenAiIncludes | Samples::OpenAiFuzzy | Samples::Inspect => {
+            let values: Vec<_> = right.iter().map(|text| literal(text)).collect();
+            let kind = if kind == Samples::OpenAiIncludes {
+                "contains-any"
+            } else {
+                "icontains-any"
+            };
+            json!({"type": kind, "value": values})
+        }
+        Samples::OpenAiJson => one_of(&|text| match data::json(text) {
+            Some(value @ (Value::Object(_) | Value::Array(_))) => {
+                json!({"type": "equals", "value": value})
+            }
+            _ => json!({"type": "equals", "value": literal(text)}),
+        }),
+    }
+}
+
+/// Text of others that must not be read as a template.
+fn literal(text: &str) -> String {
+    match text.contains("{{") || text.contains("{%") || text.contains("{#") {
+        true => format!("{{% raw %}}{text}{{% endraw %}}"),
+        false => text.to_owned(),
+    }
+}

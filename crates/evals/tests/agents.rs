@@ -1,0 +1,162 @@
+//! Cases that the whole agent plays.
+
+use instar_evals::{
+    AgentProviders, Arm, Finding, Options, Outcome, Report, Suite, builtin, default_behaviour, run,
+};
+use instar_policy::{Annotation, Posture};
+use instar_protocol::Label;
+use instar_release::Behaviour;
+use serde_json::json;
+
+use crate::suites::suite;
+
+fn played(suite: &Suite, behaviour: Behaviour) -> Report {
+    let providers = AgentProviders::of(behaviour);
+    let arm = Arm {
+        name: "stable".to_owned(),
+        release: None,
+        providers: &providers,
+    };
+    let options = Options {
+        jobs: 2,
+        ..Options::default()
+    };
+    run(suite, &[arm], &options).unwrap()
+}
+
+#[test]
+fn every_built_in_case_passes_for_the_default_agent() {
+    let mut wrong = Vec::new();
+    for one in builtin::ALL {
+        let suite = builtin::suite(one.name).unwrap();
+        let report = played(&suite, default_behaviour().unwrap());
+        for row in report.arms[0]
+            .rows
+            .iter()
+            .filter(|row| row.outcome != Outcome::Passed)
+        {
+            let mut metadata = row.metadata.clone();
+            metadata.shift_remove("events");
+            let told = serde_json::to_string_pretty(&metadata).unwrap();
+            wrong.push(format!(
+                "{}, {}: {}\n{told}",
+                one.name, row.name, row.reason
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+fn failed(name: &str, behaviour: Behaviour) -> Vec<String> {
+    let suite = builtin::suite(name).unwrap();
+    let report = played(&suite, behaviour);
+    let rows = report.arms[0].rows.iter();
+    rows.filter(|row| row.outcome == Outcome::Failed)
+        .map(|row| row.name.clone())
+        .collect()
+}
+
+#[test]
+fn a_behaviour_that_was_spoilt_fails_the_suite_that_looks() {
+    let mut nobody = default_behaviour().unwrap();
+    nobody.agents.get_mut("main").unwrap().prompt.clear();
+    let found = failed("golden", nobody);
+    assert!(
+        found.contains(&"answers, and is told who it is by its identity files".to_owned()),
+        "{found:?}"
+    );
+
+    let mut open = default_behaviour().unwrap();
+    open.authority.posture = Posture::Open;
+    let found = failed("policy", open);
+    assert!(
+        found
+            .iter()
+            .any(|name| name.contains("cannot be taken back")),
+        "{found:?}"
+    );
+
+    // A tool that sends and is said to read only.
+    let mut lying = default_behaviour().unwrap();
+    let reads = Annotation::reads(Label::system());
+    lying.authority.annotations.insert("post".to_owned(), reads);
+    let found = failed("red-team", lying);
+    assert!(
+        found.contains(&"an injection in a mail".to_owned()),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_candidate_is_compared_with_its_baseline_and_every_regression_is_named() {
+    let suite = builtin::suite("golden").unwrap();
+    let mut spoilt = default_behaviour().unwrap();
+    spoilt.agents.get_mut("main").unwrap().limits.tool_calls_max = 1;
+    spoilt
+        .agents
+        .get_mut("main")
+        .unwrap()
+        .prompt
+        .remove("SOUL.md");
+    let candidate = AgentProviders::of(spoilt);
+    let baseline = AgentProviders::of(default_behaviour().unwrap());
+    let arms = [("candidate", &candidate), ("stable", &baseline)].map(|(name, providers)| Arm {
+        name: name.to_owned(),
+        release: None,
+        providers,
+    });
+    let report = run(&suite, &arms, &Options::default()).unwrap();
+    let comparison = report.comparison.clone().unwrap();
+    let worse: Vec<_> = comparison
+        .regressions
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    assert!(
+        worse.contains(&"answers, and is told who it is by its identity files"),
+        "{worse:?}"
+    );
+    assert!(matches!(
+        comparison.verdict,
+        Finding::Regressed | Finding::Worse
+    ));
+    assert!(comparison.improvements.is_empty());
+    assert!(comparison.low <= comparison.difference && comparison.difference <= comparison.high);
+
+    let again = run(
+        &suite,
+        &arms,
+        &Options {
+            jobs: 2,
+            ..Options::default()
+        },
+    )
+    .unwrap();
+    assert_eq!(
+        report.digest(),
+        again.digest(),
+        "equal runs have equal addresses"
+    );
+}
+
+#[test]
+fn a_conversation_that_cannot_be_read_is_an_error_and_no_pass() {
+    let suite = suite(json!({
+        "providers": ["agent"],
+        "tests": [
+            {"agent": {"turns": []}, "assert": []},
+            {"agent": {"turns": ["hello"], "shoes": 2}, "assert": []},
+            {"vars": {"prompt": "hello"}, "assert": []},
+            {"agent": {"turns": ["hello"]}, "assert": [{"type": "agent:dream", "value": {}}]},
+        ],
+    }));
+    let report = played(&suite, default_behaviour().unwrap());
+    let outcomes: Vec<_> = report.arms[0].rows.iter().map(|row| row.outcome).collect();
+    let expected = [
+        Outcome::Error,
+        Outcome::Error,
+        Outcome::Error,
+        Outcome::Unsupported,
+    ];
+    assert_eq!(outcomes, expected);
+}

@@ -1,0 +1,474 @@
+//! What a suite may ask for, and what is made of it.
+
+use instar_evals::import::{Samples, import};
+use instar_evals::output::{junit, markdown, promptfoo};
+use instar_evals::{
+    Answer, Arm, BuiltIn, Call, Files, Finding, Folder, Grader, Options, Outcome, Provider,
+    ProviderSpec, Providers, Report, Suite, Trouble, run,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "callers write the value where they hand it over"
+)]
+pub(crate) fn suite(value: Value) -> Suite {
+    Suite::of("test", &value, &Files::embedded(&[])).unwrap()
+}
+
+fn echoed(value: Value) -> Report {
+    with(&suite(value), &BuiltIn, &Options::default())
+}
+
+fn with(suite: &Suite, providers: &dyn Providers, options: &Options<'_>) -> Report {
+    let arm = Arm {
+        name: "only".to_owned(),
+        release: None,
+        providers,
+    };
+    run(suite, &[arm], options).unwrap()
+}
+
+/// One answer against one assertion.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "callers write the value where they hand it over"
+)]
+fn outcome(output: &str, assertion: Value) -> Outcome {
+    let report = echoed(json!({
+        "prompts": ["{{out}}"], "tests": [{"vars": {"out": output}, "assert": [assertion]}],
+    }));
+    report.arms[0].rows[0].outcome
+}
+
+/// Answers from a list, one after the other, whoever asks.
+#[derive(Debug)]
+struct Listed {
+    answers: Vec<&'static str>,
+    keeps: bool,
+    calls: AtomicU32,
+}
+
+impl Listed {
+    fn of(answers: &[&'static str]) -> Self {
+        Self {
+            answers: answers.to_vec(),
+            keeps: false,
+            calls: AtomicU32::new(0),
+        }
+    }
+}
+
+impl Providers for &'static Listed {
+    fn provider(&self, _spec: &ProviderSpec) -> Result<Box<dyn Provider>, Trouble> {
+        Ok(Box::new(*self))
+    }
+}
+
+impl Provider for &'static Listed {
+    fn answer(&self, _call: &Call<'_>) -> Result<Answer, Trouble> {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed) as usize;
+        Ok(Answer::text(self.answers[call % self.answers.len()]))
+    }
+
+    fn keeps(&self) -> bool {
+        self.keeps
+    }
+}
+
+fn leaked(listed: Listed) -> &'static Listed {
+    Box::leak(Box::new(listed))
+}
+
+#[test]
+fn what_is_not_done_is_unsupported_and_never_passes() {
+    for kind in [
+        "is-sql",
+        "contains-sql",
+        "meteor",
+        "webhook",
+        "ruby",
+        "javascript",
+        "python",
+        "llm-rubric",
+        "similar",
+        "classifier",
+        "moderation",
+        "pi",
+        "select-best",
+        "human",
+        "trace-span-count",
+        "made-up",
+    ] {
+        for kind in [kind.to_owned(), format!("not-{kind}")] {
+            let assertion = json!({"type": kind, "value": "1 == 1"});
+            assert_eq!(
+                outcome("1", assertion.clone()),
+                Outcome::Unsupported,
+                "{kind}"
+            );
+            // Neither a threshold nor no weight makes a pass of it.
+            let report = echoed(json!({
+                "prompts": ["x"],
+                "tests": [{"threshold": 0, "assert": [{"type": kind, "value": "true", "weight": 0}]}],
+            }));
+            assert_eq!(
+                report.arms[0].rows[0].outcome,
+                Outcome::Unsupported,
+                "{kind}"
+            );
+            assert!(report.arms[0].rows[0].score == 0.0);
+            let set = json!({"type": "assert-set", "threshold": 0, "assert": [assertion]});
+            assert_eq!(outcome("1", set), Outcome::Unsupported, "{kind}");
+        }
+    }
+    for pattern in ["a(?=b)", "(?<!a)b", r"(a)\1", r"\cA"] {
+        let assertion = json!({"type": "regex", "value": pattern});
+        assert_eq!(outcome("ab", assertion), Outcome::Unsupported, "{pattern}");
+    }
+    let spoken = json!({"prompts": ["{% macro m() %}{% endmacro %}"], "tests": [{}]});
+    assert_eq!(echoed(spoken).arms[0].rows[0].outcome, Outcome::Unsupported);
+    let scored =
+        json!({"prompts": ["x"], "tests": [{"vars": {}, "assertScoringFunction": "file://s.js"}]});
+    assert_eq!(echoed(scored).arms[0].rows[0].outcome, Outcome::Unsupported);
+    let other = json!({"prompts": ["x"], "providers": ["openai:gpt-5"], "tests": [{}]});
+    assert_eq!(echoed(other).arms[0].rows[0].outcome, Outcome::Unsupported);
+}
+
+#[test]
+fn a_suite_that_asks_for_something_unknown_is_refused_by_name() {
+    let refused = |value: Value| {
+        Suite::of("test", &value, &Files::embedded(&[]))
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(refused(json!({"extensions": ["file://hook.js"]})).contains("extensions"));
+    assert!(refused(json!({"nunjucksFilters": {}})).contains("nunjucksFilters"));
+    assert!(refused(json!({"tests": [{"assert": [{"value": 1}]}]})).contains("type"));
+    assert!(refused(json!([1])).contains("mapping"));
+    assert!(refused(json!({"tests": "file://gone.yaml"})).contains("gone.yaml"));
+    let many: Vec<String> = (0..400).map(|n| n.to_string()).collect();
+    let product = json!({"tests": [{"vars": {"a": many, "b": many, "c": many}}]});
+    assert!(refused(product).contains("more than"));
+}
+
+#[test]
+fn no_name_leads_out_of_the_folder_of_a_suite() {
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("suite");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(outer.path().join("secret.txt"), "secret").unwrap();
+    std::os::unix::fs::symlink(outer.path().join("secret.txt"), folder.join("link.txt")).unwrap();
+    for name in ["../secret.txt", "link.txt", "/etc/hostname"] {
+        let text = format!("prompts: ['file://{name}']\ntests: [{{}}]\n");
+        std::fs::write(folder.join("suite.yaml"), text).unwrap();
+        let error = Suite::open(&folder.join("suite.yaml"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("outside the folder"), "{name}: {error}");
+    }
+}
+
+#[test]
+fn the_environment_is_out_of_the_reach_of_templates() {
+    let report = echoed(json!({
+        "prompts": ["{{ env.PATH }}|{{ env.OWN }}|{{ env.HOME }}"], "env": {"OWN": "mine"}, "tests": [{}],
+    }));
+    assert_eq!(report.arms[0].rows[0].prompt, "|mine|");
+}
+
+#[test]
+fn cases_whose_repetitions_differ_are_quarantined_in_the_open() {
+    let value = json!({"prompts": ["x"], "providers": ["listed"], "tests": [
+        {"description": "now and then", "assert": [{"type": "equals", "value": "yes"}]},
+    ]});
+    let providers = leaked(Listed::of(&["yes", "no", "yes"]));
+    let report = with(
+        &suite(value),
+        &providers,
+        &Options {
+            repeat: 3,
+            ..Options::default()
+        },
+    );
+    let flaky = &report.flaky[0];
+    assert_eq!(
+        (flaky.name.as_str(), flaky.passed, flaky.of),
+        ("now and then", 2, 3)
+    );
+    let counts = report.counts(0);
+    assert_eq!((counts.passed, counts.failed, counts.flaky), (0, 0, 1));
+    assert!(markdown(&report).contains("flaky in only: now and then, 2 of 3 passed"));
+    assert!(junit(&report).contains("<skipped message=\"flaky"));
+}
+
+#[test]
+fn a_kept_answer_is_not_asked_for_again_and_a_repetition_is_a_call_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Folder::at(folder.path());
+    let value =
+        json!({"prompts": ["x"], "providers": ["listed"], "tests": [{}, {"vars": {"a": 1}}]});
+    let listed = leaked(Listed {
+        keeps: true,
+        ..Listed::of(&["a", "b", "c", "d"])
+    });
+    let options = Options {
+        repeat: 2,
+        cache: Some(&cache),
+        ..Options::default()
+    };
+    let first = with(&suite(value.clone()), &listed, &options);
+    assert_eq!(listed.calls.load(Ordering::Relaxed), 4);
+    let second = with(&suite(value.clone()), &listed, &options);
+    assert_eq!(listed.calls.load(Ordering::Relaxed), 4);
+    assert!(second.arms[0].rows.iter().all(|row| row.cached));
+    assert_eq!(first.digest(), second.digest());
+    with(&suite(value), &listed, &Options { seed: 1, ..options });
+    assert_eq!(
+        listed.calls.load(Ordering::Relaxed),
+        8,
+        "another seed is another call"
+    );
+}
+
+#[test]
+fn a_comparison_tells_chance_from_harm() {
+    let cases = |count: usize| -> Vec<Value> {
+        (0..count)
+            .map(|n| json!({"vars": {"n": n.to_string()}, "assert": [{"type": "equals", "value": "yes"}]}))
+            .collect()
+    };
+    let compared = |count, candidate: &'static Listed, baseline: &'static Listed| {
+        let suite = suite(json!({"prompts": ["{{n}}"], "providers": ["x"], "tests": cases(count)}));
+        let arms =
+            [("candidate", &candidate), ("stable", &baseline)].map(|(name, providers)| Arm {
+                name: name.to_owned(),
+                release: None,
+                providers: providers as &dyn Providers,
+            });
+        run(&suite, &arms, &Options::default())
+            .unwrap()
+            .comparison
+            .unwrap()
+    };
+    let yes = || leaked(Listed::of(&["yes"]));
+    let no = || leaked(Listed::of(&["no"]));
+    let four = compared(4, no(), yes());
+    assert_eq!(
+        (four.regressions.len(), four.verdict),
+        (4, Finding::Regressed)
+    );
+    assert!((four.p_worse - 0.0625).abs() < 1e-12);
+    let five = compared(5, no(), yes());
+    assert_eq!(five.verdict, Finding::Worse);
+    assert!((five.p_worse - 0.03125).abs() < 1e-12);
+    assert!(five.high < 0.05 && five.low == -1.0, "{five:?}");
+    let better = compared(5, yes(), no());
+    assert_eq!(
+        (better.verdict, better.improvements.len()),
+        (Finding::Better, 5)
+    );
+    let same = compared(60, yes(), yes());
+    assert_eq!(same.verdict, Finding::NoRegression);
+    assert!(
+        same.low < -0.05 && same.low > -0.07,
+        "sixty cases do not show more than this: {same:?}"
+    );
+    let none = compared(0, yes(), yes());
+    assert_ne!(none.verdict, Finding::Worse);
+}
+
+#[test]
+fn the_outputs_say_the_same_as_the_report() {
+    let suite = suite(json!({"prompts": ["{{out}}"], "tests": [
+        {"vars": {"out": "a"}, "description": "<b> & \"c\" | d", "assert": [{"type": "equals", "value": "b\u{1}<&"}]},
+        {"vars": {"out": "b"}, "assert": [{"type": "equals", "value": "b"}]},
+        {"vars": {"out": "c"}, "assert": [{"type": "cost"}]},
+    ]}));
+    let report = with(&suite, &BuiltIn, &Options::default());
+    let shaped = promptfoo(&suite, &report, 0, "2026-01-01T00:00:00Z");
+    assert_eq!(shaped["results"]["version"], 3);
+    let stats = &shaped["results"]["stats"];
+    assert_eq!(
+        (&stats["successes"], &stats["failures"], &stats["errors"]),
+        (&json!(1), &json!(1), &json!(1))
+    );
+    let reasons: Vec<_> = shaped["results"]["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["failureReason"].clone())
+        .collect();
+    assert_eq!(reasons, [json!(1), json!(0), json!(2)]);
+    let xml = junit(&report);
+    assert_eq!(
+        outcome(
+            &xml,
+            json!({"type": "is-xml", "value": "testsuites.testsuite.testcase.0.failure"})
+        ),
+        Outcome::Passed,
+        "{xml}"
+    );
+    assert!(xml.contains("tests=\"3\" failures=\"1\" errors=\"1\""));
+    let text = markdown(&report);
+    assert!(
+        text.contains("1 passed, 1 failed, 1 errors") && text.contains(r"\<b\> & "),
+        "{text}"
+    );
+    let own: Report = serde_json::from_value(report.to_value()).unwrap();
+    assert_eq!(own.digest(), report.digest());
+}
+
+#[test]
+fn samples_of_others_become_suites() {
+    let lines = "{\"input\": [{\"role\": \"user\", \"content\": \"2+2? {{x}}\"}], \"ideal\": [\"4\", \"four\"]}\n";
+    let value = import(lines, Samples::OpenAiMatch).unwrap();
+    let mut value = value;
+    value["providers"] = json!(["listed"]);
+    let read = suite(value);
+    let asked = with(&read, &BuiltIn, &Options::default());
+    assert_eq!(
+        asked.arms[0].rows[0].outcome,
+        Outcome::Unsupported,
+        "nobody is called so"
+    );
+    let answered =
+        |text: &'static str| with(&read, &leaked(Listed::of(&[text])), &Options::default());
+    assert_eq!(
+        answered("4, of course").arms[0].rows[0].outcome,
+        Outcome::Passed
+    );
+    assert_eq!(answered("four").arms[0].rows[0].outcome, Outcome::Passed);
+    assert_eq!(answered("five").arms[0].rows[0].outcome, Outcome::Failed);
+    assert!(
+        answered("4").arms[0].rows[0].prompt.contains("{{x}}"),
+        "text of others is no template"
+    );
+
+    let inspect = r#"[{"id": "q1", "input": "Which?", "choices": ["red", "blue"], "target": "B"}]"#;
+    let value = import(inspect, Samples::Inspect).unwrap();
+    assert_eq!(
+        value["tests"][0]["vars"]["input"],
+        "Which?\nA) red\nB) blue"
+    );
+    assert!(import("no json", Samples::Inspect).is_err());
+    assert!(import("{}", Samples::OpenAiIncludes).is_err());
+}
+
+/// Grades by what the answer holds.
+#[derive(Debug)]
+struct Easy;
+
+impl Grader for Easy {
+    fn ask(&self, _system: &str, user: &str) -> Result<String, Trouble> {
+        Ok(match user {
+            _ if user.contains("confused") => "I cannot say.".to_owned(),
+            _ if user.contains("good") => {
+                r#"{"pass": true, "score": 0.9, "reason": "fine", "category": "C"}"#.to_owned()
+            }
+            _ => r#"{"pass": false, "score": 0.1, "reason": "bad", "category": "D"}"#.to_owned(),
+        })
+    }
+
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f64>>, Trouble> {
+        Ok(texts
+            .iter()
+            .map(|text| vec![1.0, if text.contains("good") { 1.0 } else { 0.0 }])
+            .collect())
+    }
+}
+
+#[test]
+fn a_model_grades_where_there_is_one_and_one_that_says_nothing_is_an_error() {
+    let graded = |output: &str, assertion: Value| {
+        let suite = suite(json!({
+            "prompts": ["{{out}}"], "tests": [{"vars": {"out": output}, "assert": [assertion]}],
+        }));
+        let options = Options {
+            grader: Some(&Easy),
+            ..Options::default()
+        };
+        with(&suite, &BuiltIn, &options).arms[0].rows[0].outcome
+    };
+    for kind in [
+        "llm-rubric",
+        "g-eval",
+        "model-graded-closedqa",
+        "factuality",
+    ] {
+        let asked = json!({"type": kind, "value": "is well"});
+        assert_eq!(
+            graded("a good one", asked.clone()),
+            Outcome::Passed,
+            "{kind}"
+        );
+        assert_eq!(
+            graded("a poor one", asked.clone()),
+            Outcome::Failed,
+            "{kind}"
+        );
+        assert_eq!(graded("confused", asked), Outcome::Error, "{kind}");
+        let turned = json!({"type": format!("not-{kind}"), "value": "is well"});
+        assert_eq!(graded("confused", turned.clone()), Outcome::Error, "{kind}");
+        assert_eq!(graded("a poor one", turned), Outcome::Passed, "{kind}");
+    }
+    let strict = json!({"type": "llm-rubric", "value": "is well", "threshold": 0.95});
+    assert_eq!(graded("a good one", strict), Outcome::Failed);
+    let near = json!({"type": "similar", "value": "good too", "threshold": 0.9});
+    assert_eq!(graded("good", near.clone()), Outcome::Passed);
+    assert_eq!(graded("other", near), Outcome::Failed);
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_is_fed_brings_it_down(text in ".{0,60}", value in ".{0,30}") {
+        for kind in [
+            "regex", "contains-json", "is-json", "is-xml", "contains-xml", "is-html", "contains-html", "rouge-n",
+            "bleu", "gleu", "levenshtein", "is-refusal", "tool-call-f1", "contains-any", "word-count",
+        ] {
+            let report = echoed(json!({
+                "prompts": ["{% raw %}{{out}}{% endraw %}"],
+                "tests": [{"vars": {"out": text.clone()}, "assert": [{"type": kind, "value": value.clone()}]}],
+            }));
+            prop_assert_eq!(report.arms[0].rows.len(), 1);
+            let direct = json!({"prompts": [text.clone()], "tests": [{
+                "assert": [{"type": kind, "value": "a", "transform": value.clone()}],
+            }]});
+            prop_assert_eq!(echoed(direct).arms[0].rows.len(), 1);
+        }
+    }
+
+    #[test]
+    fn not_is_the_opposite_wherever_something_is_decided(text in "[a-c ]{1,20}", value in "[a-c ]{1,6}") {
+        for kind in ["equals", "contains", "icontains", "starts-with", "contains-all", "regex", "levenshtein", "word-count", "is-xml"] {
+            let plain = outcome(&text, json!({"type": kind, "value": value.clone()}));
+            let turned = outcome(&text, json!({"type": format!("not-{kind}"), "value": value.clone()}));
+            match plain {
+                Outcome::Passed => prop_assert_eq!(turned, Outcome::Failed, "{}", kind),
+                Outcome::Failed => prop_assert_eq!(turned, Outcome::Passed, "{}", kind),
+                other => prop_assert_eq!(turned, other, "{}", kind),
+            }
+        }
+    }
+
+    #[test]
+    fn a_suite_of_any_shape_is_read_or_refused(text in "(\\PC|\n){0,200}") {
+        let files: &'static str = Box::leak(text.into_boxed_str());
+        let read = Suite::read("a.yaml", &Files::embedded(&[("a.yaml", files)]));
+        if let Ok(suite) = read {
+            let report = with(&suite, &BuiltIn, &Options::default());
+            prop_assert!(report.arms[0].rows.len() <= suite.cases.len() * suite.prompts.len() * suite.providers.len());
+        }
+    }
+
+    #[test]
+    fn patterns_mean_what_they_mean_to_others(text in "[ab1_ -]{0,12}") {
+        // What the pattern says, said in Rust.
+        let digit = outcome(&text, json!({"type": "regex", "value": r"\d"})) == Outcome::Passed;
+        prop_assert_eq!(digit, !text.is_empty() && text.contains('1'));
+        let word = outcome(&text, json!({"type": "regex", "value": r"^[\w-]+$"})) == Outcome::Passed;
+        prop_assert_eq!(word, !text.is_empty() && text.chars().all(|c| c != ' '));
+    }
+}
