@@ -57,9 +57,13 @@ impl Judged {
         }
     }
 
-    /// True if the call was made, well or badly: allowed, and not waiting for anybody.
+    /// True if its result says something of the tool: the call was made, or could not be for its shape.
     pub(crate) fn was_made(&self) -> bool {
-        matches!(self.decision, ToolDecision::Allowed { .. })
+        match &self.decision {
+            ToolDecision::Allowed { .. } => true,
+            ToolDecision::Denied { rule, .. } => rule == instar_policy::rules::BAD_ARGUMENTS,
+            ToolDecision::Asked { .. } | ToolDecision::Handed => false,
+        }
     }
 
     /// Takes in what came of the call; its pictures are stored before anything names them.

@@ -12,6 +12,7 @@ mod asking;
 mod commands;
 mod context;
 mod errands;
+mod genes;
 mod hands;
 mod inbox;
 mod mending;

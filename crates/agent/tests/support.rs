@@ -40,6 +40,8 @@ pub(crate) enum Reply {
     Stall(String),
     /// Says nothing for ever.
     Silent,
+    /// Ends before it has said anything.
+    Cut,
     /// Ends without an end.
     Broken,
     /// Panics: a fault of ours.
@@ -111,6 +113,7 @@ impl LocalModel for Script {
                     end(StopReason::Stop),
                 ]
             }
+            Reply::Cut => Vec::new(),
             Reply::Broken => vec![text("half".to_owned())],
             Reply::Panic => panic!("the scripted model panics"),
         }
@@ -214,6 +217,10 @@ impl Tool for Post {
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
     Fails,
+    /// A limit of somebody else's.
+    Limited,
+    /// As if its time had run out.
+    TimedOut,
     /// Never comes back.
     Hangs,
 }
@@ -275,6 +282,10 @@ impl Tool for Search {
             match fault {
                 None => Ok(Output::words(format!("found {arguments}"), Label::system())),
                 Some(Fault::Fails) => Err(ToolError::Failed("the search failed".to_owned())),
+                Some(Fault::Limited) => Err(ToolError::Failed("429 too many requests".to_owned())),
+                Some(Fault::TimedOut) => Err(ToolError::Failed(
+                    "search took longer than 60 s and was stopped; ask for less".to_owned(),
+                )),
                 Some(Fault::Hangs) => std::future::pending().await,
             }
         })

@@ -4,10 +4,12 @@
 //! What comes out of here is a proposal: rows and candidates that the gateway checks by type and bound
 //! before it keeps them. Whoever measures a proposal shares no code with whoever wrote it.
 //!
-//! [`lab`] is one cycle: [`signal`] finds what went wrong in events, [`cluster`] groups messages by template. [`asset`] has the
-//! content addresses of the files that recipes travel in.
+//! [`lab`] is one cycle: [`signal`] finds what went wrong in events, [`cluster`] groups messages by
+//! template. [`gene`] has the recipes. [`asset`] has the content addresses of the files that recipes travel
+//! in.
 
 pub mod asset;
 pub mod cluster;
+pub mod gene;
 pub mod lab;
 pub mod signal;

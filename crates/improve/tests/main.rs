@@ -7,5 +7,6 @@
 
 mod assets;
 mod clusters;
+mod genes;
 mod labs;
 mod signals;

@@ -260,8 +260,8 @@ fn arguments_of_the_wrong_shape_are_put_right_and_right_ones_stay() {
     );
     let clamp = ArgumentFix::Clamp {
         argument: named("n"),
-        least: 1,
-        most: 50,
+        least: Some(1),
+        most: Some(50),
     };
     check(clamp, json!({"n": 900}), json!({"n": 50}));
     let rename = || ArgumentFix::Rename {

@@ -50,8 +50,10 @@ pub enum ArgumentFix {
     /// A number is kept within bounds.
     Clamp {
         argument: String,
-        least: i64,
-        most: i64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        least: Option<i32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        most: Option<i32>,
     },
     /// An argument that goes by another name.
     Rename {
@@ -155,8 +157,11 @@ impl ArgumentFix {
             Self::Lower { .. } => text.map(|text| text.to_lowercase().into()),
             Self::Unescape { .. } => text.and_then(unescaped).map(Into::into),
             Self::Clamp { least, most, .. } => {
-                let (low, high) = ((*least).min(*most), *most);
-                value.as_i64().map(|number| number.clamp(low, high).into())
+                let least = least.map_or(i64::MIN, i64::from);
+                let most = most.map_or(i64::MAX, i64::from).max(least);
+                value
+                    .as_i64()
+                    .map(|number| number.clamp(least, most).into())
             }
             Self::Unwrap | Self::Rename { .. } | Self::Drop { .. } => None,
         }
