@@ -30,6 +30,7 @@ mod discovery;
 mod disk;
 mod egress;
 mod flush;
+mod gates;
 mod hands;
 mod identity;
 mod inbox;

@@ -74,6 +74,8 @@ pub struct App {
     pub url: OnceLock<String>,
     /// The model that answers where the configuration names none.
     pub discovered: Option<String>,
+    /// Room for checks of candidates at a time.
+    pub(crate) checks: Arc<Semaphore>,
     /// Room for request bodies that are held at once, in KiB.
     pub(crate) bodies: Arc<Semaphore>,
     pub(crate) peers: PeerLimits,

@@ -17,6 +17,7 @@ use instar_tools::{McpConfig, ToolsConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::gates::ImproveConfig;
 pub use rules::{is_secret, needs_restart};
 
 /// The port that is listened on when nobody says otherwise.
@@ -54,6 +55,8 @@ pub struct InstarConfig {
     pub discovery: DiscoveryConfig,
     /// What is logged, and where.
     pub logging: LoggingConfig,
+    /// How the agents' behaviour gets better, and how far by itself.
+    pub improve: ImproveConfig,
 }
 
 impl InstarConfig {

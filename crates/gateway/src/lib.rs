@@ -21,6 +21,7 @@ mod openai;
 pub mod web;
 
 mod facts;
+mod gates;
 mod hands;
 mod health;
 mod ledger;

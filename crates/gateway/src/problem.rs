@@ -179,6 +179,9 @@ impl From<ReleaseError> for ApiProblem {
             | ReleaseError::Bundle(_)
             | ReleaseError::Refused { .. }
             | ReleaseError::ManyCandidates(_) => Self::invalid(text),
+            ReleaseError::NothingBefore
+            | ReleaseError::Already(_)
+            | ReleaseError::NeverStable(_) => Self::conflict(text),
             ReleaseError::Store(error) => error.into(),
             ReleaseError::Tampered { .. }
             | ReleaseError::Decode { .. }

@@ -44,6 +44,14 @@ pub enum ReleaseError {
         kind: String,
         reason: SignError,
     },
+    #[error("no release was stable before this one; `instar release log` shows those that were")]
+    NothingBefore,
+    #[error("release {0} is stable already")]
+    Already(String),
+    #[error(
+        "release {0} was never stable, so there is no way back to it; make a candidate of what you want of it"
+    )]
+    NeverStable(String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }

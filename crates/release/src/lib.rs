@@ -37,6 +37,7 @@ mod files;
 mod name;
 mod oci;
 mod record;
+mod rollback;
 pub mod sign;
 mod trust;
 
@@ -56,4 +57,5 @@ pub use files::FILES;
 pub use oci::{Bundle, BundleError};
 pub use record::{Manifest, Release};
 pub use releases::{Cohort, LIST_MAX, Releases, STABLE, Served, canonical};
+pub use rollback::WentBack;
 pub use trust::{Signer, Verified};

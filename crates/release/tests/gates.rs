@@ -634,3 +634,67 @@ fn no_data_is_never_a_pass_and_only_what_is_asked_for_is_let_out() {
         }
     }
 }
+
+#[tokio::test]
+async fn going_back_needs_a_release_that_was_stable_and_is_sound_and_is_signed_for_its_place() {
+    let house = House::new().await;
+    let nothing = house
+        .releases
+        .roll_back(None, "owner", "x", NOW, [1; 10])
+        .await;
+    assert!(
+        nothing
+            .unwrap_err()
+            .to_string()
+            .contains("no release was stable before")
+    );
+    let first = house.releases.stable().unwrap().id.clone();
+    let second = house.adopt("# Who\nAnother.\n", "owner", 2).await;
+    let one = house
+        .propose(section("# Who\nA kind helper.\n"), Label::owner())
+        .await;
+    house.check(&one, &[]).await;
+    for (to, part) in [
+        (second.as_str(), "stable already"),
+        (one.spec.release.as_str(), "is not stored"),
+        ("stable~7", "is not stored"),
+    ] {
+        let refused = house
+            .releases
+            .roll_back(Some(to), "owner", "x", NOW, [3; 10])
+            .await;
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains(part), "{to}: {refused}");
+    }
+    let went = house
+        .releases
+        .roll_back(None, "owner", "worse", LATER, [4; 10])
+        .await
+        .unwrap();
+    assert_eq!((went.from, went.to), (second.clone(), first.clone()));
+    assert_eq!(house.releases.stable().unwrap().id, first);
+    // What the files say does not come back by itself, and what changes in them does.
+    let same = behaviour("# Who\nAnother.\n");
+    let taken = house
+        .releases
+        .adopt_files(same, "a start", LATER, [5; 10])
+        .await
+        .unwrap();
+    assert_eq!(taken, (first.clone(), false));
+    let sound = house
+        .releases
+        .verify(&signer(1), None, true, &[])
+        .await
+        .unwrap();
+    assert_eq!(sound.problems, Vec::<String>::new());
+    house.store.close().await.unwrap();
+    let store = Store::open(house.folder.path(), Options::default()).unwrap();
+    let again = Releases::open_signed(store, signer(1), LATER)
+        .await
+        .unwrap();
+    assert_eq!(again.stable().unwrap().id, first);
+    let forth = again
+        .roll_back(Some(second.short()), "owner", "after all", LATER, [6; 10])
+        .await;
+    assert_eq!(forth.unwrap().to, second);
+}

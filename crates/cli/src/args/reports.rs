@@ -72,6 +72,15 @@ pub(crate) enum Release {
         #[arg(long, value_name = "FILE")]
         signature: std::path::PathBuf,
     },
+    /// Go back to a release that was stable before; in force with the next turn of every conversation
+    Rollback {
+        /// Id, its beginning or `stable~2`; the release before the one in service if nothing is said
+        #[arg(long, value_name = "RELEASE")]
+        to: Option<String>,
+        /// Why
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
     /// Sign the release in service again, as your own word (no gateway may run)
     Sign,
 }
@@ -99,6 +108,21 @@ pub(crate) enum Candidate {
     },
     /// Show what a candidate would change, and what newly becomes possible
     Diff {
+        /// Its id or the beginning of it
+        candidate: String,
+    },
+    /// Ask the gates of a candidate: form, reach, policy with a proof, secrets, skills, evals, red team
+    Check {
+        /// Its id or the beginning of it
+        candidate: String,
+    },
+    /// Say yes to a candidate: it may then be served as far as its rollout speaks for it
+    Approve {
+        /// Its id or the beginning of it
+        candidate: String,
+    },
+    /// Make a candidate anew upon what is stable now, where stable changed elsewhere
+    Rebase {
         /// Its id or the beginning of it
         candidate: String,
     },

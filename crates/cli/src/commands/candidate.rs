@@ -4,12 +4,14 @@ use instar_gateway::api::candidates::NewCandidate;
 use serde_json::{Value, json};
 use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
 use super::events::escape;
 use super::models::text;
 use super::offline;
 use super::release::{changes, short, when};
 use crate::args::Candidate;
+use crate::client::Client;
 use crate::context::Context;
 use crate::failure::{Code, Failure};
 use crate::out::{Out, Style};
@@ -17,6 +19,8 @@ use crate::out::{Out, Style};
 /// What is said wherever candidates are shown.
 const SERVES_NOBODY: &str =
     "a candidate serves nobody until `instar rollout start` gives it a share";
+/// How often is looked which gates have answered meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 pub(crate) async fn run(command: &Candidate, run: &Context) -> anyhow::Result<()> {
     let answer = fetch(command, run).await?;
@@ -25,7 +29,18 @@ pub(crate) async fn run(command: &Candidate, run: &Context) -> anyhow::Result<()
     }
     match command {
         Candidate::List => list(answer.as_array().map_or(&[][..], Vec::as_slice), run.out),
-        Candidate::Show { .. } => run.out.value(&answer)?,
+        Candidate::Show { .. } => show(&answer, run.out),
+        Candidate::Check { .. } | Candidate::Approve { .. } => table(&answer, run.out),
+        Candidate::Rebase { .. } => {
+            let id = short(&answer, "id");
+            run.out.line(&format!(
+                "candidate {id}, class {}, upon what is stable now",
+                text(&answer, "class")
+            ));
+            run.out.note(&format!(
+                "`instar candidate check {id}` asks its gates anew"
+            ));
+        }
         Candidate::Diff { .. } => diff(&answer, run.out),
         Candidate::New { .. } => {
             let id = short(&answer, "id");
@@ -40,7 +55,9 @@ pub(crate) async fn run(command: &Candidate, run: &Context) -> anyhow::Result<()
                 .line(&format!("candidate {} is withdrawn", short(&answer, "id")));
         }
     }
-    run.out.note(SERVES_NOBODY);
+    if !matches!(command, Candidate::Check { .. } | Candidate::Approve { .. }) {
+        run.out.note(SERVES_NOBODY);
+    }
     Ok(())
 }
 
@@ -64,13 +81,101 @@ async fn fetch(command: &Candidate, run: &Context) -> anyhow::Result<Value> {
     match command {
         Candidate::New { .. } => client.post("/api/v1/candidates", &asked).await,
         Candidate::List => client.get("/api/v1/candidates").await,
-        Candidate::Show { candidate } | Candidate::Diff { candidate } => {
-            client.get(&path(candidate)).await
+        Candidate::Diff { candidate } => client.get(&path(candidate)).await,
+        Candidate::Show { candidate } => {
+            let mut whole: Value = client.get(&path(candidate)).await?;
+            whole["gates"] = client.get(&format!("{}/gates", path(candidate))).await?;
+            Ok(whole)
+        }
+        Candidate::Check { candidate } => check(&client, &path(candidate), run).await,
+        Candidate::Approve { candidate } => {
+            let path = format!("{}/approve", path(candidate));
+            client.post(&path, &json!({})).await
+        }
+        Candidate::Rebase { candidate } => {
+            let path = format!("{}/rebase", path(candidate));
+            client.post(&path, &json!({})).await
         }
         Candidate::Withdraw { candidate } => {
             let path = format!("{}/withdraw", path(candidate));
             client.post(&path, &json!({})).await
         }
+    }
+}
+
+/// Asks the gates, and tells each as soon as it has answered.
+async fn check(client: &Client, path: &str, run: &Context) -> anyhow::Result<Value> {
+    let gates = format!("{path}/gates");
+    let before: Value = client.get(&gates).await?;
+    let mut told: Vec<Value> = rows(&before, "rows").to_vec();
+    let asking = format!("{path}/check");
+    let nothing = json!({});
+    let mut asking = std::pin::pin!(client.post::<Value>(&asking, &nothing));
+    loop {
+        tokio::select! {
+            done = &mut asking => return done,
+            () = tokio::time::sleep(LOOK_EVERY) => {
+                // Whatever goes wrong with it, the answer itself is waited for.
+                let Ok(now) = client.get::<Value>(&gates).await else { continue };
+                for row in rows(&now, "rows") {
+                    if !run.out.json() && !told.contains(row) {
+                        run.out.progress(&format!("{}: {}", text(row, "gate"), text(row, "outcome")));
+                        told.push(row.clone());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a candidate is, and what its gates say of it.
+fn show(answer: &Value, out: Out) {
+    for (name, value) in [
+        ("candidate", short(answer, "id")),
+        ("state", text(answer, "state")),
+        ("made", when(answer, "made_at")),
+        ("by", text(answer, "proposer")),
+        ("reason", text(answer, "reason")),
+        ("parent", short(answer, "parent")),
+        ("stable", text(&answer["fit"], "is")),
+        ("class", text(answer, "class")),
+    ] {
+        out.line(&format!("{name:10} {}", crate::out::visible(&value)));
+    }
+    if answer["gates"].is_object() {
+        table(&answer["gates"], out);
+    } else {
+        out.note("what its gates say is told by a running gateway");
+    }
+}
+
+/// What the gates said, and what may come of it.
+fn table(answer: &Value, out: Out) {
+    let lines: Vec<_> = rows(answer, "rows")
+        .iter()
+        .map(|row| {
+            let outcome = text(row, "outcome");
+            let style = match outcome.as_str() {
+                "pass" => Style::Good,
+                "fail" => Style::Bad,
+                _ => Style::Faint,
+            };
+            vec![
+                (Style::Strong, text(row, "gate")),
+                (style, outcome),
+                (Style::Plain, text(row, "why")),
+            ]
+        })
+        .collect();
+    out.table(&["gate", "says", "why"], &lines);
+    let decision = &answer["decision"];
+    out.line(&format!(
+        "class {}; it may go to {}",
+        text(answer, "class"),
+        out.paint(Style::Strong, &text(decision, "may"))
+    ));
+    for needed in rows(decision, "needed").iter().filter_map(Value::as_str) {
+        out.line(&format!("  for more: {}", crate::out::visible(needed)));
     }
 }
 

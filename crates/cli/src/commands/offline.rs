@@ -7,7 +7,7 @@ use instar_config::{SecretStore, StateDir, StateError, StateLock};
 use instar_gateway::api::candidates::{self, NewCandidate};
 use instar_gateway::api::rollouts;
 use instar_gateway::api::search::{self, SearchQuery};
-use instar_gateway::api::{doctor, queries, records};
+use instar_gateway::api::{RollBack, RolledBack, doctor, queries, records};
 use instar_gateway::config::InstarConfig;
 use instar_gateway::policing;
 use instar_gateway::security::{Kept, Subject, audit};
@@ -174,6 +174,7 @@ pub(crate) async fn release(run: &Context, command: &Release) -> anyhow::Result<
             serde_json::to_value(found.map_err(explain)?)?
         }
         Release::Sign
+        | Release::Rollback { .. }
         | Release::Export { .. }
         | Release::Import { .. }
         | Release::Statement { .. }
@@ -252,6 +253,27 @@ pub(crate) async fn sign(run: &Context) -> anyhow::Result<String> {
     Ok(id.to_string())
 }
 
+/// Goes back with no gateway running; the next start serves it.
+pub(crate) async fn roll_back(run: &Context, asked: &RollBack) -> anyhow::Result<RolledBack> {
+    let (folder, releases) = signed(run).await?;
+    let mut random = [0; 10];
+    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
+    let reason = match asked.reason.as_str() {
+        "" => "the owner went back",
+        reason => reason,
+    };
+    let to = asked.to.as_deref();
+    let went = releases
+        .roll_back(to, "owner", reason, run.now(), random)
+        .await?;
+    drop(releases);
+    folder.close().await?;
+    Ok(RolledBack {
+        from: went.from,
+        to: went.to,
+    })
+}
+
 pub(crate) async fn candidate(
     run: &Context,
     command: &Candidate,
@@ -279,6 +301,12 @@ pub(crate) async fn candidate(
                 .map_err(explain)?,
         )?,
         (Candidate::New { .. }, None) => anyhow::bail!("the deltas were not read"),
+        (Candidate::Check { .. } | Candidate::Approve { .. } | Candidate::Rebase { .. }, None) => {
+            let message = "gates are asked by a running gateway";
+            return Err(Failure::new(Code::NoGateway, message)
+                .next("start one with `instar up`")
+                .into());
+        }
     };
     drop(releases);
     folder.close().await?;

@@ -1,5 +1,6 @@
 //! `instar release`.
 
+use instar_gateway::api::{RollBack, RolledBack};
 use instar_gateway::signing::{Endorse, Endorsed, Import, Imported};
 use instar_release::{Bundle, Spoken};
 use serde_json::Value;
@@ -28,6 +29,13 @@ pub(crate) async fn run(command: &Release, run: &Context) -> anyhow::Result<()> 
         Release::Import { dir, keys } => return import(dir, keys, run).await,
         Release::Statement { release, file } => return statement(release, file, run).await,
         Release::Endorse { release, signature } => return endorse(release, signature, run).await,
+        Release::Rollback { to, reason } => {
+            let asked = RollBack {
+                to: to.clone(),
+                reason: reason.clone(),
+            };
+            return roll_back(&asked, run).await;
+        }
         _ => {}
     }
     let answer = fetch(command, run).await?;
@@ -62,6 +70,7 @@ pub(super) async fn fetch(command: &Release, run: &Context) -> anyhow::Result<Va
             format!("/api/v1/releases/verify?all={all}{noted}")
         }
         Release::Sign
+        | Release::Rollback { .. }
         | Release::Export { .. }
         | Release::Import { .. }
         | Release::Statement { .. }
@@ -77,6 +86,22 @@ pub(super) async fn fetch(command: &Release, run: &Context) -> anyhow::Result<Va
         }
     };
     client.get(&path).await
+}
+
+async fn roll_back(asked: &RollBack, run: &Context) -> anyhow::Result<()> {
+    let went: RolledBack = match offline::live(run).await? {
+        Some(client) => client.post("/api/v1/releases/rollback", asked).await?,
+        None => offline::roll_back(run, asked).await?,
+    };
+    if run.out.json() {
+        return run.out.value(&went);
+    }
+    run.out.line(&format!(
+        "release {} is stable again, in the place of {}; the next turn of every conversation is served by it",
+        went.to.short(),
+        went.from.short()
+    ));
+    Ok(())
 }
 
 async fn export(release: &str, dir: &Path, run: &Context) -> anyhow::Result<()> {

@@ -11,6 +11,7 @@ mod approvals;
 mod audit;
 mod devices;
 mod events;
+pub(crate) mod gates;
 mod inbox;
 mod input;
 pub(crate) use input::{Asked, Strict};
@@ -39,6 +40,7 @@ pub(crate) use approvals::{asked, said};
 pub(crate) use audit::report;
 pub(crate) use branches::{again, entry_of, fork_session};
 pub(crate) use events::event_id;
+pub use gates::{RollBack, RolledBack};
 pub(crate) use inbox::{letter, replied};
 pub use logs::last_lines;
 pub(crate) use messages::{Keys, inbound};
@@ -117,11 +119,16 @@ pub(crate) fn routes() -> Routes {
         .route("/rollouts/abort", post(rollouts::abort))
         .route("/rollouts/{name}", get(rollouts::show))
         .route("/rollouts/{name}/units", get(rollouts::units))
+        .route("/candidates/{name}/gates", get(gates::table))
+        .route("/candidates/{name}/check", post(gates::check))
+        .route("/candidates/{name}/approve", post(gates::approve))
+        .route("/candidates/{name}/rebase", post(gates::rebase))
         .route("/releases", get(reports::releases))
         .route("/releases/verify", get(crate::signing::answer))
         .route("/releases/log", get(reports::release_log))
         .route("/releases/diff", get(reports::release_diff))
         .route("/releases/import", post(crate::signing::take_in))
+        .route("/releases/rollback", post(gates::roll_back))
         .route("/releases/{name}/statement", get(crate::signing::spoken))
         .route("/releases/{name}/endorse", post(crate::signing::sign_off))
         .route("/releases/{name}/export", get(crate::signing::hand_out))

@@ -166,6 +166,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         url: OnceLock::new(),
         discovered,
         env: options.env,
+        checks: Arc::new(Semaphore::new(crate::gates::CHECKS_AT_ONCE)),
         bodies: Arc::new(Semaphore::new(http::HELD_KIB)),
         peers: PeerLimits::default(),
         desk: Desk::default(),

@@ -8,10 +8,13 @@ use instar_store::EventFilter;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::api::RollBack;
 use crate::api::candidates::{self, NewCandidate};
+use crate::api::gates as asked;
 use crate::api::queries;
 use crate::app::App;
 use crate::control::method::{Call, Method, Need, Refusal, Scope};
+use crate::gates;
 
 /// How long `event.tail` may wait for something to happen.
 const WAIT_MS_MAX: u64 = 25_000;
@@ -68,6 +71,36 @@ pub(super) const METHODS: &[Method] = &[
         need: Need::Scope(Scope::Admin),
         advertised: true,
         run: |call| Box::pin(candidate_withdraw(call)),
+    },
+    Method {
+        name: "candidate.gates",
+        need: Need::Scope(Scope::Read),
+        advertised: true,
+        run: |call| Box::pin(candidate_gates(call)),
+    },
+    Method {
+        name: "candidate.check",
+        need: Need::Scope(Scope::Admin),
+        advertised: true,
+        run: |call| Box::pin(candidate_check(call)),
+    },
+    Method {
+        name: "candidate.approve",
+        need: Need::Scope(Scope::Admin),
+        advertised: true,
+        run: |call| Box::pin(candidate_approve(call)),
+    },
+    Method {
+        name: "candidate.rebase",
+        need: Need::Scope(Scope::Admin),
+        advertised: true,
+        run: |call| Box::pin(candidate_rebase(call)),
+    },
+    Method {
+        name: "release.rollback",
+        need: Need::Scope(Scope::Admin),
+        advertised: true,
+        run: |call| Box::pin(roll_back(call)),
     },
     Method {
         name: "event.list",
@@ -150,6 +183,36 @@ async fn candidate_withdraw(call: Call) -> Result<Value, Refusal> {
     let now = call.app.clock.now();
     let gone = candidates::withdraw(&call.app.releases, &named.name, now).await?;
     Ok(json!({ "candidate": gone }))
+}
+
+async fn candidate_gates(call: Call) -> Result<Value, Refusal> {
+    let named: Named = call.params()?;
+    let table = gates::table(&call.app, &named.name).await?;
+    Ok(json!({ "gates": table }))
+}
+
+async fn candidate_check(call: Call) -> Result<Value, Refusal> {
+    let named: Named = call.params()?;
+    let table = gates::check(&call.app, &named.name).await?;
+    Ok(json!({ "gates": table }))
+}
+
+async fn candidate_approve(call: Call) -> Result<Value, Refusal> {
+    let named: Named = call.params()?;
+    let table = asked::approved(&call.app, &named.name).await?;
+    Ok(json!({ "gates": table }))
+}
+
+async fn candidate_rebase(call: Call) -> Result<Value, Refusal> {
+    let named: Named = call.params()?;
+    let made = asked::rebased(&call.app, &named.name).await?;
+    Ok(json!({ "candidate": made }))
+}
+
+async fn roll_back(call: Call) -> Result<Value, Refusal> {
+    let asked: RollBack = call.params()?;
+    let went = asked::went_back(&call.app, asked).await?;
+    Ok(json!({ "from": went.from, "to": went.to }))
 }
 
 #[derive(Deserialize, Debug, Default)]

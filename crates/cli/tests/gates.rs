@@ -1,0 +1,173 @@
+//! Gates of a candidate and going back, through the built binary.
+
+use serde_json::{Value, json};
+use std::path::Path;
+
+use crate::support::{Instar, Output, Setup, until};
+
+fn make(instar: &Instar, deltas: &Value) -> String {
+    let args = [
+        "candidate",
+        "new",
+        "--delta",
+        "-",
+        "--reason",
+        "a try",
+        "--json",
+    ];
+    let made = instar.run_with(&args, &deltas.to_string()).json();
+    made["id"].as_str().unwrap().to_owned()
+}
+
+fn check(instar: &Instar, id: &str) -> Value {
+    instar.run(["candidate", "check", id, "--json"]).json()
+}
+
+fn row<'a>(table: &'a Value, gate: &str) -> &'a Value {
+    let rows = table["rows"].as_array().unwrap();
+    rows.iter().find(|row| row["gate"] == gate).unwrap()
+}
+
+fn all(output: &Output) -> String {
+    format!("{}{}", output.stdout, output.stderr)
+}
+
+fn limit(value: u32) -> Value {
+    json!({"set_limit": {"agent": "main", "limit": "tool_calls_max", "value": value}})
+}
+
+fn has_solver() -> bool {
+    ["/usr/bin/cvc5", "/usr/local/bin/cvc5"]
+        .iter()
+        .any(|path| Path::new(path).is_file())
+}
+
+#[test]
+fn the_gates_of_a_candidate_are_asked_shown_and_overruled_by_the_owners_yes_alone() {
+    let instar = Instar::start(Setup::default());
+    let id = make(&instar, &limit(3));
+    let before = instar.run(["candidate", "show", &id]);
+    assert!(
+        all(&before).contains("it was not asked yet"),
+        "{}",
+        all(&before)
+    );
+
+    let said = instar.run(["candidate", "check", &id[..10]]);
+    for part in [
+        "well-formed",
+        "pass",
+        "the authority is the same",
+        "class B",
+        "it may go to nothing",
+    ] {
+        assert!(said.stdout.contains(part), "{part}: {}", all(&said));
+    }
+    let table = check(&instar, &id);
+    for gate in ["well-formed", "reach", "policy", "secrets", "skills"] {
+        assert_eq!(row(&table, gate)["outcome"], "pass", "{gate}: {table}");
+    }
+    assert_eq!(row(&table, "human")["outcome"], "no-data");
+
+    let yes = instar.run(["candidate", "approve", &id, "--json"]).json();
+    assert_eq!(row(&yes, "human")["by"], "owner");
+    assert_eq!(yes["decision"]["may"], "stable");
+    // What was signed of it stands before who verifies everything.
+    let sound = instar.run(["release", "verify", "--all", "--json"]).json();
+    assert_eq!(sound["problems"], json!([]));
+}
+
+#[test]
+fn a_candidate_that_widens_policy_is_refused_at_the_gate_with_a_sentence() {
+    let instar = Instar::start(Setup::default());
+    let rules = "@rule(\"may-fetch\")\npermit (principal is Owner, action == Action::\"fetch\", resource);\n";
+    let delta = json!({"widen_policy": {"rules": {"file": "mine.cedar", "text": rules}}});
+    let id = make(&instar, &delta);
+    let table = check(&instar, &id);
+    let policy = row(&table, "policy");
+    assert_ne!(policy["outcome"], "pass", "{table}");
+    let why = policy["why"].as_str().unwrap();
+    if has_solver() {
+        assert_eq!(policy["outcome"], "fail");
+        assert!(why.contains("a call with the effect fetch"), "{why}");
+        assert!(
+            why.contains("would be let through by the rule may-fetch in mine.cedar:1"),
+            "{why}"
+        );
+    } else {
+        assert!(why.contains("there is no solver"), "{why}");
+    }
+    assert_eq!(
+        (&table["class"], &table["decision"]["may"]),
+        (&json!("D"), &json!("nothing"))
+    );
+    let refused = instar.run(["candidate", "approve", &id]);
+    assert!(
+        all(&refused).contains("instar release endorse"),
+        "{}",
+        all(&refused)
+    );
+    assert_ne!(refused.code, 0);
+}
+
+#[test]
+fn going_back_reaches_the_next_turn_outlives_a_restart_and_keeps_the_files_out() {
+    let mut instar = Instar::start(Setup::default());
+    let first = instar.run(["release", "show", "--json"]).json();
+    let nothing = instar.run(["release", "rollback"]);
+    assert!(
+        all(&nothing).contains("no release was stable before"),
+        "{}",
+        all(&nothing)
+    );
+
+    let file = instar.state.join("workspace/SOUL.md");
+    let text = std::fs::read_to_string(&file).unwrap_or_default();
+    std::fs::write(&file, format!("{text}\nYou answer in verse.\n")).unwrap();
+    until("the edit to be in force", || {
+        let shown = instar.run(["release", "show", "--json"]).json();
+        (shown["id"] != first["id"]).then_some(())
+    });
+    let sent = |instar: &Instar, text: &str| {
+        let _outcome = instar.ask("main", text);
+        instar.model.requests().pop().unwrap().body.to_string()
+    };
+    assert!(sent(&instar, "one").contains("You answer in verse."));
+
+    let back = instar.run(["release", "rollback", "--reason", "too much verse"]);
+    assert!(back.stdout.contains("is stable again"), "{}", all(&back));
+    assert!(!sent(&instar, "two").contains("You answer in verse."));
+    let log = instar.run(["release", "log"]).stdout;
+    assert!(log.contains("too much verse"), "{log}");
+    let events = instar
+        .run(["events", "tail", "--kind", "release", "--json"])
+        .stdout;
+    assert!(events.contains("too much verse"), "{events}");
+
+    instar.restart();
+    assert!(!sent(&instar, "three").contains("You answer in verse."));
+    let served = instar.run(["release", "show", "--json"]).json();
+    assert_eq!(served["id"], first["id"]);
+    let same = instar.run(["release", "rollback", "--to", first["id"].as_str().unwrap()]);
+    assert!(all(&same).contains("stable already"), "{}", all(&same));
+}
+
+#[test]
+fn a_candidate_is_rebased_where_stable_changed_elsewhere() {
+    let instar = Instar::start(Setup::default());
+    let id = make(&instar, &limit(3));
+    let early = instar.run(["candidate", "rebase", &id]);
+    assert!(all(&early).contains("nothing to rebase"), "{}", all(&early));
+    let first = instar.run(["release", "show", "--json"]).json();
+    let file = instar.state.join("workspace/SOUL.md");
+    std::fs::write(&file, "You are brief.\n").unwrap();
+    until("the edit to be in force", || {
+        let shown = instar.run(["release", "show", "--json"]).json();
+        (shown["id"] != first["id"]).then_some(())
+    });
+    let new = instar.run(["candidate", "rebase", &id, "--json"]).json();
+    assert_ne!(new["id"], json!(id));
+    assert_eq!(new["fit"]["is"], "current");
+    let old = instar.run(["candidate", "show", &id, "--json"]).json();
+    assert_eq!(old["state"], "withdrawn");
+}

@@ -1,0 +1,100 @@
+//! The gates of a candidate, as the gateway asks them: plain code and a solver in [`instar_release::gate`],
+//! what has to be measured in a confined job. The gateway alone decides and signs.
+
+use instar_release::gate::{Autonomy, CheckError, Said, Table};
+use instar_release::sign::PublicKey;
+use instar_sandbox::native::Native;
+use instar_sandbox::solver::Solver;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+use crate::app::AppState;
+use crate::problem::{ApiProblem, chain};
+
+/// The `improve` section.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct ImproveConfig {
+    /// How far a candidate may go without you, by its risk class, when every gate has passed: `nothing`,
+    /// `shadow`, `canary` or `stable`. Class D has no key: it always needs your own signature.
+    pub autonomy: Autonomy,
+    /// The folder in which the Python package `cvc5` lies: a second solver that has to agree with the system's
+    /// before rules count as proved.
+    pub solver_package: Option<PathBuf>,
+}
+
+/// How many candidates are checked at a time: a check may hold a processor for minutes.
+pub(crate) const CHECKS_AT_ONCE: usize = 1;
+
+/// Asks all gates of a candidate. It goes on when whoever asked has left.
+pub(crate) async fn check(app: &AppState, name: &str) -> Result<Table, ApiProblem> {
+    let Ok(turn) = app.checks.clone().try_acquire_owned() else {
+        let busy = ApiProblem::conflict("another candidate is being checked");
+        return Err(busy.next("ask again when it is done: `instar candidate show` tells"));
+    };
+    let (app, name) = (app.clone(), name.to_owned());
+    let tasks = app.tasks.clone();
+    let work = tasks.spawn(async move {
+        let done = checked(&app, &name).await;
+        drop(turn);
+        done
+    });
+    work.await.map_err(|error| {
+        tracing::error!(error = %chain(&error), "a check of a candidate failed");
+        ApiProblem::internal()
+    })?
+}
+
+async fn checked(app: &AppState, name: &str) -> Result<Table, ApiProblem> {
+    let now = app.clock.now();
+    let prover = prover(app.config.current().value.improve.solver_package.clone());
+    let checking = app.releases.check_candidate(name, prover, now).await;
+    table(app, &checking.map_err(problem)?.candidate.id).await
+}
+
+/// What the gates said of a candidate so far, and what may come of it.
+pub(crate) async fn table(app: &AppState, name: &str) -> Result<Table, ApiProblem> {
+    let candidate = app.releases.candidate(name).await?;
+    let owners = owners(app);
+    let table = app.releases.gates(&candidate, autonomy(app), &owners);
+    table.await.map_err(problem)
+}
+
+pub(crate) fn autonomy(app: &AppState) -> Autonomy {
+    app.config.current().value.improve.autonomy
+}
+
+/// A file of keys that cannot be read vouches for nobody.
+pub(crate) fn owners(app: &AppState) -> Vec<PublicKey> {
+    crate::signing::owners(&app.state_dir).unwrap_or_else(|error| {
+        tracing::warn!(error = %chain(&error), "the owner's keys are not read");
+        Vec::new()
+    })
+}
+
+/// Every solver of this machine, each behind walls, one after the other.
+fn prover(package: Option<PathBuf>) -> impl Fn(&str) -> Vec<Said> + Send + Sync + 'static {
+    let native = Native::of_this_binary();
+    move |script: &str| {
+        let solvers = Solver::found(package.as_deref());
+        let ask = |solver: &Solver| Said {
+            solver: solver.name().to_owned(),
+            answer: solver.ask(&native, script).map_err(|error| chain(&error)),
+        };
+        solvers.iter().map(ask).collect()
+    }
+}
+
+pub(crate) fn problem(error: CheckError) -> ApiProblem {
+    let text = error.to_string();
+    match error {
+        CheckError::Release(error) => error.into(),
+        CheckError::Settled(..)
+        | CheckError::Current(_)
+        | CheckError::Conflict { .. }
+        | CheckError::NotYet { .. } => ApiProblem::conflict(text),
+        CheckError::NeedsSignature(_) | CheckError::OwnWord(_) => ApiProblem::forbidden(text),
+        CheckError::NoKey => ApiProblem::unavailable(text),
+    }
+}
