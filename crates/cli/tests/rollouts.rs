@@ -43,8 +43,21 @@ fn candidate(instar: &Instar, identity: &str) -> String {
     made["id"].as_str().unwrap().to_owned()
 }
 
-/// Episodes of one turn, judged as soon as they ended.
+/// Episodes of one turn, judged as soon as they ended. The gates have spoken and the owner has said yes.
 fn start(instar: &Instar, candidate: &str, margin: &str) -> Value {
+    let early = instar.run(["rollout", "start", candidate]);
+    assert!(early.stderr.contains("instar candidate check"), "{early:?}");
+    let _table = instar
+        .run(["candidate", "check", candidate, "--json"])
+        .json();
+    let early = instar.run(["rollout", "start", candidate]);
+    assert!(
+        early.stderr.contains("instar candidate approve"),
+        "{early:?}"
+    );
+    let _table = instar
+        .run(["candidate", "approve", candidate, "--json"])
+        .json();
     let args = [
         "rollout",
         "start",
@@ -218,7 +231,10 @@ fn a_plan_tells_how_long_it_takes_before_anything_begins() {
     let wide = instar.run_with(&args, &wide).json();
     let refused = instar.run(["rollout", "start", wide["id"].as_str().unwrap()]);
     assert_ne!(refused.code, 0);
-    assert!(refused.stderr.contains("class D"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("may not go as far as stable"),
+        "{refused:?}"
+    );
     let bad = instar.run(["rollout", "start", &made, "--shares", "0.5,0.2"]);
     assert!(
         bad.stderr.contains("smaller than the one before"),

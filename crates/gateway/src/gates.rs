@@ -1,7 +1,7 @@
 //! The gates of a candidate, as the gateway asks them: plain code and a solver in [`instar_release::gate`],
 //! what has to be measured in a confined job. The gateway alone decides and signs.
 
-use instar_release::gate::{Autonomy, CheckError, Said, Table};
+use instar_release::gate::{Autonomy, CheckError, Said, Step, Table};
 use instar_release::sign::PublicKey;
 use instar_sandbox::native::Native;
 use instar_sandbox::solver::Solver;
@@ -59,6 +59,16 @@ pub(crate) async fn table(app: &AppState, name: &str) -> Result<Table, ApiProble
     let owners = owners(app);
     let table = app.releases.gates(&candidate, autonomy(app), &owners);
     table.await.map_err(problem)
+}
+
+/// Refuses what its gates and its owner have not let go so far.
+pub(crate) async fn allowed(app: &AppState, name: &str, step: Step) -> Result<(), ApiProblem> {
+    let owners = owners(app);
+    let may = app
+        .releases
+        .may_go(name, step, autonomy(app), &owners)
+        .await;
+    may.map(drop).map_err(problem)
 }
 
 pub(crate) fn autonomy(app: &AppState) -> Autonomy {

@@ -5,11 +5,12 @@ use axum::Json;
 use axum::extract::{Path, State};
 use instar_protocol::Timestamp;
 use instar_protocol::event::{Arm, Event};
+use instar_release::Releases;
+use instar_release::gate::Step;
 use instar_release::rollout::{
     Forecast, Plan, Random, RolloutError, Shadow, Shown, Stage, Start, caps, past,
 };
-use instar_release::{Class, Releases};
-use instar_store::{EventFilter, Store};
+use instar_store::{CandidateState, EventFilter, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,6 +18,7 @@ use super::input::{Asked, Strict};
 use super::queries::{PAGE, QueryError, missing_release, page};
 use crate::app::{App, AppState};
 use crate::auth::Caller;
+use crate::gates;
 use crate::problem::ApiProblem;
 
 /// What a rollout's plan is made from: the days before it.
@@ -95,18 +97,11 @@ pub async fn one(releases: &Releases, name: &str) -> Result<Shown, QueryError> {
 }
 
 /// Plans a rollout, and begins it unless it was a dry run.
-pub async fn begin(
-    releases: &Releases,
-    store: &Store,
-    asked: NewRollout,
-    now: Timestamp,
-    random: Random<'_>,
-) -> Result<Planned, QueryError> {
-    let candidate = releases
-        .candidate(&asked.candidate)
-        .await
-        .map_err(missing_release)?;
-    let (plan, forecast, lines) = planned(store, &asked, now).await?;
+pub(crate) async fn begin(app: &AppState, asked: NewRollout) -> Result<Planned, ApiProblem> {
+    let now = app.clock.now();
+    let candidate = app.releases.candidate(&asked.candidate).await;
+    let candidate = candidate.map_err(missing_release)?;
+    let (plan, forecast, lines) = planned(&app.store, &asked, now).await?;
     plan.check()
         .map_err(|error| refused(RolloutError::Plan(error)))?;
     if asked.dry_run {
@@ -117,21 +112,19 @@ pub async fn begin(
             rollout: None,
         });
     }
-    if candidate.assessment.class == Class::D {
-        return Err(invalid(format!(
-            "{} is of class D: it may do more than what is stable, so it is not tried out on traffic",
-            asked.candidate
-        )));
+    // A rollout that speaks for it ends with it being stable, so that far it has to be let.
+    if app.releases.rollout().is_none() && candidate.state == CandidateState::Open {
+        gates::allowed(app, &candidate.id, Step::Stable).await?;
     }
     let start = Start {
         candidate: asked.candidate,
         plan: plan.clone(),
         by: "owner".to_owned(),
     };
-    let shown = releases
-        .start_rollout(start, now, coin()?, random())
-        .await
-        .map_err(refused)?;
+    let started = app
+        .releases
+        .start_rollout(start, now, coin()?, app.random());
+    let shown = started.await.map_err(refused)?;
     Ok(Planned {
         plan: shown.plan.clone(),
         forecast,
@@ -294,9 +287,7 @@ pub(super) async fn make(
     Strict(asked): Strict<NewRollout>,
 ) -> Result<Json<Planned>, ApiProblem> {
     owner(&caller)?;
-    let (now, random) = (app.clock.now(), || app.random());
-    let planned = begin(&app.releases, &app.store, asked, now, &random);
-    Ok(Json(planned.await?))
+    Ok(Json(begin(&app, asked).await?))
 }
 
 pub(super) async fn pause(

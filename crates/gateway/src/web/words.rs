@@ -395,6 +395,14 @@ words! {
     newly_possible: "What newly becomes possible", "Что становится возможным", "新允许的操作";
     rules_new: "Rules that come", "Новые правила", "新增规则";
     rules_gone: "Rules that go", "Убранные правила", "移除的规则";
+    gates: "Gates", "Проверки", "关卡";
+    gates_about: "Each is a check that ends in pass, fail or no data; no data never counts as a pass. What they say is signed.", "Каждая проверка даёт «пройдено», «не пройдено» или «нет данных»; отсутствие данных не считается прохождением. Их ответы подписаны.", "每道关卡的结果是通过、不通过或没有数据；没有数据不算通过。结果都经过签名。";
+    gate: "Gate", "Проверка", "关卡";
+    may_go: "It may go to", "Может дойти до", "可以进入";
+    ask_gates: "Ask the gates", "Провести проверки", "进行检查";
+    say_yes: "Say yes to it", "Одобрить", "批准";
+    rebase: "Make it anew upon stable", "Перенести на действующий", "基于生效版本重做";
+    go_back_to: "Go back to it", "Вернуться к нему", "回退到此版本";
     fits: "Against what is stable now", "Относительно действующего", "与当前版本相比";
     // Rollouts.
     rollout: "Rollout", "Выкатка", "灰度发布";

@@ -78,10 +78,7 @@ async fn show(call: Call) -> Result<Value, Refusal> {
 
 async fn start(call: Call) -> Result<Value, Refusal> {
     let asked: NewRollout = call.params()?;
-    let app = &call.app;
-    let random = || app.random();
-    let now = app.clock.now();
-    let planned = rollouts::begin(&app.releases, &app.store, asked, now, &random);
+    let planned = rollouts::begin(&call.app, asked);
     Ok(serde_json::to_value(planned.await?).unwrap_or_default())
 }
 

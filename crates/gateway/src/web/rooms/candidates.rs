@@ -1,7 +1,9 @@
 //! Candidates: what each would change, and how weighty that is.
 
 use axum::extract::{Path, State};
+use instar_release::gate::{Outcome, Table};
 use instar_release::{Candidate, Fit};
+use instar_store::CandidateState;
 use maud::{Markup, html};
 
 use super::releases::shown;
@@ -10,6 +12,7 @@ use crate::app::AppState;
 use crate::door::Caller;
 use crate::policing::word;
 use crate::problem::ApiProblem;
+use crate::web::act::{Act, Forms};
 use crate::web::frame::{Frame, Tab, moment, short};
 use crate::web::pages::Refused;
 use crate::web::words::{Reader, Words};
@@ -48,11 +51,13 @@ pub(super) async fn one(
     State(app): State<AppState>,
     _caller: Caller,
     Reader(words): Reader,
+    forms: Forms,
     Path(name): Path<String>,
 ) -> Result<Markup, Refused> {
     let one = candidates::one(&app.releases, &name)
         .await
         .map_err(ApiProblem::from)?;
+    let table = crate::gates::table(&app, &one.id).await?;
     let title = format!(
         "{} {}",
         words.candidate,
@@ -70,6 +75,8 @@ pub(super) async fn one(
             div { dt { (words.class) } dd { (word(&judged.class)) } }
         }
         ul { @for ground in &judged.grounds { li { (word(&ground.class)) ": " (ground.why) } } }
+        (gates(words, &table))
+        @if one.state == CandidateState::Open { (acts(words, &forms, &one)) }
         (lines(words.newly_possible, &judged.newly))
         (lines(words.rules_new, &judged.rules_new))
         (lines(words.rules_gone, &judged.rules_gone))
@@ -82,6 +89,61 @@ pub(super) async fn one(
         .await
         .titled(&title)
         .around(&body))
+}
+
+/// What each gate said, and what may come of it.
+fn gates(words: &Words, table: &Table) -> Markup {
+    html! {
+        section id="gates" {
+            h2 { (words.gates) }
+            p class="soft" { (words.gates_about) }
+            div class="wide" tabindex="0" { table class="rows" {
+                thead { tr { th scope="col" { (words.gate) } th scope="col" { (words.says) } th scope="col" { (words.why) }
+                    th scope="col" { (words.made_by) } th scope="col" { (words.when) } } }
+                tbody { @for row in &table.rows { tr {
+                    td class="main" { (row.gate.name()) }
+                    td { span class={ "mark " (said(row.finding.outcome)) } { (word(&row.finding.outcome)) } }
+                    td {
+                        (row.finding.why)
+                        @if !row.finding.evidence.is_empty() { details { summary { (words.evidence) }
+                            ul { @for line in &row.finding.evidence { li { (line) } } } } }
+                    }
+                    td { @if let Some(by) = &row.by { (by) } } td { @if let Some(at) = row.at { (moment(at)) } }
+                } } }
+            } }
+            p { strong { (words.may_go) " " (table.decision.may.name()) } }
+            ul { @for needed in &table.decision.needed { li { (needed) } } }
+        }
+    }
+}
+
+/// How a mark is coloured.
+fn said(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Pass => "",
+        Outcome::Fail => "wrong",
+        Outcome::NoData => "notice",
+    }
+}
+
+fn acts(words: &Words, forms: &Forms, one: &Candidate) -> Markup {
+    let page = format!("/candidates/{}", one.id);
+    let form = |what: &str, title: &str| {
+        let path = format!("/api/v1/candidates/{}/{what}", one.id);
+        let act = Act {
+            method: "POST",
+            path: &path,
+            then: &page,
+            script: "reload",
+        };
+        forms.form(act, &html! { button { (title) } })
+    };
+    html! {
+        div class="acts" {
+            (form("check", words.ask_gates)) (form("approve", words.say_yes))
+            @if one.fit == Fit::Rebasable { (form("rebase", words.rebase)) }
+        }
+    }
 }
 
 fn lines(title: &str, lines: &[String]) -> Markup {

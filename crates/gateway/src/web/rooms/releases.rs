@@ -8,7 +8,7 @@ use crate::api::queries::{self, MoveRow, ReleaseRow};
 use crate::app::AppState;
 use crate::door::Caller;
 use crate::problem::ApiProblem;
-use crate::web::act::Forms;
+use crate::web::act::{Act, Forms};
 use crate::web::frame::{Frame, Tab, moment, short};
 use crate::web::pages::Refused;
 use crate::web::words::{Reader, Words};
@@ -76,6 +76,7 @@ pub(super) async fn one(
     State(app): State<AppState>,
     _caller: Caller,
     Reader(words): Reader,
+    forms: Forms,
     Path(name): Path<String>,
 ) -> Result<Markup, Refused> {
     let release = queries::release(&app.releases, &name)
@@ -91,6 +92,14 @@ pub(super) async fn one(
     };
     let id = release.id.to_string();
     let title = format!("{} {}", words.release, id.get(..12).unwrap_or(&id));
+    let moves = queries::release_log(&app.releases, None)
+        .await
+        .map_err(ApiProblem::from)?;
+    let is_stable = app
+        .releases
+        .stable()
+        .is_some_and(|stable| stable.id == release.id);
+    let was_stable = !is_stable && moves.iter().any(|one| one.to == release.id);
     let body = html! {
         dl class="facts" {
             div { dt { (words.when) } dd { (moment(release.made_at)) } }
@@ -99,6 +108,7 @@ pub(super) async fn one(
             div { dt { (words.authority) } dd { (short(&release.authority)) } }
             div { dt { (words.version) } dd { (release.code_version) } }
         }
+        @if was_stable { div class="acts" { (go_back(words, &forms, &id)) } }
         section {
             h2 { (words.compare) }
             @match changes.as_deref() {
@@ -112,6 +122,20 @@ pub(super) async fn one(
         .await
         .titled(&title)
         .around(&body))
+}
+
+/// Going back to a release that was stable before.
+fn go_back(words: &Words, forms: &Forms, id: &str) -> Markup {
+    let act = Act {
+        method: "POST",
+        path: "/api/v1/releases/rollback",
+        then: "/releases",
+        script: "reload",
+    };
+    forms.form(
+        act,
+        &html! { input type="hidden" name="to" value=(id); button { (words.go_back_to) } },
+    )
 }
 
 pub(super) fn shown(words: &Words, change: &Change) -> Markup {
