@@ -458,6 +458,7 @@ mod tests {
             judging: None,
             behalf: None,
             answer: None,
+            shadow: None,
             kept: None,
         };
         turn.take_in_batch();

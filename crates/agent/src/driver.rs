@@ -34,6 +34,7 @@ use crate::place;
 use crate::prompt;
 use crate::queue::Steering;
 use crate::record::Record;
+use crate::shadow::Shadow;
 use crate::step::{self, Bounds, Effect, End, Input, State, ToolUse};
 use crate::tokens;
 use crate::window::Window;
@@ -67,6 +68,8 @@ pub(crate) struct Turn {
     pub(crate) behalf: Option<Principal>,
     /// The answer to whoever gave the task, stored with the end of the turn.
     pub(crate) answer: Option<(Inbound, Event)>,
+    /// What a candidate is given to answer beside the turn.
+    pub(crate) shadow: Option<Box<Shadow>>,
     /// Set while the store may still be writing the message that the turn answers.
     pub(crate) kept: Option<Kept>,
 }
@@ -129,6 +132,7 @@ pub(crate) async fn run(turn: &mut Turn) -> End {
         return turn.compact_only(&basis).await;
     }
     turn.take_in_batch();
+    turn.begin_shadow(&basis);
     turn.mend_turn(&mut basis);
     turn.make_approved(&basis).await;
     let limits = &basis.behaviour(turn).limits;
@@ -281,7 +285,7 @@ impl Turn {
     }
 
     /// The message's own model alone; else the session's, then the route of the release.
-    fn chain(&self, behaviour: &AgentBehaviour) -> Vec<ModelRef> {
+    pub(crate) fn chain(&self, behaviour: &AgentBehaviour) -> Vec<ModelRef> {
         let asked = self
             .asked()
             .and_then(|inbound| inbound.overrides.model.clone());

@@ -62,6 +62,8 @@ pub(crate) struct House {
     pub(crate) turns: Arc<Semaphore>,
     /// The same for turns of sub-agents, so that nobody who waits for one keeps it from running.
     pub(crate) child_turns: Arc<Semaphore>,
+    /// Turns that a candidate answers beside them.
+    pub(crate) shadows: Arc<Semaphore>,
     /// Set when the process ends: no turn begins any more.
     pub(crate) closing: CancellationToken,
     /// Cuts every turn.
@@ -89,6 +91,7 @@ impl House {
             running: AtomicUsize::new(0),
             turns: Arc::new(Semaphore::new(turns)),
             child_turns: Arc::new(Semaphore::new(children)),
+            shadows: Arc::new(Semaphore::new(1)),
             closing: CancellationToken::new(),
             cut: CancellationToken::new(),
         }

@@ -30,6 +30,7 @@ mod mending;
 mod planner;
 mod record;
 mod retrace;
+mod shadow;
 mod step;
 
 mod fence;

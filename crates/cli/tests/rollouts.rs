@@ -245,3 +245,72 @@ fn a_plan_tells_how_long_it_takes_before_anything_begins() {
     ]);
     assert_eq!(played.json()["rolled_back"], 50);
 }
+
+/// Talks, one conversation after the other, until the rollout is there.
+fn talk_until(instar: &Instar, there: impl Fn(&Value) -> bool) -> Value {
+    for number in 0..60 {
+        assert!(!episode(instar, number).is_empty());
+        let shown = until("both arms have answered", || {
+            let shown = status(instar);
+            let waits = shown["waiting"].as_u64().unwrap_or(0);
+            (waits == 0 || !shown["ended_at"].is_null()).then_some(shown)
+        });
+        if there(&shown) {
+            return shown;
+        }
+    }
+    panic!("it did not get there: {:#}", status(instar));
+}
+
+fn shadowed(instar: &Instar, identity: &str, pairs: &str) {
+    let made = candidate(instar, identity);
+    let args = [
+        "rollout",
+        "start",
+        &made,
+        "--shares",
+        "0.5",
+        "--turns",
+        "1",
+        "--maturity",
+        "1",
+        "--shadow",
+        pairs,
+        "--json",
+    ];
+    let begun = instar.run_with(&args, "").json();
+    assert_eq!(begun["rollout"]["stage"]["stage"], "shadow", "{begun:#}");
+}
+
+#[test]
+fn a_candidate_that_fails_is_taken_back_in_the_shadow_and_nobody_saw_it() {
+    let instar = Instar::start(Setup::scripted(script()));
+    shadowed(&instar, BAD, "40");
+    let ended = talk_until(&instar, |shown| !shown["ended_at"].is_null());
+    assert_eq!(ended["stage"]["why"]["reason"], "worse", "{ended:#}");
+    assert!(ended["pairs"].as_u64().unwrap() >= 5, "{ended:#}");
+    // Every answer that was sent is the stable release's.
+    let turns = instar.run(["events", "tail", "--kind", "turn", "-n", "100", "--json"]);
+    assert!(turns.stdout.contains("replied"), "{turns:?}");
+    assert!(!turns.stdout.contains("failed"), "{turns:?}");
+    let shadows = instar.run(["events", "tail", "--kind", "shadow", "-n", "100", "--json"]);
+    assert!(
+        shadows.stdout.contains("\"canary_failed\":true"),
+        "{shadows:?}"
+    );
+}
+
+#[test]
+fn a_sound_candidate_comes_out_of_the_shadow_to_a_share() {
+    let instar = Instar::start(Setup::scripted(script()));
+    shadowed(&instar, "You are brief.", "2");
+    let there = talk_until(&instar, |shown| shown["stage"]["stage"] == "canary");
+    assert!(there["pairs"].as_u64().unwrap() >= 2, "{there:#}");
+    assert!(there["evidence_paired"].as_f64().unwrap() <= 1.0 + 1e-9);
+    let candidates = |sent: &str| sent.contains("You are brief.");
+    let mut served = 0;
+    for number in 500..520 {
+        served += u32::from(candidates(&episode(&instar, number)));
+    }
+    assert!((2..=18).contains(&served), "{served}");
+}

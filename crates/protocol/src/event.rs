@@ -142,6 +142,20 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         bad: Option<std::collections::BTreeMap<String, Option<f64>>>,
     },
+    /// A candidate answered a turn beside the stable release, and nobody saw it.
+    Shadow {
+        rollout: String,
+        unit: String,
+        /// Both arms came to an end that can be compared.
+        is_judged: bool,
+        canary_failed: bool,
+        stable_failed: bool,
+        /// The arm asked for something that leaves traces.
+        canary_effect: bool,
+        stable_effect: bool,
+        millis: u64,
+        cost_micros: u64,
+    },
     /// A rollout entered a stage.
     Rollout {
         rollout: String,
@@ -160,7 +174,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every name, for whoever asks for one.
-    pub const NAMES: [&str; 17] = [
+    pub const NAMES: [&str; 18] = [
         "message_in",
         "message_out",
         "turn",
@@ -175,6 +189,7 @@ impl EventKind {
         "branch",
         "release",
         "episode",
+        "shadow",
         "rollout",
         "config",
         "gateway",
@@ -198,6 +213,7 @@ impl EventKind {
             Self::Branch { .. } => "branch",
             Self::Release { .. } => "release",
             Self::Episode { .. } => "episode",
+            Self::Shadow { .. } => "shadow",
             Self::Rollout { .. } => "rollout",
             Self::Config { .. } => "config",
             Self::Gateway { .. } => "gateway",

@@ -132,6 +132,7 @@ impl Owner {
             judging: None,
             behalf: None,
             answer: None,
+            shadow: None,
             kept: batch.first().and_then(|first| first.kept.clone()),
         });
         let running = Running {
@@ -353,11 +354,12 @@ async fn perform(mut turn: Box<Turn>) -> (Box<Turn>, Closing) {
             end
         }
     };
-    let closing = if turn.is_kept().await {
-        turn.close(end).await
-    } else {
-        Closing::Unkept
-    };
+    if !turn.is_kept().await {
+        return (turn, Closing::Unkept);
+    }
+    let ended = end.clone();
+    let closing = turn.close(end).await;
+    turn.cast_shadow(&ended);
     (turn, closing)
 }
 

@@ -40,6 +40,10 @@ pub(crate) struct Start {
     /// How long after its end an episode is judged, in seconds
     #[arg(long, value_name = "SECONDS")]
     pub(crate) maturity: Option<u64>,
+    /// Judged pairs before anybody is sent a word of the candidate's: both answer, and only stable's answer is
+    /// sent. It costs the candidate's calls
+    #[arg(long, value_name = "PAIRS")]
+    pub(crate) shadow: Option<u64>,
     /// Only show the plan, and how long it would take
     #[arg(long)]
     pub(crate) dry_run: bool,

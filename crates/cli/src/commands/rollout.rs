@@ -99,7 +99,7 @@ fn asked(start: &Start) -> NewRollout {
         idle_seconds: start.idle,
         turns_max: start.turns,
         maturity_seconds: start.maturity,
-        shadow_pairs: None,
+        shadow_pairs: start.shadow,
         dry_run: start.dry_run,
     }
 }
@@ -128,6 +128,13 @@ fn status(shown: &Value, out: Out) {
         number(&shown["evidence_sound"]),
         number(&shown["sound_at"])
     ));
+    if let Some(bound) = shown["paired_at"].as_f64() {
+        out.line(&format!(
+            "in the shadow: {} pairs judged, evidence that it is worse: {:.2} (taken back at {bound:.0})",
+            shown["pairs"],
+            number(&shown["evidence_paired"])
+        ));
+    }
     if let Some(hold) = shown["hold"].as_str() {
         let why = match hold {
             "coverage" => "an arm has too few episodes with data",

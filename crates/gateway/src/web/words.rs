@@ -425,6 +425,7 @@ words! {
     evidence: "Evidence", "Свидетельства", "证据";
     evidence_about: "One at the start; it may be looked at after every episode. At its bound it decides.", "В начале единица; смотреть можно после каждого эпизода. На границе решает.", "起始为一，每个片段后都可以查看。达到界限即做出判断。";
     that_worse: "It is worse", "Он хуже", "更差";
+    worse_in_shadow: "Worse in the shadow", "Хуже в тени", "影子中更差";
     that_sound: "It is sound", "Он не хуже", "可靠";
     now: "Now", "Сейчас", "当前";
     bound: "Bound", "Граница", "界限";

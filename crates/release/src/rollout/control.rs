@@ -10,12 +10,12 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use super::live::{Begun, Body, Live};
+use super::live::{Begun, Body, Live, Shadowing};
 use super::machine::{Reason, Rollout, Settled, Stage, View};
 use super::plan::{Plan, PlanError};
 use crate::candidate::Fit;
 use crate::error::ReleaseError;
-use crate::evidence;
+use crate::evidence::{self, Pair};
 use crate::releases::{Releases, bounded};
 
 /// The most rollouts that one call returns.
@@ -199,6 +199,12 @@ impl Releases {
         Ok(stored?)
     }
 
+    /// What a turn needs to know to be answered by the candidate as well, where that is the stage.
+    #[must_use]
+    pub fn shadowing(&self, session: &SessionId) -> Option<Shadowing> {
+        self.live().as_ref()?.shadowing(session)
+    }
+
     /// Ends episodes that are over, judges those that are old enough, and makes the moves that follow.
     /// Returns the stages that were entered.
     pub async fn settle_due(
@@ -236,16 +242,22 @@ impl Releases {
                     .ops
                     .push(episode(live, &settled, Some(&seen.bad), now, random()));
             }
-            let of = Settled {
-                unit: settled.id.clone(),
-                arm: side(settled.arm),
-                share: settled.share,
-                bad: seen.bad,
+            let moved = if settled.arm == Arm::Shadow {
+                let (pair, reach) = pairs(&seen.shadows, &settled.id);
+                machine.settle_pair(&settled.id, pair, reach)
+            } else {
+                machine.settle(&Settled {
+                    unit: settled.id.clone(),
+                    arm: side(settled.arm),
+                    share: settled.share,
+                    bad: seen.bad,
+                })
             };
+            let moved = moved.cloned();
             found.ops.push(Op::PutUnit(settled.clone()));
             found.units.push(settled);
-            if let Some(stage) = machine.settle(&of) {
-                found.stages.push(stage.clone());
+            if let Some(stage) = moved {
+                found.stages.push(stage);
                 if !machine.is_open() {
                     break;
                 }
@@ -509,6 +521,40 @@ impl Releases {
     }
 }
 
+/// What the turns of an episode say that both arms answered: of failures, and of wishes for effects.
+fn pairs(events: &[Event], unit: &str) -> (Pair, Pair) {
+    let none = Pair {
+        turns: 0,
+        new_failed: 0,
+        old_failed: 0,
+    };
+    let (mut failed, mut reach) = (none, none);
+    let count = |pair: &mut Pair, canary: bool, stable: bool| {
+        pair.turns += 1;
+        pair.new_failed += u32::from(canary && !stable);
+        pair.old_failed += u32::from(stable && !canary);
+    };
+    for event in events {
+        if let EventKind::Shadow {
+            unit: of,
+            is_judged,
+            canary_failed,
+            stable_failed,
+            canary_effect,
+            stable_effect,
+            ..
+        } = &event.kind
+            && of == unit
+        {
+            count(&mut reach, *canary_effect, *stable_effect);
+            if *is_judged {
+                count(&mut failed, *canary_failed, *stable_failed);
+            }
+        }
+    }
+    (failed, reach)
+}
+
 /// The machine of a new rollout: begun anew, or going on where an earlier one of the same behaviour
 /// against the same stable release was stopped without a verdict.
 fn begun(
@@ -711,7 +757,11 @@ pub fn recompute<'a>(
     events: impl IntoIterator<Item = &'a Event>,
 ) -> Rollout {
     let mut machine = begun;
+    let mut shadows = Vec::new();
     for event in events {
+        if matches!(event.kind, EventKind::Shadow { .. }) {
+            shadows.push(event.clone());
+        }
         let EventKind::Episode {
             rollout: of,
             unit,
@@ -721,7 +771,10 @@ pub fn recompute<'a>(
         else {
             continue;
         };
-        if of == rollout {
+        if of == rollout && event.arm == Arm::Shadow {
+            let (pair, reach) = pairs(&shadows, unit);
+            machine.settle_pair(unit, pair, reach);
+        } else if of == rollout {
             machine.settle(&Settled {
                 unit: unit.clone(),
                 arm: side(event.arm),

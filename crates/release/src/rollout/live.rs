@@ -50,6 +50,14 @@ pub(crate) struct Live {
     under: HashMap<SessionId, SessionId>,
 }
 
+/// What a turn needs to know to be answered by the candidate as well.
+#[derive(Clone, Debug)]
+pub struct Shadowing {
+    pub rollout: String,
+    pub unit: String,
+    pub release: Arc<Release>,
+}
+
 /// A unit that begins, and the one of the same conversation that is over with that.
 pub(crate) struct Begun {
     pub(crate) before: Option<UnitRow>,
@@ -137,6 +145,16 @@ impl Live {
         })
     }
 
+    /// The unit of a conversation that both arms answer.
+    pub(crate) fn shadowing(&self, session: &SessionId) -> Option<Shadowing> {
+        let open = self.open.get(session)?;
+        (open.unit.arm == Arm::Shadow).then(|| Shadowing {
+            rollout: self.row.id.clone(),
+            unit: open.unit.id.clone(),
+            release: Arc::clone(&self.release),
+        })
+    }
+
     /// Counts a turn that begins now; what has to be recorded first, if it is the first one of its unit.
     pub(crate) fn begin_turn(&mut self, session: &SessionId, at: Timestamp) -> Option<Begun> {
         let root = self.root(session).clone();
@@ -158,11 +176,15 @@ impl Live {
             self.close(unit.clone());
             before = Some(unit);
         }
+        let in_shadow = *self.stage() == Stage::Shadow && !self.body.machine.is_paused();
         let share = self.body.machine.share();
-        if share <= 0.0 {
+        if share <= 0.0 && !in_shadow {
             return None;
         }
-        let (id, arm) = self.next_unit(&root);
+        let (id, arm) = match self.next_unit(&root) {
+            (id, _) if in_shadow => (id, Arm::Shadow),
+            unit => unit,
+        };
         let unit = UnitRow {
             id,
             rollout: self.row.id.clone(),

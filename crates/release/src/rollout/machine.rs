@@ -85,6 +85,9 @@ pub struct Rollout {
     /// Of pairs that both arms answered.
     #[serde(default = "Paired::worse")]
     paired: Paired,
+    /// The same for who asked for something that leaves traces.
+    #[serde(default = "Paired::worse")]
+    reach: Paired,
     /// New units go to stable meanwhile; those that have an arm keep it, and are counted.
     #[serde(default)]
     is_paused: bool,
@@ -201,6 +204,7 @@ impl Rollout {
             plan,
             stage,
             paired: Paired::worse(),
+            reach: Paired::worse(),
             is_paused: false,
             judged,
             in_step: 0,
@@ -307,14 +311,16 @@ impl Rollout {
         Some(&self.stage)
     }
 
-    /// Takes an episode that both arms answered; the move that follows, if one does.
-    pub fn settle_pair(&mut self, unit: &str, pair: Pair) -> Option<&Stage> {
+    /// Takes an episode that both arms answered: what failed, and who asked for something that leaves
+    /// traces. The move that follows, if one does.
+    pub fn settle_pair(&mut self, unit: &str, pair: Pair, reach: Pair) -> Option<&Stage> {
         if self.stage != Stage::Shadow || !self.seen.insert(unit.to_owned()) {
             return None;
         }
         let shadow = self.plan.shadow?;
         self.paired.settle(pair);
-        if self.paired.evidence() >= 1.0 / shadow.level {
+        self.reach.settle(reach);
+        if self.evidence_paired() >= 1.0 / shadow.level {
             self.stage = Stage::RolledBack { why: Reason::Worse };
         } else if self.paired.settled() >= shadow.pairs_min {
             self.stage = Stage::Canary { step: 0 };
@@ -322,6 +328,12 @@ impl Rollout {
             return None;
         }
         Some(&self.stage)
+    }
+
+    /// The evidence of the shadow that the candidate is worse.
+    #[must_use]
+    pub fn evidence_paired(&self) -> f64 {
+        f64::midpoint(self.paired.evidence(), self.reach.evidence())
     }
 
     /// Rollback goes before promotion, and promotion before the horizon.
@@ -411,7 +423,8 @@ impl Rollout {
             evidence_sound: self.evidence_sound(),
             sound_at: 1.0 / self.plan.level,
             pairs: self.paired.settled(),
-            evidence_paired: self.paired.evidence(),
+            evidence_paired: self.evidence_paired(),
+            paired_at: self.plan.shadow.map(|shadow| 1.0 / shadow.level),
             hold: self.hold(),
             metrics: metrics.collect(),
         }
@@ -441,8 +454,11 @@ pub struct View {
     /// That it is not worse by the margin; it is promoted at `sound_at`.
     pub evidence_sound: f64,
     pub sound_at: f64,
+    /// Episodes that both arms answered and that could be judged.
     pub pairs: u64,
     pub evidence_paired: f64,
+    /// Taken back there, in the shadow.
+    pub paired_at: Option<f64>,
     pub hold: Option<Hold>,
     pub metrics: Vec<MetricView>,
 }

@@ -13,6 +13,7 @@ mod simulate;
 
 pub use control::{ROLLOUTS_MAX, Random, RolloutError, Shown, Start, recompute};
 pub(crate) use live::Live;
+pub use live::Shadowing;
 pub use machine::{ArmView, Hold, MetricView, Reason, Rollout, Settled, Stage, View};
 pub use outcome::{COST, LATENCY, Outcome, Past, QUESTIONS, TASK, caps, outcome, past};
 pub use plan::{Caps, EpisodeRules, Forecast, Metric, Plan, PlanError, Shadow, Step, StepForecast};

@@ -25,6 +25,8 @@ pub struct Outcome {
     pub last: Option<Timestamp>,
     /// The badness by metric; none where the source gave nothing.
     pub bad: BTreeMap<String, Option<f64>>,
+    /// What a candidate did beside it.
+    pub shadows: Vec<Event>,
 }
 
 /// Reads the events of one conversation from the beginning of an episode on, in any order. Turns count up
@@ -62,6 +64,11 @@ pub fn outcome(events: &[Event], closed: Timestamp, plan: &Plan) -> Outcome {
     Outcome {
         turns: found.turns,
         last: found.last,
+        shadows: events
+            .iter()
+            .filter(|event| matches!(event.kind, EventKind::Shadow { .. }))
+            .cloned()
+            .collect(),
         bad: plan
             .metrics
             .keys()

@@ -148,10 +148,16 @@ fn evidence(words: &Words, shown: &Shown) -> Markup {
         bound,
         is_bad,
     };
-    let meters = [
-        meter(words.that_worse, view.evidence_worse, view.worse_at, true),
-        meter(words.that_sound, view.evidence_sound, view.sound_at, false),
-    ];
+    let shadow = view
+        .paired_at
+        .map(|bound| meter(words.worse_in_shadow, view.evidence_paired, bound, true));
+    let meters: Vec<Meter> = shadow
+        .into_iter()
+        .chain([
+            meter(words.that_worse, view.evidence_worse, view.worse_at, true),
+            meter(words.that_sound, view.evidence_sound, view.sound_at, false),
+        ])
+        .collect();
     html! {
         section {
             h2 { (words.evidence) }

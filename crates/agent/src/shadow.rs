@@ -1,0 +1,315 @@
+//! A candidate answers beside the stable release, and nobody sees what it says.
+//!
+//! It is given what the turn was given, after the turn was stored. Its tools do nothing: a call that the
+//! turn made as well gets what the turn got, and at the first call that would leave traces both arms stop
+//! being counted. Which arm asked for one is an outcome of its own, else a candidate that reaches for
+//! effects all the time would never be judged.
+
+use instar_models::{Call, Mend};
+use instar_protocol::event::{Arm, Event, EventKind};
+use instar_protocol::model::{
+    Attempt, ModelMessage, ModelRef, ModelReply, ModelRequest, Sampling, SystemSection, ToolChoice,
+};
+use instar_protocol::tool::{Effect, ToolCall};
+use instar_protocol::{AgentId, EventId, Label, SessionId};
+use instar_release::AgentBehaviour;
+use instar_release::rollout::Shadowing;
+use instar_store::{Op, Spend};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+use crate::driver::{Basis, Turn, millis_since};
+use crate::house::House;
+use crate::prompt;
+use crate::step::End;
+
+/// What the candidate is given, taken when the turn began.
+#[derive(Debug)]
+pub(crate) struct Shadow {
+    of: Shadowing,
+    agent: AgentId,
+    session: SessionId,
+    chain: Vec<ModelRef>,
+    system: Vec<SystemSection>,
+    tools: Vec<Arc<instar_protocol::tool::ToolSpec>>,
+    messages: Vec<ModelMessage>,
+    sampling: Sampling,
+    label: Label,
+    calls_max: u32,
+    timeout: Duration,
+}
+
+/// What became of one arm's turn, up to the first call that would leave traces.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Found {
+    has_failed: bool,
+    wants_effect: bool,
+    /// It went where the other arm had not been: nothing can be said of it.
+    is_lost: bool,
+}
+
+impl Turn {
+    /// Takes down what the turn is given, if a candidate is to answer it as well.
+    pub(crate) fn begin_shadow(&mut self, basis: &Basis) {
+        if self.record.row.parent.is_some() || self.errand().is_some() || self.batch.is_empty() {
+            return;
+        }
+        let session = self.record.session().clone();
+        let Some(of) = self.house.parts.releases.shadowing(&session) else {
+            return;
+        };
+        let agent = self.record.agent().clone();
+        let Some(behaviour) = of.release.behaviour.agents.get(agent.as_str()) else {
+            return;
+        };
+        let authority = &of.release.behaviour.authority;
+        let visible = instar_policy::visible(authority, &self.principal(), &agent);
+        let specs = self.house.parts.tools.specs().into_iter();
+        self.shadow = Some(Box::new(Shadow {
+            chain: self.chain(behaviour),
+            system: self.shadow_prompt(behaviour, &agent),
+            tools: specs.filter(|spec| visible.contains(&spec.name)).collect(),
+            messages: self.window.messages().to_vec(),
+            sampling: Sampling {
+                max_output_tokens: Some(behaviour.limits.output_tokens_max).filter(|max| *max > 0),
+                ..Sampling::default()
+            },
+            label: basis.label.join(self.window.label()),
+            calls_max: behaviour.limits.model_calls_max,
+            timeout: Duration::from_secs(u64::from(behaviour.limits.timeout_seconds.max(1))),
+            agent,
+            session,
+            of,
+        }));
+    }
+
+    fn shadow_prompt(&self, behaviour: &AgentBehaviour, agent: &AgentId) -> Vec<SystemSection> {
+        let named = self.settings.config.agent(agent);
+        let name = named.map_or_else(|| agent.to_string(), |agent| agent.name);
+        prompt::sections(behaviour, &name, &self.key, None)
+    }
+
+    /// Lets the candidate answer, once the turn is stored. One answers at a time; a turn that comes while
+    /// another is being answered is not judged.
+    pub(crate) fn cast_shadow(&mut self, end: &End) {
+        let Some(shadow) = self.shadow.take() else {
+            return;
+        };
+        let house = Arc::clone(&self.house);
+        let Ok(place) = Arc::clone(&house.shadows).try_acquire_owned() else {
+            return;
+        };
+        let has_failed = matches!(end, End::Failed(_) | End::Aborted);
+        // A history that was shortened meanwhile does not show what the turn did.
+        let done = self.window.messages().get(shadow.messages.len()..);
+        let done = done.map(<[_]>::to_vec).unwrap_or_default();
+        let cut = house.cut.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            tokio::select! {
+                () = cut.cancelled() => {}
+                () = shadow.play(&house, &done, has_failed) => {}
+            }
+        });
+    }
+}
+
+impl Shadow {
+    async fn play(self: Box<Self>, house: &House, done: &[ModelMessage], has_failed: bool) {
+        let begun = Instant::now();
+        let stable = Found {
+            has_failed: has_failed || self.fails_before_traces(done),
+            wants_effect: calls(done).any(|call| self.leaves_traces(call)),
+            is_lost: false,
+        };
+        let mut attempts = Vec::new();
+        let canary = self.answer(house, done, &mut attempts).await;
+        let counts = |arm: Found| arm.has_failed || !arm.wants_effect;
+        let is_judged = !canary.is_lost && counts(canary) && counts(stable);
+        let at = house.now();
+        let event = Event {
+            id: EventId::new(at, house.random()),
+            at,
+            session: Some(self.session.clone()),
+            run: None,
+            release: Some(self.of.release.id.clone()),
+            arm: Arm::Shadow,
+            label: Label::system(),
+            kind: EventKind::Shadow {
+                rollout: self.of.rollout.clone(),
+                unit: self.of.unit.clone(),
+                is_judged,
+                canary_failed: canary.has_failed,
+                stable_failed: stable.has_failed,
+                canary_effect: canary.wants_effect,
+                stable_effect: stable.wants_effect,
+                millis: millis_since(begun),
+                cost_micros: Attempt::spent(&attempts).1,
+            },
+        };
+        let mut ops = self.spent(house, &attempts);
+        ops.push(Op::AppendEvent(event));
+        if let Err(error) = house.parts.store.commit(ops).await {
+            tracing::warn!(%error, "what the candidate would have answered could not be counted");
+        }
+    }
+
+    /// The candidate's turn, up to its answer or to where it cannot be followed.
+    async fn answer(
+        &self,
+        house: &House,
+        done: &[ModelMessage],
+        attempts: &mut Vec<Attempt>,
+    ) -> Found {
+        let mut found = Found::default();
+        let mut messages = self.messages.clone();
+        let deadline = Instant::now() + self.timeout;
+        for _ in 0..self.calls_max {
+            let request = ModelRequest {
+                system: self.system.clone(),
+                messages,
+                tools: self.tools.clone(),
+                tool_choice: ToolChoice::Auto,
+                sampling: self.sampling.clone(),
+                label: self.label.clone(),
+            };
+            let Some(reply) = self.call(house, &request, deadline, attempts).await else {
+                found.has_failed = true;
+                return found;
+            };
+            if reply.tool_calls.is_empty() {
+                found.has_failed = reply.text.trim().is_empty();
+                return found;
+            }
+            messages = request.messages;
+            let results: Vec<ModelMessage> = reply
+                .tool_calls
+                .iter()
+                .map_while(|call| self.result_of(call, done, &mut found))
+                .collect();
+            if found != Found::default() {
+                return found;
+            }
+            messages.push(ModelMessage::Assistant {
+                text: reply.text,
+                tool_calls: reply.tool_calls,
+                reasoning: reply.reasoning,
+            });
+            messages.extend(results);
+        }
+        found.has_failed = true;
+        found
+    }
+
+    async fn call(
+        &self,
+        house: &House,
+        request: &ModelRequest,
+        deadline: Instant,
+        attempts: &mut Vec<Attempt>,
+    ) -> Option<ModelReply> {
+        let call = Call {
+            request,
+            chain: &self.chain,
+            agent: &self.agent,
+            session: &self.session,
+            turn_spent_micros: Attempt::spent(attempts).1,
+            deadline,
+            cancel: &house.cut,
+            mend: Mend::default(),
+        };
+        match Box::pin(house.parts.models.call(call, &mut |_| {})).await {
+            Ok(reply) => {
+                attempts.extend(reply.attempts.iter().cloned());
+                Some(reply)
+            }
+            Err(error) => {
+                attempts.extend(error.attempts);
+                None
+            }
+        }
+    }
+
+    /// What the turn got for the same call; nothing if it did not make it, or if it leaves traces.
+    fn result_of(
+        &self,
+        call: &ToolCall,
+        done: &[ModelMessage],
+        found: &mut Found,
+    ) -> Option<ModelMessage> {
+        if self.leaves_traces(call) {
+            found.wants_effect = true;
+            return None;
+        }
+        let same = calls(done)
+            .find(|one| one.name == call.name && one.arguments == call.arguments)
+            .map(|one| one.id.as_str());
+        let result = done.iter().find_map(|message| match message {
+            ModelMessage::Tool { call_id, .. } if Some(call_id.as_str()) == same => {
+                Some(message.clone())
+            }
+            _ => None,
+        });
+        let Some(mut result) = result else {
+            found.is_lost = true;
+            return None;
+        };
+        if let ModelMessage::Tool {
+            call_id, is_error, ..
+        } = &mut result
+        {
+            call_id.clone_from(&call.id);
+            found.has_failed |= *is_error;
+        }
+        Some(result)
+    }
+
+    /// What is not known to leave none does.
+    fn leaves_traces(&self, call: &ToolCall) -> bool {
+        let annotations = &self.of.release.behaviour.authority.annotations;
+        annotations
+            .get(&call.name)
+            .is_none_or(|annotation| annotation.effect > Effect::Read)
+    }
+
+    fn fails_before_traces(&self, done: &[ModelMessage]) -> bool {
+        for message in done {
+            match message {
+                ModelMessage::Assistant { tool_calls, .. }
+                    if tool_calls.iter().any(|call| self.leaves_traces(call)) =>
+                {
+                    return false;
+                }
+                ModelMessage::Tool { is_error: true, .. } => return true,
+                _ => {}
+            }
+        }
+        false
+    }
+
+    fn spent(&self, house: &House, attempts: &[Attempt]) -> Vec<Op> {
+        let paid = attempts.iter().filter(|attempt| !attempt.usage.is_zero());
+        paid.map(|attempt| {
+            Op::AddSpend(Spend {
+                day: house.today(),
+                agent: self.agent.clone(),
+                model: attempt.model.as_str().to_owned(),
+                session: self.session.clone(),
+                calls: 1,
+                input_tokens: attempt.usage.input_tokens,
+                output_tokens: attempt.usage.output_tokens,
+                cost_micros: attempt.cost_micros,
+            })
+        })
+        .collect()
+    }
+}
+
+/// The calls in a stretch of history.
+fn calls(messages: &[ModelMessage]) -> impl Iterator<Item = &ToolCall> {
+    messages.iter().flat_map(|message| match message {
+        ModelMessage::Assistant { tool_calls, .. } => tool_calls.as_slice(),
+        _ => &[],
+    })
+}
