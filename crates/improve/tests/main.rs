@@ -6,6 +6,7 @@
 )]
 
 mod assets;
+mod choosing;
 mod clusters;
 mod genes;
 mod labs;
