@@ -14,6 +14,7 @@ mod elsewhere;
 mod evidence;
 mod fixture;
 mod gates;
+mod keeping;
 mod mitigations;
 mod naming;
 mod rollout;

@@ -15,8 +15,9 @@ use instar_protocol::{AgentId, ObjectHash, ReleaseId};
 use instar_store::{Op, SessionPatch, Spend, WebSession};
 
 use given::{
-    at, candidate, device, device_token, edit, entry, entry_id, envelope, event, fault, inbound,
-    letter, occasions, outbox, program, question, receipt, rollout, run, session, session_id, unit,
+    at, candidate, device, device_token, edit, entry, entry_id, envelope, event, fault, healing,
+    inbound, letter, occasions, outbox, program, question, receipt, rollout, run, session,
+    session_id, unit,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -57,6 +58,7 @@ fn rows() -> Vec<Op> {
             body: "{}".to_owned(),
             at: at(1),
         },
+        Op::PutHealing(healing()),
         Op::PutRollout(rollout(1)),
         Op::PutUnit(unit(1)),
         Op::PutQuestion(Box::new(question(1))),

@@ -11,7 +11,8 @@ use crate::devices;
 use crate::error::StoreError;
 use crate::op::{Accepted, Op, SessionPatch, SessionRow, Spend, WebSession};
 use crate::{
-    aliases, candidates, faults, letters, programs, questions, receipts, rollouts, said, traces,
+    aliases, candidates, faults, healing, letters, programs, questions, receipts, rollouts, said,
+    traces,
 };
 
 /// Browser sessions that are kept; the ones that end first make room for new ones.
@@ -126,6 +127,8 @@ pub(crate) fn apply(connection: &Connection, op: &Op) -> Result<(), StoreError> 
         Op::EditFaults { edit, who, at } => faults::edit(connection, *at, who, edit),
         Op::PutLabRun { body, at } => faults::put_run(connection, *at, body),
         Op::PutLabMemory { name, body } => faults::remember(connection, name, body),
+        Op::PutHealing(row) => healing::put(connection, row),
+        Op::RemoveHealing { kind, id } => healing::remove(connection, kind, id),
         Op::PutRollout(row) => rollouts::put(connection, row),
         Op::PutUnit(row) => rollouts::put_unit(connection, row),
         Op::PutRequest { run, body, at } => letters::put_request(connection, run, body, *at),

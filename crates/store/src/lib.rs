@@ -10,6 +10,7 @@ mod check;
 mod devices;
 mod error;
 mod faults;
+mod healing;
 mod letters;
 mod maintain;
 mod migrate;
@@ -36,6 +37,7 @@ pub use candidates::{CandidateRow, CandidateState, EnvelopeRow};
 pub use devices::{DEVICES_MAX, DeviceRow, DeviceToken};
 pub use error::{OpenError, StoreError};
 pub use faults::{FAULTS_MAX, FaultEditRow, FaultRow, LabRunRow};
+pub use healing::HealingRow;
 pub use migrate::SCHEMA_VERSION;
 pub use op::{
     Accepted, AliasMove, Branch, Branches, EffectOutcome, EventFilter, Fork, Op, OpenEffect,

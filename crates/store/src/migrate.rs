@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0010_letters.sql"),
     include_str!("../migrations/0011_rollouts.sql"),
     include_str!("../migrations/0012_faults.sql"),
+    include_str!("../migrations/0013_healing.sql"),
 ];
 
 /// The schema version that this build reads and writes.

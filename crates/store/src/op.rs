@@ -15,6 +15,7 @@ use instar_protocol::{
 use crate::candidates::{CandidateRow, EnvelopeRow};
 use crate::devices::{DeviceRow, DeviceToken};
 use crate::faults::FaultRow;
+use crate::healing::HealingRow;
 use crate::programs::ProgramRun;
 use crate::rollouts::{RolloutRow, UnitRow};
 use crate::traces::{FileLabel, KeptOutput, UndoRow};
@@ -156,6 +157,12 @@ pub enum Op {
     PutLabMemory {
         name: String,
         body: String,
+    },
+    /// Stores a row about fixes, or what it has come to.
+    PutHealing(HealingRow),
+    RemoveHealing {
+        kind: String,
+        id: String,
     },
     /// Stores a rollout, or its next state. The batch is refused if another one is open.
     PutRollout(RolloutRow),

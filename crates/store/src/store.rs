@@ -25,6 +25,7 @@ use crate::check;
 use crate::devices::{self, DeviceRow, DeviceToken};
 use crate::error::{OpenError, StoreError};
 use crate::faults::{FaultEditRow, FaultRow, LabRunRow};
+use crate::healing::HealingRow;
 use crate::objects::Objects;
 use crate::op::{
     Accepted, AliasMove, Branches, EventFilter, Fork, Op, Retention, SessionFilter, SessionRow,
@@ -40,7 +41,7 @@ use crate::sweep::{self, Place, Swept};
 use crate::traces::{self, FileLabel, KeptOutput, UndoRow};
 use crate::tree;
 use crate::writer::{self, FLUSH_BOUNDS_MICROS, Job, QUEUE_MAX, Shared, Work, WriteProblem};
-use crate::{faults, letters, questions, receipts, rollouts, said};
+use crate::{faults, healing, letters, questions, receipts, rollouts, said};
 
 /// How long a write waits for a place in the queue before it is refused.
 const PLACE_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -473,6 +474,12 @@ impl Store {
     pub async fn lab_memory(&self, name: &str) -> Result<Option<String>, StoreError> {
         let name = name.to_owned();
         self.read(move |sql| faults::memory(sql, &name)).await
+    }
+
+    /// Rows about fixes of one kind, by id.
+    pub async fn healing(&self, kind: &str) -> Result<Vec<HealingRow>, StoreError> {
+        let kind = kind.to_owned();
+        self.read(move |sql| healing::of_kind(sql, &kind)).await
     }
 
     /// The newest first.

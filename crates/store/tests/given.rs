@@ -15,8 +15,8 @@ use instar_protocol::{
     SessionId, SessionKey, Timestamp,
 };
 use instar_store::{
-    CandidateRow, CandidateState, DeviceRow, DeviceToken, EnvelopeRow, FaultRow, Op, Options,
-    ProgramRun, RolloutRow, SessionRow, Store, UnitRow,
+    CandidateRow, CandidateState, DeviceRow, DeviceToken, EnvelopeRow, FaultRow, HealingRow, Op,
+    Options, ProgramRun, RolloutRow, SessionRow, Store, UnitRow,
 };
 use tempfile::TempDir;
 
@@ -307,6 +307,15 @@ pub(crate) fn fault(number: u64) -> FaultRow {
         is_apart: false,
         name: String::new(),
         is_muted: false,
+    }
+}
+
+pub(crate) fn healing() -> HealingRow {
+    HealingRow {
+        kind: "trial".to_owned(),
+        id: "fix/main/again/1".to_owned(),
+        at: at(1),
+        body: "{}".to_owned(),
     }
 }
 

@@ -8,8 +8,8 @@ use instar_store::{EventFilter, Op, OpenError, Options, SCHEMA_VERSION, Store, T
 use rusqlite::Connection;
 
 use crate::given::{
-    at, candidate, device, device_token, edit, entry, entry_id, envelope, fault, inbound, key,
-    letter, move_stable, occasions, program, question, rollout, run, session_id, unit,
+    at, candidate, device, device_token, edit, entry, entry_id, envelope, fault, healing, inbound,
+    key, letter, move_stable, occasions, program, question, rollout, run, session_id, unit,
 };
 
 /// One store per schema version, each holding what `examples/fixture.rs` wrote.
@@ -26,6 +26,7 @@ const FIXTURES: &[&[u8]] = &[
     include_bytes!("fixtures/v10.sqlite"),
     include_bytes!("fixtures/v11.sqlite"),
     include_bytes!("fixtures/v12.sqlite"),
+    include_bytes!("fixtures/v13.sqlite"),
 ];
 
 #[tokio::test]
@@ -115,6 +116,8 @@ async fn a_store_of_every_version_opens_and_keeps_what_it_holds() {
         assert_eq!(runs.len(), usize::from(version >= 12));
         let memory = store.lab_memory("m").await.unwrap();
         assert_eq!(memory.is_some(), version >= 12);
+        let fixes = store.healing("trial").await.unwrap();
+        assert_eq!(fixes.into_iter().next(), (version >= 13).then(healing));
         assert!(is_found(&store).await, "version {version}");
         store.close().await.unwrap();
         assert_eq!(user_version(&file), SCHEMA_VERSION);

@@ -20,11 +20,11 @@ const BLOCK_MINUTES_MAX: u16 = 24 * 60;
 impl Mitigation {
     /// Checks it against the agent that has it; the error says what is wrong in a sentence.
     pub fn check(&self, agent: &AgentBehaviour, authority: &Authority) -> Result<(), String> {
-        let is_id = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let is_id = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
         for (what, name) in [("id", &self.id), ("fault", &self.fault)] {
             if !is_name(name) || !name.chars().all(is_id) {
                 return Err(format!(
-                    "its {what} is 1 to {NAME_CHARS_MAX} of a-z, 0-9 and -"
+                    "its {what} is 1 to {NAME_CHARS_MAX} of a-z, 0-9, - and _"
                 ));
             }
         }

@@ -19,7 +19,7 @@ pub use lesson::{Lesson, Shape};
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mitigation {
-    /// Lower case letters, digits and hyphens; one of a kind within its agent.
+    /// Lower case letters, digits, hyphens and underscores; one of a kind within its agent.
     pub id: String,
     /// The recipe that wrote it, with the beginning of its hash.
     pub gene: String,

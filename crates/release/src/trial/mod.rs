@@ -8,10 +8,11 @@
 //! The state is a fold over settled units. Whoever keeps it stores it together with the settlement, so a
 //! crash neither loses nor doubles a unit; anyone can fold the ledger again and has to get the same.
 //!
-//! Start at [`Trial`]; [`Month`] decides which of many proven fixes are adopted without a person.
+//! Start at [`Trial`]; [`Keeper`] folds the event log into trials, and [`Month`] decides which of many proven fixes are adopted without a person.
 
 mod classic;
 mod curve;
+mod keeper;
 mod month;
 
 use crate::evidence::{Arm, Baseline, Late, Process, Test, Unit, Watch, Window};
@@ -21,6 +22,7 @@ use std::collections::BTreeSet;
 
 pub use classic::Classic;
 pub use curve::{Curve, Point};
+pub use keeper::{Keeper, Kept, Moved, STATE, TRIAL};
 pub use month::{Full, Month, SLOTS};
 
 /// The chance of calling a useless fix proven.

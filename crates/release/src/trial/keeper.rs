@@ -1,0 +1,346 @@
+//! Trials of a house, folded from its event log.
+//!
+//! An exposure opens a unit, its end is noted, and the unit is settled at its maturity: an exposure at the
+//! end of its turn, a block when it is over, an episode when nobody spoke for a while. The state and the
+//! place in the event log up to which it went are stored together, so that a crash neither loses nor
+//! doubles a unit, and anyone can fold the log again.
+
+use instar_protocol::event::{Event, EventKind};
+use instar_protocol::{EventId, Timestamp};
+use instar_store::{HealingRow, Op};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Month, Plan, Settled, Stage, Trial};
+use crate::error::ReleaseError;
+use crate::evidence::Arm;
+
+/// The kinds of rows that a keeper has.
+pub const TRIAL: &str = "trial";
+pub const STATE: &str = "trials";
+const CURSOR: &str = "cursor";
+const MONTH: &str = "month";
+
+const MINUTE_MS: u64 = 60_000;
+/// Nobody spoke for so long: the episode is over, with some time for a turn that is under way.
+const EPISODE_OVER_MS: u64 = 40 * MINUTE_MS;
+/// A turn of a block may end a little after it.
+const BLOCK_GRACE_MS: u64 = 15 * MINUTE_MS;
+/// Of a unit that never ended nothing will be known.
+const LOST_MS: u64 = 24 * 60 * MINUTE_MS;
+const TRIALS_MAX: usize = 500;
+const OPEN_MAX: usize = 5_000;
+
+/// A trial with what it is about.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Kept {
+    pub experiment: String,
+    pub fault: String,
+    pub mitigation: String,
+    pub begun: Timestamp,
+    pub trial: Trial,
+    open: BTreeMap<String, Open>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct Open {
+    with_fix: bool,
+    share_permille: u16,
+    first: Timestamp,
+    last: Timestamp,
+    /// Bad once is bad; none as long as nothing ended.
+    bad: Option<bool>,
+}
+
+/// A trial that came to another stage.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Moved {
+    pub experiment: String,
+    pub stage: Stage,
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Keeper {
+    trials: BTreeMap<String, Kept>,
+    month: Option<Month>,
+    cursor: Option<EventId>,
+    touched: BTreeSet<String>,
+}
+
+impl Keeper {
+    /// Takes up what was stored. A row that cannot be read ends it: to begin anew would forget verdicts.
+    pub fn open(trials: Vec<HealingRow>, state: Vec<HealingRow>) -> Result<Self, ReleaseError> {
+        let mut keeper = Self::default();
+        for row in trials {
+            let kept: Kept = read(&row)?;
+            keeper.trials.insert(row.id, kept);
+        }
+        for row in state {
+            match row.id.as_str() {
+                CURSOR => keeper.cursor = Some(read(&row)?),
+                MONTH => keeper.month = Some(read(&row)?),
+                _ => {}
+            }
+        }
+        Ok(keeper)
+    }
+
+    /// The event after which the fold goes on.
+    #[must_use]
+    pub fn cursor(&self) -> Option<&EventId> {
+        self.cursor.as_ref()
+    }
+
+    pub fn trials(&self) -> impl Iterator<Item = &Kept> {
+        self.trials.values()
+    }
+
+    /// The share of a fix now, in thousandths.
+    #[must_use]
+    pub fn share_permille(&self, experiment: &str) -> Option<u16> {
+        let trial = &self.trials.get(experiment)?.trial;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share is from 0 to 1"
+        )]
+        let permille = (trial.share() * 1_000.0).round() as u16;
+        Some(permille)
+    }
+
+    /// Takes the next event of the log.
+    pub fn take(&mut self, event: &Event) -> Vec<Moved> {
+        self.cursor = Some(event.id.clone());
+        match &event.kind {
+            EventKind::Exposure {
+                fault,
+                mitigation,
+                experiment,
+                unit,
+                with_fix,
+                share_permille,
+            } => {
+                self.enter(event.at, experiment, fault, mitigation);
+                if let Some(kept) = self.trials.get_mut(experiment) {
+                    kept.expose(event.at, unit, *with_fix, *share_permille);
+                    self.touched.insert(experiment.clone());
+                }
+                Vec::new()
+            }
+            EventKind::ExposureEnd {
+                experiment,
+                unit,
+                bad,
+            } => {
+                let Some(kept) = self.trials.get_mut(experiment) else {
+                    return Vec::new();
+                };
+                kept.end(event.at, unit, *bad);
+                self.touched.insert(experiment.clone());
+                self.settle(event.at)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn enter(&mut self, at: Timestamp, experiment: &str, fault: &str, mitigation: &str) {
+        if self.trials.contains_key(experiment) || self.trials.len() >= TRIALS_MAX {
+            return;
+        }
+        let Ok(trial) = Trial::begin(Plan::coin()) else {
+            return;
+        };
+        let name = month_of(at);
+        if self.month.as_ref().is_none_or(|month| month.name() != name) {
+            // Who has not come to an end takes a slot of the new month, too.
+            self.month = Some(Month::new(&name));
+        }
+        let kept = Kept {
+            experiment: experiment.to_owned(),
+            fault: fault.to_owned(),
+            mitigation: mitigation.to_owned(),
+            begun: at,
+            trial,
+            open: BTreeMap::new(),
+        };
+        self.trials.insert(experiment.to_owned(), kept);
+    }
+
+    /// Settles the units that are mature, and adopts what has come far enough.
+    pub fn settle(&mut self, now: Timestamp) -> Vec<Moved> {
+        let mut moved = Vec::new();
+        for (experiment, kept) in &mut self.trials {
+            let mature: Vec<String> = kept
+                .open
+                .iter()
+                .filter(|(unit, open)| is_mature(unit, open, now))
+                .map(|(unit, _)| unit.clone())
+                .collect();
+            for unit in mature {
+                let Some(open) = kept.open.remove(&unit) else {
+                    continue;
+                };
+                self.touched.insert(experiment.clone());
+                if let Some(stage) = kept.trial.settle(&open.settled(unit)) {
+                    moved.push(Moved {
+                        experiment: experiment.clone(),
+                        stage: stage.clone(),
+                    });
+                }
+            }
+        }
+        moved.extend(self.adopt());
+        moved
+    }
+
+    fn adopt(&mut self) -> Vec<Moved> {
+        let Some(month) = &mut self.month else {
+            return Vec::new();
+        };
+        for (experiment, kept) in &self.trials {
+            let is_on = matches!(kept.trial.stage(), Stage::Running | Stage::Proven);
+            if is_on && month.enter(experiment).is_ok() {
+                month.note(experiment, kept.trial.evidence_proven());
+            }
+        }
+        let mut moved = Vec::new();
+        for experiment in month.adopt() {
+            let kept = self.trials.get_mut(&experiment);
+            if let Some(stage) = kept.and_then(|kept| kept.trial.adopt()) {
+                moved.push(Moved {
+                    stage: stage.clone(),
+                    experiment: experiment.clone(),
+                });
+                self.touched.insert(experiment);
+            }
+        }
+        moved
+    }
+
+    /// What has to be stored since the last time, in one batch.
+    pub fn ops(&mut self, now: Timestamp) -> Result<Vec<Op>, ReleaseError> {
+        let mut ops = Vec::new();
+        for experiment in std::mem::take(&mut self.touched) {
+            if let Some(kept) = self.trials.get(&experiment) {
+                ops.push(Op::PutHealing(row(TRIAL, &experiment, now, kept)?));
+            }
+        }
+        if let Some(month) = self.month.as_ref().filter(|_| !ops.is_empty()) {
+            ops.push(Op::PutHealing(row(STATE, MONTH, now, month)?));
+        }
+        if let Some(cursor) = &self.cursor {
+            ops.push(Op::PutHealing(row(STATE, CURSOR, now, cursor)?));
+        }
+        Ok(ops)
+    }
+}
+
+impl Kept {
+    fn expose(&mut self, at: Timestamp, unit: &str, with_fix: bool, share_permille: u16) {
+        if self.open.len() >= OPEN_MAX && !self.open.contains_key(unit) {
+            return;
+        }
+        let fresh = || Open {
+            with_fix,
+            share_permille,
+            first: at,
+            last: at,
+            bad: None,
+        };
+        let open = self.open.entry(unit.to_owned()).or_insert_with(fresh);
+        open.last = at;
+    }
+
+    fn end(&mut self, at: Timestamp, unit: &str, bad: Option<bool>) {
+        if let Some(open) = self.open.get_mut(unit) {
+            open.last = at;
+            open.bad = match (open.bad, bad) {
+                (Some(before), Some(now)) => Some(before || now),
+                (before, now) => before.or(now),
+            };
+        }
+    }
+
+    /// Units that wait for their maturity.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.open.len()
+    }
+}
+
+impl Open {
+    fn settled(&self, unit: String) -> Settled {
+        Settled {
+            unit,
+            arm: if self.with_fix { Arm::New } else { Arm::Old },
+            share: f64::from(self.share_permille) / 1_000.0,
+            bad: self.bad.map(|bad| f64::from(u8::from(bad))),
+        }
+    }
+}
+
+fn is_mature(unit: &str, open: &Open, now: Timestamp) -> bool {
+    let quiet = now.millis().saturating_sub(open.last.millis());
+    if quiet >= LOST_MS {
+        return true;
+    }
+    if let Some(over) = block_over(unit) {
+        return now.millis() >= over + BLOCK_GRACE_MS;
+    }
+    if unit.starts_with("run_") {
+        return open.bad.is_some();
+    }
+    quiet >= EPISODE_OVER_MS
+}
+
+/// When a block is over, by its name: `block-MINUTE-LENGTH`.
+fn block_over(unit: &str) -> Option<u64> {
+    let (begun, length) = unit.strip_prefix("block-")?.split_once('-')?;
+    let minutes = begun
+        .parse::<u64>()
+        .ok()?
+        .checked_add(length.parse().ok()?)?;
+    minutes.checked_mul(MINUTE_MS)
+}
+
+/// `2026-03`, by the calendar of UTC.
+fn month_of(at: Timestamp) -> String {
+    // Howard Hinnant's days to civil, from the epoch's day.
+    let days = at.millis() / 86_400_000 + 719_468;
+    let era = days / 146_097;
+    let day_of_era = days - era * 146_097;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}-{month:02}")
+}
+
+fn row(
+    kind: &str,
+    id: &str,
+    at: Timestamp,
+    body: &impl Serialize,
+) -> Result<HealingRow, ReleaseError> {
+    let body =
+        serde_json::to_string(body).map_err(|error| ReleaseError::Canonical(error.to_string()))?;
+    Ok(HealingRow {
+        kind: kind.to_owned(),
+        id: id.to_owned(),
+        at,
+        body,
+    })
+}
+
+fn read<'a, T: Deserialize<'a>>(row: &'a HealingRow) -> Result<T, ReleaseError> {
+    serde_json::from_str(&row.body).map_err(|source| ReleaseError::Decode {
+        id: row.id.clone(),
+        source,
+    })
+}
