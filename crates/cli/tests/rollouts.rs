@@ -264,6 +264,9 @@ fn talk_until(instar: &Instar, there: impl Fn(&Value) -> bool) -> Value {
 
 fn shadowed(instar: &Instar, identity: &str, pairs: &str) {
     let made = candidate(instar, identity);
+    for gates in ["check", "approve"] {
+        let _table = instar.run(["candidate", gates, &made, "--json"]).json();
+    }
     let args = [
         "rollout",
         "start",
