@@ -9,6 +9,7 @@ mod client;
 mod context;
 mod failure;
 mod hide;
+mod jobs;
 mod keyboard;
 mod lines;
 mod manual;
@@ -22,7 +23,7 @@ use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use args::{Cli, Command, Gateway, Mcp};
+use args::{Cli, Command, Gateway, Lab, Mcp};
 use context::Context;
 use failure::{Code, Failure};
 use out::Out;
@@ -30,6 +31,9 @@ use out::Out;
 fn main() -> ExitCode {
     // Started a second time to build walls, this process has no business with anything below.
     if let Some(code) = instar_sandbox::stage() {
+        return code.into();
+    }
+    if let Some(code) = jobs::work() {
         return code.into();
     }
     let arguments: Vec<OsString> = std::env::args_os().collect();
@@ -82,7 +86,8 @@ fn dispatch(command: &Command, run: &Context) -> anyhow::Result<()> {
             run.out.piece(&manual::markdown(Cli::command()));
             Ok(())
         }
-        Command::Up(_) | Command::Gateway(Gateway::Run { .. }) => {
+        // The lab brings a gateway where none runs.
+        Command::Up(_) | Command::Gateway(Gateway::Run { .. }) | Command::Lab(Lab::Run(_)) => {
             tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(workers())
                 .enable_all()
@@ -107,6 +112,7 @@ async fn serve(command: &Command, run: &Context) -> anyhow::Result<()> {
     match command {
         Command::Up(command) => commands::up::up(command, run).await,
         Command::Gateway(Gateway::Run { port }) => commands::up::run(*port, run).await,
+        Command::Lab(command) => commands::lab::run(command, run).await,
         other => unreachable_here(other),
     }
 }
@@ -139,6 +145,8 @@ async fn ask(command: &Command, run: &Context) -> anyhow::Result<()> {
         Command::Release(command) => commands::release::run(command, run).await,
         Command::Candidate(command) => commands::candidate::run(command, run).await,
         Command::Rollout(command) => commands::rollout::run(command, run).await,
+        Command::Fault(command) => commands::fault::run(command, run).await,
+        Command::Lab(command) => commands::lab::run(command, run).await,
         Command::Events(command) => commands::events::run(command, run).await,
         Command::Acp(command) => commands::acp::run(command, run).await,
         Command::Mcp(Mcp::Serve) => commands::mcp::serve(run).await,

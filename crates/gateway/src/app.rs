@@ -79,6 +79,8 @@ pub struct App {
     /// Room for request bodies that are held at once, in KiB.
     pub(crate) bodies: Arc<Semaphore>,
     pub(crate) peers: PeerLimits,
+    /// Cycles of the lab, one at a time.
+    pub lab: crate::lab::Lab,
     /// Settings-up under way in a browser or over the control plane.
     pub desk: Desk,
     /// Reads variables: the process's, or a test's.

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod house;
+mod improve;
 mod policy;
 mod reports;
 mod rollout;
@@ -13,6 +14,7 @@ use clap_complete::Shell;
 
 pub(crate) use approvals::{Approvals, Approve, Audit, Inbox, Rules, Security};
 pub(crate) use house::{Config, Devices, Doctor, Gateway, Logs, Models, Secrets, Token};
+pub(crate) use improve::{Fault, Lab, LabRun};
 pub(crate) use policy::{Asker, Explain, Policy};
 pub(crate) use reports::{Candidate, Events, Release, Usage};
 pub(crate) use rollout::{PlanArgs, Rollout, Simulate, Start};
@@ -149,6 +151,12 @@ pub(crate) enum Command {
     /// Serve a candidate to a share of the traffic, watch it, promote it or take it back
     #[command(subcommand)]
     Rollout(Rollout),
+    /// Look at what goes wrong, and keep its register: merge, split, name, mute
+    #[command(subcommand)]
+    Fault(Fault),
+    /// Look for faults in what happened
+    #[command(subcommand)]
+    Lab(Lab),
     /// Look at the event log
     #[command(subcommand)]
     Events(Events),

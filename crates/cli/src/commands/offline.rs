@@ -9,9 +9,9 @@ use instar_gateway::api::rollouts;
 use instar_gateway::api::search::{self, SearchQuery};
 use instar_gateway::api::{RollBack, RolledBack, doctor, queries, records};
 use instar_gateway::config::InstarConfig;
-use instar_gateway::policing;
 use instar_gateway::security::{Kept, Subject, audit};
 use instar_gateway::signing::{self, Endorse, Endorsed, Import, Imported, VerifyQuery};
+use instar_gateway::{lab, policing};
 use instar_protocol::api::{
     BranchList, Finding, Health, SearchReport, SessionDetail, SessionList, Severity, UsageReport,
 };
@@ -28,6 +28,7 @@ use instar_store::{Options, Store};
 use serde_json::Value;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use super::fault;
 use crate::args::{Candidate, Release, Usage};
 use crate::client::Client;
 use crate::context::{Context, environment};
@@ -69,6 +70,34 @@ impl Folder {
     async fn close(self) -> anyhow::Result<()> {
         Ok(self.store.close().await?)
     }
+}
+
+/// The register of faults.
+pub(crate) async fn fault(run: &Context, asked: fault::Asked) -> anyhow::Result<Value> {
+    let folder = Folder::open(&run.state()?)?;
+    let store = &folder.store;
+    let answer = match asked {
+        fault::Asked::All => lab::list(store).await.map(serde_json::to_value),
+        fault::Asked::One(name) => lab::one(store, &name).await.map(serde_json::to_value),
+        fault::Asked::Edits => lab::edits(store, queries::PAGE)
+            .await
+            .map(serde_json::to_value),
+        fault::Asked::Edit(edit) => {
+            let now = SystemClock.now();
+            lab::edit(store, edit, now).await.map(serde_json::to_value)
+        }
+    };
+    let answer = answer.map_err(explain)??;
+    folder.close().await?;
+    Ok(answer)
+}
+
+/// Cycles of the lab, the newest first.
+pub(crate) async fn cycles(run: &Context, limit: usize) -> anyhow::Result<Vec<lab::Cycle>> {
+    let folder = Folder::open(&run.state()?)?;
+    let cycles = lab::log(&folder.store, limit).await?;
+    folder.close().await?;
+    Ok(cycles)
 }
 
 /// Takes the folder's lock, or says who has it.

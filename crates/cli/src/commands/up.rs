@@ -52,7 +52,11 @@ pub(crate) async fn run(port: Option<u16>, run: &Context) -> anyhow::Result<()> 
     finish(running, run).await
 }
 
-async fn start(state: &StateDir, port: Option<u16>, run: &Context) -> anyhow::Result<Running> {
+pub(super) async fn start(
+    state: &StateDir,
+    port: Option<u16>,
+    run: &Context,
+) -> anyhow::Result<Running> {
     let mut options =
         Options::new(state.clone(), environment).map_err(|error| refused(error, run))?;
     options.port = port.or(options.port);

@@ -30,6 +30,7 @@ mod undo;
 pub mod candidates;
 pub mod doctor;
 pub mod export;
+pub mod faults;
 pub mod media;
 pub mod queries;
 pub mod records;
@@ -123,6 +124,11 @@ pub(crate) fn routes() -> Routes {
         .route("/candidates/{name}/check", post(gates::check))
         .route("/candidates/{name}/approve", post(gates::approve))
         .route("/candidates/{name}/rebase", post(gates::rebase))
+        .route("/faults", get(faults::all))
+        .route("/faults/edits", get(faults::edits).post(faults::edit))
+        .route("/faults/{name}", get(faults::one))
+        .route("/lab/run", post(faults::run))
+        .route("/lab/log", get(faults::log))
         .route("/releases", get(reports::releases))
         .route("/releases/verify", get(crate::signing::answer))
         .route("/releases/log", get(reports::release_log))

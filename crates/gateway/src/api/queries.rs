@@ -53,6 +53,7 @@ impl QueryError {
             Self::NotFound {
                 what: "candidate", ..
             } => Some("see them with `instar candidate list`"),
+            Self::NotFound { what: "fault", .. } => Some("see them with `instar fault list`"),
             Self::NotFound {
                 what: "question", ..
             } => Some("see them with `instar approvals list`"),

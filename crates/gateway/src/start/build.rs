@@ -169,6 +169,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         checks: Arc::new(Semaphore::new(crate::gates::CHECKS_AT_ONCE)),
         bodies: Arc::new(Semaphore::new(http::HELD_KIB)),
         peers: PeerLimits::default(),
+        lab: crate::lab::Lab::default(),
         desk: Desk::default(),
     });
     let _task = app.tasks.spawn(hands::browser::tend(app.clone(), browsers));

@@ -1,0 +1,72 @@
+//! `instar fault` and `instar lab`.
+
+use clap::{Args, Subcommand};
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Fault {
+    /// List what goes wrong, the latest first
+    List {
+        /// Also those that are muted
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show a fault: its text, examples, rates by day, release and arm, whom it reached
+    Show {
+        /// Its id or the beginning of it
+        fault: String,
+    },
+    /// Count a fault as a part of another; `split` takes it out again
+    Merge {
+        /// The fault that goes into the other
+        fault: String,
+        /// The fault that it goes into
+        into: String,
+    },
+    /// Take a fault out of the one that it was merged into
+    Split {
+        /// Its id or the beginning of it
+        fault: String,
+    },
+    /// Keep a fault off the list
+    Mute {
+        /// Its id or the beginning of it
+        fault: String,
+        /// Put it back on the list
+        #[arg(long)]
+        off: bool,
+    },
+    /// Give a fault a name of yours; an empty one goes back to its text
+    Name {
+        /// Its id or the beginning of it
+        fault: String,
+        /// The name
+        #[arg(default_value = "")]
+        name: String,
+    },
+    /// Show what was changed in the register of faults, and by whom
+    Log,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Lab {
+    /// Read the events since the last cycle and find faults in them; without a gateway, one runs meanwhile
+    Run(LabRun),
+    /// Show how the last cycle went
+    Status,
+    /// List cycles, the newest first
+    Log {
+        /// How many
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
+        lines: usize,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LabRun {
+    /// Go on with cycles until interrupted
+    #[arg(long = "loop")]
+    pub(crate) repeat: bool,
+    /// Also when the machine is busy
+    #[arg(long)]
+    pub(crate) at_any_load: bool,
+}

@@ -1,0 +1,200 @@
+//! Counting what the lab names, from the gateway's own events.
+
+use instar_policy::canonical::sha256;
+use instar_protocol::Timestamp;
+use instar_protocol::event::{Event, EventKind};
+use instar_protocol::fault::{
+    DETAIL_CHARS_MAX, Fault, FaultEdit, Occasions, SignalKind, TEXT_CHARS_MAX, is_occasion, place,
+};
+use instar_protocol::lab::{Found, SIGNS_MAX};
+use instar_protocol::redact::redact;
+use instar_store::{FaultRow, Op};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::Cycle;
+
+/// Who merges what turned out to have one template.
+const LAB: &str = "lab";
+
+/// The counts of one cycle, on top of those that there were.
+pub(super) struct Count {
+    faults: BTreeMap<String, FaultRow>,
+    places: BTreeMap<String, Occasions>,
+    touched: BTreeSet<String>,
+    touched_places: BTreeSet<String>,
+    edits: Vec<FaultEdit>,
+}
+
+impl Count {
+    pub(super) fn begin(faults: Vec<FaultRow>, places: Vec<Occasions>) -> Self {
+        Self {
+            faults: faults
+                .into_iter()
+                .map(|row| (row.fault.id.clone(), row))
+                .collect(),
+            places: places
+                .into_iter()
+                .map(|row| (row.place.clone(), row))
+                .collect(),
+            touched: BTreeSet::new(),
+            touched_places: BTreeSet::new(),
+            edits: Vec::new(),
+        }
+    }
+
+    /// Counts a page of events and what was found in them.
+    pub(super) fn page(&mut self, events: &[Event], found: Vec<Found>, cycle: &mut Cycle) {
+        for event in events.iter().filter(|event| is_occasion(event)) {
+            let place = place(event);
+            self.touched_places.insert(place.clone());
+            let occasions = self.places.entry(place.clone()).or_default();
+            occasions.place = place;
+            occasions.take(event);
+        }
+        let known: HashMap<&str, &Event> = events
+            .iter()
+            .map(|event| (event.id.as_str(), event))
+            .collect();
+        let mut signs: HashMap<String, BTreeSet<SignalKind>> = HashMap::new();
+        for found in found {
+            let event = known.get(found.event.as_str());
+            let said = signs.entry(found.event.as_str().to_owned()).or_default();
+            let fits = event.is_some_and(|event| may_fail(event))
+                && said.len() < SIGNS_MAX
+                && said.insert(found.kind);
+            match event {
+                Some(event) if fits => {
+                    cycle.signs += 1;
+                    self.one(event, &found, cycle);
+                }
+                _ => cycle.refused += 1,
+            }
+        }
+    }
+
+    fn one(&mut self, event: &Event, found: &Found, cycle: &mut Cycle) {
+        let place = place(event);
+        let detail = clean(&found.detail, DETAIL_CHARS_MAX);
+        let born = clean(&found.born, TEXT_CHARS_MAX);
+        let id = id(found.kind, &place, &detail, &born);
+        let row = self.faults.entry(id.clone()).or_insert_with(|| {
+            cycle.faults_new += 1;
+            let mut fault = Fault::new(id.clone(), found.kind, place, event.at);
+            fault.detail = detail;
+            fault.born = born;
+            FaultRow {
+                fault,
+                into: None,
+                is_apart: false,
+                name: String::new(),
+                is_muted: false,
+            }
+        });
+        row.fault.template = clean(&found.template, TEXT_CHARS_MAX);
+        row.fault.also.extend(found.also.iter().copied());
+        // An example is the event's own words, not what somebody says that it said.
+        let text = said(event).filter(|said| said.contains(&found.text));
+        row.fault.happened(
+            event,
+            &clean(text.map_or("", |_| found.text.as_str()), TEXT_CHARS_MAX),
+        );
+        self.touched.insert(id);
+    }
+
+    /// Templates that turned out to be one: their faults are merged, unless a person took them apart.
+    pub(super) fn join(&mut self, joined: &[(String, String)], cycle: &mut Cycle) {
+        for (gone, kept) in joined.iter().take(1_000) {
+            let (gone, kept) = (clean(gone, TEXT_CHARS_MAX), clean(kept, TEXT_CHARS_MAX));
+            let pairs: Vec<(String, String)> = self
+                .faults
+                .values()
+                .filter(|row| row.fault.born == gone && !row.is_apart && row.into.is_none())
+                .map(|row| {
+                    let fault = &row.fault;
+                    (
+                        fault.id.clone(),
+                        id(fault.kind, &fault.place, &fault.detail, &kept),
+                    )
+                })
+                .collect();
+            for (from, into) in pairs {
+                if from == into || self.faults.get(&into).is_none_or(|row| row.into.is_some()) {
+                    continue;
+                }
+                if let Some(row) = self.faults.get_mut(&from) {
+                    row.into = Some(into.clone());
+                }
+                cycle.merged += 1;
+                self.touched.insert(from.clone());
+                self.edits.push(FaultEdit::Merge { fault: from, into });
+            }
+        }
+    }
+
+    /// Everything that is to be written.
+    pub(super) fn end(mut self, cycle: &mut Cycle) -> Vec<Op> {
+        cycle.faults_touched = self.touched.len() as u64;
+        let at = cycle.at;
+        let faults = self.touched.iter().filter_map(|id| self.faults.remove(id));
+        let mut ops: Vec<Op> = faults.map(|row| Op::PutFault(Box::new(row))).collect();
+        let places = self
+            .touched_places
+            .iter()
+            .filter_map(|place| self.places.remove(place));
+        ops.extend(places.map(Op::PutOccasions));
+        ops.extend(self.edits.into_iter().map(|edit| edit_op(edit, LAB, at)));
+        ops
+    }
+}
+
+pub(super) fn edit_op(edit: FaultEdit, who: &str, at: Timestamp) -> Op {
+    Op::EditFaults {
+        edit,
+        who: who.to_owned(),
+        at,
+    }
+}
+
+/// Events that can tell of a failure.
+fn may_fail(event: &Event) -> bool {
+    matches!(
+        event.kind,
+        EventKind::ToolCall { .. }
+            | EventKind::ModelCall { .. }
+            | EventKind::Turn { .. }
+            | EventKind::Error { .. }
+            | EventKind::MessageIn { .. }
+            | EventKind::Feedback { .. }
+            | EventKind::Gateway { .. }
+    )
+}
+
+/// What an event says in words.
+fn said(event: &Event) -> Option<&str> {
+    match &event.kind {
+        EventKind::ToolCall { content, .. } | EventKind::Error { content, .. } => {
+            content.as_deref()
+        }
+        EventKind::ModelCall { attempts, .. } => attempts
+            .iter()
+            .rev()
+            .find_map(|attempt| attempt.failure.as_deref()),
+        _ => None,
+    }
+}
+
+fn id(kind: SignalKind, place: &str, detail: &str, born: &str) -> String {
+    let named = format!("{}\n{place}\n{detail}\n{born}", kind.name());
+    let digest = sha256(named.as_bytes());
+    format!("flt_{}", digest.get(..12).unwrap_or(&digest))
+}
+
+/// Words of the lab's, as they may be stored and shown.
+fn clean(text: &str, most: usize) -> String {
+    let redacted = redact(text);
+    let plain = redacted
+        .as_str()
+        .chars()
+        .map(|sign| if sign.is_control() { ' ' } else { sign });
+    plain.take(most).collect()
+}

@@ -1,0 +1,255 @@
+//! The lab's cycles: the gateway starts the lab as a job behind walls, tells it redacted events, and counts
+//! what it says was found in them.
+//!
+//! The job is believed nothing but names: each sign has to be one of an event that it was told, and what
+//! is counted is read from the gateway's own copy of that event. A cycle is written down in one commit
+//! with the place in the event log up to which it went, so nothing is counted twice or left out.
+
+mod count;
+mod register;
+mod trend;
+
+pub use register::{Arms, DayRow, EditView, FaultView, edit, edits, list, one};
+pub use trend::{Course, Trend};
+
+use instar_protocol::event::Event;
+use instar_protocol::lab::{Closing, Found, PAGE, ROLE, ToLab};
+use instar_protocol::{EventId, Timestamp};
+use instar_sandbox::confined::{Bounds, Confined, JobError, Starter};
+use instar_store::{EventFilter, Op, Store, StoreError};
+use serde::{Deserialize, Serialize};
+use std::time::Instant;
+use tokio::sync::Mutex;
+
+use crate::app::AppState;
+use count::Count;
+
+/// Pages of events that one cycle reads; the next goes on from there.
+const PAGES_MAX: usize = 40;
+/// The load of the last minute above which a cycle waits.
+const LOAD_MAX: f64 = 2.0;
+/// Bytes that the lab may ask to be told again.
+const MEMORY_BYTES_MAX: usize = 3 << 20;
+/// The name under which its memory is kept, and the place in the event log.
+const MEMORY: &str = "faults";
+const CURSOR: &str = "faults.cursor";
+/// Before every event that there is.
+const FIRST: &str = "evt_00000000000000000000000000";
+
+const BOUNDS: Bounds = Bounds {
+    cpu_seconds: 60,
+    memory_bytes: 256 << 20,
+    wall_seconds: 300,
+    message_bytes: 4 << 20,
+    told_bytes: 64 << 20,
+};
+
+/// Cycles run one at a time.
+#[derive(Debug, Default)]
+pub struct Lab {
+    running: Mutex<()>,
+}
+
+/// How a cycle went. Kept with the time of its beginning.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Cycle {
+    pub at: Timestamp,
+    pub outcome: Outcome,
+    /// Why not, where it failed or waited.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    pub events: u64,
+    pub signs: u64,
+    /// Signs that it named and that no event bears out.
+    pub refused: u64,
+    pub faults_new: u64,
+    pub faults_touched: u64,
+    pub merged: u64,
+    pub millis: u64,
+    /// There are more events than one cycle reads.
+    pub more: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Done,
+    /// The machine is busy.
+    BackedOff,
+    Failed,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    #[error("a cycle of the lab is under way")]
+    Busy,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Cycle {
+    fn new(at: Timestamp) -> Self {
+        Self {
+            at,
+            outcome: Outcome::Done,
+            why: String::new(),
+            events: 0,
+            signs: 0,
+            refused: 0,
+            faults_new: 0,
+            faults_touched: 0,
+            merged: 0,
+            millis: 0,
+            more: false,
+        }
+    }
+}
+
+/// Runs one cycle. `at_any_load` does not wait for a quiet machine.
+pub async fn cycle(app: &AppState, at_any_load: bool) -> Result<Cycle, LabError> {
+    let Ok(_one) = app.lab.running.try_lock() else {
+        return Err(LabError::Busy);
+    };
+    let begun = Instant::now();
+    let mut cycle = Cycle::new(app.clock.now());
+    let most = load_max(app);
+    if let Some(load) = load().filter(|load| !at_any_load && *load > most) {
+        cycle.outcome = Outcome::BackedOff;
+        cycle.why = format!("the load of the last minute is {load:.2}, more than {most:.2}");
+        return Ok(cycle);
+    }
+    let ops = match work(app, &mut cycle).await? {
+        Ok(ops) => ops,
+        Err(error) => {
+            cycle.outcome = Outcome::Failed;
+            cycle.why = error.to_string();
+            tracing::warn!(%error, "a cycle of the lab failed");
+            Vec::new()
+        }
+    };
+    cycle.millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    write_down(app, &cycle, ops).await?;
+    Ok(cycle)
+}
+
+/// Cycles that were, the newest first.
+pub async fn log(store: &Store, limit: usize) -> Result<Vec<Cycle>, StoreError> {
+    let rows = store.lab_runs(limit).await?;
+    let cycles = rows
+        .iter()
+        .filter_map(|row| serde_json::from_str(&row.body).ok());
+    Ok(cycles.collect())
+}
+
+async fn write_down(app: &AppState, cycle: &Cycle, mut ops: Vec<Op>) -> Result<(), StoreError> {
+    let body = serde_json::to_string(cycle).unwrap_or_default();
+    ops.push(Op::PutLabRun { body, at: cycle.at });
+    app.store.commit(ops).await
+}
+
+/// Tells the job the events since the last cycle. What comes of it is not written yet.
+async fn work(app: &AppState, cycle: &mut Cycle) -> Result<Result<Vec<Op>, JobError>, StoreError> {
+    let memory = app.store.lab_memory(MEMORY).await?;
+    let cursor = app.store.lab_memory(CURSOR).await?;
+    let mut cursor = EventId::from_stored(cursor.unwrap_or_else(|| FIRST.to_owned()));
+    let mut count = Count::begin(app.store.faults().await?, app.store.occasions().await?);
+    let mut job = match blocking(move || begin(memory.as_deref())).await {
+        Ok(job) => job,
+        Err(error) => return Ok(Err(error)),
+    };
+    for page in 0.. {
+        let events = next_events(app, &cursor).await?;
+        let Some(last) = events.last() else {
+            break;
+        };
+        if page >= PAGES_MAX {
+            cycle.more = true;
+            break;
+        }
+        cursor = last.id.clone();
+        cycle.events += events.len() as u64;
+        let told = blocking(move || tell(job, events)).await;
+        let (back, events, found) = match told {
+            Ok(told) => told,
+            Err(error) => return Ok(Err(error)),
+        };
+        job = back;
+        count.page(&events, found, cycle);
+    }
+    let closing = blocking(move || close(job)).await;
+    Ok(closing.map(|closing| {
+        count.join(&closing.joined, cycle);
+        let mut ops = count.end(cycle);
+        ops.extend(kept(&closing, &cursor));
+        ops
+    }))
+}
+
+async fn next_events(app: &AppState, after: &EventId) -> Result<Vec<Event>, StoreError> {
+    let filter = EventFilter {
+        after: Some(after.clone()),
+        limit: PAGE,
+        ..EventFilter::default()
+    };
+    app.store.events(filter).await
+}
+
+fn begin(memory: Option<&str>) -> Result<Confined, JobError> {
+    let mut job = Starter::default().start(ROLE, BOUNDS)?;
+    let memory = memory.and_then(|memory| serde_json::from_str(memory).ok());
+    if let Some(memory) = memory {
+        job.tell(&ToLab::Remember(memory))?;
+    }
+    Ok(job)
+}
+
+type Told = (Confined, Vec<Event>, Vec<Found>);
+
+fn tell(mut job: Confined, events: Vec<Event>) -> Result<Told, JobError> {
+    let words = ToLab::Events(events);
+    job.tell(&words)?;
+    let found = job.hear()?;
+    let ToLab::Events(events) = words else {
+        return Ok((job, Vec::new(), found));
+    };
+    Ok((job, events, found))
+}
+
+fn close(mut job: Confined) -> Result<Closing, JobError> {
+    job.tell(&ToLab::Close)?;
+    job.hear()
+}
+
+/// What the next cycle begins with. A memory that is too long is not kept: it begins anew.
+fn kept(closing: &Closing, cursor: &EventId) -> Vec<Op> {
+    let memory = closing.memory.to_string();
+    let keep = |name: &str, body: String| Op::PutLabMemory {
+        name: name.to_owned(),
+        body,
+    };
+    let mut ops = vec![keep(CURSOR, cursor.as_str().to_owned())];
+    if memory.len() <= MEMORY_BYTES_MAX {
+        ops.push(keep(MEMORY, memory));
+    }
+    ops
+}
+
+/// The job's line is read by waiting on it.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, JobError> + Send + 'static,
+) -> Result<T, JobError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(JobError::Ended(error.to_string())))
+}
+
+/// The load of the last minute, where the machine tells.
+fn load() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    text.split(' ').next()?.parse().ok()
+}
+
+fn load_max(app: &AppState) -> f64 {
+    let told = (app.env)("EVOLVE_LOAD_MAX").and_then(|text| text.trim().parse::<f64>().ok());
+    told.filter(|most| most.is_finite() && *most > 0.0)
+        .unwrap_or(LOAD_MAX)
+}
