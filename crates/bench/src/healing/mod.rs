@@ -5,6 +5,7 @@
 mod campaign;
 mod cells;
 mod figure;
+mod season;
 mod world;
 
 use clap::Args;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::report::{progress, say};
 use campaign::{Campaign, Rollback};
 use cells::Cell;
+use season::Season;
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -40,6 +42,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         progress("fixes by the month");
         campaign.measure(few, options.seed);
     });
+    let bases = [0.02, 0.05, 0.1, 0.2, 0.5];
+    let seasons: Vec<Season> = bases.map(|base| Season::new(base, true)).to_vec();
+    let control = Season::new(0.1, false);
+    let houses = (options.runs / 200).max(1);
+    let seasons = measured([seasons, vec![control]].concat(), |season| {
+        progress("a house that learns");
+        season.measure(houses, options.seed);
+    });
     let mut rollback = Rollback::default();
     rollback.measure(few, options.seed);
     if options.json {
@@ -49,6 +59,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             "seed": options.seed,
             "runs": runs,
             "adoption": months,
+            "seasons": seasons.iter().map(Season::json).collect::<Vec<_>>(),
             "rollback": rollback.json(),
         });
         say(&told.to_string());
@@ -57,6 +68,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         cells.iter().for_each(|cell| cell.print(&mut before));
         say("adopted by itself, ten slots of a month, base 0.1: false discoveries");
         campaigns.iter().for_each(Campaign::print);
+        seasons.iter().for_each(Season::print);
         rollback.print();
     }
     Ok(())

@@ -114,6 +114,7 @@ impl Watch {
             | EventKind::Release { .. }
             | EventKind::Episode { .. }
             | EventKind::Rollout { .. }
+            | EventKind::Shadow { .. }
             | EventKind::Config { .. }
             | EventKind::Gateway { .. } => Vec::new(),
         }
