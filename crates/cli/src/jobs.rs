@@ -1,7 +1,7 @@
 //! What this binary is when it was started as a job behind walls.
 
 use instar_improve::lab::Lab;
-use instar_protocol::lab::ROLE;
+use instar_protocol::{judge, lab};
 use instar_sandbox::confined::{Post, enter};
 
 /// Does the work of a job, if this process is one; its exit code.
@@ -11,7 +11,8 @@ pub(crate) fn work() -> Option<u8> {
         Err(code) => return Some(code),
     };
     Some(match post.role() {
-        ROLE => lab(post),
+        lab::ROLE => lab(post),
+        judge::ROLE => crate::commands::judge::judge(post),
         _ => 2,
     })
 }

@@ -59,12 +59,20 @@ fn the_gates_of_a_candidate_are_asked_shown_and_overruled_by_the_owners_yes_alon
         "pass",
         "the authority is the same",
         "class B",
-        "it may go to nothing",
+        "it may go to shadow",
     ] {
         assert!(said.stdout.contains(part), "{part}: {}", all(&said));
     }
     let table = check(&instar, &id);
-    for gate in ["well-formed", "reach", "policy", "secrets", "skills"] {
+    for gate in [
+        "well-formed",
+        "reach",
+        "policy",
+        "secrets",
+        "skills",
+        "evals",
+        "red-team",
+    ] {
         assert_eq!(row(&table, gate)["outcome"], "pass", "{gate}: {table}");
     }
     assert_eq!(row(&table, "human")["outcome"], "no-data");
@@ -170,4 +178,96 @@ fn a_candidate_is_rebased_where_stable_changed_elsewhere() {
     assert_eq!(new["fit"]["is"], "current");
     let old = instar.run(["candidate", "show", &id, "--json"]).json();
     assert_eq!(old["state"], "withdrawn");
+}
+
+const OWN_SUITE: &str = r#"
+name: mine
+providers: [agent]
+tests:
+  - description: keeps its tone
+    agent:
+      model:
+        rules:
+          - {when: {says: [hello], system_contains: "on your owner's side"}, answer: {say: [{text: "How can I help?"}]}}
+        otherwise: {say: [{text: "I was not told who I am."}]}
+      turns: [hello]
+    assert:
+      - {type: contains, value: "How can I help"}
+"#;
+
+#[test]
+fn a_candidate_that_does_worse_in_the_owners_own_suite_is_held_and_the_case_is_named() {
+    let instar = Instar::start(Setup::default());
+    std::fs::create_dir_all(instar.state.join("evals")).unwrap();
+    std::fs::write(instar.state.join("evals/mine.yaml"), OWN_SUITE).unwrap();
+    let text = "You answer in verse.\n";
+    let worse = json!({"set_prompt": {"agent": "main", "file": "SOUL.md", "text": text}});
+    let id = make(&instar, &worse);
+    let table = check(&instar, &id);
+    let evals = row(&table, "evals");
+    assert_eq!(evals["outcome"], "fail", "{table}");
+    assert!(
+        evals["why"].as_str().unwrap().contains("keeps its tone"),
+        "{evals}"
+    );
+    assert_eq!(row(&table, "red-team")["outcome"], "pass", "{table}");
+    // What a gate refuses goes nowhere, whoever wants it.
+    let yes = instar.run(["candidate", "approve", &id, "--json"]).json();
+    assert_eq!(yes["decision"]["may"], "nothing");
+    let refused = instar.run(["rollout", "start", &id]);
+    assert!(
+        refused.stderr.contains("keeps its tone"),
+        "{}",
+        all(&refused)
+    );
+    // One that changes something else is let through by the same suite.
+    let table = check(&instar, &make(&instar, &limit(30)));
+    assert_eq!(row(&table, "evals")["outcome"], "pass", "{table}");
+    // A suite that nobody can read holds.
+    std::fs::write(instar.state.join("evals/mine.yaml"), "tests: [").unwrap();
+    let table = check(&instar, &make(&instar, &limit(31)));
+    assert_eq!(row(&table, "evals")["outcome"], "no-data", "{table}");
+    assert_eq!(table["decision"]["may"], "nothing");
+}
+
+/// The packages beside the Python that the tests are given, if the second solver is among them.
+fn package() -> Option<std::path::PathBuf> {
+    let python = std::path::PathBuf::from(std::env::var_os("INSTAR_TEST_PYTHON")?);
+    let lib = python.parent()?.parent()?.join("lib");
+    let mut versions = std::fs::read_dir(lib).ok()?.filter_map(Result::ok);
+    let folder = versions.next()?.path().join("site-packages");
+    folder.join("cvc5").is_dir().then_some(folder)
+}
+
+#[test]
+fn an_equal_rule_in_other_words_is_proved_by_every_solver_there_is() {
+    let mut setup = Setup::default();
+    if let Some(package) = package() {
+        setup = setup.config(json!({"improve": {"solverPackage": package}}));
+    }
+    let mut instar = Instar::prepare(setup);
+    let folder = instar.state.join("policy");
+    std::fs::create_dir_all(&folder).unwrap();
+    let rule =
+        "forbid (principal, action == Action::\"send\", resource) when { context.tainted };\n";
+    std::fs::write(folder.join("mine.cedar"), rule).unwrap();
+    instar.launch();
+    let same =
+        "forbid (principal, action in [Action::\"send\"], resource) unless { !context.tainted };\n";
+    let delta = json!({"widen_policy": {"rules": {"file": "mine.cedar", "text": same}}});
+    let table = check(&instar, &make(&instar, &delta));
+    let policy = row(&table, "policy");
+    let why = policy["why"].as_str().unwrap();
+    if !has_solver() && package().is_none() {
+        assert!(why.contains("there is no solver"), "{why}");
+        return;
+    }
+    assert_eq!(policy["outcome"], "pass", "{table}");
+    assert_eq!(table["class"], "B", "{table}");
+    for (there, part) in [
+        (has_solver(), "the system's cvc5"),
+        (package().is_some(), "the cvc5 of the Python package"),
+    ] {
+        assert_eq!(why.contains(part), there, "{why}");
+    }
 }

@@ -1,7 +1,9 @@
 //! The gates of a candidate, as the gateway asks them: plain code and a solver in [`instar_release::gate`],
 //! what has to be measured in a confined job. The gateway alone decides and signs.
 
-use instar_release::gate::{Autonomy, CheckError, Said, Step, Table};
+mod judge;
+
+use instar_release::gate::{Autonomy, CheckError, Finding, Said, Step, Table};
 use instar_release::sign::PublicKey;
 use instar_sandbox::native::Native;
 use instar_sandbox::solver::Solver;
@@ -50,7 +52,24 @@ async fn checked(app: &AppState, name: &str) -> Result<Table, ApiProblem> {
     let now = app.clock.now();
     let prover = prover(app.config.current().value.improve.solver_package.clone());
     let checking = app.releases.check_candidate(name, prover, now).await;
-    table(app, &checking.map_err(problem)?.candidate.id).await
+    let checking = checking.map_err(problem)?;
+    for (gate, sitting) in judge::sittings(app.state_dir.root()) {
+        let finding = match sitting {
+            Ok(sitting) => {
+                let (after, before) = (checking.after.clone(), checking.before.clone());
+                let judged =
+                    tokio::task::spawn_blocking(move || judge::judged(&sitting, &after, &before));
+                judged.await.unwrap_or_else(|error| {
+                    Finding::no_data(format!("the judge gave no answer: {error}"))
+                })
+            }
+            Err(why) => Finding::no_data(format!("the suites cannot be read: {why}")),
+        };
+        let now = app.clock.now();
+        let signed = app.releases.attest(&checking, gate, finding, now).await;
+        signed.map_err(problem)?;
+    }
+    table(app, &checking.candidate.id).await
 }
 
 /// What the gates said of a candidate so far, and what may come of it.

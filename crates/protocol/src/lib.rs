@@ -14,6 +14,7 @@ pub mod errand;
 pub mod event;
 pub mod fault;
 pub mod id;
+pub mod judge;
 pub mod lab;
 pub mod label;
 pub mod letter;

@@ -14,10 +14,14 @@ fn starter() -> Starter {
 
 /// A job with its bait told.
 fn begun(role: &str, bounds: Bounds) -> (Confined, tempfile::TempDir) {
+    begun_by(&starter(), role, bounds)
+}
+
+fn begun_by(starter: &Starter, role: &str, bounds: Bounds) -> (Confined, tempfile::TempDir) {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("secret"), SECRET).unwrap();
     std::fs::write(home.path().join("state"), STATE).unwrap();
-    let mut job = starter().start(role, bounds).unwrap();
+    let mut job = starter.start(role, bounds).unwrap();
     let bait = serde_json::json!({
         "secret": home.path().join("secret"),
         "state": home.path().join("state"),
@@ -44,6 +48,26 @@ fn a_job_reaches_no_file_no_network_no_program_and_no_other_process() {
     let mut text = String::new();
     bait.read_to_string(&mut text).unwrap();
     assert!(text.is_empty());
+}
+
+#[test]
+fn a_job_with_a_folder_of_its_own_has_that_and_nothing_else() {
+    let (mut job, home) = begun_by(&starter().with_scratch(), "scratch", Bounds::default());
+    let (mine, folder, came): (String, PathBuf, Vec<(String, String)>) = job.hear().unwrap();
+    assert_eq!(mine, "mine");
+    assert!(folder.join("notes").exists());
+    for (what, how) in &came {
+        // Two sockets that lead to each other lead nowhere; names can be asked for, and nothing behind them.
+        let harmless = ["pair of sockets", "its name", "inherited descriptor"];
+        assert!(
+            how != "ESCAPED" || harmless.contains(&what.as_str()),
+            "{what}: {came:?}"
+        );
+    }
+    let state = std::fs::read_to_string(home.path().join("state")).unwrap();
+    assert_eq!(state, STATE);
+    drop(job);
+    assert!(!folder.exists());
 }
 
 #[test]

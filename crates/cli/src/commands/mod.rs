@@ -14,6 +14,7 @@ pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod fault;
 pub(crate) mod inbox;
+pub(crate) mod judge;
 pub(crate) mod lab;
 pub(crate) mod logs;
 pub(crate) mod mcp;

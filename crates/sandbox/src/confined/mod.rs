@@ -2,13 +2,15 @@
 //! is told over one socket and can do nothing else.
 //!
 //! A job has no file, no network, no program, no environment and no signal: Landlock without one rule,
-//! and a filter that answers neither `open` nor `socket` nor `execve`. What it answers over its line is
-//! data from a stranger: [`Confined::hear`] checks type and size, the caller what it means.
+//! and a filter that answers neither `open` nor `socket` nor `execve`. One that asks for it has an empty folder
+//! of its own, which goes with it ([`Starter::with_scratch`]), and nothing else of the machine. What it answers over
+//! its line is data from a stranger: [`Confined::hear`] checks type and size, the caller what it means.
 //!
 //! [`Confined`] is the caller's side, [`Post`] that of the job, [`Line`] what both speak over. Begin
 //! with [`Confined::start`]; the walls themselves are in `stage::confined`.
 
 mod line;
+mod scratch;
 
 pub use crate::stage::confined::{Post, enter};
 pub use line::{Line, LineError};
@@ -26,6 +28,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use scratch::Scratch;
 
 /// The name under which the binary is started as a job.
 pub(crate) const NAME: &str = "instar-confined";
@@ -75,6 +79,14 @@ pub enum JobError {
     Untrusted(String),
 }
 
+/// What a job is told first.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Told {
+    pub(crate) bounds: Bounds,
+    /// The folder of its own, where it has one.
+    pub(crate) scratch: Option<PathBuf>,
+}
+
 /// What a job says first: nothing else comes from it before its walls stand.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Stood {
@@ -91,6 +103,8 @@ pub struct Confined {
     began: Instant,
     /// What limits it from outside, where control groups can.
     _group: Option<Group>,
+    /// Goes when the job is gone.
+    scratch: Option<Scratch>,
 }
 
 /// Ends a job from elsewhere.
@@ -107,6 +121,7 @@ impl Ender {
 #[derive(Clone, Debug)]
 pub struct Starter {
     binary: PathBuf,
+    scratch: bool,
 }
 
 impl Default for Starter {
@@ -115,6 +130,7 @@ impl Default for Starter {
     fn default() -> Self {
         Self {
             binary: PathBuf::from("/proc/self/exe"),
+            scratch: false,
         }
     }
 }
@@ -123,17 +139,32 @@ impl Starter {
     /// Of another binary that calls [`enter`] first thing in its `main`.
     #[must_use]
     pub fn of(binary: PathBuf) -> Self {
-        Self { binary }
+        Self {
+            binary,
+            scratch: false,
+        }
+    }
+
+    /// Jobs have an empty folder each, named by `TMPDIR`, that nobody else may enter and that is gone with
+    /// them. It is all that they can open.
+    #[must_use]
+    pub fn with_scratch(mut self) -> Self {
+        self.scratch = true;
+        self
     }
 
     /// Starts the job with this role and comes back when its walls stand.
     pub fn start(&self, role: &str, bounds: Bounds) -> Result<Confined, JobError> {
         let group = group(&bounds)?;
+        let scratch = self.scratch.then(Scratch::make).transpose();
+        let scratch = scratch.map_err(JobError::Start)?;
         let (ours, theirs) = UnixStream::pair().map_err(JobError::Start)?;
+        let folder = scratch.as_ref().map(|scratch| ("TMPDIR", scratch.path()));
         let child = Command::new(&self.binary)
             .arg0(NAME)
             .arg(role)
             .env_clear()
+            .envs(folder)
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
@@ -141,7 +172,7 @@ impl Starter {
             .process_group(0)
             .spawn()
             .map_err(JobError::Start)?;
-        let mut job = Confined::hold(child, ours, bounds, group)?;
+        let mut job = Confined::hold(child, ours, bounds, (group, scratch))?;
         job.greet()?;
         Ok(job)
     }
@@ -152,7 +183,7 @@ impl Confined {
         mut child: Child,
         line: UnixStream,
         bounds: Bounds,
-        group: Option<Group>,
+        (group, scratch): (Option<Group>, Option<Scratch>),
     ) -> Result<Self, JobError> {
         // The child is not reaped yet, so the number is still its own.
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
@@ -172,6 +203,7 @@ impl Confined {
                 bounds,
                 began: Instant::now(),
                 _group: group,
+                scratch,
             }),
             Err(why) => {
                 let _killed = child.kill();
@@ -184,8 +216,11 @@ impl Confined {
     /// Tells the job its limits and hears whether its walls stand.
     fn greet(&mut self) -> Result<(), JobError> {
         let deadline = self.began + START_TIME;
-        let bounds = self.bounds;
-        let told = self.line.send(&bounds, deadline);
+        let told = Told {
+            bounds: self.bounds,
+            scratch: self.scratch.as_ref().map(|one| one.path().to_owned()),
+        };
+        let told = self.line.send(&told, deadline);
         match told.and_then(|()| self.line.receive::<Stood>(deadline)) {
             Ok(Stood { refused: None }) => {
                 // Building is not its own time.

@@ -7,7 +7,7 @@
 use super::order::{Doing, Refusal};
 use super::outer::leave;
 use super::{inside, landlock, narrow, raw};
-use crate::confined::{Bounds, Line, LineError, NAME, Stood};
+use crate::confined::{Line, LineError, NAME, Stood, Told};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Resource;
 use rustix::thread::UnshareFlags;
@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 
 /// Open files: the standard three, the line, and what an executor of futures needs.
 const FILES: u64 = 16;
+/// The same with a folder, and the largest file in it.
+const FILES_OF_SCRATCH: u64 = 256;
+const FILE_BYTES: u64 = 256 << 20;
 /// What a job hears in all: the caller bounds what it tells.
 const HEARD_BYTES: u64 = 1 << 30;
 const START_TIME: Duration = Duration::from_secs(20);
@@ -64,9 +67,9 @@ fn begin(role: String) -> Result<Post, Refusal> {
     let mut line = line()?;
     let soon = Instant::now() + START_TIME;
     let built = line
-        .receive::<Bounds>(soon)
+        .receive::<Told>(soon)
         .doing("hear the limits")
-        .and_then(|bounds| close_in(&line, &bounds).map(|()| bounds));
+        .and_then(|told| close_in(&line, &told).map(|()| told.bounds));
     let refused = built.as_ref().err().map(ToString::to_string);
     line.send(&Stood { refused }, soon)
         .doing("tell that the walls stand")?;
@@ -89,7 +92,8 @@ fn line() -> Result<Line, Refusal> {
     Ok(Line::new(UnixStream::from(line), HEARD_BYTES, HEARD_BYTES))
 }
 
-fn close_in(line: &Line, bounds: &Bounds) -> Result<(), Refusal> {
+fn close_in(line: &Line, told: &Told) -> Result<(), Refusal> {
+    let (bounds, scratch) = (&told.bounds, told.scratch.as_deref());
     let apart = UnshareFlags::NEWUSER
         | UnshareFlags::NEWNET
         | UnshareFlags::NEWIPC
@@ -101,8 +105,11 @@ fn close_in(line: &Line, bounds: &Bounds) -> Result<(), Refusal> {
     for (resource, bound) in [
         (Resource::Cpu, bounds.cpu_seconds),
         (Resource::Data, bounds.memory_bytes),
-        (Resource::Fsize, 0),
-        (Resource::Nofile, FILES),
+        (Resource::Fsize, scratch.map_or(0, |_| FILE_BYTES)),
+        (
+            Resource::Nofile,
+            scratch.map_or(FILES, |_| FILES_OF_SCRATCH),
+        ),
         (Resource::Core, 0),
         (Resource::Memlock, 0),
         (Resource::Msgqueue, 0),
@@ -112,8 +119,8 @@ fn close_in(line: &Line, bounds: &Bounds) -> Result<(), Refusal> {
     }
     inside::hide()?;
     watch(line, Duration::from_secs(bounds.wall_seconds))?;
-    landlock::close_all()?;
-    narrow::close()
+    landlock::close_all_but(scratch)?;
+    narrow::close(scratch.is_some())
 }
 
 /// Ends the job when its caller is gone or its time is up, also while it computes.

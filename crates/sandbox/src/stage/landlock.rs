@@ -4,6 +4,8 @@ use super::mounts::{self, WORK};
 use super::order::{Doing, Order, Refusal};
 use super::relay;
 use crate::spec::{Access, Extra, Network};
+use std::path::Path;
+
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, NetPort, PathBeneath, PathFd, Ruleset,
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
@@ -18,9 +20,15 @@ pub(super) fn close(order: &Order) -> Result<(), Refusal> {
     enforce(for_order(fixed(&order.extras)?, order)?)
 }
 
-/// Without one rule: nothing that has a name can be reached.
-pub(super) fn close_all() -> Result<(), Refusal> {
-    enforce(nothing()?)
+/// Without one rule nothing that has a name can be reached; with a folder that alone.
+pub(super) fn close_all_but(folder: Option<&Path>) -> Result<(), Refusal> {
+    let mut rules = nothing()?;
+    if let Some(folder) = folder {
+        let folder = PathFd::new(folder).doing(DOING)?;
+        let own = writable() & !(AccessFs::Execute | AccessFs::MakeSock | AccessFs::MakeFifo);
+        rules = rules.add_rule(PathBeneath::new(folder, own)).doing(DOING)?;
+    }
+    enforce(rules)
 }
 
 fn nothing() -> Result<RulesetCreated, Refusal> {

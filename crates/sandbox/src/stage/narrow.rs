@@ -61,20 +61,97 @@ const OLDER: &[libc::c_long] = &[libc::SYS_poll, libc::SYS_epoll_wait];
 #[cfg(target_arch = "aarch64")]
 const OLDER: &[libc::c_long] = &[];
 
+/// Besides for a job with a folder: files by name, where Landlock opens them, and what a store and an
+/// executor of futures do. A pair of sockets leads nowhere but to its other end.
+const OF_FILES: &[libc::c_long] = &[
+    libc::SYS_openat,
+    libc::SYS_fstat,
+    libc::SYS_statx,
+    libc::SYS_newfstatat,
+    libc::SYS_lseek,
+    libc::SYS_pread64,
+    libc::SYS_pwrite64,
+    libc::SYS_ftruncate,
+    libc::SYS_fallocate,
+    libc::SYS_fsync,
+    libc::SYS_fdatasync,
+    libc::SYS_flock,
+    libc::SYS_getdents64,
+    libc::SYS_mkdirat,
+    libc::SYS_unlinkat,
+    libc::SYS_renameat2,
+    libc::SYS_faccessat,
+    libc::SYS_faccessat2,
+    libc::SYS_readlinkat,
+    libc::SYS_getcwd,
+    libc::SYS_fchmod,
+    libc::SYS_fchown,
+    libc::SYS_fchmodat,
+    libc::SYS_fstatfs,
+    libc::SYS_statfs,
+    libc::SYS_geteuid,
+    libc::SYS_getuid,
+    libc::SYS_umask,
+    libc::SYS_dup,
+    libc::SYS_dup3,
+    libc::SYS_pipe2,
+    libc::SYS_socketpair,
+    libc::SYS_sched_getparam,
+    libc::SYS_utimensat,
+    libc::SYS_copy_file_range,
+    libc::SYS_sync_file_range,
+    libc::SYS_fadvise64,
+];
+
+#[cfg(target_arch = "x86_64")]
+const OLDER_OF_FILES: &[libc::c_long] = &[
+    libc::SYS_open,
+    libc::SYS_stat,
+    libc::SYS_lstat,
+    libc::SYS_access,
+    libc::SYS_mkdir,
+    libc::SYS_rmdir,
+    libc::SYS_unlink,
+    libc::SYS_rename,
+    libc::SYS_renameat,
+    libc::SYS_readlink,
+    libc::SYS_chmod,
+    libc::SYS_dup2,
+];
+
+#[cfg(target_arch = "aarch64")]
+const OLDER_OF_FILES: &[libc::c_long] = &[libc::SYS_renameat];
+
+/// Locks and copies of descriptors.
+const COMMANDS_OF_FILES: [libc::c_int; 9] = [
+    libc::F_SETFL,
+    libc::F_SETFD,
+    libc::F_DUPFD,
+    libc::F_DUPFD_CLOEXEC,
+    libc::F_GETLK,
+    libc::F_SETLK,
+    libc::F_SETLKW,
+    libc::F_OFD_SETLK,
+    libc::F_OFD_GETLK,
+];
+
 /// A thread of this process, and no process.
 const THREAD: u64 = libc::CLONE_THREAD.unsigned_abs() as u64;
 
 /// Closes this process. Threads that it starts later are behind the same filter.
-pub(super) fn close() -> Result<(), Refusal> {
-    filter::apply(&compile().doing("filter the calls of the kernel")?)
+pub(super) fn close(with_files: bool) -> Result<(), Refusal> {
+    filter::apply(&compile(with_files).doing("filter the calls of the kernel")?)
 }
 
-fn compile() -> Result<BpfProgram, BackendError> {
-    filter::compile_list(ALLOWED.iter().chain(OLDER), conditions()?)
+fn compile(with_files: bool) -> Result<BpfProgram, BackendError> {
+    let more = [OF_FILES, OLDER_OF_FILES];
+    let more = more.iter().filter(|_| with_files).copied().flatten();
+    let calls = ALLOWED.iter().chain(OLDER).chain(more);
+    filter::compile_list(calls, conditions(with_files)?)
 }
 
 /// The calls whose arguments decide.
-fn conditions() -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
+fn conditions(with_files: bool) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
     let thread = filter::condition(
         0,
         SeccompCmpArgLen::Qword,
@@ -88,10 +165,10 @@ fn conditions() -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
         SeccompRule::new(vec![condition])
     };
     // Nothing that could name another process as the owner of a descriptor.
-    let flags: Result<Vec<_>, _> = [libc::F_GETFL, libc::F_GETFD]
-        .map(own_flags)
-        .into_iter()
-        .collect();
+    let of_files: &[libc::c_int] = if with_files { &COMMANDS_OF_FILES } else { &[] };
+    let commands = [libc::F_GETFL, libc::F_GETFD];
+    let commands = commands.iter().chain(of_files).copied();
+    let flags: Result<Vec<_>, _> = commands.map(own_flags).collect();
     Ok(BTreeMap::from([
         (libc::SYS_clone, vec![SeccompRule::new(vec![thread])?]),
         (libc::SYS_fcntl, flags?),
@@ -106,18 +183,24 @@ mod tests {
 
     #[test]
     fn nothing_that_names_a_file_a_socket_a_program_or_a_process_is_answered() {
-        let program = compile().unwrap();
-        let is_allowed = |call: libc::c_long, argument: u64| {
+        let (narrow, with_files) = (compile(false).unwrap(), compile(true).unwrap());
+        let is_allowed_by = |program: &BpfProgram, call: libc::c_long, argument: u64| {
             let call = u32::try_from(call).unwrap();
-            answer(&program, call, filter::machine_number(), argument) == ALLOW
+            answer(program, call, filter::machine_number(), argument) == ALLOW
         };
+        let is_allowed = |call, argument| is_allowed_by(&narrow, call, argument);
         for call in [
             libc::SYS_openat,
-            libc::SYS_openat2,
             libc::SYS_statx,
             libc::SYS_unlinkat,
-            libc::SYS_socket,
             libc::SYS_socketpair,
+        ] {
+            assert!(!is_allowed(call, 0), "{call}");
+            assert!(is_allowed_by(&with_files, call, 0), "{call}");
+        }
+        for call in [
+            libc::SYS_openat2,
+            libc::SYS_socket,
             libc::SYS_connect,
             libc::SYS_bind,
             libc::SYS_execve,
@@ -136,6 +219,7 @@ mod tests {
             libc::SYS_memfd_create,
         ] {
             assert!(!is_allowed(call, 0), "{call}");
+            assert!(!is_allowed_by(&with_files, call, 0), "{call}");
         }
         // What the C library asks for a thread, and the same without being one.
         let flags = 0x003d_0f00;

@@ -22,6 +22,13 @@ struct Bait {
 pub(crate) fn work(mut post: Post) -> ExitCode {
     let bait: Bait = post.hear().unwrap();
     match post.role() {
+        "scratch" => {
+            let file = std::env::temp_dir().join("notes");
+            std::fs::write(&file, "mine").unwrap();
+            let mine = std::fs::read_to_string(&file).unwrap();
+            let folder = std::env::temp_dir();
+            post.tell(&(mine, folder, attempts(&bait))).unwrap();
+        }
         "attempts" => post.tell(&attempts(&bait)).unwrap(),
         "echo" => {
             let words: String = post.hear().unwrap();
@@ -121,8 +128,9 @@ fn attempts(bait: &Bait) -> Vec<(String, String)> {
     ]
 }
 
+/// Nothing but the name of a folder of its own.
 fn environment() -> Result<(), Error> {
-    match std::env::vars_os().next() {
+    match std::env::vars_os().find(|(name, _)| name != "TMPDIR") {
         Some(_) => Ok(()),
         None => Err(Error::other("empty")),
     }

@@ -1,0 +1,88 @@
+//! What the gateway tells a judge, and what a judge says of it. The job is not trusted: whoever reads
+//! its words takes them as data.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The role under which the gateway starts a judge.
+pub const ROLE: &str = "judge";
+/// Suites of one sitting.
+pub const SUITES_MAX: usize = 50;
+/// Cases that are told by name.
+pub const NAMED_MAX: usize = 50;
+/// Characters of each name or reason.
+pub const TOLD_CHARS_MAX: usize = 300;
+
+/// A suite with every file that it names.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SuiteText {
+    /// `builtin:golden`, or the name of a file among these.
+    pub name: String,
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+}
+
+/// What is to be judged.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Work {
+    pub suites: Vec<SuiteText>,
+    pub candidate: Value,
+    pub baseline: Value,
+    /// How often each case is asked.
+    pub repeat: u32,
+    pub seed: u64,
+}
+
+/// What a judge says.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "says", deny_unknown_fields)]
+pub enum Said {
+    /// One suite was run on both.
+    Judged(Judged),
+    /// It could not be.
+    Unable { suite: String, why: String },
+    /// That was all.
+    Done,
+}
+
+/// A suite, run on the candidate and on what is stable.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Judged {
+    pub suite: String,
+    /// Digests of the suite and of the report.
+    pub suite_digest: String,
+    pub report_digest: String,
+    pub verdict: Verdict,
+    /// Cases that both decided.
+    pub pairs: u64,
+    pub passed: u64,
+    pub flaky: u64,
+    /// Cases that got worse, with the reason.
+    pub worse: Vec<Case>,
+    pub better: u64,
+    /// The difference of the pass rates, with its interval.
+    pub difference: f64,
+    pub low: f64,
+    pub high: f64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    pub name: String,
+    pub reason: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    NoData,
+    Worse,
+    Regressed,
+    Better,
+    NoRegression,
+}
