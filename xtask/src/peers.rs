@@ -1,5 +1,5 @@
-//! Clients as people have them: the whole command line client of OpenClaw, unmodified, against the
-//! built gateway. Big and slow, so it runs only when asked for.
+//! Programs of others as people have them: promptfoo on the same suites, and the whole command line client
+//! of OpenClaw, unmodified, against the built gateway. Big and slow, so they run only when asked for.
 
 use anyhow::Context as _;
 use std::path::Path;
@@ -12,8 +12,52 @@ use crate::tools::Tools;
 const CLIENT: &str = "openclaw@2026.9.6";
 const NODE: &str = "node@24";
 
+/// What the suites of cases are compared with, and the part of its database that is built for this machine.
+const SUITES: &str = "promptfoo@0.121.20";
+const SUITES_NATIVE: &str = "@libsql/linux-x64-gnu@0.5.29";
+
+/// Runs promptfoo and our runner on the same files and compares them case by case.
+fn suites() -> anyhow::Result<()> {
+    let folder = cache()?.join("promptfoo");
+    let program = folder.join("node_modules/promptfoo/dist/src/entrypoint.js");
+    if !program.exists() {
+        std::fs::create_dir_all(&folder)?;
+        // Without what it can do without, it is a third of its size.
+        must(
+            Command::new("npm")
+                .args([
+                    "install",
+                    "--no-audit",
+                    "--no-fund",
+                    "--loglevel=error",
+                    "--omit=optional",
+                    "--prefix",
+                ])
+                .arg(&folder)
+                .args([SUITES, SUITES_NATIVE]),
+        )?;
+    }
+    must(
+        cargo()
+            .args([
+                "test",
+                "--quiet",
+                "--package",
+                "instar-evals",
+                "--test",
+                "it",
+                "peers::",
+            ])
+            .env("INSTAR_TEST_PROMPTFOO", &program),
+    )
+    .context("a case comes out otherwise than in promptfoo")?;
+    say("promptfoo and our runner agree on every case of the corpus");
+    Ok(())
+}
+
 /// Runs the client's commands one after the other and writes the table of what works.
 pub(crate) fn run(tools: &Tools) -> anyhow::Result<()> {
+    suites()?;
     let folder = cache()?.join("peers");
     let modules = folder.join("node_modules");
     install(&folder, &modules)?;

@@ -17,7 +17,8 @@ pub(crate) struct Options {
     /// Only the checks that need no test run: format, lints, licences, tables, documentation
     #[arg(long)]
     checks_only: bool,
-    /// Only the big client of others (650 MB) against the built gateway; writes docs/peers.md
+    /// Only the big programs of others (900 MB): promptfoo on our suites, and a client against the built
+    /// gateway; writes docs/peers.md
     #[arg(long)]
     peers: bool,
 }

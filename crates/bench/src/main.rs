@@ -3,6 +3,7 @@
 
 mod agentdojo;
 mod clustering;
+mod evals;
 mod faces;
 mod gateway;
 mod healing;
@@ -38,6 +39,8 @@ enum Bench {
     Agentdojo(agentdojo::Options),
     /// Groups of messages against templates that people wrote down, beside Drain3
     Clustering(clustering::Options),
+    /// A suite of a thousand cases through the built program, beside promptfoo where it is installed
+    Evals(evals::Options),
     /// Simulated rollouts through the controller, beside what others decide with
     Rollout(rollout::Options),
     /// Planted faults and fixes of every kind through the trials, beside the popular rule
@@ -60,6 +63,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Policy(options) => policy::run(&options),
         Bench::Agentdojo(options) => agentdojo::run(&options),
         Bench::Clustering(options) => clustering::run(&options),
+        Bench::Evals(options) => evals::run(&options),
         Bench::Faces(options) => runtime.block_on(Box::pin(faces::run(&options))),
         Bench::Rollout(options) => rollout::run(&options),
         Bench::Healing(options) => healing::run(&options),

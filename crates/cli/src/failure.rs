@@ -12,6 +12,8 @@ pub(crate) enum Code {
     Refused = 5,
     NotFound = 6,
     Locked = 7,
+    /// Cases of a suite did not pass.
+    Cases = 100,
 }
 
 /// An error with what to do about it.

@@ -147,6 +147,7 @@ async fn ask(command: &Command, run: &Context) -> anyhow::Result<()> {
         Command::Rollout(command) => commands::rollout::run(command, run).await,
         Command::Fault(command) => commands::fault::run(command, run).await,
         Command::Lab(command) => commands::lab::run(command, run).await,
+        Command::Eval(command) => commands::eval::run(command, run).await,
         Command::Events(command) => commands::events::run(command, run).await,
         Command::Acp(command) => commands::acp::run(command, run).await,
         Command::Mcp(Mcp::Serve) => commands::mcp::serve(run).await,

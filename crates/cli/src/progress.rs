@@ -42,7 +42,7 @@ pub(crate) async fn waiting<T>(
 }
 
 /// True if there is somebody to see it, on a terminal that can take a line away again.
-fn can_be_shown(run: &Context) -> bool {
+pub(crate) fn can_be_shown(run: &Context) -> bool {
     let set = |name: &str| environment(name).filter(|value| !value.is_empty());
     std::io::stderr().is_terminal()
         && !run.out.json()

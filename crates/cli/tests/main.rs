@@ -29,6 +29,7 @@ mod devices;
 mod discovery;
 mod disk;
 mod egress;
+mod evals;
 mod faults;
 mod flush;
 mod gates;

@@ -16,6 +16,13 @@ pub(crate) fn yaml(text: &str) -> Result<Value, String> {
     from_yaml(value, 0)
 }
 
+/// Writes a value as YAML, for people to go on with.
+#[must_use]
+pub fn to_yaml(value: &Value) -> String {
+    // A value of JSON is always one of YAML; if it were not, JSON is YAML, too.
+    serde_yaml_ng::to_string(value).unwrap_or_else(|_| value.to_string())
+}
+
 fn from_yaml(value: serde_yaml_ng::Value, depth: usize) -> Result<Value, String> {
     use serde_yaml_ng::Value as Yaml;
     if depth > DEPTH_MAX {

@@ -34,17 +34,21 @@ mod data;
 mod files;
 pub mod import;
 pub mod output;
+mod record;
 mod score;
+mod scripted;
 mod template;
 
 pub use agent::{AgentProviders, default_behaviour};
 pub use cache::{Cache, Folder};
 pub use compare::{Change, Comparison, Finding, LEVEL};
+pub use data::to_yaml;
 pub use error::{SuiteError, Trouble};
 pub use files::Files;
 pub use provider::{
     Answer, BuiltIn, Call, Echo, Grader, Provider, Providers, Scripts, Step, Tokens,
 };
+pub use record::record;
 pub use report::{ArmReport, Column, Counts, Flaky, Outcome, REPORT_VERSION, Report, Row};
 pub use run::{Arm, Options, run};
 pub use score::Checked;

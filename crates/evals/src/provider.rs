@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use std::fmt;
 
 use crate::error::Trouble;
+use crate::scripted::Scripted;
 use crate::suite::{Case, ProviderSpec};
 
 /// What a provider is asked.
@@ -123,7 +124,7 @@ impl Provider for Echo {
     }
 }
 
-/// Providers that need nothing from outside: `echo`.
+/// Providers that need nothing from outside: `echo` and `scripted`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BuiltIn;
 
@@ -131,6 +132,7 @@ impl Providers for BuiltIn {
     fn provider(&self, spec: &ProviderSpec) -> Result<Box<dyn Provider>, Trouble> {
         match spec.id.as_str() {
             "echo" => Ok(Box::new(Echo)),
+            crate::scripted::NAME => Ok(Box::new(Scripted::new(spec)?)),
             other => Trouble::unsupported(format!("the provider {other:?}")),
         }
     }

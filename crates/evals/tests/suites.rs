@@ -357,6 +357,36 @@ fn samples_of_others_become_suites() {
     assert!(import("{}", Samples::OpenAiIncludes).is_err());
 }
 
+#[test]
+fn a_script_answers_the_same_whoever_asked_before() {
+    let suite = suite(json!({
+        "prompts": ["{{q}}"],
+        "providers": [{"id": "scripted", "config": {"rules": [
+            {"when": {"contains": ["weather"]}, "times": 1, "answer": {"say": [{"text": "Sunny, call {{call}}."}]}},
+            {"when": {"contains": ["send"]}, "answer": {"say": [{"call": {"name": "send", "arguments": {"to": "a"}}}]}},
+        ], "otherwise": {"say": [{"text": "Pardon?"}]}}}],
+        "tests": [
+            {"vars": {"q": ["the weather?", "weather again"]}, "assert": [
+                {"type": "equals", "value": "Sunny, call 1."}, {"type": "finish-reason", "value": "stop"},
+            ]},
+            {"vars": {"q": "send it"}, "assert": [
+                {"type": "trajectory:tool-args-match", "value": {"name": "send", "args": {"to": "a"}}},
+                {"type": "finish-reason", "value": "tool_calls"},
+            ]},
+            {"vars": {"q": "what"}, "assert": [{"type": "equals", "value": "Pardon?"}]},
+        ],
+    }));
+    let report = with(
+        &suite,
+        &BuiltIn,
+        &Options {
+            jobs: 4,
+            ..Options::default()
+        },
+    );
+    assert_eq!(report.counts(0).passed, 4, "{:#?}", report.arms[0].rows);
+}
+
 /// Grades by what the answer holds.
 #[derive(Debug)]
 struct Easy;

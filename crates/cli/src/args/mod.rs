@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod approvals;
+mod eval;
 mod house;
 mod improve;
 mod policy;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use approvals::{Approvals, Approve, Audit, Inbox, Rules, Security};
+pub(crate) use eval::{Eval, EvalRun, SampleKind};
 pub(crate) use house::{Config, Devices, Doctor, Gateway, Logs, Models, Secrets, Token};
 pub(crate) use improve::{Fault, Lab, LabRun};
 pub(crate) use policy::{Asker, Explain, Policy};
@@ -41,7 +43,7 @@ pub(crate) struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 the configuration has problems, \
-4 no gateway answers, 5 the gateway refused, 6 no such thing, 7 another gateway owns the state folder.";
+4 no gateway answers, 5 the gateway refused, 6 no such thing, 7 another gateway owns the state folder, 100 cases of a suite did not pass.";
 
 #[derive(Args, Debug)]
 pub(crate) struct Global {
@@ -157,6 +159,9 @@ pub(crate) enum Command {
     /// Look for faults in what happened
     #[command(subcommand)]
     Lab(Lab),
+    /// Run suites of cases over what is served or proposed, and look at their reports
+    #[command(subcommand)]
+    Eval(Eval),
     /// Look at the event log
     #[command(subcommand)]
     Events(Events),

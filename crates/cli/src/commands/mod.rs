@@ -11,6 +11,7 @@ pub(crate) mod config;
 pub(crate) mod dashboard;
 pub(crate) mod devices;
 pub(crate) mod doctor;
+pub(crate) mod eval;
 pub(crate) mod events;
 pub(crate) mod fault;
 pub(crate) mod inbox;

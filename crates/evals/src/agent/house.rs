@@ -206,6 +206,11 @@ fn served(behaviour: &Behaviour, toolbox: &Toolbox) -> (Behaviour, Vec<String>) 
         }
     }
     for (tool, annotation) in toolbox.annotations() {
+        // A list of the owner's cannot name what a case makes up.
+        let is_new = !served.authority.annotations.contains_key(&tool);
+        if let Some(allow) = served.authority.allow.as_mut().filter(|_| is_new) {
+            allow.insert(tool.clone());
+        }
         served
             .authority
             .annotations

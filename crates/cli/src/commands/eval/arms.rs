@@ -1,0 +1,204 @@
+//! Who answers: the behaviour of a release or a candidate, and the running gateway.
+
+use instar_evals::{
+    AgentProviders, Answer, Call, Grader, Provider, ProviderSpec, Providers, Tokens, Trouble,
+    default_behaviour,
+};
+use instar_release::{Behaviour, Delta, build};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+use crate::args::{Candidate, Release};
+use crate::client::Client;
+use crate::commands::events::escape;
+use crate::commands::offline;
+use crate::context::Context;
+use crate::failure::{Code, Failure};
+
+/// The provider that asks the running gateway.
+const GATEWAY: &str = "gateway";
+
+/// A release by one of its names, or what a candidate would be.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) id: String,
+    pub(super) behaviour: Behaviour,
+}
+
+/// Finds a behaviour. Where nothing was ever released, `stable` is that of a fresh installation.
+pub(super) async fn find(name: &str, run: &Context) -> anyhow::Result<Found> {
+    let fresh = !run.state()?.root().join("instar.sqlite").exists();
+    if fresh && name == instar_release::STABLE {
+        let behaviour = default_behaviour().map_err(|trouble| super::refused(&trouble))?;
+        run.out
+            .note("nothing was released here yet: the behaviour is that of a fresh installation");
+        return Ok(Found {
+            id: behaviour.id()?.to_string(),
+            behaviour,
+        });
+    }
+    match release(name, run).await {
+        Ok(found) => Ok(found),
+        Err(error) if is_missing(&error) => candidate(name, run).await,
+        Err(error) => Err(error),
+    }
+}
+
+fn is_missing(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<Failure>()
+        .is_some_and(|failure| failure.code == Code::NotFound)
+}
+
+async fn release(name: &str, run: &Context) -> anyhow::Result<Found> {
+    let value: Value = match offline::live(run).await? {
+        Some(client) => {
+            client
+                .get(&format!("/api/v1/releases/{}", escape(name)))
+                .await?
+        }
+        None => {
+            let release = name.to_owned();
+            offline::release(run, &Release::Show { release }).await?
+        }
+    };
+    let behaviour: Behaviour = serde_json::from_value(value["behaviour"].clone())?;
+    Ok(Found {
+        id: behaviour.id()?.to_string(),
+        behaviour,
+    })
+}
+
+/// A candidate is its parent and its deltas; the release that comes of them has to be the one it names.
+async fn candidate(name: &str, run: &Context) -> anyhow::Result<Found> {
+    let value: Value = match offline::live(run).await? {
+        Some(client) => {
+            client
+                .get(&format!("/api/v1/candidates/{}", escape(name)))
+                .await?
+        }
+        None => {
+            let candidate = name.to_owned();
+            offline::candidate(run, &Candidate::Show { candidate }, None).await?
+        }
+    };
+    let parent = value["parent"].as_str().unwrap_or_default();
+    let parent = release(parent, run).await?;
+    let deltas: Vec<Delta> = serde_json::from_value(value["deltas"].clone())?;
+    let behaviour = build(&parent.behaviour, &deltas)?;
+    let id = behaviour.id()?.to_string();
+    if value["release"] != id.as_str() {
+        let message = format!("candidate {name} does not come to the release that it names");
+        return Err(Failure::new(Code::Refused, message).into());
+    }
+    Ok(Found { id, behaviour })
+}
+
+/// The running gateway, as worker threads call it.
+#[derive(Clone, Debug)]
+pub(super) struct Gateway {
+    client: Arc<Client>,
+    runtime: Handle,
+}
+
+impl Gateway {
+    /// The gateway if one runs. Must be called inside the runtime, used outside of it.
+    pub(super) async fn find(run: &Context) -> anyhow::Result<Option<Self>> {
+        let client = offline::live(run).await?;
+        Ok(client.map(|client| Self {
+            client: Arc::new(client),
+            runtime: Handle::current(),
+        }))
+    }
+
+    /// One metered turn of the agent, as any client of the API would have it.
+    fn complete(&self, model: &str, messages: &Value) -> Result<Answer, Trouble> {
+        let body = json!({"model": model, "messages": messages});
+        let asked = self.client.post::<Value>("/v1/chat/completions", &body);
+        let answer = self
+            .runtime
+            .block_on(asked)
+            .map_err(|error| Trouble::Wrong(format!("the gateway: {error}")))?;
+        let choice = &answer["choices"][0];
+        let tokens = |name: &str| answer["usage"][name].as_u64().unwrap_or_default();
+        Ok(Answer {
+            output: choice["message"]["content"].clone(),
+            tokens: Tokens {
+                prompt: tokens("prompt_tokens"),
+                completion: tokens("completion_tokens"),
+            },
+            finish: choice["finish_reason"].as_str().map(str::to_owned),
+            ..Answer::default()
+        })
+    }
+}
+
+/// The model that is asked where nothing else is said: the main agent.
+const AGENT: &str = "instar";
+
+impl Grader for Gateway {
+    fn ask(&self, system: &str, user: &str) -> Result<String, Trouble> {
+        let messages = json!([{"role": "user", "content": format!("{system}\n\n{user}")}]);
+        let answer = self.complete(AGENT, &messages)?;
+        Ok(answer.output.as_str().unwrap_or_default().to_owned())
+    }
+}
+
+#[derive(Debug)]
+struct Asked {
+    gateway: Gateway,
+    model: String,
+}
+
+impl Provider for Asked {
+    fn answer(&self, call: &Call<'_>) -> Result<Answer, Trouble> {
+        let spoken = serde_json::from_str::<Value>(call.prompt).ok();
+        let is_chat = |value: &Value| {
+            let turns = value.as_array();
+            turns.is_some_and(|turns| {
+                !turns.is_empty() && turns.iter().all(|turn| turn["role"].is_string())
+            })
+        };
+        let messages = spoken
+            .filter(is_chat)
+            .unwrap_or_else(|| json!([{"role": "user", "content": call.prompt}]));
+        self.gateway.complete(&self.model, &messages)
+    }
+
+    fn keeps(&self) -> bool {
+        true
+    }
+}
+
+/// The providers of one arm.
+#[derive(Debug)]
+pub(super) struct Arms {
+    pub(super) agent: AgentProviders,
+    pub(super) gateway: Option<Gateway>,
+    /// True if this arm is not what the gateway serves: it cannot answer for it.
+    pub(super) is_candidate: bool,
+}
+
+impl Providers for Arms {
+    fn provider(&self, spec: &ProviderSpec) -> Result<Box<dyn Provider>, Trouble> {
+        if spec.id != GATEWAY {
+            return self.agent.provider(spec);
+        }
+        if self.is_candidate {
+            return Err(Trouble::Unsupported(
+                "the gateway answers for what it serves, not for a candidate; use the provider \"agent\"".to_owned(),
+            ));
+        }
+        match &self.gateway {
+            Some(gateway) => Ok(Box::new(Asked {
+                gateway: gateway.clone(),
+                model: spec.config["model"].as_str().unwrap_or(AGENT).to_owned(),
+            })),
+            None => Err(Trouble::Unsupported(
+                "the provider \"gateway\" where no gateway runs; start it with `instar up`"
+                    .to_owned(),
+            )),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Suites of cases through the built binary.
+
+use serde_json::{Value, json};
+use std::path::Path;
+
+use instar_demo::{Answer, Script, When};
+
+use crate::support::{Instar, Setup};
+
+fn put(folder: &Path, name: &str, text: &str) -> String {
+    let file = folder.join(name);
+    std::fs::write(&file, text).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+const MIXED: &str = "
+description: One of each
+prompts: ['{{out}}']
+tests:
+  - {description: passes, vars: {out: yes it is}, assert: [{type: contains, value: 'yes'}]}
+  - {description: fails, vars: {out: no}, assert: [{type: contains, value: 'yes', metric: said}]}
+  - {description: cannot be decided, vars: {out: no}, assert: [{type: cost}]}
+  - {description: is not done here, vars: {out: no}, threshold: 0, assert: [{type: not-is-sql}]}
+";
+
+#[test]
+fn a_suite_passes_fails_or_says_what_it_does_not_do_and_ends_with_the_code_for_it() {
+    let instar = Instar::prepare(Setup::default());
+    let suite = put(instar.home(), "mixed.yaml", MIXED);
+    let file = |name: &str| instar.home().join(name).to_str().unwrap().to_owned();
+    let (junit, markdown, shaped) = (file("a.xml"), file("a.md"), file("a.json"));
+    let output = instar.run([
+        "eval",
+        "run",
+        &suite,
+        "--junit",
+        &junit,
+        "--markdown",
+        &markdown,
+        "--promptfoo",
+        &shaped,
+    ]);
+    assert_eq!(output.code, 100, "{output:?}");
+    assert!(
+        output
+            .stdout
+            .contains("unsupported: assertions of the type \"is-sql\""),
+        "{output:?}"
+    );
+    assert!(
+        output.stderr.contains("3 of 4 cases did not pass"),
+        "{output:?}"
+    );
+    let read = |name: &str| std::fs::read_to_string(name).unwrap();
+    assert!(read(&junit).contains("tests=\"4\" failures=\"1\" errors=\"2\""));
+    assert!(read(&markdown).contains("1 passed, 1 failed, 1 errors, 1 unsupported"));
+    let shaped: Value = serde_json::from_str(&read(&shaped)).unwrap();
+    assert_eq!(shaped["results"]["stats"]["successes"], 1);
+    assert_eq!(shaped["results"]["results"][3]["success"], false);
+
+    let enough = instar.run(["eval", "run", &suite, "--pass-rate", "25"]);
+    assert_eq!(enough.code, 0, "{enough:?}");
+    let report = |args: &[&str]| -> Value {
+        serde_json::from_str(&instar.run_with(args, "").stdout).unwrap()
+    };
+    let first = report(&["eval", "run", &suite, "--json"]);
+    let again = report(&["eval", "run", &suite, "--json", "--jobs", "1"]);
+    assert_eq!(first["digest"], again["digest"]);
+    let digest = first["digest"].as_str().unwrap();
+    let kept = instar.run(["eval", "show", digest, "--json"]).json();
+    assert_eq!(kept["digest"], digest);
+    let list = instar.run(["eval", "list"]);
+    assert!(
+        list.stdout.contains("builtin:golden") && list.stdout.contains(&digest[7..19]),
+        "{list:?}"
+    );
+
+    let report = instar
+        .state
+        .join(format!("evals/reports/{}.json", &digest[7..]));
+    let text = std::fs::read_to_string(&report).unwrap();
+    std::fs::write(
+        &report,
+        text.replace("\"outcome\":\"failed\"", "\"outcome\":\"passed\""),
+    )
+    .unwrap();
+    let changed = instar.run(["eval", "show", digest]);
+    assert_eq!(
+        changed.code, 5,
+        "a report that was changed is told: {changed:?}"
+    );
+
+    let wrong = put(instar.home(), "wrong.yaml", "tests: 5");
+    assert_eq!(instar.run(["eval", "run", &wrong]).code, 1);
+    assert_eq!(instar.run(["eval", "run", "builtin:nothing"]).code, 1);
+    let started = file("suite.yaml");
+    assert_eq!(instar.run(["eval", "init", &started]).code, 0);
+    assert_eq!(
+        instar.run(["eval", "init", &started]).code,
+        1,
+        "nothing is written over"
+    );
+    assert_eq!(instar.run(["eval", "run", &started]).code, 0);
+}
+
+#[test]
+fn the_built_in_suites_pass_for_what_is_served_and_name_what_a_candidate_breaks() {
+    let mut instar = Instar::start(Setup::default());
+    for name in ["builtin:golden", "builtin:red-team", "builtin:policy"] {
+        let output = instar.run(["eval", "run", name]);
+        assert_eq!(output.code, 0, "{name}: {output:?}");
+    }
+    let delta = json!([
+        {"set_prompt": {"agent": "main", "file": "SOUL.md", "text": null}},
+        {"set_limit": {"agent": "main", "limit": "tool_calls_max", "value": 1}},
+    ]);
+    let made = instar.run_with(
+        &["candidate", "new", "--delta", "-", "--json"],
+        &delta.to_string(),
+    );
+    assert_eq!(made.code, 0, "{made:?}");
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    let look = |instar: &Instar| {
+        let compared = ["eval", "run", "builtin:golden", "--candidate", id.as_str()];
+        let output = instar.run_with(&compared, "");
+        assert_eq!(output.code, 100, "{output:?}");
+        let named = "worse: answers, and is told who it is by its identity files";
+        assert!(output.stdout.contains(named), "{output:?}");
+        assert!(output.stdout.contains("by chance in"), "{output:?}");
+        assert!(output.stderr.contains("cases got worse"), "{output:?}");
+    };
+    look(&instar);
+    let stopped = instar.terminate();
+    assert_eq!(stopped.code, Some(0), "{stopped:?}");
+    look(&instar);
+}
+
+#[test]
+fn a_conversation_becomes_a_case_and_the_gateway_answers_and_grades() {
+    let script = Script::default()
+        .rule(
+            When {
+                contains: vec!["<criterion>".to_owned()],
+                ..When::default()
+            },
+            Answer::text("{\"pass\": true, \"score\": 1, \"reason\": \"it is polite\"}"),
+        )
+        .rule(
+            When {
+                contains: vec!["hello".to_owned()],
+                ..When::default()
+            },
+            Answer::text("Good day to you."),
+        );
+    let instar = Instar::start(Setup::scripted(script));
+    let _outcome = instar.ask("main", "hello, I am ann@example.org");
+    let recorded = instar.run(["eval", "record", "agent:main:main", "--turn", "1"]);
+    assert_eq!(recorded.code, 0, "{recorded:?}");
+    assert!(
+        recorded.stdout.contains("Good day") && !recorded.stdout.contains("ann@example.org"),
+        "{recorded:?}"
+    );
+    let case = put(instar.home(), "case.yaml", &recorded.stdout);
+    let played = instar.run(["eval", "run", &case]);
+    assert_eq!(played.code, 0, "{played:?}");
+
+    let suite = put(
+        instar.home(),
+        "asked.yaml",
+        "prompts: ['Say hello to {{who}}']\nproviders: [gateway]\ntests:\n  - vars: {who: Ann}\n    assert: [{type: contains, value: Good day}, {type: llm-rubric, value: is polite}]\n",
+    );
+    let asked = instar.run(["eval", "run", &suite, "--json"]);
+    assert_eq!(asked.code, 0, "{asked:?}");
+    let before = instar.model.requests().len();
+    let kept = instar.run(["eval", "run", &suite, "--json"]).json();
+    assert_eq!(kept["arms"][0]["rows"][0]["cached"], true, "{kept:#}");
+    assert_eq!(
+        instar.model.requests().len(),
+        before + 1,
+        "only the grader was asked again"
+    );
+}
