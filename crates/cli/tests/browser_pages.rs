@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 use crate::browser::{Browser, INJECTIONS, gateway, link, texts};
 use crate::support::{Instar, Setup, percent};
 
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 16] = [
     "/chat",
     "/approvals",
     "/audit",
     "/policy",
     "/sessions",
     "/usage",
+    "/faults",
     "/releases",
     "/events",
     "/agents",

@@ -3,7 +3,7 @@
 //! A fault is counted from the event log alone. What names its kind and its template is a proposal of
 //! the improvement plane; when it was seen, where and how often is not.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{Arm, Event, EventKind};
@@ -190,23 +190,30 @@ pub struct Occasions {
 #[serde(rename_all = "snake_case", tag = "edit")]
 pub enum FaultEdit {
     /// From now on this one counts as a part of the other.
-    Merge {
-        fault: String,
-        into: String,
-    },
+    Merge { fault: String, into: String },
     /// It stands by itself again; the lab does not merge it any more.
-    Split {
-        fault: String,
-    },
+    Split { fault: String },
     /// A name for people; an empty one goes back to the template.
-    Name {
-        fault: String,
-        name: String,
-    },
+    Name { fault: String, name: String },
     Mute {
         fault: String,
+        #[serde(deserialize_with = "truth")]
         muted: bool,
     },
+}
+
+/// As JSON has it, or as a form does.
+fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Said {
+        Plain(bool),
+        Word(String),
+    }
+    match Said::deserialize(deserializer)? {
+        Said::Plain(truth) => Ok(truth),
+        Said::Word(word) => word.parse().map_err(serde::de::Error::custom),
+    }
 }
 
 impl FaultEdit {

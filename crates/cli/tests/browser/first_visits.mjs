@@ -3,7 +3,7 @@
 
 import { again, axe, browse, input, signIn, talk } from "./lib.mjs";
 
-const PAGES = ["/approvals", "/policy", "/audit", "/sessions", "/usage", "/releases", "/events", "/agents", "/models", "/devices", "/config", "/config/key?path=gateway.bind", "/status?checks=1", "/logs"];
+const PAGES = ["/approvals", "/policy", "/audit", "/sessions", "/usage", "/releases", "/events", "/faults", "/agents", "/models", "/devices", "/config", "/config/key?path=gateway.bind", "/status?checks=1", "/logs"];
 const DESK = { width: 1280, height: 860 };
 const PHONE = { width: 390, height: 844 };
 

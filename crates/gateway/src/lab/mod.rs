@@ -18,7 +18,7 @@ use instar_protocol::{EventId, Timestamp};
 use instar_sandbox::confined::{Bounds, Confined, JobError, Starter};
 use instar_store::{EventFilter, Op, Store, StoreError};
 use serde::{Deserialize, Serialize};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 use crate::app::AppState;
@@ -33,8 +33,12 @@ const MEMORY_BYTES_MAX: usize = 3 << 20;
 /// The name under which its memory is kept, and the place in the event log.
 const MEMORY: &str = "faults";
 const CURSOR: &str = "faults.cursor";
+/// The time before the first cycle, between two, and between two where more was left.
+const FIRST: Duration = Duration::from_secs(300);
+const PAUSE: Duration = Duration::from_secs(1_800);
+const PAUSE_MORE: Duration = Duration::from_secs(30);
 /// Before every event that there is.
-const FIRST: &str = "evt_00000000000000000000000000";
+const EARLIEST: &str = "evt_00000000000000000000000000";
 
 const BOUNDS: Bounds = Bounds {
     cpu_seconds: 60,
@@ -132,6 +136,32 @@ pub async fn cycle(app: &AppState, at_any_load: bool) -> Result<Cycle, LabError>
     Ok(cycle)
 }
 
+/// Looks for faults in quiet hours until the gateway stops: now and then, if something happened since, and
+/// only while the machine has nothing better to do.
+pub(crate) async fn keep(app: AppState) {
+    let mut wait = FIRST;
+    let mut seen = 0;
+    loop {
+        tokio::select! {
+            () = app.closing.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+        wait = PAUSE;
+        let commits = app.store.stats().commits;
+        if commits == seen || app.sessions.awake() > 0 {
+            continue;
+        }
+        match Box::pin(cycle(&app, false)).await {
+            Ok(done) if done.more => wait = PAUSE_MORE,
+            Ok(_) | Err(LabError::Busy) => {}
+            Err(LabError::Store(error)) => {
+                tracing::debug!(%error, "the lab's cycle could not be kept")
+            }
+        }
+        seen = app.store.stats().commits;
+    }
+}
+
 /// Cycles that were, the newest first.
 pub async fn log(store: &Store, limit: usize) -> Result<Vec<Cycle>, StoreError> {
     let rows = store.lab_runs(limit).await?;
@@ -151,7 +181,7 @@ async fn write_down(app: &AppState, cycle: &Cycle, mut ops: Vec<Op>) -> Result<(
 async fn work(app: &AppState, cycle: &mut Cycle) -> Result<Result<Vec<Op>, JobError>, StoreError> {
     let memory = app.store.lab_memory(MEMORY).await?;
     let cursor = app.store.lab_memory(CURSOR).await?;
-    let mut cursor = EventId::from_stored(cursor.unwrap_or_else(|| FIRST.to_owned()));
+    let mut cursor = EventId::from_stored(cursor.unwrap_or_else(|| EARLIEST.to_owned()));
     let mut count = Count::begin(app.store.faults().await?, app.store.occasions().await?);
     let mut job = match blocking(move || begin(memory.as_deref())).await {
         Ok(job) => job,

@@ -438,6 +438,7 @@ fn accept(
     let _task = app.tasks.spawn(crate::tend::tend(app.clone(), reloader));
     let _task = app.tasks.spawn(crate::tend::keep_clean(app.clone()));
     let _task = app.tasks.spawn(crate::tend::keep_rollout(app.clone()));
+    let _task = app.tasks.spawn(crate::lab::keep(app.clone()));
     let _task = app.tasks.spawn(crate::advert::tend(app.clone(), address));
     let _task = app.tasks.spawn(crate::control::pump(app.clone()));
     let _task = app.tasks.spawn(crate::control::approvals(app.clone()));

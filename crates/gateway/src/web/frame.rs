@@ -16,6 +16,7 @@ pub(super) enum Tab {
     Usage,
     Releases,
     Events,
+    Faults,
     Agents,
     Models,
     Devices,
@@ -27,13 +28,14 @@ pub(super) enum Tab {
 }
 
 impl Tab {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Chat,
         Self::Approvals,
         Self::Sessions,
         Self::Usage,
         Self::Releases,
         Self::Events,
+        Self::Faults,
         Self::Agents,
         Self::Models,
         Self::Devices,
@@ -62,6 +64,7 @@ impl Tab {
             Self::Usage => "/usage",
             Self::Releases => "/releases",
             Self::Events => "/events",
+            Self::Faults => "/faults",
             Self::Agents => "/agents",
             Self::Models => "/models",
             Self::Devices => "/devices",
@@ -81,6 +84,7 @@ impl Tab {
             Self::Usage => "u",
             Self::Releases => "r",
             Self::Events => "e",
+            Self::Faults => "f",
             Self::Agents => "a",
             Self::Models => "m",
             Self::Devices => "d",
@@ -100,6 +104,7 @@ impl Tab {
             Self::Usage => words.usage,
             Self::Releases => words.releases,
             Self::Events => words.events,
+            Self::Faults => words.faults,
             Self::Agents => words.agents,
             Self::Models => words.models,
             Self::Devices => words.devices,

@@ -2,6 +2,8 @@
 
 pub mod markdown;
 
+mod map;
+
 mod act;
 mod assets;
 mod attached;

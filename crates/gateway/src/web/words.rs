@@ -46,6 +46,7 @@ words! {
     usage: "Usage", "Расход", "用量";
     releases: "Releases", "Релизы", "版本";
     events: "Events", "События", "事件";
+    faults: "Faults", "Сбои", "故障";
     agents: "Agents", "Агенты", "代理";
     models: "Models", "Модели", "模型";
     devices: "Devices", "Устройства", "设备";
@@ -438,6 +439,25 @@ words! {
     metric_questions: "asked the owner", "спросил владельца", "询问了主人";
     // Events.
     kind: "Kind", "Вид", "类型";
+    faults_about: "What goes wrong, grouped by cause as far as it can be told. Counted from the event log; the lab only gives the groups their names.", "Что идёт не так, сгруппировано по причине, насколько её можно определить. Считается по журналу событий; лаборатория лишь даёт группам имена.", "出错的情况，按可辨别的原因归组。计数来自事件日志；实验室只为各组命名。";
+    no_faults: "No faults are known. The lab looks for them in quiet hours, or now with `instar lab run`.", "Сбоев не известно. Лаборатория ищет их в спокойное время или сейчас: `instar lab run`.", "尚无已知故障。实验室会在空闲时查找，也可立即运行 `instar lab run`。";
+    fault_map: "Where they show, and in how many of a hundred occasions", "Где они проявляются и в каком проценте случаев", "出现的位置及占比";
+    fault_by_day: "Failures by day, in hundredths of a percent of the occasions", "Сбои по дням, в сотых долях процента случаев", "每日失败（占机会的万分之几）";
+    fault_kind: "Kind", "Вид", "类型";
+    fault_place: "Where", "Где", "位置";
+    fault_share: "Failed", "Сбоев", "失败";
+    fault_trend: "Trend", "Тенденция", "趋势";
+    fault_examples: "Examples", "Примеры", "示例";
+    fault_reached: "Conversations reached", "Затронуто бесед", "涉及的对话";
+    fault_members: "Merged into it", "Объединено с ним", "已并入";
+    fault_name: "Name", "Имя", "名称";
+    fault_into: "Merge into", "Объединить с", "并入";
+    fault_split: "Take out", "Отделить", "拆出";
+    fault_mute: "Mute", "Скрыть", "静音";
+    fault_unmute: "Put back on the list", "Вернуть в список", "恢复到列表";
+    fault_keep: "Keep", "Сохранить", "保存";
+    lab_run: "Look for faults now", "Искать сбои сейчас", "立即查找故障";
+    lab_cycles: "Cycles of the lab", "Циклы лаборатории", "实验室运行";
     no_events: "No events yet", "Событий пока нет", "还没有事件";
     no_events_do: "Every message, turn, call and error leaves one.", "Каждое сообщение, ход, вызов и ошибка оставляет событие.", "每条消息、每轮、每次调用和错误都会留下一条。";
     // Agents.

@@ -7,6 +7,7 @@ mod candidates;
 mod config;
 mod devices;
 mod events;
+mod faults;
 mod health;
 mod letters;
 mod logs;
@@ -49,6 +50,8 @@ pub(super) fn routes() -> Routes {
         .route("/rollouts", get(rollouts::list))
         .route("/rollouts/{name}", get(rollouts::one))
         .route("/events", get(events::page))
+        .route("/faults", get(faults::page))
+        .route("/faults/{name}", get(faults::one))
         .route("/agents", get(agents::page))
         .route("/models", get(models::page))
         .route("/devices", get(devices::page))
