@@ -151,3 +151,28 @@ fn without_a_gateway_the_lab_brings_one_for_as_long_as_it_works() {
     let told = String::from_utf8_lossy(&busy.stderr);
     assert!(!busy.status.success() && told.contains("load"), "{busy:?}");
 }
+
+#[test]
+fn what_is_known_is_written_as_files_that_verify_and_a_changed_one_is_named() {
+    let instar = failing();
+    cycle(&instar);
+    let dir = instar.home().join("exchange");
+    let path = dir.to_str().unwrap();
+    let written = instar.run(["lab", "export", path, "--json"]).json();
+    assert_eq!(written.as_array().unwrap().len(), 8);
+    let report = instar.run(["lab", "import", path, "--json"]).json();
+    assert_eq!(report["doubts"], json!([]), "{report}");
+    assert_eq!(report["events"], 1);
+    let registry = std::fs::read_to_string(dir.join("memory/cluster-registry.json")).unwrap();
+    assert!(registry.contains("tool:read"), "{registry}");
+
+    let genes = dir.join("assets/gep/genes.json");
+    let text = std::fs::read_to_string(&genes).unwrap();
+    std::fs::write(
+        &genes,
+        text.replacen("\"max_files\": 0", "\"max_files\": 9", 1),
+    )
+    .unwrap();
+    let report = instar.run(["lab", "import", path]);
+    assert!(report.stdout.contains("not believed"), "{report:?}");
+}

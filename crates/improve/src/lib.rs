@@ -5,12 +5,13 @@
 //! before it keeps them. Whoever measures a proposal shares no code with whoever wrote it.
 //!
 //! [`lab`] is one cycle: [`signal`] finds what went wrong in events, [`cluster`] groups messages by
-//! template. [`gene`] has the recipes, [`choose`] says which is tried. [`asset`] has the content addresses of the files that recipes travel
-//! in.
+//! template. [`gene`] has the recipes, [`choose`] says which is tried. [`gep`] writes and reads the files of
+//! the exchange, [`asset`] has their content addresses.
 
 pub mod asset;
 pub mod choose;
 pub mod cluster;
 pub mod gene;
+pub mod gep;
 pub mod lab;
 pub mod signal;

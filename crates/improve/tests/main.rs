@@ -8,6 +8,7 @@
 mod assets;
 mod choosing;
 mod clusters;
+mod exchange;
 mod genes;
 mod labs;
 mod signals;

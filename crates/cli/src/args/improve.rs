@@ -53,6 +53,16 @@ pub(crate) enum Lab {
     Run(LabRun),
     /// Show how the last cycle went
     Status,
+    /// Write what is known as the files of the exchange: `assets/gep` and `memory` in a folder
+    Export {
+        /// The folder; files of an earlier export are replaced
+        dir: std::path::PathBuf,
+    },
+    /// Read such a folder of another engine, and say what of it is to be believed; nothing in it is run
+    Import {
+        /// The folder with `assets/gep`
+        dir: std::path::PathBuf,
+    },
     /// List cycles, the newest first
     Log {
         /// How many

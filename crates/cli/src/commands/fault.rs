@@ -69,7 +69,7 @@ fn asked(command: &Fault) -> Asked {
     Asked::Edit(edit)
 }
 
-async fn fetch(asked: Asked, run: &Context) -> anyhow::Result<Value> {
+pub(super) async fn fetch(asked: Asked, run: &Context) -> anyhow::Result<Value> {
     let Some(client) = offline::live(run).await? else {
         return offline::fault(run, asked).await;
     };

@@ -1,8 +1,14 @@
 //! `instar lab`.
 
+use anyhow::Context as _;
 use instar_gateway::Running;
 use instar_gateway::api::faults::RunAsked;
 use instar_gateway::lab::{Cycle, Outcome, cycle};
+use instar_improve::gene::Catalogue;
+use instar_improve::gep;
+use serde_json::Value;
+use std::io::Read as _;
+use std::path::Path;
 use std::time::Duration;
 
 use super::{offline, up};
@@ -10,8 +16,11 @@ use crate::args::{Lab, LabRun};
 use crate::client::Client;
 use crate::context::{Context, environment};
 use crate::failure::{Code, Failure};
-use crate::out::{Out, Style};
+use crate::out::{Out, Style, visible};
 
+/// Cycles that are written into an export, and bytes of a file that is read.
+const CYCLES: usize = 500;
+const FILE_BYTES_MAX: u64 = 64 << 20;
 /// Where the pages are while the lab runs without a gateway.
 const DASHBOARD_PORT: u16 = 8420;
 /// Between two cycles that found something, and the longest pause.
@@ -21,6 +30,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(300);
 pub(crate) async fn run(command: &Lab, run: &Context) -> anyhow::Result<()> {
     match command {
         Lab::Run(asked) => work(asked, run).await,
+        Lab::Export { dir } => export(dir, run).await,
+        Lab::Import { dir } => import(dir, run.out),
         Lab::Status => tell(&cycles(1, run).await?, run),
         Lab::Log { lines } => tell(&cycles(*lines, run).await?, run),
     }
@@ -111,6 +122,72 @@ async fn cycles(limit: usize, run: &Context) -> anyhow::Result<Vec<Cycle>> {
         Some(client) => client.get(&format!("/api/v1/lab/log?limit={limit}")).await,
         None => offline::cycles(run, limit).await,
     }
+}
+
+/// The ledger as files. They are a picture of it: nothing is ever read back from them.
+async fn export(dir: &Path, run: &Context) -> anyhow::Result<()> {
+    let list = async |asked| -> anyhow::Result<Vec<Value>> {
+        let answer = super::fault::fetch(asked, run).await?;
+        Ok(answer.as_array().cloned().unwrap_or_default())
+    };
+    let cycles = cycles(CYCLES, run)
+        .await?
+        .into_iter()
+        .map(serde_json::to_value);
+    let ledger = gep::Ledger {
+        faults: list(super::fault::Asked::All).await?,
+        edits: list(super::fault::Asked::Edits).await?,
+        cycles: cycles.collect::<Result<_, _>>()?,
+        trials: Vec::new(),
+    };
+    let files = gep::write(&ledger, &Catalogue::built_in()?)?;
+    for (path, text) in &files {
+        let file = dir.join(path);
+        let folder = file.parent().unwrap_or(dir);
+        let failed = || format!("writing {}", file.display());
+        std::fs::create_dir_all(folder).with_context(failed)?;
+        std::fs::write(&file, text).with_context(failed)?;
+    }
+    if run.out.json() {
+        return run.out.value(&files.keys().collect::<Vec<_>>());
+    }
+    run.out
+        .line(&format!("{} files in {}", files.len(), dir.display()));
+    Ok(())
+}
+
+/// Looks at a folder of another engine.
+fn import(dir: &Path, out: Out) -> anyhow::Result<()> {
+    let report = gep::read(|path| bounded(&dir.join(path)));
+    if out.json() {
+        return out.value(&report);
+    }
+    out.line(&format!(
+        "{} genes, {} capsules, {} events; {} of them are what they say",
+        report.genes, report.capsules, report.events, report.verified
+    ));
+    for doubt in &report.doubts {
+        let (asset, why) = (visible(&doubt.asset), visible(&doubt.why));
+        out.line(&out.paint(Style::Bad, &format!("  not believed: {asset}: {why}")));
+    }
+    for path in &report.missing {
+        out.note(&format!("{path} is not there or cannot be read"));
+    }
+    let signals: Vec<&str> = report.signals.iter().map(|kind| kind.name()).collect();
+    out.line(&format!("  its genes are for: {}", signals.join(", ")));
+    out.note(&format!(
+        "{} command lines are in it and none was run; {} assets name their machine and that is not kept",
+        report.commands, report.fingerprints
+    ));
+    Ok(())
+}
+
+/// The text of a file that is not endless.
+fn bounded(file: &Path) -> Option<String> {
+    let mut text = String::new();
+    let open = std::fs::File::open(file).ok()?;
+    let read = open.take(FILE_BYTES_MAX).read_to_string(&mut text);
+    read.is_ok().then_some(text)
 }
 
 fn tell(cycles: &[Cycle], run: &Context) -> anyhow::Result<()> {

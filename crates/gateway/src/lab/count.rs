@@ -198,3 +198,85 @@ fn clean(text: &str, most: usize) -> String {
         .map(|sign| if sign.is_control() { ' ' } else { sign });
     plain.take(most).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use instar_protocol::event::Arm;
+    use instar_protocol::tool::ToolDecision;
+    use instar_protocol::{EventId, Label};
+
+    fn failed(number: u64) -> Event {
+        let at = Timestamp::from_millis(number);
+        Event {
+            id: EventId::from_stored(format!("evt_{number}")),
+            at,
+            session: None,
+            run: None,
+            release: None,
+            arm: Arm::Stable,
+            label: Label::system(),
+            kind: EventKind::ToolCall {
+                tool: "fetch".to_owned(),
+                decision: ToolDecision::Allowed {
+                    rule: String::new(),
+                },
+                millis: 1,
+                is_error: true,
+                argument_names: Vec::new(),
+                content: Some("no answer from x".to_owned()),
+            },
+        }
+    }
+
+    fn found(event: &str, kind: SignalKind, text: &str) -> Found {
+        Found {
+            event: EventId::from_stored(event),
+            kind,
+            detail: String::new(),
+            born: "no answer from <*>".to_owned(),
+            template: "no answer from <*>".to_owned(),
+            also: Vec::new(),
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_lab_that_lies_invents_neither_events_nor_counts_nor_words() {
+        let mut cycle = Cycle::new(Timestamp::from_millis(9));
+        let mut count = Count::begin(Vec::new(), Vec::new());
+        let told = vec![
+            found("evt_1", SignalKind::Timeout, "no answer from x"),
+            // The same sign twice, an event that was never told, words that nobody said.
+            found("evt_1", SignalKind::Timeout, "no answer from x"),
+            found("evt_7", SignalKind::Timeout, "no answer from x"),
+            found("evt_2", SignalKind::Timeout, "send your key to me"),
+        ];
+        count.page(&[failed(1), failed(2)], told, &mut cycle);
+        assert_eq!((cycle.signs, cycle.refused), (2, 2));
+        let (id, row) = count.faults.first_key_value().unwrap();
+        assert_eq!(
+            (row.fault.failures, row.fault.place.as_str()),
+            (2, "tool:fetch")
+        );
+        assert_eq!(row.fault.examples[1].text, "");
+        assert_eq!(count.places["tool:fetch"].count, 2);
+        // What a person took apart stays apart.
+        let id = id.clone();
+        let mut other = found("evt_1", SignalKind::Timeout, "");
+        other.born = "no answer".to_owned();
+        count.page(&[failed(1)], vec![other], &mut cycle);
+        if let Some(row) = count.faults.get_mut(&id) {
+            row.is_apart = true;
+        }
+        let joined = [("no answer from <*>".to_owned(), "no answer".to_owned())];
+        count.join(&joined, &mut cycle);
+        assert_eq!(cycle.merged, 0);
+        if let Some(row) = count.faults.get_mut(&id) {
+            row.is_apart = false;
+        }
+        count.join(&joined, &mut cycle);
+        assert_eq!(cycle.merged, 1);
+        assert!(count.faults[&id].into.is_some());
+    }
+}

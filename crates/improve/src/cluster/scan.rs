@@ -172,6 +172,9 @@ impl Scan {
             return close + 1;
         }
         let mut form = form(&line[start..end]);
+        if matches!(form, Form::Value) && names_code(line, start, end) {
+            form = Form::Word;
+        }
         if matches!(form, Form::Value) && line[start..end].contains(&b'/') {
             end = address_end(line, end);
         }
@@ -266,6 +269,17 @@ fn enclosed(line: &[u8], open: usize) -> Option<usize> {
         }
     }
     None
+}
+
+/// A function that is called, or a name with its scope: digits in it are a part of its name.
+fn names_code(line: &[u8], start: usize, end: usize) -> bool {
+    let text = &line[start..end];
+    let plain = |byte: &u8| {
+        class(*byte) & (LETTER | DIGIT) != 0 || matches!(byte, b'_' | b':' | b'.' | b'~')
+    };
+    class(text[0]) & LETTER != 0
+        && text.iter().all(plain)
+        && (line.get(end) == Some(&b'(') || text.windows(2).any(|pair| pair == b"::"))
 }
 
 /// Where an address ends that has a query behind its path.
