@@ -10,6 +10,7 @@ use instar_sandbox::solver::Solver;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::AppState;
 use crate::problem::{ApiProblem, chain};
@@ -50,15 +51,18 @@ pub(crate) async fn check(app: &AppState, name: &str) -> Result<Table, ApiProble
 
 async fn checked(app: &AppState, name: &str) -> Result<Table, ApiProblem> {
     let now = app.clock.now();
-    let prover = prover(app.config.current().value.improve.solver_package.clone());
+    let package = app.config.current().value.improve.solver_package.clone();
+    let prover = prover(package, app.closing.clone());
     let checking = app.releases.check_candidate(name, prover, now).await;
     let checking = checking.map_err(problem)?;
     for (gate, sitting) in judge::sittings(app.state_dir.root()) {
         let finding = match sitting {
             Ok(sitting) => {
                 let (after, before) = (checking.after.clone(), checking.before.clone());
-                let judged =
-                    tokio::task::spawn_blocking(move || judge::judged(&sitting, &after, &before));
+                let closing = app.closing.clone();
+                let judged = tokio::task::spawn_blocking(move || {
+                    judge::judged(&sitting, &after, &before, &closing)
+                });
                 judged.await.unwrap_or_else(|error| {
                     Finding::no_data(format!("the judge gave no answer: {error}"))
                 })
@@ -103,13 +107,18 @@ pub(crate) fn owners(app: &AppState) -> Vec<PublicKey> {
 }
 
 /// Every solver of this machine, each behind walls, one after the other.
-fn prover(package: Option<PathBuf>) -> impl Fn(&str) -> Vec<Said> + Send + Sync + 'static {
+fn prover(
+    package: Option<PathBuf>,
+    closing: CancellationToken,
+) -> impl Fn(&str) -> Vec<Said> + Send + Sync + 'static {
     let native = Native::of_this_binary();
     move |script: &str| {
         let solvers = Solver::found(package.as_deref());
         let ask = |solver: &Solver| Said {
             solver: solver.name().to_owned(),
-            answer: solver.ask(&native, script).map_err(|error| chain(&error)),
+            answer: solver
+                .ask(&native, script, &|| closing.is_cancelled())
+                .map_err(|error| chain(&error)),
         };
         solvers.iter().map(ask).collect()
     }

@@ -6,6 +6,7 @@ use crate::native::{Ended, Native};
 use crate::root::Root;
 use crate::spec::{Access, Argv, Input, Job, Limits, Walls};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The longest question.
 const QUESTION_BYTES_MAX: usize = 64 << 20;
@@ -13,6 +14,8 @@ const QUESTION_BYTES_MAX: usize = 64 << 20;
 const ONE_TIME: &str = "--tlimit-per=10000";
 /// Where the system may have it. Never looked for along a search path.
 const SYSTEM: [&str; 2] = ["/usr/bin/cvc5", "/usr/local/bin/cvc5"];
+/// How often is looked whether nobody wants the answer any more.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 const PYTHON: &str = "/usr/bin/python3";
 
 /// Reads a script as the program does, from a folder that stands at `/work`.
@@ -79,17 +82,32 @@ impl Solver {
         }
     }
 
-    /// Runs a script and hands back what was written. Blocks; takes a minute at the most.
-    pub fn ask(&self, native: &Native, script: &str) -> Result<String, SolverError> {
+    /// Runs a script and hands back what was written. Blocks; takes a minute and a half at the most, and
+    /// ends early when it is to stop.
+    pub fn ask(
+        &self,
+        native: &Native,
+        script: &str,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<String, SolverError> {
         if script.len() > QUESTION_BYTES_MAX {
             return Err(SolverError::Long);
         }
         let mut job = self.job()?;
         job.input = Input::Bytes(script.as_bytes().to_vec());
         let seconds = job.walls.limits.wall_seconds;
-        let outcome = native
-            .run(job)
-            .map_err(|error| SolverError::Start(error.to_string()))?;
+        let start = |error: String| SolverError::Start(error);
+        let mut running = native
+            .start(job, None)
+            .map_err(|error| start(error.to_string()))?;
+        let outcome = loop {
+            let waited = running.wait_for(LOOK_EVERY);
+            match waited.map_err(|error| start(error.to_string()))? {
+                Some(outcome) => break outcome,
+                None if stop() => running.kill(),
+                None => {}
+            }
+        };
         match outcome.ended {
             Ended::Exit(0) if !outcome.stdout.cut() => String::from_utf8(outcome.stdout.bytes)
                 .map_err(|_| SolverError::Failed("no text".to_owned())),

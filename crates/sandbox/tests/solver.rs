@@ -27,12 +27,24 @@ fn each_solver_answers_line_by_line_and_a_broken_question_is_no_answer() {
         eprintln!("there is no solver here: nothing is shown");
     }
     for solver in solvers {
-        let answer = solver.ask(&native(), SCRIPT).unwrap();
+        let answer = solver.ask(&native(), SCRIPT, &|| false).unwrap();
         assert_eq!(answer, "sat\nunsat\n", "{}", solver.name());
-        match solver.ask(&native(), "(assert (= a b))\n(check-sat)\n") {
+        match solver.ask(&native(), "(assert (= a b))\n(check-sat)\n", &|| false) {
             Ok(answer) => assert!(!answer.contains("unsat"), "{answer}"),
             Err(error) => assert!(!error.to_string().is_empty()),
         }
+    }
+}
+
+#[test]
+fn a_solver_that_nobody_waits_for_any_more_is_ended() {
+    // Factors of a number that is the product of two large primes: nothing for a minute.
+    let hard = "(set-logic QF_NIA)\n(declare-const a Int)\n(declare-const b Int)\n(assert (> a 1))\n(assert (> b 1))\n\
+                (assert (= (* a b) 1000000016000000063))\n(check-sat)\n"
+        .repeat(50);
+    for solver in Solver::found(packages().as_deref()) {
+        let ended = solver.ask(&native(), &hard, &|| true);
+        assert!(ended.is_err(), "{ended:?}");
     }
 }
 
@@ -42,6 +54,6 @@ fn what_is_not_there_is_not_found_and_does_not_start() {
     let with_nowhere = Solver::found(Some(&nowhere));
     assert_eq!(with_nowhere, Solver::found(None));
     for solver in [Solver::Program(nowhere.clone()), Solver::Package(nowhere)] {
-        assert!(solver.ask(&native(), SCRIPT).is_err());
+        assert!(solver.ask(&native(), SCRIPT, &|| false).is_err());
     }
 }

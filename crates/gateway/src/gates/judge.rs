@@ -8,6 +8,8 @@ use instar_sandbox::confined::{Bounds, JobError, Starter};
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// The folder of the owner's own suites, and the part of it that attacks.
 const FOLDER: &str = "evals";
@@ -112,15 +114,26 @@ fn gather(
     Ok(())
 }
 
-/// Runs the suites of a gate in a job of its own. Blocks for as long as they take.
-pub(crate) fn judged(sitting: &Sitting, candidate: &Behaviour, stable: &Behaviour) -> Finding {
-    match sat(sitting, candidate, stable) {
+/// Runs the suites of a gate in a job of its own. Blocks for as long as they take, or until the gateway
+/// closes.
+pub(crate) fn judged(
+    sitting: &Sitting,
+    candidate: &Behaviour,
+    stable: &Behaviour,
+    closing: &CancellationToken,
+) -> Finding {
+    match sat(sitting, candidate, stable, closing) {
         Ok(said) => finding(sitting, &said),
         Err(why) => Finding::no_data(format!("the judge gave no answer: {why}")),
     }
 }
 
-fn sat(sitting: &Sitting, candidate: &Behaviour, stable: &Behaviour) -> Result<Vec<Said>, String> {
+fn sat(
+    sitting: &Sitting,
+    candidate: &Behaviour,
+    stable: &Behaviour,
+    closing: &CancellationToken,
+) -> Result<Vec<Said>, String> {
     let value =
         |behaviour: &Behaviour| serde_json::to_value(behaviour).map_err(|error| error.to_string());
     let work = Work {
@@ -137,6 +150,14 @@ fn sat(sitting: &Sitting, candidate: &Behaviour, stable: &Behaviour) -> Result<V
     };
     let starter = Starter::default().with_scratch();
     let mut job = starter.start(ROLE, bounds).map_err(told)?;
+    let ender = job.ender();
+    let _watch = AbortOnDropHandle::new(tokio::runtime::Handle::current().spawn({
+        let closing = closing.clone();
+        async move {
+            closing.cancelled().await;
+            ender.end();
+        }
+    }));
     job.tell(&work).map_err(told)?;
     let mut all = Vec::new();
     loop {
