@@ -76,6 +76,16 @@ fn the_gates_of_a_candidate_are_asked_shown_and_overruled_by_the_owners_yes_alon
         assert_eq!(row(&table, gate)["outcome"], "pass", "{gate}: {table}");
     }
     assert_eq!(row(&table, "human")["outcome"], "no-data");
+    let page = instar.http.get(&format!("/candidates/{id}"));
+    assert_eq!(page.status, 200);
+    for part in [
+        "red-team",
+        "no-data",
+        "Say yes to it",
+        "It may go to shadow",
+    ] {
+        assert!(page.body.contains(part), "{part}: {}", page.body);
+    }
 
     let yes = instar.run(["candidate", "approve", &id, "--json"]).json();
     assert_eq!(row(&yes, "human")["by"], "owner");
@@ -198,8 +208,8 @@ tests:
 #[test]
 fn a_candidate_that_does_worse_in_the_owners_own_suite_is_held_and_the_case_is_named() {
     let instar = Instar::start(Setup::default());
-    std::fs::create_dir_all(instar.state.join("evals")).unwrap();
-    std::fs::write(instar.state.join("evals/mine.yaml"), OWN_SUITE).unwrap();
+    std::fs::create_dir_all(instar.state.join("suites")).unwrap();
+    std::fs::write(instar.state.join("suites/mine.yaml"), OWN_SUITE).unwrap();
     let text = "You answer in verse.\n";
     let worse = json!({"set_prompt": {"agent": "main", "file": "SOUL.md", "text": text}});
     let id = make(&instar, &worse);
@@ -224,7 +234,7 @@ fn a_candidate_that_does_worse_in_the_owners_own_suite_is_held_and_the_case_is_n
     let table = check(&instar, &make(&instar, &limit(30)));
     assert_eq!(row(&table, "evals")["outcome"], "pass", "{table}");
     // A suite that nobody can read holds.
-    std::fs::write(instar.state.join("evals/mine.yaml"), "tests: [").unwrap();
+    std::fs::write(instar.state.join("suites/mine.yaml"), "tests: [").unwrap();
     let table = check(&instar, &make(&instar, &limit(31)));
     assert_eq!(row(&table, "evals")["outcome"], "no-data", "{table}");
     assert_eq!(table["decision"]["may"], "nothing");

@@ -151,6 +151,8 @@ async fn a_harmless_candidate_goes_as_far_as_its_class_and_with_a_yes_all_the_wa
         );
     }
     assert!(why(&table, Gate::Policy).contains("the same"));
+    let evidence = &table.row(Gate::WellFormed).unwrap().finding.evidence;
+    assert_eq!(evidence[0], format!("sha256 of the candidate {}", one.id));
     // No data is no pass: nothing goes out by itself, and the sentence says why.
     assert_eq!(table.decision.may, Step::Nothing);
     let needed = table.decision.needed.join("\n");

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 /// The folder of the owner's own suites, and the part of it that attacks.
-const FOLDER: &str = "evals";
+const FOLDER: &str = "suites";
 const RED_TEAM: &str = "red-team";
 /// Suites that came with the program and hold for every behaviour. The golden conversations are none: they
 /// are about the identity files of a fresh installation, which a candidate may change.

@@ -18,6 +18,7 @@ pub use check::{CheckError, Checking};
 pub use decide::{Autonomy, Decision, Step, decide};
 pub use policy::{Prover, Said};
 
+use instar_protocol::redact::{find_secret, redact};
 use instar_protocol::{ReleaseId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -125,10 +126,14 @@ impl Finding {
         self
     }
 
-    /// Fit to be stored: redacted, and no longer than people read.
+    /// Fit to be stored: without what looks like a secret, and no longer than people read. Digests and
+    /// numbers stay as they are; they are the evidence.
     fn bounded(self) -> Self {
         let line = |text: &str| -> String {
-            let text = instar_protocol::redact::redact(text).into_string();
+            let text = match find_secret(text) {
+                Some(_) => redact(text).into_string(),
+                None => text.to_owned(),
+            };
             let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
             plain.take(LINE_CHARS_MAX).collect()
         };
