@@ -144,6 +144,7 @@ async fn ask(command: &Command, run: &Context) -> anyhow::Result<()> {
         Command::Usage(command) => commands::usage::run(command, run).await,
         Command::Release(command) => commands::release::run(command, run).await,
         Command::Candidate(command) => commands::candidate::run(command, run).await,
+        Command::Demo(command) => commands::demo::run(command, run).await,
         Command::Rollout(command) => commands::rollout::run(command, run).await,
         Command::Fault(command) => commands::fault::run(command, run).await,
         Command::Lab(command) => commands::lab::run(command, run).await,

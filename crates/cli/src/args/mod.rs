@@ -2,6 +2,7 @@
 
 mod approvals;
 mod eval;
+mod demo;
 mod house;
 mod improve;
 mod policy;
@@ -15,6 +16,7 @@ use clap_complete::Shell;
 
 pub(crate) use approvals::{Approvals, Approve, Audit, Inbox, Rules, Security};
 pub(crate) use eval::{Eval, EvalRun, SampleKind};
+pub(crate) use demo::{Demo, DemoOptions};
 pub(crate) use house::{Config, Devices, Doctor, Gateway, Logs, Models, Secrets, Token};
 pub(crate) use improve::{Fault, Lab, LabRun};
 pub(crate) use policy::{Asker, Explain, Policy};
@@ -162,6 +164,9 @@ pub(crate) enum Command {
     /// Run suites of cases over what is served or proposed, and look at their reports
     #[command(subcommand)]
     Eval(Eval),
+    /// Watch a story on a scratch gateway, offline
+    #[command(subcommand)]
+    Demo(Demo),
     /// Look at the event log
     #[command(subcommand)]
     Events(Events),

@@ -9,6 +9,7 @@ mod branches;
 pub(crate) mod candidate;
 pub(crate) mod config;
 pub(crate) mod dashboard;
+pub(crate) mod demo;
 pub(crate) mod devices;
 pub(crate) mod doctor;
 pub(crate) mod eval;

@@ -1,0 +1,160 @@
+//! What every story has: a scratch state, a gateway with a scripted model, and a voice.
+
+use instar_config::StateDir;
+use instar_demo::{Player, Script};
+use instar_gateway::{Gateway, Options, Running};
+use instar_protocol::api::SendMessage;
+use instar_protocol::live::{LiveEvent, Outcome};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::args::DemoOptions;
+use crate::client::Client;
+use crate::context::Context;
+use crate::out::{Out, Style};
+
+/// How long a story waits for something that should be there at once.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A gateway that a story is told with. Its state is removed at the end.
+pub(super) struct Stage {
+    running: Running,
+    client: Client,
+    folder: PathBuf,
+    pub(super) out: Out,
+}
+
+impl Stage {
+    pub(super) async fn set(
+        script: Script,
+        options: &DemoOptions,
+        run: &Context,
+    ) -> anyhow::Result<Self> {
+        let mut name = [0_u8; 6];
+        getrandom::fill(&mut name).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
+        let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
+        let folder = std::env::temp_dir().join(format!("instar-demo-{name}"));
+        let state = StateDir::locate(None, &|variable| {
+            (variable == "INSTAR_STATE_DIR").then(|| folder.display().to_string())
+        })?;
+        state.prepare()?;
+        let mut gateway = Options::new(state.clone(), no_variable)?;
+        gateway.port = Some(options.port.unwrap_or(0));
+        gateway.discover = false;
+        gateway.logging = false;
+        gateway.give_back = crate::memory::give_back;
+        let player = Player::new(script)?;
+        gateway.local_models = BTreeMap::from([("demo".to_owned(), Arc::new(player) as _)]);
+        let running = Gateway::start(gateway).await?;
+        let client = Client::require(&state)?;
+        Ok(Self {
+            running,
+            client,
+            folder,
+            out: run.out,
+        })
+    }
+
+    /// A sentence of the story.
+    pub(super) fn say(&self, text: &str) {
+        self.out.line(text);
+    }
+
+    pub(super) fn chapter(&self, number: u32, title: &str) {
+        let title = format!("{number}. {title}");
+        self.out.line("");
+        self.out.line(&self.out.paint(Style::Strong, &title));
+    }
+
+    /// A file of the scratch state.
+    pub(super) fn file(&self, below: &str) -> PathBuf {
+        self.folder.join(below)
+    }
+
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.client.get(path).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.client.post(path, body).await
+    }
+
+    /// One conversation of one turn, to its end.
+    pub(super) async fn talk(&self, session: &str, text: &str) -> anyhow::Result<Option<Outcome>> {
+        let body = serde_json::to_vec(&SendMessage {
+            session: Some(session.to_owned()),
+            text: text.to_owned(),
+            idempotency_key: None,
+            model: None,
+            attachments: Vec::new(),
+            attachments_of: None,
+            parent: None,
+        })?;
+        let path = "/api/v1/messages";
+        let mut stream = self
+            .client
+            .stream(http::Method::POST, path, Some(body))
+            .await?;
+        while let Some(data) = stream.next().await? {
+            if let Ok(LiveEvent::Done { outcome, .. }) = serde_json::from_str(&data) {
+                return Ok(Some(outcome));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Looks until something is there.
+    pub(super) async fn until(
+        &self,
+        path: &str,
+        there: impl Fn(&Value) -> bool,
+    ) -> anyhow::Result<Value> {
+        let begun = tokio::time::Instant::now();
+        loop {
+            let value: Value = self.get(path).await?;
+            if there(&value) {
+                return Ok(value);
+            }
+            anyhow::ensure!(begun.elapsed() < PATIENCE, "{path} did not get there");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Leaves the pages open until somebody ends it, unless nobody is to wait; then all of it goes.
+    pub(super) async fn end(self, options: &DemoOptions, page: &str) -> anyhow::Result<()> {
+        let told = self.look_around(options, page).await;
+        self.running.shutdown().await;
+        std::fs::remove_dir_all(&self.folder)?;
+        told
+    }
+
+    async fn look_around(&self, options: &DemoOptions, page: &str) -> anyhow::Result<()> {
+        if options.no_stay {
+            return Ok(());
+        }
+        let (link, _ends) = self
+            .running
+            .sign_in_link()
+            .map_err(|error| anyhow::anyhow!("making a sign-in link: {error}"))?;
+        self.out.line("");
+        self.out.line(&format!("look around: {link}"));
+        let page = format!("{}{page}", self.running.url());
+        self.out.note(&format!(
+            "then {page}; the link works once, within a minute"
+        ));
+        self.out
+            .note("Ctrl-C ends it and removes the scratch state");
+        tokio::signal::ctrl_c().await?;
+        Ok(())
+    }
+}
+
+/// The story needs no key and finds none.
+fn no_variable(_name: &str) -> Option<String> {
+    None
+}
