@@ -33,24 +33,29 @@ impl Connection {
 
     /// Sends a body and reads the whole answer; returns the milliseconds that took.
     pub(crate) async fn post(&mut self, path: &str, body: &Bytes) -> anyhow::Result<f64> {
+        let begun = Instant::now();
+        let _answer = self.answer(path, body).await?;
+        Ok(begun.elapsed().as_secs_f64() * 1e3)
+    }
+
+    /// Sends a body and reads the whole answer.
+    pub(crate) async fn answer(&mut self, path: &str, body: &Bytes) -> anyhow::Result<Bytes> {
         let request = Request::post(path)
             .header(header::HOST, &self.host)
             .header(header::AUTHORIZATION, format!("Bearer {TOKEN}"))
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body.clone()))?;
-        let begun = Instant::now();
         self.sender.ready().await?;
         let response = self.sender.send_request(request).await?;
         let status = response.status();
         let answer = response.into_body().collect().await?.to_bytes();
-        let millis = begun.elapsed().as_secs_f64() * 1e3;
         if status != StatusCode::OK {
             bail!(
                 "{path} answered {status}: {}",
                 String::from_utf8_lossy(&answer)
             );
         }
-        Ok(millis)
+        Ok(answer)
     }
 }
 

@@ -65,7 +65,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Clustering(options) => clustering::run(&options),
         Bench::Evals(options) => evals::run(&options),
         Bench::Faces(options) => runtime.block_on(Box::pin(faces::run(&options))),
-        Bench::Rollout(options) => rollout::run(&options),
+        Bench::Rollout(options) => runtime.block_on(Box::pin(rollout::run(&options))),
         Bench::Healing(options) => healing::run(&options),
         Bench::Sandbox(options) => sandbox::run(&options),
     }

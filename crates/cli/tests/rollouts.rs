@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use crate::support::{Instar, Setup, until};
 
 /// Stands in the identity of the candidate that fails.
-const BAD: &str = "You are a failure.";
+pub(crate) const BAD: &str = "You are a failure.";
 
 /// A model that cannot answer under the failing identity.
-fn script() -> Script {
+pub(crate) fn script() -> Script {
     let fails = Rule {
         when: When {
             system_contains: Some(BAD.to_owned()),
@@ -36,7 +36,7 @@ fn script() -> Script {
     }
 }
 
-fn candidate(instar: &Instar, identity: &str) -> String {
+pub(crate) fn candidate(instar: &Instar, identity: &str) -> String {
     let delta = json!({"set_prompt": {"agent": "main", "file": "SOUL.md", "text": identity}});
     let args = ["candidate", "new", "--delta", "-", "--json"];
     let made = instar.run_with(&args, &delta.to_string()).json();
@@ -44,7 +44,7 @@ fn candidate(instar: &Instar, identity: &str) -> String {
 }
 
 /// Episodes of one turn, judged as soon as they ended. The gates have spoken and the owner has said yes.
-fn start(instar: &Instar, candidate: &str, margin: &str) -> Value {
+pub(crate) fn start(instar: &Instar, candidate: &str, margin: &str) -> Value {
     let early = instar.run(["rollout", "start", candidate]);
     assert!(early.stderr.contains("instar candidate check"), "{early:?}");
     let _table = instar
@@ -77,7 +77,7 @@ fn start(instar: &Instar, candidate: &str, margin: &str) -> Value {
     instar.run_with(&args, "").json()
 }
 
-fn status(instar: &Instar) -> Value {
+pub(crate) fn status(instar: &Instar) -> Value {
     instar.run(["rollout", "status", "--json"]).json()
 }
 
@@ -87,7 +87,7 @@ fn stable(instar: &Instar) -> String {
 }
 
 /// One conversation of one turn; the identity that the model was given.
-fn episode(instar: &Instar, number: u32) -> String {
+pub(crate) fn episode(instar: &Instar, number: u32) -> String {
     let _outcome = instar.ask(&format!("agent:main:talk{number}"), "hello");
     let requests = instar.model.requests();
     requests.last().unwrap().body.to_string()

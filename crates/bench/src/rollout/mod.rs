@@ -1,6 +1,7 @@
 //! `cargo xtask bench rollout`: simulated traffic through the controller of rollouts, beside what others
 //! decide with.
 
+mod gateway;
 mod rivals;
 mod world;
 
@@ -24,6 +25,9 @@ pub(crate) struct Options {
     runs: u64,
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Leaves out the rollouts through a real gateway
+    #[arg(long)]
+    no_gateway: bool,
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
@@ -63,7 +67,13 @@ struct Ended {
 const SPLIT: [&str; 5] = ["instar", "z-test", "threshold", "mann-whitney", "msprt"];
 const PAIRED: &str = "instar, paired";
 
-pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
+    let through = if options.no_gateway {
+        Vec::new()
+    } else {
+        progress("through a real gateway");
+        gateway::run().await?
+    };
     let worlds = worlds();
     let next = AtomicUsize::new(0);
     let cells: Mutex<Vec<(usize, Vec<Cell>)>> = Mutex::default();
@@ -98,9 +108,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let cells: Vec<Cell> = cells.into_iter().flat_map(|(_, cells)| cells).collect();
     if options.json {
         let runs: Vec<Value> = cells.iter().map(Cell::json).collect();
-        say(&json!({ "seed": options.seed, "runs": runs }).to_string());
+        let through: Vec<Value> = through.iter().map(gateway::Through::json).collect();
+        let all = json!({ "seed": options.seed, "runs": runs, "gateway": through });
+        say(&all.to_string());
     } else {
         print(&cells);
+        for one in &through {
+            one.print();
+        }
     }
     Ok(())
 }
@@ -136,6 +151,11 @@ fn worlds() -> Vec<World> {
             worlds.push(in_weather(effect, weather));
         }
     }
+    for weather in [Weather::Delay, Weather::Feedback] {
+        for effect in [Effect::None, Effect::Times(2.0)] {
+            worlds.push(in_weather(effect, weather));
+        }
+    }
     for part in [0.25, 0.5, 1.0] {
         worlds.push(in_weather(Effect::Times(3.0), Weather::Leak(part)));
     }
@@ -164,7 +184,10 @@ fn measure(world: World, options: &Options) -> Vec<Cell> {
         })
         .collect();
     // Where turns of an episode hang together, or one arm reaches the other, a pair means something else.
-    if matches!(world.weather, Weather::Episodes | Weather::Leak(_)) {
+    if !matches!(
+        world.weather,
+        Weather::Steady | Weather::Drift | Weather::Bursts
+    ) {
         cells.retain(|cell| cell.method != PAIRED);
     }
     for run in 0..runs {
@@ -209,15 +232,23 @@ fn split(world: &World, dice: &mut Dice) -> [Ended; SPLIT.len()] {
         return ended;
     };
     let (mut sums, mut of_candidate) = (Sums::default(), 0);
+    let mut heard: BTreeMap<u32, Vec<Unit>> = BTreeMap::new();
     for at in 0..UNITS {
         let unit = world.unit(at, UNITS, SHARE, dice);
         of_candidate += u32::from(unit.arm == instar_release::evidence::Arm::New);
+        // Ours judges each unit at a fixed age, by whether something bad was seen of it; the others take
+        // what they hear when they hear it.
         match rollout.settle(&settled(at, &unit)) {
             Some(Stage::RolledBack { .. }) => ended[0].rolled_back = Some(of_candidate),
             Some(Stage::Promoted) => ended[0].promoted = true,
             _ => {}
         }
-        sums.settle(&unit);
+        if let Some(when) = world.heard_at(at, &unit, dice) {
+            heard.entry(when).or_default().push(unit);
+        }
+        for unit in heard.remove(&at).unwrap_or_default() {
+            sums.settle(&unit);
+        }
         let said = [
             sums.z_test(),
             sums.threshold(),

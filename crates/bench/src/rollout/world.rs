@@ -54,7 +54,16 @@ pub(super) enum Weather {
     Episodes,
     /// This part of the harm reaches the other arm, through a memory that they share.
     Leak(f64),
+    /// Failures of the candidate are known at once, everything else fifty units later.
+    Delay,
+    /// Only some of the good units are ever heard of, on the candidate half as many.
+    Feedback,
 }
+
+/// Units until an outcome is known that is not reported at once.
+const LATE_BY: u32 = 50;
+/// The part of good units of the stable release that somebody praises.
+const PRAISED: f64 = 0.5;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct World {
@@ -102,6 +111,8 @@ impl Weather {
             Self::Bursts => "bursts".to_owned(),
             Self::Episodes => "episodes".to_owned(),
             Self::Leak(part) => format!("leak {part}"),
+            Self::Delay => "delay".to_owned(),
+            Self::Feedback => "feedback".to_owned(),
         }
     }
 }
@@ -129,6 +140,22 @@ impl World {
         Unit { arm, share, bad }
     }
 
+    /// When who takes outcomes as they come hears of a unit; never of some.
+    pub(super) fn heard_at(&self, at: u32, unit: &Unit, dice: &mut Dice) -> Option<u32> {
+        let is_new = unit.arm == Arm::New;
+        let is_bad = unit.bad > 0.0;
+        match self.weather {
+            Weather::Delay if is_new && is_bad => Some(at),
+            Weather::Delay => Some(at + LATE_BY),
+            Weather::Feedback if is_bad => Some(at),
+            Weather::Feedback => {
+                let praised = if is_new { PRAISED / 2.0 } else { PRAISED };
+                (dice.throw() < praised).then_some(at)
+            }
+            _ => Some(at),
+        }
+    }
+
     /// Both arms on one input: whether each failed. With the chance `shared` they share their luck.
     pub(super) fn pair(&self, at: u32, of: u32, shared: f64, dice: &mut Dice) -> (bool, bool) {
         let rate = self.rate(at, of, dice);
@@ -148,7 +175,11 @@ impl World {
             Weather::Bursts if at % 100 < 10 => (self.base * 4.0).min(0.9),
             // One draw more keeps runs of different weather apart.
             Weather::Bursts => self.base + 0.0 * dice.throw(),
-            Weather::Steady | Weather::Episodes | Weather::Leak(_) => self.base,
+            Weather::Steady
+            | Weather::Episodes
+            | Weather::Leak(_)
+            | Weather::Delay
+            | Weather::Feedback => self.base,
         }
     }
 }

@@ -467,7 +467,10 @@ pub(crate) fn missing_release(error: ReleaseError) -> QueryError {
         ReleaseError::Ambiguous { .. } => invalid("release", &error),
         ReleaseError::Delta { .. } | ReleaseError::Static { .. } => invalid("candidate", &error),
         ReleaseError::ManyCandidates(_) => invalid("candidate", &error),
-        ReleaseError::Bundle(_) | ReleaseError::Refused { .. } => invalid("release", &error),
+        ReleaseError::Bundle(_)
+        | ReleaseError::Refused { .. }
+        | ReleaseError::Tampered { .. }
+        | ReleaseError::Decode { .. } => invalid("release", &error),
         ReleaseError::Store(error) => QueryError::Store(error),
         other => QueryError::Release(other),
     }

@@ -96,11 +96,11 @@ impl Story<'_> {
             .await?;
         let gates = table["rows"].as_array().cloned().unwrap_or_default();
         let policy = gates.iter().find(|row| row["gate"] == "policy");
-        let finding = policy.map_or(&Value::Null, |row| &row["finding"]);
+        let row = policy.unwrap_or(&Value::Null);
         stage.say(&format!(
             "policy: {} — {}",
-            word(&finding["outcome"]),
-            word(&finding["why"])
+            word(&row["outcome"]),
+            word(&row["why"])
         ));
         let refused = self.start(&candidate).await;
         let Err(error) = refused else {

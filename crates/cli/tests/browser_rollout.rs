@@ -1,0 +1,63 @@
+//! The rollout page in a real browser.
+
+use serde_json::{Value, json};
+
+use crate::browser::{Browser, link};
+use crate::rollouts::{BAD, candidate, episode, script, start, status};
+use crate::support::{Instar, Setup, until};
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+#[test]
+fn both_arms_are_seen_side_by_side_and_the_red_button_takes_it_back() {
+    let Some(browser) = Browser::find() else {
+        return;
+    };
+    let instar = Instar::start(Setup::scripted(script()));
+    let made = candidate(&instar, BAD);
+    let begun = start(&instar, &made, "0.05");
+    for number in 0..8 {
+        let _sent = episode(&instar, number);
+    }
+    let shown = until("the episodes are judged", || {
+        Some(status(&instar)).filter(|shown| shown["waiting"] == 0)
+    });
+    assert!(shown["ended_at"].is_null(), "{shown:#}");
+    let more = json!({
+        "rollout": begun["rollout"]["id"],
+        "shots": std::env::var("INSTAR_TEST_SHOTS").ok(),
+    });
+    let found = browser.run("rollout.mjs", &instar.url(), &link(&instar), more);
+    assert_eq!(found["faults"], json!([]), "what the checker says");
+    assert_eq!(found["wide"], json!([]), "pages that scroll sideways");
+    for (locale, told) in [
+        ("en-US", "of new episodes"),
+        ("ru-RU", "Обе ветви"),
+        ("zh-CN", "两组对比"),
+    ] {
+        assert!(text(&found["pages"][locale]).contains(told), "{found:#}");
+    }
+    assert!(text(&found["pages"]["en-US"]).contains("8 · not judged yet: 0"));
+    assert_eq!(
+        found["charts"], 3,
+        "the evidence and a chart for each metric"
+    );
+    // What was judged meanwhile came by itself.
+    let _sent = episode(&instar, 100);
+    let taken = browser.run(
+        "rollout.mjs",
+        &instar.url(),
+        &link(&instar),
+        json!({"rollout": begun["rollout"]["id"], "take": true}),
+    );
+    assert!(text(&taken["fresh"]).contains("9 ·"), "{taken:#}");
+    assert!(
+        text(&taken["after"]).contains("the owner took it back"),
+        "{taken:#}"
+    );
+    let ended = status(&instar);
+    assert_eq!(ended["stage"]["why"]["reason"], "owner");
+    assert!(!episode(&instar, 200).contains(BAD));
+}
