@@ -1,8 +1,8 @@
 //! What can be typed.
 
 mod approvals;
-mod eval;
 mod demo;
+mod eval;
 mod house;
 mod improve;
 mod policy;
@@ -15,8 +15,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use approvals::{Approvals, Approve, Audit, Inbox, Rules, Security};
-pub(crate) use eval::{Eval, EvalRun, SampleKind};
 pub(crate) use demo::{Demo, DemoOptions};
+pub(crate) use eval::{Eval, EvalRun, SampleKind};
 pub(crate) use house::{Config, Devices, Doctor, Gateway, Logs, Models, Secrets, Token};
 pub(crate) use improve::{Fault, Lab, LabRun};
 pub(crate) use policy::{Asker, Explain, Policy};
