@@ -4,6 +4,7 @@ use instar_policy::canonical;
 use serde_json::json;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::bounds::FILE_BYTES_MAX;
 use crate::provider::{Answer, Call};
@@ -23,17 +24,23 @@ pub(crate) fn key(release: Option<&str>, call: &Call<'_>) -> String {
     canonical::sha256(whole.to_string().as_bytes())
 }
 
+/// The most answers that a folder keeps; beyond them, new ones are not kept.
+pub(crate) const KEPT_MAX: usize = 20_000;
+
 /// A folder with one file for each answer. An answer that cannot be read or written is asked for again.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Folder {
     folder: PathBuf,
+    kept: AtomicUsize,
 }
 
 impl Folder {
     #[must_use]
     pub fn at(folder: &Path) -> Self {
+        let kept = std::fs::read_dir(folder).map_or(0, |files| files.take(KEPT_MAX).count());
         Self {
             folder: folder.to_owned(),
+            kept: AtomicUsize::new(kept),
         }
     }
 }
@@ -50,6 +57,9 @@ impl Cache for Folder {
         let Ok(text) = serde_json::to_vec(answer) else {
             return;
         };
+        if self.kept.fetch_add(1, Ordering::Relaxed) >= KEPT_MAX {
+            return;
+        }
         // Written beside and moved into place: who reads sees all of it or nothing.
         let beside = self
             .folder
