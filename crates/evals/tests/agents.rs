@@ -246,3 +246,22 @@ fn a_conversation_is_recorded_without_its_secrets_and_played_again() {
     assert!(instar_evals::record(&entries, 3).is_err());
     assert!(instar_evals::record(&entries, 0).is_err());
 }
+
+#[test]
+fn the_example_in_the_documentation_passes() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/evals.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, example) = page.split_once("```yaml\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let example: &'static str = Box::leak(example.to_owned().into_boxed_str());
+    let read = Suite::read("a.yaml", &Files::embedded(&[("a.yaml", example)])).unwrap();
+    let report = played(&read, default_behaviour().unwrap());
+    let row = &report.arms[0].rows[0];
+    assert_eq!(
+        row.outcome,
+        Outcome::Passed,
+        "{}\n{:#}",
+        row.reason,
+        row.metadata["calls"]
+    );
+}
