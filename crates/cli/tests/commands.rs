@@ -219,6 +219,7 @@ const ELSEWHERE: &[&str] = &[
     "fault name",
     "lab run",
     "lab status",
+    "demo improve",
     "lab export",
     "lab import",
     "eval run",
