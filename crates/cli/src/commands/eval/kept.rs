@@ -43,6 +43,20 @@ pub(super) fn keep(report: &Report, run: &Context) -> anyhow::Result<()> {
     let beside = file.with_extension("new");
     std::fs::write(&beside, serde_json::to_vec(report)?)?;
     std::fs::rename(beside, file)?;
+    sweep(&folder)
+}
+
+/// Removes the oldest reports beyond those that are listed.
+fn sweep(folder: &Path) -> anyhow::Result<()> {
+    let mut reports: Vec<_> = std::fs::read_dir(folder)?
+        .flatten()
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    reports.sort();
+    let beyond = reports.len().saturating_sub(LISTED_MAX);
+    for (_, file) in reports.into_iter().take(beyond) {
+        std::fs::remove_file(file)?;
+    }
     Ok(())
 }
 
