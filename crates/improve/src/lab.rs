@@ -4,12 +4,13 @@
 //! is said of them, and counts. All that is kept between cycles is bounded by the miner's groups.
 
 use instar_protocol::event::Event;
-use instar_protocol::lab::{Closing, Found, SIGNS_MAX, ToLab};
+use instar_protocol::lab::{Chosen, Closing, Found, SIGNS_MAX, ToLab};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 use crate::cluster::{GroupId, Kept, Miner};
+use crate::heal;
 use crate::signal::{Sign, Watch};
 
 /// Characters of a line that are grouped.
@@ -37,6 +38,7 @@ struct Memory {
 #[serde(untagged)]
 pub enum Said {
     Found(Vec<Found>),
+    Chosen(Chosen),
     Closing(Closing),
 }
 
@@ -52,6 +54,7 @@ impl Lab {
                 let found = events.iter().flat_map(|event| self.take(event));
                 Some(Said::Found(found.collect()))
             }
+            ToLab::Choose(case) => Some(Said::Chosen(heal::choose(&case).unwrap_or_default())),
             ToLab::Close => Some(Said::Closing(self.close())),
         }
     }

@@ -13,5 +13,6 @@ pub mod choose;
 pub mod cluster;
 pub mod gene;
 pub mod gep;
+pub mod heal;
 pub mod lab;
 pub mod signal;

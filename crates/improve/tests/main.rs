@@ -10,5 +10,6 @@ mod choosing;
 mod clusters;
 mod exchange;
 mod genes;
+mod healing;
 mod labs;
 mod signals;

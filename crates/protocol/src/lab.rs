@@ -4,8 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
-use crate::fault::SignalKind;
+use crate::fault::{Fault, SignalKind};
 use crate::id::EventId;
+use crate::time::Timestamp;
 
 /// The role under which the lab is started.
 pub const ROLE: &str = "lab";
@@ -22,6 +23,8 @@ pub enum ToLab {
     Remember(serde_json::Value),
     /// Answered by a list of [`Found`].
     Events(Vec<Event>),
+    /// Answered by [`Chosen`].
+    Choose(Box<Case>),
     /// Answered by [`Closing`].
     Close,
 }
@@ -53,4 +56,67 @@ pub struct Closing {
     pub joined: Vec<(String, String)>,
     /// What it wants to be told the next time.
     pub memory: serde_json::Value,
+}
+
+/// Faults that are told at a time when the lab is to choose.
+pub const CASE_FAULTS_MAX: usize = 100;
+/// Changes that it may propose at a time.
+pub const PROPOSED_MAX: usize = 3;
+
+/// What a choice is made from: faults, what is in service against them, and what was learned.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    pub agent: String,
+    /// The behaviour in service, as JSON.
+    pub behaviour: serde_json::Value,
+    pub faults: Vec<Fault>,
+    /// Recipes that the owner brought.
+    pub genes: Vec<serde_json::Value>,
+    pub banned: Vec<String>,
+    pub known: Vec<Known>,
+    pub strategy: String,
+    /// What was spent on what, as it was said the last time.
+    pub spent: serde_json::Value,
+    pub seed: u64,
+    /// How many changes may be proposed now.
+    pub most: usize,
+}
+
+/// How a trial of a recipe ended.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Known {
+    pub gene: String,
+    pub fault: String,
+    pub mitigation: String,
+    /// The stage that the trial came to.
+    pub outcome: String,
+    /// Units with and without the fix, and how many were bad.
+    pub treated: (u64, f64),
+    pub control: (u64, f64),
+    pub evidence: f64,
+    /// What the popular rule says.
+    pub classic: Option<String>,
+    /// The release that it was found under.
+    pub release: String,
+    pub at: Timestamp,
+}
+
+/// A change that the lab proposes.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proposed {
+    pub fault: String,
+    pub gene: String,
+    pub delta: serde_json::Value,
+    pub because: Vec<String>,
+}
+
+/// What it says when it was told a case.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chosen {
+    pub proposed: Vec<Proposed>,
+    pub spent: serde_json::Value,
 }

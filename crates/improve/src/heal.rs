@@ -1,0 +1,237 @@
+//! From a case to what is proposed about it, and why.
+
+use instar_protocol::lab::{CASE_FAULTS_MAX, Case, Chosen, PROPOSED_MAX, Proposed};
+use instar_release::class::assess;
+use instar_release::mitigation::Mitigation;
+use instar_release::{Behaviour, Class, build};
+
+use crate::choose::{Chance, Chooser, Outcome, Spent, Strategy, Trialable};
+use crate::gene::{Catalogue, Gene, GeneError, Symptom, words_of};
+
+#[derive(Debug, thiserror::Error)]
+pub enum HealError {
+    #[error(transparent)]
+    Gene(#[from] GeneError),
+    #[error("the behaviour in service cannot be read")]
+    Behaviour(#[source] serde_json::Error),
+    #[error("a change has no form")]
+    Delta(#[source] serde_json::Error),
+    #[error("there is no fault {0}; `instar fault list` shows all")]
+    Fault(String),
+}
+
+/// One gene about one fault, told to people.
+#[derive(Clone, PartialEq, Debug, serde::Serialize)]
+pub struct Told {
+    pub gene: String,
+    pub title: String,
+    /// What it would do, where it can do anything.
+    pub would: Option<String>,
+    /// Why it does nothing.
+    pub why_not: Option<String>,
+    pub class: Option<Class>,
+    /// The chance that it helps, as it is believed.
+    pub believed: Option<f64>,
+    /// What the nearest earlier cases say; none where there are too few.
+    pub nearest: Option<f64>,
+    /// How it ended when it was tried about this fault.
+    pub tried: Vec<String>,
+    pub delta: Option<serde_json::Value>,
+}
+
+/// The genes of the house with those of the owner's, and his bans.
+pub fn catalogue(case: &Case) -> Result<Catalogue, GeneError> {
+    let mut catalogue = Catalogue::built_in()?;
+    for gene in &case.genes {
+        catalogue.add(Gene::read(&gene.to_string())?)?;
+    }
+    for id in &case.banned {
+        // A ban may outlive its gene.
+        if catalogue.get(id).is_ok() {
+            catalogue.ban(id)?;
+        }
+    }
+    Ok(catalogue)
+}
+
+/// Chooses what is tried next, as often as the case lets it.
+pub fn choose(case: &Case) -> Result<Chosen, HealError> {
+    let catalogue = catalogue(case)?;
+    let behaviour = behaviour(case)?;
+    let chooser = learned(case, &catalogue);
+    let mut options = options(case, &catalogue, &behaviour)?;
+    let strategy = Strategy::from_name(&case.strategy).unwrap_or_default();
+    let mut spent: Spent = serde_json::from_value(case.spent.clone()).unwrap_or_default();
+    spent.cycles += 1;
+    let mut chance = Chance::new(case.seed);
+    let mut proposed = Vec::new();
+    while proposed.len() < case.most.min(PROPOSED_MAX) {
+        let Some(choice) = chooser.choose(&options, strategy, &mut spent, &mut chance) else {
+            break;
+        };
+        let is_chosen = |one: &Trialable| {
+            one.proposal.mitigation.id == choice.mitigation && one.symptom.fault == choice.fault
+        };
+        let Some(at) = options.iter().position(is_chosen) else {
+            break;
+        };
+        let option = options.remove(at);
+        // One thing at a time about one fault.
+        options.retain(|one| one.symptom.fault != choice.fault);
+        proposed.push(Proposed {
+            delta: serde_json::to_value(option.proposal.delta()).map_err(HealError::Delta)?,
+            fault: choice.fault,
+            gene: choice.gene,
+            because: choice.because,
+        });
+    }
+    Ok(Chosen {
+        proposed,
+        spent: serde_json::to_value(spent).map_err(HealError::Delta)?,
+    })
+}
+
+/// What every gene would do about a fault, what is believed of it, and how it ended before.
+pub fn explain(case: &Case, fault: &str) -> Result<Vec<Told>, HealError> {
+    let catalogue = catalogue(case)?;
+    let behaviour = behaviour(case)?;
+    let chooser = learned(case, &catalogue);
+    let found = case.faults.iter().find(|one| one.id == fault);
+    let found = found.ok_or_else(|| HealError::Fault(fault.chars().take(60).collect()))?;
+    let symptom = Symptom::of(found);
+    let mut told = Vec::new();
+    for (gene, answer) in catalogue.propose(&symptom, &case.agent, &behaviour)? {
+        let tried = case
+            .known
+            .iter()
+            .filter(|known| known.fault == fault && name(&known.gene) == gene.id);
+        let mut one = Told {
+            gene: gene.id.clone(),
+            title: gene.title.clone(),
+            would: None,
+            why_not: None,
+            class: None,
+            believed: None,
+            nearest: None,
+            tried: tried.map(|known| known.outcome.clone()).collect(),
+            delta: None,
+        };
+        match answer {
+            Err(why) => one.why_not = Some(why.to_string()),
+            Ok(proposal) => {
+                let delta = proposal.delta();
+                one.class = Some(class(&behaviour, &proposal.delta()));
+                one.would = Some(words_of(&proposal.mitigation.act));
+                one.delta = Some(serde_json::to_value(&delta).map_err(HealError::Delta)?);
+                let option = Trialable {
+                    symptom: symptom.clone(),
+                    family: gene.family,
+                    failures: found.failures,
+                    is_mitigated: false,
+                    needs_person: false,
+                    proposal,
+                };
+                let (posterior, nearest) = chooser.belief(&option);
+                (one.believed, one.nearest) = (Some(posterior.mean()), nearest);
+            }
+        }
+        told.push(one);
+    }
+    told.sort_by(|a, b| {
+        b.believed
+            .unwrap_or(-1.0)
+            .total_cmp(&a.believed.unwrap_or(-1.0))
+    });
+    Ok(told)
+}
+
+fn behaviour(case: &Case) -> Result<Behaviour, HealError> {
+    serde_json::from_value(case.behaviour.clone()).map_err(HealError::Behaviour)
+}
+
+fn options(
+    case: &Case,
+    catalogue: &Catalogue,
+    behaviour: &Behaviour,
+) -> Result<Vec<Trialable>, HealError> {
+    let there: Vec<&Mitigation> = behaviour
+        .agents
+        .get(&case.agent)
+        .map(|agent| agent.mitigations.iter().collect())
+        .unwrap_or_default();
+    let mut options = Vec::new();
+    for fault in case.faults.iter().take(CASE_FAULTS_MAX) {
+        let symptom = Symptom::of(fault);
+        let here: Vec<_> = there.iter().filter(|one| one.fault == fault.id).collect();
+        // While something is on trial about a fault, nothing else is begun about it.
+        if here
+            .iter()
+            .any(|one| one.trial.is_some() && !is_over(case, &one.id))
+        {
+            continue;
+        }
+        for (gene, answer) in catalogue.propose(&symptom, &case.agent, behaviour)? {
+            let Ok(proposal) = answer else { continue };
+            if was_in_vain(case, &gene.id, &fault.id) {
+                continue;
+            }
+            options.push(Trialable {
+                family: gene.family,
+                failures: fault.failures,
+                is_mitigated: !here.is_empty(),
+                needs_person: class(behaviour, &proposal.delta()) > Class::B,
+                symptom: symptom.clone(),
+                proposal,
+            });
+        }
+    }
+    Ok(options)
+}
+
+/// The verdict of a trial is in, whichever it was.
+fn is_over(case: &Case, mitigation: &str) -> bool {
+    case.known
+        .iter()
+        .any(|known| known.mitigation == mitigation)
+}
+
+/// It was tried about this fault, under this release, and came to nothing.
+fn was_in_vain(case: &Case, gene: &str, fault: &str) -> bool {
+    let vain = ["undecided", "failed", "harmful", "harmed_later"];
+    case.known.iter().any(|known| {
+        known.fault == fault && name(&known.gene) == gene && vain.contains(&known.outcome.as_str())
+    })
+}
+
+/// The class that the change would have if nothing spoke against it.
+fn class(behaviour: &Behaviour, delta: &instar_release::Delta) -> Class {
+    let deltas = std::slice::from_ref(delta);
+    match build(behaviour, deltas) {
+        Ok(after) => assess(behaviour, deltas, &after, &instar_protocol::Label::system()).class,
+        Err(_) => Class::D,
+    }
+}
+
+fn learned(case: &Case, catalogue: &Catalogue) -> Chooser {
+    let mut chooser = Chooser::default();
+    for known in &case.known {
+        let Ok(gene) = catalogue.get(name(&known.gene)) else {
+            continue;
+        };
+        let outcome = match known.outcome.as_str() {
+            "proven" | "adopted" | "kept" => Outcome::Helped,
+            "supported" | "supported_synthetic" => Outcome::SeemedToHelp,
+            "failed" | "harmful" | "harmed_later" => Outcome::Hurt,
+            _ => Outcome::Unclear,
+        };
+        let fault = case.faults.iter().find(|fault| fault.id == known.fault);
+        let Some(fault) = fault else { continue };
+        chooser.learn(&gene.id, gene.family, &Symptom::of(fault), outcome);
+    }
+    chooser
+}
+
+/// The name of a gene without its hash.
+fn name(reference: &str) -> &str {
+    reference.split('@').next().unwrap_or(reference)
+}

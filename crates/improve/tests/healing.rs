@@ -1,0 +1,134 @@
+//! A case told to the lab, and what it proposes.
+
+use instar_improve::gene::Catalogue;
+use instar_improve::heal::{choose, explain};
+use instar_improve::lab::Lab;
+use instar_protocol::fault::{Fault, SignalKind};
+use instar_protocol::lab::{Case, Known, ToLab};
+use instar_protocol::{Label, Timestamp};
+use instar_release::{AgentBehaviour, Behaviour, Delta, Route, build, read_deltas};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+fn behaviour() -> Behaviour {
+    let agent = AgentBehaviour {
+        route: Route {
+            primary: "a/one".to_owned(),
+            fallbacks: Vec::new(),
+            pictures: Vec::new(),
+        },
+        ..AgentBehaviour::default()
+    };
+    let mut behaviour = Behaviour {
+        agents: BTreeMap::from([("main".to_owned(), agent)]),
+        ..Behaviour::default()
+    };
+    let read = json!({"effect": "read", "reach": "own", "output": Label::system()});
+    let annotation = serde_json::from_value(read).unwrap();
+    behaviour
+        .authority
+        .annotations
+        .insert("search".to_owned(), annotation);
+    behaviour
+}
+
+fn case() -> Case {
+    let mut fault = Fault::new(
+        "flt_1".to_owned(),
+        SignalKind::Network,
+        "tool:search".to_owned(),
+        Timestamp::from_millis(1),
+    );
+    fault.template = "connection reset by peer".to_owned();
+    fault.failures = 30;
+    Case {
+        agent: "main".to_owned(),
+        behaviour: serde_json::to_value(behaviour()).unwrap(),
+        faults: vec![fault],
+        strategy: "repair-only".to_owned(),
+        seed: 5,
+        most: 3,
+        ..Case::default()
+    }
+}
+
+fn known(gene: &str, outcome: &str) -> Known {
+    Known {
+        gene: format!("{gene}@0123"),
+        fault: "flt_1".to_owned(),
+        mitigation: format!("{gene}-flt_1"),
+        outcome: outcome.to_owned(),
+        treated: (60, 1.0),
+        control: (60, 12.0),
+        evidence: 30.0,
+        classic: None,
+        release: String::new(),
+        at: Timestamp::from_millis(2),
+    }
+}
+
+#[test]
+fn what_is_proposed_is_a_sound_change_with_its_reasons() {
+    let chosen = choose(&case()).unwrap();
+    assert_eq!(chosen.proposed.len(), 1, "one thing about one fault");
+    let one = &chosen.proposed[0];
+    assert!(one.because.len() >= 4, "{:?}", one.because);
+    let deltas = read_deltas(one.delta.clone()).unwrap();
+    let after = build(&behaviour(), &deltas).unwrap();
+    let mitigation = &after.agents["main"].mitigations[0];
+    assert!(mitigation.trial.is_some() && mitigation.fault == "flt_1");
+    assert!(matches!(&deltas[0], Delta::SetMitigation { agent, .. } if agent == "main"));
+}
+
+#[test]
+fn what_came_to_nothing_is_not_tried_again_and_while_one_runs_no_other_is_begun() {
+    let first = choose(&case()).unwrap().proposed.remove(0);
+    let mut again = case();
+    again.known = vec![known(&first.gene, "undecided")];
+    let second = choose(&again).unwrap();
+    assert!(second.proposed.iter().all(|one| one.gene != first.gene));
+    let mut running = case();
+    let deltas = read_deltas(first.delta).unwrap();
+    let after = build(&behaviour(), &deltas).unwrap();
+    running.behaviour = serde_json::to_value(after).unwrap();
+    assert_eq!(choose(&running).unwrap().proposed, []);
+}
+
+#[test]
+fn a_ban_of_the_owner_s_and_a_gene_of_his_count() {
+    let mut case = case();
+    let all = Catalogue::built_in().unwrap();
+    case.banned = all.genes().map(|gene| gene.id.clone()).collect();
+    case.banned.push("gone-long-ago".to_owned());
+    assert_eq!(choose(&case).unwrap().proposed, []);
+    case.genes = vec![json!({
+        "id": "mine", "version": 1, "title": "Leaves it alone", "family": "down",
+        "fits": {"place": "tool", "kinds": ["network"]},
+        "writes": {"breaker": {"failures": 3, "open_seconds": 60}},
+    })];
+    assert_eq!(choose(&case).unwrap().proposed[0].gene, "mine");
+}
+
+#[test]
+fn every_gene_says_what_it_would_do_or_why_not() {
+    let mut case = case();
+    case.known = vec![known("retry-flaky-read", "proven")];
+    let told = explain(&case, "flt_1").unwrap();
+    assert_eq!(told[0].gene, "retry-flaky-read", "{told:?}");
+    assert_eq!(told[0].tried, ["proven"]);
+    assert!(told[0].believed.unwrap() > told[1].believed.unwrap());
+    assert!(
+        told.iter()
+            .all(|one| one.would.is_some() != one.why_not.is_some())
+    );
+    assert!(explain(&case, "flt_2").is_err());
+}
+
+#[test]
+fn the_lab_answers_a_case() {
+    let said = Lab::default()
+        .hear(ToLab::Choose(Box::new(case())))
+        .unwrap();
+    let said: Value = serde_json::to_value(said).unwrap();
+    assert_eq!(said["proposed"].as_array().unwrap().len(), 1);
+}
