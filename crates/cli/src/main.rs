@@ -145,6 +145,8 @@ async fn ask(command: &Command, run: &Context) -> anyhow::Result<()> {
         Command::Release(command) => commands::release::run(command, run).await,
         Command::Candidate(command) => commands::candidate::run(command, run).await,
         Command::Demo(command) => commands::demo::run(command, run).await,
+        Command::Gene(command) => commands::heal::gene(command, run).await,
+        Command::Heal(command) => commands::heal::heal(command, run).await,
         Command::Rollout(command) => commands::rollout::run(command, run).await,
         Command::Fault(command) => commands::fault::run(command, run).await,
         Command::Lab(command) => commands::lab::run(command, run).await,

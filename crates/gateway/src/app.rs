@@ -81,6 +81,8 @@ pub struct App {
     pub(crate) peers: PeerLimits,
     /// Cycles of the lab, one at a time.
     pub lab: crate::lab::Lab,
+    /// The shares of fixes that are on trial.
+    pub healing: Arc<crate::healing::Healing>,
     /// Settings-up under way in a browser or over the control plane.
     pub desk: Desk,
     /// Reads variables: the process's, or a test's.

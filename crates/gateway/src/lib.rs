@@ -41,6 +41,7 @@ mod seams;
 pub mod security;
 mod tend;
 
+pub mod healing;
 pub mod lab;
 pub mod ports;
 pub mod setup;

@@ -101,6 +101,8 @@ pub enum StartError {
     Open(#[source] OpenError),
     #[error("the store cannot be used")]
     Store(#[from] StoreError),
+    #[error("the trials of fixes cannot be read")]
+    Healing(#[from] crate::healing::HealingError),
     #[error("the way out cannot be set up: {0}")]
     Egress(String),
     #[error("bind `tailnet` has no address: {0}")]

@@ -10,6 +10,8 @@ use crate::app::AppState;
 use crate::reload::Reloader;
 
 const TICK: Duration = Duration::from_secs(1);
+/// Ticks between two looks at the trials of fixes.
+const TRIAL_TICKS: u64 = 15;
 /// Ticks between two attempts to write to a store that could not be written.
 const PROBE_TICKS: u64 = 5;
 /// Ticks between two looks at the age of the API token.
@@ -38,6 +40,12 @@ pub(crate) async fn tend(app: AppState, mut reloader: Reloader) {
         count += 1;
         if count % ROTATION_TICKS == 1 {
             crate::rotation::tick(&app).await;
+        }
+        if count.is_multiple_of(TRIAL_TICKS)
+            && crate::healing::has_trials(&app.releases)
+            && let Err(error) = crate::healing::fold(&app).await
+        {
+            tracing::warn!(%error, "the trials of fixes stand still");
         }
         reloader.tick().await;
         broken_since = watch_disk(&app, broken_since, count).await;

@@ -3,6 +3,7 @@
 mod approvals;
 mod demo;
 mod eval;
+mod heal;
 mod house;
 mod improve;
 mod policy;
@@ -17,6 +18,7 @@ use clap_complete::Shell;
 pub(crate) use approvals::{Approvals, Approve, Audit, Inbox, Rules, Security};
 pub(crate) use demo::{Demo, DemoOptions};
 pub(crate) use eval::{Eval, EvalRun, SampleKind};
+pub(crate) use heal::{Gene, Heal};
 pub(crate) use house::{Config, Devices, Doctor, Gateway, Logs, Models, Secrets, Token};
 pub(crate) use improve::{Fault, Lab, LabRun};
 pub(crate) use policy::{Asker, Explain, Policy};
@@ -167,6 +169,12 @@ pub(crate) enum Command {
     /// Watch a story on a scratch gateway, offline
     #[command(subcommand)]
     Demo(Demo),
+    /// Look at the recipes against faults, bring your own, and ban any
+    #[command(subcommand)]
+    Gene(Gene),
+    /// Look at the trials of fixes, ask why, and try one
+    #[command(subcommand)]
+    Heal(Heal),
     /// Look at the event log
     #[command(subcommand)]
     Events(Events),

@@ -15,6 +15,7 @@ pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod events;
 pub(crate) mod fault;
+pub(crate) mod heal;
 pub(crate) mod inbox;
 pub(crate) mod judge;
 pub(crate) mod lab;

@@ -5,10 +5,11 @@
 
 use instar_config::{SecretStore, StateDir, StateError, StateLock};
 use instar_gateway::api::candidates::{self, NewCandidate};
-use instar_gateway::api::rollouts;
 use instar_gateway::api::search::{self, SearchQuery};
 use instar_gateway::api::{RollBack, RolledBack, doctor, queries, records};
+use instar_gateway::api::{healing, rollouts};
 use instar_gateway::config::InstarConfig;
+use instar_gateway::healing::GeneAsked;
 use instar_gateway::security::{Kept, Subject, audit};
 use instar_gateway::signing::{self, Endorse, Endorsed, Import, Imported, VerifyQuery};
 use instar_gateway::{lab, policing};
@@ -17,6 +18,7 @@ use instar_protocol::api::{
 };
 use instar_protocol::approvals::{QuestionList, ReceiptPage, RuleList};
 use instar_protocol::devices::DeviceList;
+use instar_protocol::lab::Case;
 use instar_protocol::letter::LetterList;
 use instar_protocol::policy::{Explained, PolicyReport, PolicyTests, PostureReport};
 use instar_protocol::receipt::ChainReport;
@@ -372,6 +374,40 @@ pub(crate) async fn rollout_move(run: &Context, what: rollouts::Move) -> anyhow:
     drop(releases);
     folder.close().await?;
     Ok(serde_json::to_value(moved)?)
+}
+
+/// The trials of fixes, as they stand in the folder.
+pub(crate) async fn trials(run: &Context) -> anyhow::Result<Value> {
+    let folder = Folder::open(&run.state()?)?;
+    let trials = healing::list(&folder.store).await.map_err(explain)?;
+    folder.close().await?;
+    Ok(serde_json::to_value(trials)?)
+}
+
+/// What choices of fixes are made from.
+pub(crate) async fn case(run: &Context, agent: &str) -> anyhow::Result<Case> {
+    let folder = Folder::open(&run.state()?)?;
+    let releases = Releases::open(folder.store.clone()).await?;
+    let case = healing::told(&folder.store, &releases, agent).await;
+    drop(releases);
+    folder.close().await?;
+    Ok(case.map_err(explain)?)
+}
+
+pub(crate) async fn keep_gene(run: &Context, asked: GeneAsked) -> anyhow::Result<Value> {
+    let folder = Folder::open(&run.state()?)?;
+    let kept = healing::kept(&folder.store, asked, run.now()).await;
+    folder.close().await?;
+    Ok(serde_json::to_value(kept.map_err(explain)?)?)
+}
+
+pub(crate) async fn new_candidate(run: &Context, asked: NewCandidate) -> anyhow::Result<Value> {
+    let folder = Folder::open(&run.state()?)?;
+    let releases = Releases::open(folder.store.clone()).await?;
+    let made = candidates::new(&releases, asked, run.now()).await;
+    drop(releases);
+    folder.close().await?;
+    Ok(serde_json::to_value(made.map_err(explain)?)?)
 }
 
 /// What can be checked without a gateway.

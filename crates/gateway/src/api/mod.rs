@@ -31,6 +31,7 @@ pub mod candidates;
 pub mod doctor;
 pub mod export;
 pub mod faults;
+pub mod healing;
 pub mod media;
 pub mod queries;
 pub mod records;
@@ -113,6 +114,9 @@ pub(crate) fn routes() -> Routes {
         .route("/candidates", get(candidates::all).post(candidates::make))
         .route("/candidates/{name}", get(candidates::show))
         .route("/candidates/{name}/withdraw", post(candidates::take_back))
+        .route("/healing", get(healing::trials))
+        .route("/healing/case", get(healing::case))
+        .route("/healing/genes", post(healing::gene))
         .route("/rollouts", get(rollouts::all).post(rollouts::make))
         .route("/rollouts/pause", post(rollouts::pause))
         .route("/rollouts/resume", post(rollouts::resume))

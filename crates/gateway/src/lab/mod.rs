@@ -13,7 +13,7 @@ pub use register::{Arms, DayRow, EditView, FaultView, edit, edits, list, one};
 pub use trend::{Course, Trend};
 
 use instar_protocol::event::Event;
-use instar_protocol::lab::{Closing, Found, PAGE, ROLE, ToLab};
+use instar_protocol::lab::{Chosen, Closing, Found, PAGE, ROLE, ToLab};
 use instar_protocol::{EventId, Timestamp};
 use instar_sandbox::confined::{Bounds, Confined, JobError, Starter};
 use instar_store::{EventFilter, Op, Store, StoreError};
@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 use crate::app::AppState;
+use crate::healing;
 use count::Count;
 
 /// Pages of events that one cycle reads; the next goes on from there.
@@ -70,6 +71,9 @@ pub struct Cycle {
     pub faults_touched: u64,
     pub merged: u64,
     pub millis: u64,
+    /// Fixes that were proposed.
+    #[serde(default)]
+    pub proposed: u64,
     /// There are more events than one cycle reads.
     pub more: bool,
 }
@@ -104,6 +108,7 @@ impl Cycle {
             faults_touched: 0,
             merged: 0,
             millis: 0,
+            proposed: 0,
             more: false,
         }
     }
@@ -131,6 +136,9 @@ pub async fn cycle(app: &AppState, at_any_load: bool) -> Result<Cycle, LabError>
             Vec::new()
         }
     };
+    if cycle.outcome == Outcome::Done {
+        choose(app, &mut cycle).await;
+    }
     cycle.millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     write_down(app, &cycle, ops).await?;
     Ok(cycle)
@@ -159,6 +167,36 @@ pub(crate) async fn keep(app: AppState) {
             }
         }
         seen = app.store.stats().commits;
+    }
+}
+
+/// Lets the lab choose what is tried next. A cycle that found faults is done, whatever becomes of this.
+async fn choose(app: &AppState, cycle: &mut Cycle) {
+    let case = match healing::of_cycle(app).await {
+        Ok(Some(case)) => case,
+        Ok(None) => return,
+        Err(error) => {
+            tracing::warn!(%error, "nothing can be chosen");
+            return;
+        }
+    };
+    let told = ToLab::Choose(Box::new(case.clone()));
+    let chosen: Result<Chosen, JobError> = blocking(move || {
+        let mut job = Starter::default().start(ROLE, BOUNDS)?;
+        job.tell(&told)?;
+        job.hear()
+    })
+    .await;
+    let made = match chosen {
+        Ok(chosen) => healing::propose(app, &case, chosen.proposed, &chosen.spent).await,
+        Err(error) => {
+            tracing::warn!(%error, "the lab chose nothing");
+            return;
+        }
+    };
+    match made {
+        Ok(made) => cycle.proposed = made,
+        Err(error) => tracing::warn!(%error, "what the lab chose could not be kept"),
     }
 }
 

@@ -125,6 +125,8 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         current.value.agent_config(),
     );
     errander.connect(&sessions);
+    let healing = Arc::new(crate::healing::Healing::open(&store).await?);
+    sessions.judge_trials(healing.clone());
     eyes.connect(&sessions);
     let Door {
         settings,
@@ -170,6 +172,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         bodies: Arc::new(Semaphore::new(http::HELD_KIB)),
         peers: PeerLimits::default(),
         lab: crate::lab::Lab::default(),
+        healing,
         desk: Desk::default(),
     });
     let _task = app.tasks.spawn(hands::browser::tend(app.clone(), browsers));

@@ -1,0 +1,271 @@
+//! `instar gene` and `instar heal`.
+
+use instar_gateway::api::candidates::NewCandidate;
+use instar_gateway::healing::GeneAsked;
+use instar_improve::gene::Gene as Recipe;
+use instar_improve::heal::{self, Told};
+use instar_protocol::lab::Case;
+use serde_json::{Value, json};
+use std::path::Path;
+
+use super::events::escape;
+use super::models::text;
+use super::offline;
+use super::release::short;
+use crate::args::{Gene, Heal};
+use crate::context::Context;
+use crate::failure::{Code, Failure};
+use crate::out::{Out, Style, visible};
+
+/// A recipe is no longer than this.
+const GENE_BYTES_MAX: u64 = 16 * 1024;
+
+pub(crate) async fn gene(command: &Gene, run: &Context) -> anyhow::Result<()> {
+    match command {
+        Gene::List => list(&case(run, "main").await?, run.out),
+        Gene::Show { gene } => show(&case(run, "main").await?, gene, run.out),
+        Gene::Add { file } => {
+            let recipe = read(file)?;
+            let asked = GeneAsked {
+                id: recipe.id.clone(),
+                gene: Some(serde_json::to_value(&recipe)?),
+                banned: false,
+            };
+            said(&keep(run, asked).await?, "is there", run.out)
+        }
+        Gene::Ban { gene } => {
+            known(&case(run, "main").await?, gene)?;
+            said(&keep(run, word(gene, true)).await?, "is banned", run.out)
+        }
+        Gene::Allow { gene } => said(&keep(run, word(gene, false)).await?, "is allowed", run.out),
+    }
+}
+
+pub(crate) async fn heal(command: &Heal, run: &Context) -> anyhow::Result<()> {
+    match command {
+        Heal::Status => {
+            let trials = match offline::live(run).await? {
+                Some(client) => client.get("/api/v1/healing").await?,
+                None => offline::trials(run).await?,
+            };
+            status(&trials, run.out)
+        }
+        Heal::Explain { fault, agent } => {
+            let (id, told) = explained(&case(run, agent).await?, fault)?;
+            explain(&id, &told, run.out)
+        }
+        Heal::Try { fault, gene, agent } => {
+            let (id, told) = explained(&case(run, agent).await?, fault)?;
+            propose(&id, &told, gene.as_deref(), run).await
+        }
+    }
+}
+
+async fn case(run: &Context, agent: &str) -> anyhow::Result<Case> {
+    match offline::live(run).await? {
+        Some(client) => {
+            let path = format!("/api/v1/healing/case?agent={}", escape(agent));
+            client.get(&path).await
+        }
+        None => offline::case(run, agent).await,
+    }
+}
+
+async fn keep(run: &Context, asked: GeneAsked) -> anyhow::Result<Value> {
+    match offline::live(run).await? {
+        Some(client) => client.post("/api/v1/healing/genes", &asked).await,
+        None => offline::keep_gene(run, asked).await,
+    }
+}
+
+fn word(gene: &str, banned: bool) -> GeneAsked {
+    GeneAsked {
+        id: gene.to_owned(),
+        gene: None,
+        banned,
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<Recipe> {
+    let failed = |why: String| {
+        let message = format!("{}: {why}", file.display());
+        Failure::new(Code::Usage, message)
+            .next("`instar gene show ID` prints one; change a copy of it")
+    };
+    let size = std::fs::metadata(file).map_err(|error| failed(error.to_string()))?;
+    if size.len() > GENE_BYTES_MAX {
+        return Err(failed("longer than 16 KiB".to_owned()).into());
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
+    Ok(Recipe::read(&text).map_err(|error| failed(error.to_string()))?)
+}
+
+fn known(case: &Case, gene: &str) -> anyhow::Result<Recipe> {
+    let catalogue = heal::catalogue(case)?;
+    let found = catalogue.get(gene).cloned();
+    Ok(found.map_err(|error| Failure::new(Code::NotFound, error.to_string()))?)
+}
+
+fn list(case: &Case, out: Out) -> anyhow::Result<()> {
+    let catalogue = heal::catalogue(case)?;
+    let own = |id: &str| case.genes.iter().any(|gene| gene["id"] == id);
+    if out.json() {
+        let row = |gene: &Recipe| {
+            let banned = catalogue.is_banned(&gene.id);
+            json!({ "gene": gene, "banned": banned, "own": own(&gene.id) })
+        };
+        return out.value(&catalogue.genes().map(row).collect::<Vec<_>>());
+    }
+    for gene in catalogue.genes() {
+        let mark = match (catalogue.is_banned(&gene.id), own(&gene.id)) {
+            (true, _) => "banned  ",
+            (false, true) => "yours  ",
+            (false, false) => "",
+        };
+        let id = out.paint(Style::Strong, &gene.id);
+        out.line(&format!("{id}  {mark}{}", visible(&gene.title)));
+    }
+    Ok(())
+}
+
+fn show(case: &Case, gene: &str, out: Out) -> anyhow::Result<()> {
+    let recipe = known(case, gene)?;
+    out.value(&recipe)?;
+    if !out.json() {
+        out.note(&format!("SHA-256 {}", recipe.hash()?));
+    }
+    Ok(())
+}
+
+fn said(kept: &Value, what: &str, out: Out) -> anyhow::Result<()> {
+    if out.json() {
+        return out.value(kept);
+    }
+    out.line(&format!("{} {what}", text(kept, "id")));
+    Ok(())
+}
+
+fn explained(case: &Case, fault: &str) -> anyhow::Result<(String, Vec<Told>)> {
+    let mut fitting = case.faults.iter().filter(|one| one.id.starts_with(fault));
+    let id = fitting.next().map_or(fault, |one| one.id.as_str());
+    let told = heal::explain(case, id);
+    let told = told.map_err(|error| Failure::new(Code::NotFound, error.to_string()))?;
+    Ok((id.to_owned(), told))
+}
+
+fn explain(fault: &str, told: &[Told], out: Out) -> anyhow::Result<()> {
+    if out.json() {
+        return out.value(&told);
+    }
+    out.line(&format!("fault {fault}"));
+    let (able, rest): (Vec<&Told>, Vec<&Told>) = told.iter().partition(|one| one.would.is_some());
+    for one in able {
+        let class = one
+            .class
+            .map_or(String::new(), |class| format!("class {class:?}"));
+        let believed = one.believed.unwrap_or_default();
+        let id = out.paint(Style::Strong, &one.gene);
+        out.line(&format!(
+            "{id}  helps with a chance of {believed:.2}, {class}"
+        ));
+        out.line(&format!(
+            "  would {}",
+            visible(one.would.as_deref().unwrap_or_default())
+        ));
+        match one.nearest {
+            Some(nearest) => out.line(&format!("  the nearest earlier cases say {nearest:.2}")),
+            None => out.line("  too few earlier cases are like it to say more"),
+        }
+        if !one.tried.is_empty() {
+            out.line(&format!(
+                "  tried about this fault: {}",
+                one.tried.join(", ")
+            ));
+        }
+    }
+    for one in rest {
+        let why = one.why_not.as_deref().unwrap_or_default();
+        if why != "it is for other faults" {
+            out.line(&format!("{}  nothing: {}", one.gene, visible(why)));
+        }
+    }
+    out.note(&format!(
+        "`instar heal try {fault}` proposes the first as a candidate"
+    ));
+    Ok(())
+}
+
+async fn propose(
+    fault: &str,
+    told: &[Told],
+    gene: Option<&str>,
+    run: &Context,
+) -> anyhow::Result<()> {
+    let wanted = |one: &&Told| gene.is_none_or(|gene| one.gene == gene);
+    let found = told.iter().filter(wanted).find(|one| one.delta.is_some());
+    let Some((one, delta)) = found.and_then(|one| Some((one, one.delta.clone()?))) else {
+        let message = format!("no recipe does anything about {fault}");
+        return Err(Failure::new(Code::NotFound, message)
+            .next(format!("`instar heal explain {fault}` says why"))
+            .into());
+    };
+    let asked = NewCandidate {
+        from: instar_release::STABLE.to_owned(),
+        deltas: delta,
+        reason: format!("{} about {fault}: {}", one.gene, one.title),
+    };
+    let made = match offline::live(run).await? {
+        Some(client) => client.post("/api/v1/candidates", &asked).await?,
+        None => offline::new_candidate(run, asked).await?,
+    };
+    if run.out.json() {
+        return run.out.value(&made);
+    }
+    let id = short(&made, "id");
+    let class = text(&made, "class");
+    run.out
+        .line(&format!("candidate {id}, class {class}: {}", one.gene));
+    run.out.note(&format!(
+        "`instar candidate diff {id}` shows it; `instar rollout start {id}` serves it, and half of the units \
+         have the fix while it is on trial"
+    ));
+    Ok(())
+}
+
+fn status(trials: &Value, out: Out) -> anyhow::Result<()> {
+    if out.json() {
+        return out.value(trials);
+    }
+    let rows = trials.as_array().map_or(&[][..], Vec::as_slice);
+    if rows.is_empty() {
+        out.note("nothing is on trial; `instar heal try FAULT` proposes a fix");
+    }
+    for row in rows {
+        let stage = row["verdict"].as_str().or(row["stage"].as_str());
+        let name = out.paint(Style::Strong, &text(row, "mitigation"));
+        out.line(&format!(
+            "{name}  {}  fault {}, share {:.2}",
+            stage.unwrap_or_default(),
+            text(row, "fault"),
+            row["share"].as_f64().unwrap_or_default()
+        ));
+        let arm = |of: &str| format!("{} bad of {}", row[of][1], row[of][0]);
+        out.line(&format!(
+            "  with the fix {}, without {}",
+            arm("treated"),
+            arm("control")
+        ));
+        let number = |of: &str| row[of].as_f64().unwrap_or_default();
+        out.line(&format!(
+            "  evidence: proven {:.2}, failed {:.2}, harmful {:.2}; decided at {:.0}",
+            number("evidence_proven"),
+            number("evidence_failed"),
+            number("evidence_harmful"),
+            number("bound")
+        ));
+        if let Some(classic) = row["classic"].as_str() {
+            out.line(&format!("  three clean ones, five to fail: {classic}"));
+        }
+    }
+    Ok(())
+}

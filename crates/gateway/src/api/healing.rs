@@ -1,0 +1,78 @@
+//! `/healing`: trials of fixes, the case that choices are made from, and recipes of the owner's. Everybody
+//! who may read reads; the owner alone brings and bans recipes.
+
+use axum::Json;
+use axum::extract::State;
+use instar_protocol::lab::Case;
+use instar_protocol::{AgentId, Timestamp};
+use instar_release::Releases;
+use instar_store::Store;
+use serde::Deserialize;
+
+use super::input::{Asked, Strict};
+use super::queries::{QueryError, missing_release};
+use crate::app::AppState;
+use crate::auth::Caller;
+use crate::healing::{self, GeneAsked, HealingError, TrialView};
+use crate::problem::ApiProblem;
+
+#[derive(Deserialize, Debug, Default)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct CaseQuery {
+    agent: Option<String>,
+}
+
+impl From<HealingError> for QueryError {
+    fn from(error: HealingError) -> Self {
+        match error {
+            HealingError::Store(error) => Self::Store(error),
+            HealingError::Release(error) => missing_release(error),
+        }
+    }
+}
+
+pub async fn list(store: &Store) -> Result<Vec<TrialView>, QueryError> {
+    Ok(healing::trials(store).await?)
+}
+
+pub async fn told(store: &Store, releases: &Releases, agent: &str) -> Result<Case, QueryError> {
+    Ok(healing::case(store, releases, agent).await?)
+}
+
+pub async fn kept(
+    store: &Store,
+    asked: GeneAsked,
+    now: Timestamp,
+) -> Result<GeneAsked, QueryError> {
+    healing::keep_gene(store, asked, now).await
+}
+
+pub(super) async fn trials(
+    State(app): State<AppState>,
+    _caller: Caller,
+) -> Result<Json<Vec<TrialView>>, ApiProblem> {
+    healing::fold(&app).await.map_err(QueryError::from)?;
+    Ok(Json(list(&app.store).await?))
+}
+
+pub(super) async fn case(
+    State(app): State<AppState>,
+    _caller: Caller,
+    Asked(query): Asked<CaseQuery>,
+) -> Result<Json<Case>, ApiProblem> {
+    let agent = query.agent.unwrap_or_else(|| AgentId::main().to_string());
+    Ok(Json(told(&app.store, &app.releases, &agent).await?))
+}
+
+pub(super) async fn gene(
+    State(app): State<AppState>,
+    caller: Caller,
+    Strict(asked): Strict<GeneAsked>,
+) -> Result<Json<GeneAsked>, ApiProblem> {
+    if !caller.principal.is_owner() {
+        return Err(ApiProblem::forbidden(
+            "only the owner brings recipes and bans them",
+        ));
+    }
+    Ok(Json(kept(&app.store, asked, app.clock.now()).await?))
+}

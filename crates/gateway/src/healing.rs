@@ -1,0 +1,392 @@
+//! Trials of fixes in this house: folded from the event log, and the shares that follow from them. Verdicts
+//! are derived here and nowhere else; the lab only proposes what is tried.
+
+use instar_agent::TrialsPort;
+use instar_protocol::event::Event;
+use instar_protocol::fault::Fault;
+use instar_protocol::lab::{CASE_FAULTS_MAX, Case, Known, PROPOSED_MAX, Proposed};
+use instar_protocol::{AgentId, EventId, Label, Timestamp};
+use instar_release::delta::Delta;
+use instar_release::trial::{Keeper, Kept, Moved, STATE, Stage, TRIAL};
+use instar_release::{Proposal, ReleaseError, Releases, read_deltas};
+use instar_store::{EventFilter, HealingRow, Op, Store, StoreError};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
+use tokio::sync::Mutex;
+
+use crate::api::queries::QueryError;
+use crate::app::AppState;
+
+const GENE: &str = "gene";
+const KNOWN: &str = "known";
+const SPENT: &str = "spent";
+/// Events that are read at a time.
+const PAGE: usize = 500;
+/// Before every event that there is.
+const FIRST: &str = "evt_00000000000000000000000000";
+const GENE_BYTES_MAX: usize = 16 * 1024;
+/// Trials that run at the same time.
+const RUNNING_MAX: usize = 10;
+
+/// The shares in force. The fold itself is taken up from the store when there is something to fold.
+#[derive(Debug, Default)]
+pub struct Healing {
+    shares: RwLock<BTreeMap<String, u16>>,
+    folding: Mutex<()>,
+}
+
+impl TrialsPort for Healing {
+    fn share_permille(&self, experiment: &str) -> Option<u16> {
+        let shares = self.shares.read().unwrap_or_else(PoisonError::into_inner);
+        shares.get(experiment).copied()
+    }
+}
+
+/// A recipe of the owner's, or his word about one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GeneAsked {
+    pub id: String,
+    /// The recipe; without one only the ban is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gene: Option<Value>,
+    #[serde(default)]
+    pub banned: bool,
+}
+
+/// A trial as people see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct TrialView {
+    pub experiment: String,
+    pub fault: String,
+    pub mitigation: String,
+    pub begun: Timestamp,
+    #[serde(flatten)]
+    pub stage: Stage,
+    /// The share of new units that have the fix now.
+    pub share: f64,
+    pub treated: (u64, f64),
+    pub control: (u64, f64),
+    pub evidence_proven: f64,
+    pub evidence_failed: f64,
+    pub evidence_harmful: f64,
+    /// What the evidence has to reach.
+    pub bound: f64,
+    /// What the popular rule says.
+    pub classic: Option<&'static str>,
+    pub decided_after: Option<u64>,
+    pub waiting: usize,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum HealingError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+}
+
+async fn keeper(store: &Store) -> Result<Keeper, HealingError> {
+    let trials = store.healing(TRIAL).await?;
+    Ok(Keeper::open(trials, store.healing(STATE).await?)?)
+}
+
+impl Healing {
+    /// Takes up the shares of the last run, before the first turn.
+    pub(crate) async fn open(store: &Store) -> Result<Self, HealingError> {
+        let healing = Self::default();
+        healing.share(&keeper(store).await?);
+        Ok(healing)
+    }
+
+    fn share(&self, keeper: &Keeper) {
+        let share = |kept: &Kept| {
+            let permille = keeper.share_permille(&kept.experiment)?;
+            Some((kept.experiment.clone(), permille))
+        };
+        let shares = keeper.trials().filter_map(share).collect();
+        *self.shares.write().unwrap_or_else(PoisonError::into_inner) = shares;
+    }
+}
+
+/// Folds what happened since the last time. Returns the stages that were entered.
+pub async fn fold(app: &AppState) -> Result<Vec<Moved>, HealingError> {
+    let _one_at_a_time = app.healing.folding.lock().await;
+    let mut keeper = keeper(&app.store).await?;
+    let mut moved = Vec::new();
+    loop {
+        let after = keeper.cursor().cloned();
+        let events = page(&app.store, after).await?;
+        for event in &events {
+            moved.extend(keeper.take(event));
+        }
+        if events.len() < PAGE {
+            break;
+        }
+    }
+    let now = app.clock.now();
+    moved.extend(keeper.settle(now));
+    let mut ops = keeper.ops(now)?;
+    for one in &moved {
+        ops.extend(known(app, &keeper, one, now));
+    }
+    app.store.commit(ops).await?;
+    app.healing.share(&keeper);
+    for one in &moved {
+        tracing::info!(experiment = one.experiment, stage = ?one.stage, "a trial of a fix moved");
+    }
+    Ok(moved)
+}
+
+async fn page(store: &Store, after: Option<EventId>) -> Result<Vec<Event>, StoreError> {
+    let filter = EventFilter {
+        after: after.or_else(|| Some(EventId::from_stored(FIRST.to_owned()))),
+        limit: PAGE,
+        ..EventFilter::default()
+    };
+    store.events(filter).await
+}
+
+/// What is remembered of a stage, with the numbers that it rests on.
+fn known(app: &AppState, keeper: &Keeper, moved: &Moved, now: Timestamp) -> Option<Op> {
+    let kept = keeper
+        .trials()
+        .find(|kept| kept.experiment == moved.experiment)?;
+    let stable = app.releases.stable()?;
+    let agents = stable.behaviour.agents.values();
+    let mitigation = agents
+        .flat_map(|agent| &agent.mitigations)
+        .find(|one| one.id == kept.mitigation)?;
+    let (treated, control) = (kept.trial.treated(), kept.trial.control());
+    let body = Known {
+        gene: mitigation.gene.clone(),
+        fault: kept.fault.clone(),
+        mitigation: kept.mitigation.clone(),
+        outcome: word(&moved.stage).to_owned(),
+        treated: (treated.units, treated.bad),
+        control: (control.units, control.bad),
+        evidence: kept.trial.evidence_proven(),
+        classic: kept.trial.classic().label().map(str::to_owned),
+        release: stable.id.to_string(),
+        at: now,
+    };
+    Some(Op::PutHealing(HealingRow {
+        kind: KNOWN.to_owned(),
+        id: moved.experiment.clone(),
+        at: now,
+        body: serde_json::to_string(&body).ok()?,
+    }))
+}
+
+fn word(stage: &Stage) -> &'static str {
+    match stage {
+        Stage::Running => "running",
+        Stage::Proven => "proven",
+        Stage::Adopted { .. } => "adopted",
+        Stage::Ended { verdict } => verdict.name(),
+    }
+}
+
+/// True if something is on trial in the release in service.
+pub(crate) fn has_trials(releases: &Releases) -> bool {
+    releases.stable().is_some_and(|stable| {
+        let mut agents = stable.behaviour.agents.values();
+        agents.any(|agent| agent.mitigations.iter().any(|one| one.trial.is_some()))
+    })
+}
+
+/// The trials, the newest first.
+pub async fn trials(store: &Store) -> Result<Vec<TrialView>, HealingError> {
+    let keeper = keeper(store).await?;
+    let mut views: Vec<TrialView> = keeper.trials().map(view).collect();
+    views.sort_by_key(|view| std::cmp::Reverse(view.begun));
+    Ok(views)
+}
+
+fn view(kept: &Kept) -> TrialView {
+    let trial = &kept.trial;
+    TrialView {
+        experiment: kept.experiment.clone(),
+        fault: kept.fault.clone(),
+        mitigation: kept.mitigation.clone(),
+        begun: kept.begun,
+        stage: trial.stage().clone(),
+        share: trial.share(),
+        treated: (trial.treated().units, trial.treated().bad),
+        control: (trial.control().units, trial.control().bad),
+        evidence_proven: trial.evidence_proven(),
+        evidence_failed: trial.evidence_failed(),
+        evidence_harmful: trial.evidence_harmful(),
+        bound: 1.0 / trial.level(),
+        classic: trial.classic().label(),
+        decided_after: trial.decided_after(),
+        waiting: kept.waiting(),
+    }
+}
+
+/// What a choice is made from: the same for the lab and for whoever asks why.
+pub async fn case(store: &Store, releases: &Releases, agent: &str) -> Result<Case, HealingError> {
+    let mut faults: Vec<Fault> = Vec::new();
+    for row in store.faults().await? {
+        if row.into.is_none() && !row.is_muted && faults.len() < CASE_FAULTS_MAX {
+            faults.push(row.fault);
+        }
+    }
+    let (mut genes, mut banned) = (Vec::new(), Vec::new());
+    for row in store.healing(GENE).await? {
+        if let Ok(asked) = serde_json::from_str::<GeneAsked>(&row.body) {
+            genes.extend(asked.gene);
+            banned.extend(asked.banned.then_some(asked.id));
+        }
+    }
+    let known = store.healing(KNOWN).await?;
+    let known = known
+        .iter()
+        .filter_map(|row| serde_json::from_str(&row.body).ok());
+    let state = store.healing(STATE).await?;
+    let spent = state.iter().find(|row| row.id == SPENT);
+    let spent = spent.and_then(|row| serde_json::from_str(&row.body).ok());
+    let behaviour = releases.stable().map(|stable| stable.behaviour.clone());
+    Ok(Case {
+        agent: agent.to_owned(),
+        behaviour: serde_json::to_value(behaviour.unwrap_or_default()).unwrap_or_default(),
+        faults,
+        genes,
+        banned,
+        known: known.collect(),
+        strategy: String::new(),
+        spent: spent.unwrap_or_default(),
+        seed: 0,
+        most: PROPOSED_MAX,
+    })
+}
+
+/// The case of a cycle of the lab; none where there is nothing to choose from or no room for a trial.
+pub(crate) async fn of_cycle(app: &AppState) -> Result<Option<Case>, HealingError> {
+    let running = trials(&app.store).await?;
+    let running = running.iter().filter(|one| one.stage == Stage::Running);
+    let room = RUNNING_MAX.saturating_sub(running.count());
+    let mut case = case(&app.store, &app.releases, AgentId::main().as_str()).await?;
+    case.most = case.most.min(room);
+    case.strategy = (app.env)("EVOLVE_STRATEGY").unwrap_or_else(|| "balanced".to_owned());
+    let mut seed = [0; 8];
+    seed.copy_from_slice(&app.random()[..8]);
+    case.seed = u64::from_le_bytes(seed);
+    Ok((case.most > 0 && !case.faults.is_empty()).then_some(case))
+}
+
+/// Makes candidates of what the lab proposes. It is believed nothing: each has to be one mitigation on
+/// trial against a fault that it was told of, and passes whatever any candidate passes.
+pub(crate) async fn propose(
+    app: &AppState,
+    case: &Case,
+    proposed: Vec<Proposed>,
+    spent: &Value,
+) -> Result<u64, HealingError> {
+    let mut made = 0;
+    for one in proposed.into_iter().take(case.most) {
+        let fault = case.faults.iter().find(|fault| fault.id == one.fault);
+        let Some((fault, deltas)) = fault.zip(sound(case, &one)) else {
+            tracing::warn!(gene = one.gene, "the lab proposed what it may not");
+            continue;
+        };
+        let because: Vec<String> = one.because.into_iter().take(8).collect();
+        let proposal = Proposal {
+            from: instar_release::STABLE.to_owned(),
+            deltas,
+            proposer: format!("lab: {}", one.gene),
+            reason: because.join("; "),
+            evidence: evidence(fault),
+        };
+        match app.releases.propose(proposal, app.clock.now()).await {
+            Ok(candidate) => {
+                made += 1;
+                tracing::info!(
+                    candidate = candidate.id,
+                    gene = one.gene,
+                    "a fix is proposed"
+                );
+            }
+            Err(error) => tracing::warn!(%error, gene = one.gene, "a proposal was refused"),
+        }
+    }
+    let row = HealingRow {
+        kind: STATE.to_owned(),
+        id: SPENT.to_owned(),
+        at: app.clock.now(),
+        body: spent.to_string(),
+    };
+    app.store.commit(vec![Op::PutHealing(row)]).await?;
+    Ok(made)
+}
+
+fn sound(case: &Case, one: &Proposed) -> Option<Vec<Delta>> {
+    let deltas = read_deltas(one.delta.clone()).ok()?;
+    let [
+        Delta::SetMitigation {
+            agent,
+            mitigation: Some(mitigation),
+            ..
+        },
+    ] = deltas.as_slice()
+    else {
+        return None;
+    };
+    let is_sound =
+        *agent == case.agent && mitigation.fault == one.fault && mitigation.trial.is_some();
+    is_sound.then_some(deltas)
+}
+
+/// Where what is known of a fault comes from.
+fn evidence(fault: &Fault) -> Label {
+    use instar_protocol::label::Readers;
+    let is_strange = |origin: &String| origin == "contact" || origin == "stranger";
+    if fault.blast.origins.keys().any(is_strange) {
+        return Label::system().join(&Label::stranger(Readers::Private));
+    }
+    Label::system()
+}
+
+/// Keeps a recipe of the owner's, or a ban.
+pub async fn keep_gene(
+    store: &Store,
+    asked: GeneAsked,
+    now: Timestamp,
+) -> Result<GeneAsked, QueryError> {
+    let invalid = |why: &str| QueryError::Invalid {
+        param: "gene",
+        why: why.to_owned(),
+    };
+    let is_id = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !(1..=48).contains(&asked.id.len()) || !asked.id.chars().all(is_id) {
+        return Err(invalid("its id is 1 to 48 of a-z, 0-9 and -"));
+    }
+    let rows = store.healing(GENE).await?;
+    let there = rows.iter().find(|row| row.id == asked.id);
+    let there = there.and_then(|row| serde_json::from_str::<GeneAsked>(&row.body).ok());
+    let whole = GeneAsked {
+        gene: asked.gene.or_else(|| there.and_then(|there| there.gene)),
+        ..asked
+    };
+    let body = serde_json::to_string(&whole).map_err(|_| invalid("it has no form"))?;
+    if body.len() > GENE_BYTES_MAX {
+        return Err(invalid("it is longer than 16 KiB"));
+    }
+    let op = if whole.gene.is_none() && !whole.banned {
+        Op::RemoveHealing {
+            kind: GENE.to_owned(),
+            id: whole.id.clone(),
+        }
+    } else {
+        Op::PutHealing(HealingRow {
+            kind: GENE.to_owned(),
+            id: whole.id.clone(),
+            at: now,
+            body,
+        })
+    };
+    store.commit(vec![op]).await?;
+    Ok(whole)
+}
