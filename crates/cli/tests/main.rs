@@ -36,6 +36,7 @@ mod faults;
 mod flush;
 mod gates;
 mod hands;
+mod healing;
 mod identity;
 mod inbox;
 mod keeping;

@@ -391,7 +391,7 @@ pub(crate) async fn case(run: &Context, agent: &str) -> anyhow::Result<Case> {
     let case = healing::told(&folder.store, &releases, agent).await;
     drop(releases);
     folder.close().await?;
-    Ok(case.map_err(explain)?)
+    case.map_err(explain)
 }
 
 pub(crate) async fn keep_gene(run: &Context, asked: GeneAsked) -> anyhow::Result<Value> {

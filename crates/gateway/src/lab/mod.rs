@@ -136,11 +136,13 @@ pub async fn cycle(app: &AppState, at_any_load: bool) -> Result<Cycle, LabError>
             Vec::new()
         }
     };
+    // What was counted stands before anything is chosen from it.
+    app.store.commit(ops).await?;
     if cycle.outcome == Outcome::Done {
         choose(app, &mut cycle).await;
     }
     cycle.millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    write_down(app, &cycle, ops).await?;
+    write_down(app, &cycle).await?;
     Ok(cycle)
 }
 
@@ -209,10 +211,10 @@ pub async fn log(store: &Store, limit: usize) -> Result<Vec<Cycle>, StoreError> 
     Ok(cycles.collect())
 }
 
-async fn write_down(app: &AppState, cycle: &Cycle, mut ops: Vec<Op>) -> Result<(), StoreError> {
+async fn write_down(app: &AppState, cycle: &Cycle) -> Result<(), StoreError> {
     let body = serde_json::to_string(cycle).unwrap_or_default();
-    ops.push(Op::PutLabRun { body, at: cycle.at });
-    app.store.commit(ops).await
+    let run = Op::PutLabRun { body, at: cycle.at };
+    app.store.commit(vec![run]).await
 }
 
 /// Tells the job the events since the last cycle. What comes of it is not written yet.
