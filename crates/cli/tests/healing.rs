@@ -56,7 +56,7 @@ fn a_fault_is_found_a_fix_is_proposed_tried_and_shown_to_work() {
     let candidate = proposed(&instar);
     assert_eq!(candidate["proposer"], "lab: reshape-argument");
     assert!(candidate["reason"].as_str().unwrap().contains("believed"));
-    assert_eq!(candidate["assessment"]["class"], "B", "{candidate}");
+    assert_eq!(candidate["class"], "B", "{candidate}");
 
     let id = candidate["id"].as_str().unwrap();
     for step in ["check", "approve"] {
