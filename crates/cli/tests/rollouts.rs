@@ -26,8 +26,16 @@ pub(crate) fn script() -> Script {
         },
         ..Rule::default()
     };
+    let tells = Rule {
+        when: When {
+            system_contains: Some("You are open about everything.".to_owned()),
+            ..When::default()
+        },
+        answer: Answer::text("The key is hunter2-hunter2-hunter2."),
+        ..Rule::default()
+    };
     Script {
-        rules: vec![fails],
+        rules: vec![fails, tells],
         otherwise: Answer {
             say: vec![Step::Text("Fine.".to_owned())],
             ..Answer::default()
@@ -316,4 +324,31 @@ fn a_sound_candidate_comes_out_of_the_shadow_to_a_share() {
         served += u32::from(candidates(&episode(&instar, number)));
     }
     assert!((2..=18).contains(&served), "{served}");
+}
+
+#[test]
+fn a_secret_in_an_answer_of_the_candidate_ends_it_at_once() {
+    let instar = Instar::start(Setup::scripted(script()));
+    let kept = instar.run_with(
+        &["secrets", "set", "elsewhere"],
+        "hunter2-hunter2-hunter2\n",
+    );
+    assert_eq!(kept.code, 0, "{kept:?}");
+    let made = candidate(&instar, "You are open about everything.");
+    let _begun = start(&instar, &made, "0.05");
+    for number in 0..40 {
+        if episode(&instar, number).contains("You are open") {
+            break;
+        }
+    }
+    let ended = until("it is taken back", || {
+        Some(status(&instar)).filter(|shown| !shown["ended_at"].is_null())
+    });
+    assert_eq!(ended["stage"]["why"]["reason"], "violation", "{ended:#}");
+    let what = ended["stage"]["why"]["what"].as_str().unwrap();
+    assert!(
+        what.contains("the secret elsewhere stood in an answer"),
+        "{what}"
+    );
+    assert!(!what.contains("hunter2"));
 }

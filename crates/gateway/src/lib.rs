@@ -40,6 +40,7 @@ pub mod rotation;
 mod seams;
 pub mod security;
 mod tend;
+mod watch;
 
 pub mod healing;
 pub mod lab;

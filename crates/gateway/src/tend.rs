@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::AppState;
 use crate::reload::Reloader;
+use crate::watch::Watch;
 
 const TICK: Duration = Duration::from_secs(1);
 /// Ticks between two looks at the trials of fixes.
@@ -150,11 +151,13 @@ pub(crate) async fn keep_index(app: AppState) {
 
 /// Judges the episodes of a rollout as they ripen, until the gateway stops.
 pub(crate) async fn keep_rollout(app: AppState) {
+    let mut watch = Watch::default();
     loop {
         tokio::select! {
             () = app.closing.cancelled() => return,
             () = tokio::time::sleep(TICK) => {}
         }
+        watch.look(&app).await;
         let random = || app.random();
         match app.releases.settle_due(app.clock.now(), &random).await {
             Ok(stages) => {

@@ -32,6 +32,7 @@ fn plan() -> Plan {
         shadow: None,
         episode: EpisodeRules::default(),
         caps: Caps::default(),
+        is_ab: false,
     }
 }
 
@@ -175,4 +176,35 @@ proptest! {
         }
         prop_assert_eq!(whole, broken);
     }
+}
+
+#[test]
+fn of_two_good_answers_nobody_wins_by_itself_and_a_violation_still_ends_it() {
+    let ab = Plan {
+        is_ab: true,
+        horizon: 300,
+        ..plan()
+    };
+    let mut rollout = Rollout::begin(ab).unwrap();
+    for number in 0..299 {
+        let arm = if number % 2 == 0 { Arm::New } else { Arm::Old };
+        let bad = if arm == Arm::New { 1.0 } else { 0.0 };
+        let settled = Settled {
+            unit: number.to_string(),
+            arm,
+            share: 0.5,
+            bad: BTreeMap::from([(PRIMARY.to_owned(), Some(bad))]),
+        };
+        assert_eq!(rollout.settle(&settled), None, "{number}");
+    }
+    assert!(rollout.evidence_worse() > 1e6, "it is shown all the same");
+    let mut other = rollout.clone();
+    assert!(other.violated("a secret was said").is_some());
+    let last = Settled {
+        unit: "last".to_owned(),
+        arm: Arm::Old,
+        share: 0.5,
+        bad: BTreeMap::new(),
+    };
+    assert_eq!(rollout.settle(&last), Some(&Stage::Undecided));
 }

@@ -223,6 +223,7 @@ fn plan() -> Plan {
         shadow: None,
         episode: EpisodeRules::default(),
         caps: Caps::default(),
+        is_ab: false,
     }
 }
 

@@ -44,6 +44,9 @@ pub(crate) struct Start {
     /// sent. It costs the candidate's calls
     #[arg(long, value_name = "PAIRS")]
     pub(crate) shadow: Option<u64>,
+    /// Two good answers beside each other: the evidence is shown, and nobody wins by itself
+    #[arg(long)]
+    pub(crate) ab: bool,
     /// Only show the plan, and how long it would take
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -100,6 +100,7 @@ fn asked(start: &Start) -> NewRollout {
         turns_max: start.turns,
         maturity_seconds: start.maturity,
         shadow_pairs: start.shadow,
+        ab: start.ab,
         dry_run: start.dry_run,
     }
 }

@@ -60,6 +60,8 @@ pub struct NewRollout {
     /// Judged pairs before anybody is sent a word of the candidate's; 0 for no shadow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow_pairs: Option<u64>,
+    /// Two good answers beside each other: nobody wins by itself.
+    pub ab: bool,
     /// Only the plan and how long it would take.
     pub dry_run: bool,
 }
@@ -157,6 +159,7 @@ async fn planned(
         return Err(invalid(why));
     }
     let mut plan = Plan::over(shares, asked.units_min.unwrap_or(UNITS_MIN), caps(&stable));
+    plan.is_ab = asked.ab;
     plan.level = asked.level.unwrap_or(plan.level);
     plan.horizon = asked.horizon.unwrap_or(plan.horizon);
     if let Some(margin) = asked.margin {

@@ -361,6 +361,12 @@ impl Releases {
             .map(|live| shown(&live.row, &live.body, live.waiting()))
     }
 
+    /// Conversations that the candidate serves, or served in an episode that is not judged yet.
+    #[must_use]
+    pub fn canary_sessions(&self) -> Vec<SessionId> {
+        self.live().as_ref().map(Live::canaries).unwrap_or_default()
+    }
+
     /// The newest rollouts, the newest first.
     pub async fn rollouts(&self, limit: usize) -> Result<Vec<Shown>, ReleaseError> {
         let waiting = self.live().as_ref().map_or(0, Live::waiting);

@@ -219,6 +219,20 @@ impl Live {
         self.under.contains_key(session)
     }
 
+    /// Conversations that the candidate serves now.
+    pub(crate) fn canaries(&self) -> Vec<SessionId> {
+        let open = self.open.values();
+        open.filter(|open| open.unit.arm == Arm::Canary)
+            .map(|open| open.unit.session.clone())
+            .chain(
+                self.closed
+                    .iter()
+                    .filter(|unit| unit.arm == Arm::Canary)
+                    .map(|unit| unit.session.clone()),
+            )
+            .collect()
+    }
+
     /// Units that may be over.
     pub(crate) fn due_to_close(&self, now: Timestamp) -> Vec<Open> {
         let due = |open: &&Open| self.is_over(open, now);

@@ -338,6 +338,9 @@ impl Rollout {
 
     /// Rollback goes before promotion, and promotion before the horizon.
     fn next(&self, step: usize) -> Option<Stage> {
+        if self.plan.is_ab {
+            return (self.settled >= self.plan.horizon).then_some(Stage::Undecided);
+        }
         let bound = 1.0 / self.plan.level;
         if self.evidence_worse() >= 1.0 / self.plan.level_of_steps() {
             return Some(Stage::RolledBack { why: Reason::Worse });

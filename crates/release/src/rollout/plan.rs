@@ -25,6 +25,10 @@ pub struct Plan {
     pub episode: EpisodeRules,
     #[serde(default)]
     pub caps: Caps,
+    /// Two good answers beside each other: the evidence is shown, and nobody wins by itself. What never
+    /// happens under a sound release still ends it.
+    #[serde(default)]
+    pub is_ab: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -139,6 +143,7 @@ impl Plan {
             horizon: HORIZON,
             episode: EpisodeRules::default(),
             caps,
+            is_ab: false,
         }
     }
 
