@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::gateway::{Bench, free_port};
 use crate::load::Connection;
 use crate::process;
-use crate::report::{row, say};
+use crate::report::row;
 
 /// Stands in the identity of the candidate.
 const IDENTITY: &str = "Guess.";
@@ -230,11 +230,11 @@ impl Through {
     }
 
     pub(super) fn print(&self) {
-        say(&row(
+        row(
             &format!("  a real gateway, {}", self.method),
             &format!("{} after {} episodes", self.stage, self.episodes),
             "the log says the same, event for event",
             Some(self.equal),
-        ));
+        );
     }
 }
