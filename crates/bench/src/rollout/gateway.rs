@@ -233,7 +233,7 @@ impl Through {
         row(
             &format!("  a real gateway, {}", self.method),
             &format!("{} after {} episodes", self.stage, self.episodes),
-            "the log says the same, event for event",
+            "the log says the same",
             Some(self.equal),
         );
     }
