@@ -188,15 +188,13 @@ fn compare(
                     expected.push(machine.stage().clone());
                 }
             }
+            // The first one tells of the start.
             EventKind::Rollout {
                 rollout: of, stage, ..
-            } if of == rollout => {
-                // The first one tells of the start.
-                if compared > 0 {
-                    let now = expected.first().map(serde_json::to_value).transpose()?;
-                    equal &= now.is_some_and(|now| now["stage"] == json!(stage));
-                    expected = expected.split_off(1.min(expected.len()));
-                }
+            } if of == rollout && compared > 0 => {
+                let now = expected.first().map(serde_json::to_value).transpose()?;
+                equal &= now.is_some_and(|now| now["stage"] == json!(stage));
+                expected = expected.split_off(1.min(expected.len()));
             }
             _ => {}
         }
