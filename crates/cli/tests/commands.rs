@@ -21,18 +21,7 @@ const WRITTEN: &str = r#"// My gateway.
 }
 "#;
 
-/// How a command's answer is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    /// One JSON document.
-    Document,
-    /// One JSON document on each line.
-    Lines,
-    /// Not data: a script, a page.
-    Text,
-}
-
-fn words(line: &str) -> Vec<&str> {
+pub(crate) fn words(line: &str) -> Vec<&str> {
     line.split(' ').collect()
 }
 
@@ -44,7 +33,7 @@ fn written() -> Instar {
 }
 
 /// A conversation, a release after an edit, and something in the log.
-fn lived_in() -> Instar {
+pub(crate) fn lived_in() -> Instar {
     let instar = Instar::start(Setup::default());
     let _outcome = instar.ask("main", "hello");
     edit_soul(&instar);
@@ -67,20 +56,6 @@ fn append(file: &Path, text: &str) {
     std::fs::write(file, whole).unwrap();
 }
 
-#[track_caller]
-fn assert_form(line: &str, form: Form, output: &Output) {
-    assert_eq!(output.code, 0, "{line}: {output:?}");
-    let parses = |text: &str| serde_json::from_str::<Value>(text).is_ok();
-    match form {
-        Form::Document => assert!(parses(&output.stdout), "{line}: {output:?}"),
-        Form::Lines => {
-            assert!(!output.stdout.is_empty(), "{line} printed nothing");
-            assert!(output.stdout.lines().all(parses), "{line}: {output:?}");
-        }
-        Form::Text => assert!(!output.stdout.is_empty(), "{line} printed nothing"),
-    }
-}
-
 /// A failed command says nothing on standard output, and on standard error what and what next.
 #[track_caller]
 fn assert_refused(output: &Output, code: i32) {
@@ -88,212 +63,6 @@ fn assert_refused(output: &Output, code: i32) {
     assert_eq!(output.stdout, "", "{output:?}");
     assert!(output.stderr.contains("error: "), "{output:?}");
     assert!(output.stderr.contains("\n next: "), "{output:?}");
-}
-
-/// Every command with an example: how it is typed, what it reads, how its answer is read.
-const EXAMPLES: &[(&str, &str, Form)] = &[
-    ("status", "", Form::Document),
-    ("health", "", Form::Document),
-    ("doctor", "", Form::Document),
-    ("gateway status", "", Form::Document),
-    ("gateway start", "", Form::Document),
-    ("gateway install --print", "", Form::Document),
-    ("logs -n 5", "", Form::Lines),
-    ("config get", "", Form::Document),
-    ("config get gateway.port", "", Form::Document),
-    (
-        "config set gateway.limits.requestsPerMinute 900",
-        "",
-        Form::Document,
-    ),
-    (
-        "config unset gateway.limits.requestsPerMinute",
-        "",
-        Form::Document,
-    ),
-    ("config validate", "", Form::Document),
-    ("config schema", "", Form::Document),
-    ("config file", "", Form::Document),
-    ("secrets set mine", "sk-test-0123456789", Form::Document),
-    ("secrets list", "", Form::Document),
-    ("secrets remove mine", "", Form::Document),
-    ("models list", "", Form::Document),
-    ("models status", "", Form::Document),
-    ("models probe scripted/x", "", Form::Document),
-    ("models set scripted/x", "", Form::Document),
-    ("agent --message hello", "", Form::Document),
-    ("devices list", "", Form::Document),
-    ("dashboard --no-open", "", Form::Document),
-    ("agents list", "", Form::Document),
-    ("agents show main", "", Form::Document),
-    ("sessions list", "", Form::Document),
-    ("sessions search hello", "", Form::Document),
-    ("sessions show main", "", Form::Document),
-    ("sessions show main --ids", "", Form::Document),
-    ("sessions branches main", "", Form::Document),
-    ("sessions export main", "", Form::Lines),
-    ("tools list", "", Form::Document),
-    ("undo", "", Form::Document),
-    ("approvals list", "", Form::Document),
-    ("approvals rules", "", Form::Document),
-    ("inbox list", "", Form::Document),
-    ("policy show", "", Form::Document),
-    ("policy rules", "", Form::Document),
-    ("policy explain ls {}", "", Form::Document),
-    ("policy test", "", Form::Document),
-    ("policy posture", "", Form::Document),
-    ("audit verify", "", Form::Document),
-    ("audit log", "", Form::Document),
-    ("audit head", "", Form::Document),
-    ("usage", "", Form::Document),
-    ("release list", "", Form::Document),
-    ("release show", "", Form::Document),
-    ("release diff", "", Form::Document),
-    ("release log", "", Form::Document),
-    ("release verify", "", Form::Document),
-    ("candidate list", "", Form::Document),
-    (
-        "candidate new --delta -",
-        r#"{"set_limit": {"agent": "main", "limit": "tool_calls_max", "value": 3}}"#,
-        Form::Document,
-    ),
-    ("rollout history", "", Form::Document),
-    ("rollout simulate --runs 10", "", Form::Document),
-    ("fault list", "", Form::Document),
-    ("fault log", "", Form::Document),
-    ("lab log", "", Form::Document),
-    ("gene list", "", Form::Document),
-    ("heal status", "", Form::Document),
-    ("events tail -n 5", "", Form::Lines),
-    ("completions bash", "", Form::Text),
-    ("version", "", Form::Document),
-    ("token rotate", "", Form::Document),
-    ("secrets protect", "a long passphrase", Form::Document),
-];
-
-/// Tried by tests of their own: they run until they are stopped, or need what was deleted before.
-const ELSEWHERE: &[&str] = &[
-    "up",
-    "chat",
-    "acp",
-    "mcp serve",
-    "man",
-    "gateway run",
-    "gateway uninstall",
-    "gateway stop",
-    "gateway restart",
-    "onboard",
-    "devices approve",
-    "devices reject",
-    "devices rename",
-    "devices revoke",
-    "devices rotate",
-    "devices remove",
-    "sessions rewind",
-    "sessions switch",
-    "sessions retry",
-    "sessions fork",
-    "sessions delete",
-    "sessions restore",
-    "token take",
-    "candidate show",
-    "release sign",
-    "release export",
-    "release statement",
-    "release endorse",
-    "release import",
-    "candidate diff",
-    "candidate withdraw",
-    "candidate check",
-    "candidate approve",
-    "candidate rebase",
-    "release rollback",
-    "rollout start",
-    "rollout status",
-    "rollout pause",
-    "rollout resume",
-    "rollout promote",
-    "rollout abort",
-    "fault show",
-    "fault merge",
-    "fault split",
-    "fault mute",
-    "fault name",
-    "lab run",
-    "lab status",
-    "demo improve",
-    "gene show",
-    "gene add",
-    "gene ban",
-    "gene allow",
-    "heal explain",
-    "heal try",
-    "lab export",
-    "lab import",
-    "eval run",
-    "eval list",
-    "eval show",
-    "eval init",
-    "eval record",
-    "eval import",
-    "approvals show",
-    "approvals approve",
-    "approvals deny",
-    "approvals rules revoke",
-    "inbox show",
-    "inbox answer",
-    "inbox close",
-    "security audit",
-];
-
-#[test]
-fn every_command_that_prints_data_prints_json_when_asked() {
-    let instar = lived_in();
-    for (line, stdin, form) in EXAMPLES {
-        let mut args = words(line);
-        args.push("--json");
-        assert_form(line, *form, &instar.run_with(&args, stdin));
-    }
-    let manual = instar.run(["manual"]).stdout;
-    for heading in manual
-        .lines()
-        .filter_map(|line| line.strip_prefix("## instar "))
-    {
-        let tried = EXAMPLES.iter().any(|(line, ..)| line.starts_with(heading));
-        assert!(
-            tried || ELSEWHERE.contains(&heading),
-            "nobody tries `instar {heading}`"
-        );
-    }
-}
-
-#[test]
-fn nothing_that_is_piped_holds_colour_or_control_characters() {
-    let script = Script {
-        otherwise: Answer::text("\u{1b}[31mred\u{1b}]0;title\u{7} \u{202e}backwards\u{9b}2J"),
-        ..Script::default()
-    };
-    let instar = Instar::start(Setup::scripted(script));
-    let said = instar.run_with(&["agent", "--message", "\u{1b}[2Jhello"], "");
-    assert!(said.stdout.contains("red"), "{said:?}");
-    let lines = EXAMPLES
-        .iter()
-        .map(|(line, stdin, _)| (words(line), *stdin));
-    for (args, stdin) in lines.filter(|(args, _)| args[0] != "secrets" && args[0] != "token") {
-        let output = instar.run_with(&args, stdin);
-        for text in [&output.stdout, &output.stderr] {
-            let control = text.chars().find(|c| {
-                (c.is_control() && !matches!(c, '\n' | '\t'))
-                    || matches!(c, '\u{202a}'..='\u{202e}')
-            });
-            assert_eq!(control, None, "{args:?}: {output:?}");
-        }
-    }
-    let coloured = instar.run(["status", "--color", "always"]);
-    assert!(
-        coloured.stdout.contains("\u{1b}[32mfine\u{1b}[0m"),
-        "{coloured:?}"
-    );
 }
 
 #[test]

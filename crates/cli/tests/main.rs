@@ -8,6 +8,7 @@
 mod support;
 
 mod acp;
+mod answers;
 mod approvals;
 mod branches;
 mod browser;

@@ -7,7 +7,7 @@
 //! its line is data from a stranger: [`Confined::hear`] checks type and size, the caller what it means.
 //!
 //! [`Confined`] is the caller's side, [`Post`] that of the job, [`Line`] what both speak over. Begin
-//! with [`Confined::start`]; the walls themselves are in `stage::confined`.
+//! with [`Starter::start`]; the walls themselves are in `stage::confined`.
 
 mod line;
 mod scratch;
