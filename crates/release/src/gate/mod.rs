@@ -3,10 +3,10 @@
 //!
 //! What a gate said is an attestation: a statement that the gateway signs and stores, and verifies
 //! again whenever it is read (`attest`). `fixed` are the gates that plain code answers, `policy` the one
-//! that may ask a solver; evals and red team are measured elsewhere and handed in. [`decide`] alone says
+//! that may ask a solver; evals and red team are measured elsewhere and handed in. [`decide()`] alone says
 //! what may come of it.
 //!
-//! Start at [`Gate`], then `Releases::check_candidate`, then [`decide`].
+//! Start at [`Gate`], then `Releases::check_candidate`, then [`decide()`].
 
 pub(crate) mod attest;
 mod check;
