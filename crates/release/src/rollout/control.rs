@@ -3,27 +3,24 @@
 //! Every move is one batch: the settled unit, the state of the machine, the alias and its signature are
 //! stored together or not at all, so that a crash leaves the old state or the new one.
 
-use instar_protocol::event::{Arm, Event, EventKind};
-use instar_protocol::{EventId, Label, ReleaseId, SessionId, SessionKey, Timestamp};
-use instar_store::{CandidateRow, CandidateState, Op, RolloutRow, Store, UnitRow};
+use instar_protocol::{EventId, ReleaseId, SessionId, SessionKey, Timestamp};
+use instar_store::{CandidateState, Op, RolloutRow, Store, UnitRow};
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::live::{Begun, Body, Live, Shadowing};
-use super::machine::{Reason, Rollout, Settled, Stage, View};
+use super::machine::{Reason, Rollout, Stage, View};
 use super::plan::{Plan, PlanError};
+use super::settle::{Found, candidate_ops};
+use super::told::{episode, told};
 use crate::candidate::Fit;
 use crate::error::ReleaseError;
-use crate::evidence::{self, Pair};
 use crate::releases::{Releases, bounded};
 
 /// The most rollouts that one call returns.
 pub const ROLLOUTS_MAX: usize = 50;
 /// How far a conversation that works for another is followed back.
 const DEPTH_MAX: usize = 8;
-/// Units that one look settles; the rest waits for the next.
-const SETTLED_AT_ONCE: usize = 200;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RolloutError {
@@ -58,16 +55,6 @@ impl From<instar_store::StoreError> for RolloutError {
 
 /// Draws what new ids are made of.
 pub type Random<'a> = &'a (dyn Fn() -> [u8; 10] + Sync);
-
-/// What one look at a rollout brought, to be stored together.
-#[derive(Default)]
-struct Found {
-    ops: Vec<Op>,
-    /// Units that were judged.
-    units: Vec<UnitRow>,
-    /// The stages that were entered.
-    stages: Vec<Stage>,
-}
 
 /// What a rollout begins with.
 #[derive(Clone, Debug)]
@@ -203,73 +190,6 @@ impl Releases {
     #[must_use]
     pub fn shadowing(&self, session: &SessionId) -> Option<Shadowing> {
         self.live().as_ref()?.shadowing(session)
-    }
-
-    /// Ends episodes that are over, judges those that are old enough, and makes the moves that follow.
-    /// Returns the stages that were entered.
-    pub async fn settle_due(
-        &self,
-        now: Timestamp,
-        random: Random<'_>,
-    ) -> Result<Vec<Stage>, ReleaseError> {
-        if self.live().is_none() {
-            return Ok(Vec::new());
-        }
-        let _one_at_a_time = self.moving_lock().await;
-        self.close_due(now).await?;
-        let Some((due, mut machine)) = self.live().as_ref().map(|live| {
-            let mut due = live.due_to_settle(now);
-            due.truncate(SETTLED_AT_ONCE);
-            (due, live.body.machine.clone())
-        }) else {
-            return Ok(Vec::new());
-        };
-        let mut found = Found::default();
-        for unit in due {
-            let closed = unit.closed_at.unwrap_or(now);
-            let seen =
-                super::live::read_outcome(self.store(), &unit, closed, machine.plan()).await?;
-            let settled = UnitRow {
-                settled_at: Some(now),
-                bad: Some(
-                    serde_json::to_string(&seen.bad)
-                        .map_err(|error| ReleaseError::Canonical(error.to_string()))?,
-                ),
-                ..unit
-            };
-            if let Some(live) = self.live().as_ref() {
-                found
-                    .ops
-                    .push(episode(live, &settled, Some(&seen.bad), now, random()));
-            }
-            let moved = if settled.arm == Arm::Shadow {
-                let (pair, reach) = pairs(&seen.shadows, &settled.id);
-                machine.settle_pair(&settled.id, pair, reach)
-            } else {
-                machine.settle(&Settled {
-                    unit: settled.id.clone(),
-                    arm: side(settled.arm),
-                    share: settled.share,
-                    bad: seen.bad,
-                })
-            };
-            let moved = moved.cloned();
-            found.ops.push(Op::PutUnit(settled.clone()));
-            found.units.push(settled);
-            if let Some(stage) = moved {
-                found.stages.push(stage);
-                if !machine.is_open() {
-                    break;
-                }
-            }
-        }
-        if found.units.is_empty() {
-            return Ok(Vec::new());
-        }
-        let stages = found.stages.clone();
-        self.store_moves(machine, found, "the rollout", now, random)
-            .await?;
-        Ok(stages)
     }
 
     /// Gives new episodes to stable alone for a while, or goes on.
@@ -444,121 +364,6 @@ impl Releases {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-
-    async fn close_due(&self, now: Timestamp) -> Result<(), ReleaseError> {
-        let Some((due, plan)) = self
-            .live()
-            .as_ref()
-            .map(|live| (live.due_to_close(now), live.body.machine.plan().clone()))
-        else {
-            return Ok(());
-        };
-        let mut closed = Vec::new();
-        for open in due {
-            let seen = super::live::read_outcome(self.store(), &open.unit, now, &plan).await?;
-            if open.has_ended(&seen, now) {
-                let end = open.end(plan.episode, now).max(seen.last.unwrap_or(now));
-                closed.push(UnitRow {
-                    closed_at: Some(end.min(now)),
-                    ..open.unit
-                });
-            }
-        }
-        if closed.is_empty() {
-            return Ok(());
-        }
-        let ops = closed.iter().cloned().map(Op::PutUnit).collect();
-        self.store().commit(ops).await?;
-        if let Some(live) = self.live().as_mut() {
-            for unit in closed {
-                live.close(unit);
-            }
-        }
-        Ok(())
-    }
-
-    /// Stores the machine with what came with it, and the moves that follow, in one batch.
-    async fn store_moves(
-        &self,
-        machine: Rollout,
-        found: Found,
-        by: &str,
-        now: Timestamp,
-        random: Random<'_>,
-    ) -> Result<(), ReleaseError> {
-        let Found {
-            mut ops,
-            units,
-            stages,
-        } = found;
-        let Some((row, events, ended)) = self.live().as_ref().map(|live| {
-            let events: Vec<Op> = stages
-                .iter()
-                .map(|stage| told(live, stage, now, random()))
-                .collect();
-            let ended = (!machine.is_open())
-                .then(|| (Arc::clone(&live.release), live.body.candidate.clone()));
-            (live.stored(&machine, now), events, ended)
-        }) else {
-            return Ok(());
-        };
-        ops.push(row?);
-        ops.extend(events);
-        let Some((release, candidate)) = ended else {
-            self.store().commit(ops).await?;
-            if let Some(live) = self.live().as_mut() {
-                live.settled(&units, machine);
-            }
-            return Ok(());
-        };
-        ops.extend(candidate_ops(self.store(), &candidate, machine.stage(), now).await?);
-        let promoted = *machine.stage() == Stage::Promoted;
-        if promoted {
-            let reason = format!("candidate {} was promoted", short(&candidate));
-            ops.extend(self.moves_to(&release, by, &reason, now, random()).await?);
-            ops.extend(self.files_stay(now).await?);
-        }
-        self.store().commit(ops).await?;
-        if promoted {
-            self.serve_shared(release);
-        }
-        *self.live() = None;
-        Ok(())
-    }
-}
-
-/// What the turns of an episode say that both arms answered: of failures, and of wishes for effects.
-fn pairs(events: &[Event], unit: &str) -> (Pair, Pair) {
-    let none = Pair {
-        turns: 0,
-        new_failed: 0,
-        old_failed: 0,
-    };
-    let (mut failed, mut reach) = (none, none);
-    let count = |pair: &mut Pair, canary: bool, stable: bool| {
-        pair.turns += 1;
-        pair.new_failed += u32::from(canary && !stable);
-        pair.old_failed += u32::from(stable && !canary);
-    };
-    for event in events {
-        if let EventKind::Shadow {
-            unit: of,
-            is_judged,
-            canary_failed,
-            stable_failed,
-            canary_effect,
-            stable_effect,
-            ..
-        } = &event.kind
-            && of == unit
-        {
-            count(&mut reach, *canary_effect, *stable_effect);
-            if *is_judged {
-                count(&mut failed, *canary_failed, *stable_failed);
-            }
-        }
-    }
-    (failed, reach)
 }
 
 /// The machine of a new rollout: begun anew, or going on where an earlier one of the same behaviour
@@ -648,99 +453,6 @@ async fn settled_candidate(
     candidate_ops(store, &live.body.candidate, stage, now).await
 }
 
-/// The candidate's next state, if the end of its rollout is one.
-async fn candidate_ops(
-    store: &Store,
-    candidate: &str,
-    stage: &Stage,
-    now: Timestamp,
-) -> Result<Vec<Op>, ReleaseError> {
-    let state = match stage {
-        Stage::Promoted => CandidateState::Promoted,
-        Stage::RolledBack { why } if *why != Reason::Owner => CandidateState::RolledBack,
-        _ => return Ok(Vec::new()),
-    };
-    let rows = store.candidates().await?;
-    let found = rows.into_iter().find(|row| row.id.as_str() == candidate);
-    Ok(found
-        .map(|row| {
-            Op::PutCandidate(CandidateRow {
-                state,
-                settled_at: Some(now),
-                ..row
-            })
-        })
-        .into_iter()
-        .collect())
-}
-
-/// The event of a stage that was entered.
-fn told(live: &Live, stage: &Stage, at: Timestamp, random: [u8; 10]) -> Op {
-    let (name, reason) = stage_words(stage);
-    Op::AppendEvent(Event {
-        id: EventId::new(at, random),
-        at,
-        session: None,
-        run: None,
-        release: Some(live.body.release.clone()),
-        arm: Arm::Canary,
-        label: Label::system(),
-        kind: EventKind::Rollout {
-            rollout: live.row.id.clone(),
-            stage: name.to_owned(),
-            reason,
-        },
-    })
-}
-
-/// The event of an episode's beginning, or of its judgement.
-fn episode(
-    live: &Live,
-    unit: &UnitRow,
-    bad: Option<&BTreeMap<String, Option<f64>>>,
-    at: Timestamp,
-    random: [u8; 10],
-) -> Op {
-    let release = match unit.arm {
-        Arm::Stable => &live.body.stable,
-        Arm::Canary | Arm::Shadow => &live.body.release,
-    };
-    Op::AppendEvent(Event {
-        id: EventId::new(at, random),
-        at,
-        session: Some(unit.session.clone()),
-        run: None,
-        release: Some(release.clone()),
-        arm: unit.arm,
-        label: Label::system(),
-        kind: EventKind::Episode {
-            rollout: live.row.id.clone(),
-            unit: unit.id.clone(),
-            share: unit.share,
-            bad: bad.cloned(),
-        },
-    })
-}
-
-/// A stage in one word, and why it was entered.
-fn stage_words(stage: &Stage) -> (&'static str, Option<String>) {
-    match stage {
-        Stage::Shadow => ("shadow", None),
-        Stage::Canary { step } => ("canary", Some(format!("step {}", step + 1))),
-        Stage::Promoted => ("promoted", None),
-        Stage::RolledBack { why } => ("rolled_back", Some(why.words())),
-        Stage::Undecided => ("undecided", None),
-        Stage::Superseded => ("superseded", None),
-    }
-}
-
-fn side(arm: Arm) -> evidence::Arm {
-    match arm {
-        Arm::Stable => evidence::Arm::Old,
-        Arm::Canary | Arm::Shadow => evidence::Arm::New,
-    }
-}
-
 fn state_word(state: CandidateState) -> &'static str {
     match state {
         CandidateState::Open => "open",
@@ -750,44 +462,6 @@ fn state_word(state: CandidateState) -> &'static str {
     }
 }
 
-fn short(id: &str) -> String {
+pub(super) fn short(id: &str) -> String {
     id.chars().take(12).collect()
-}
-
-/// The state that the recorded events of a rollout give, in the order of their judgement: whoever has them
-/// can work out every move for himself.
-#[must_use]
-pub fn recompute<'a>(
-    rollout: &str,
-    begun: Rollout,
-    events: impl IntoIterator<Item = &'a Event>,
-) -> Rollout {
-    let mut machine = begun;
-    let mut shadows = Vec::new();
-    for event in events {
-        if matches!(event.kind, EventKind::Shadow { .. }) {
-            shadows.push(event.clone());
-        }
-        let EventKind::Episode {
-            rollout: of,
-            unit,
-            share,
-            bad: Some(bad),
-        } = &event.kind
-        else {
-            continue;
-        };
-        if of == rollout && event.arm == Arm::Shadow {
-            let (pair, reach) = pairs(&shadows, unit);
-            machine.settle_pair(unit, pair, reach);
-        } else if of == rollout {
-            machine.settle(&Settled {
-                unit: unit.clone(),
-                arm: side(event.arm),
-                share: *share,
-                bad: bad.clone(),
-            });
-        }
-    }
-    machine
 }

@@ -9,12 +9,15 @@ mod live;
 mod machine;
 mod outcome;
 mod plan;
+mod settle;
 mod simulate;
+mod told;
 
-pub use control::{ROLLOUTS_MAX, Random, RolloutError, Shown, Start, recompute};
+pub use control::{ROLLOUTS_MAX, Random, RolloutError, Shown, Start};
 pub(crate) use live::Live;
 pub use live::Shadowing;
 pub use machine::{ArmView, Hold, MetricView, Reason, Rollout, Settled, Stage, View};
 pub use outcome::{COST, LATENCY, Outcome, Past, QUESTIONS, TASK, caps, outcome, past};
 pub use plan::{Caps, EpisodeRules, Forecast, Metric, Plan, PlanError, Shadow, Step, StepForecast};
 pub use simulate::{Played, World, simulate};
+pub use told::recompute;

@@ -1,0 +1,116 @@
+//! A rollout in the event log: what is told of it, and the way back from there to its state.
+
+use instar_protocol::event::{Arm, Event, EventKind};
+use instar_protocol::{EventId, Label, Timestamp};
+use instar_store::{Op, UnitRow};
+use std::collections::BTreeMap;
+
+use super::live::Live;
+use super::machine::{Rollout, Settled, Stage};
+use super::settle::pairs;
+use crate::evidence;
+
+/// The event of a stage that was entered.
+pub(super) fn told(live: &Live, stage: &Stage, at: Timestamp, random: [u8; 10]) -> Op {
+    let (name, reason) = stage_words(stage);
+    Op::AppendEvent(Event {
+        id: EventId::new(at, random),
+        at,
+        session: None,
+        run: None,
+        release: Some(live.body.release.clone()),
+        arm: Arm::Canary,
+        label: Label::system(),
+        kind: EventKind::Rollout {
+            rollout: live.row.id.clone(),
+            stage: name.to_owned(),
+            reason,
+        },
+    })
+}
+
+/// The event of an episode's beginning, or of its judgement.
+pub(super) fn episode(
+    live: &Live,
+    unit: &UnitRow,
+    bad: Option<&BTreeMap<String, Option<f64>>>,
+    at: Timestamp,
+    random: [u8; 10],
+) -> Op {
+    let release = match unit.arm {
+        Arm::Stable => &live.body.stable,
+        Arm::Canary | Arm::Shadow => &live.body.release,
+    };
+    Op::AppendEvent(Event {
+        id: EventId::new(at, random),
+        at,
+        session: Some(unit.session.clone()),
+        run: None,
+        release: Some(release.clone()),
+        arm: unit.arm,
+        label: Label::system(),
+        kind: EventKind::Episode {
+            rollout: live.row.id.clone(),
+            unit: unit.id.clone(),
+            share: unit.share,
+            bad: bad.cloned(),
+        },
+    })
+}
+
+/// A stage in one word, and why it was entered.
+fn stage_words(stage: &Stage) -> (&'static str, Option<String>) {
+    match stage {
+        Stage::Shadow => ("shadow", None),
+        Stage::Canary { step } => ("canary", Some(format!("step {}", step + 1))),
+        Stage::Promoted => ("promoted", None),
+        Stage::RolledBack { why } => ("rolled_back", Some(why.words())),
+        Stage::Undecided => ("undecided", None),
+        Stage::Superseded => ("superseded", None),
+    }
+}
+
+pub(super) fn side(arm: Arm) -> evidence::Arm {
+    match arm {
+        Arm::Stable => evidence::Arm::Old,
+        Arm::Canary | Arm::Shadow => evidence::Arm::New,
+    }
+}
+
+/// The state that the recorded events of a rollout give, in the order of their judgement: whoever has them
+/// can work out every move for himself.
+#[must_use]
+pub fn recompute<'a>(
+    rollout: &str,
+    begun: Rollout,
+    events: impl IntoIterator<Item = &'a Event>,
+) -> Rollout {
+    let mut machine = begun;
+    let mut shadows = Vec::new();
+    for event in events {
+        if matches!(event.kind, EventKind::Shadow { .. }) {
+            shadows.push(event.clone());
+        }
+        let EventKind::Episode {
+            rollout: of,
+            unit,
+            share,
+            bad: Some(bad),
+        } = &event.kind
+        else {
+            continue;
+        };
+        if of == rollout && event.arm == Arm::Shadow {
+            let (pair, reach) = pairs(&shadows, unit);
+            machine.settle_pair(unit, pair, reach);
+        } else if of == rollout {
+            machine.settle(&Settled {
+                unit: unit.clone(),
+                arm: side(event.arm),
+                share: *share,
+                bad: bad.clone(),
+            });
+        }
+    }
+    machine
+}
