@@ -59,7 +59,8 @@ await browse(async (browser) => {
 
   // By keyboard: the first button of a card is no.
   await card(1).locator("button").first().focus();
-  await page.keyboard.press("Enter");
+  // The page is loaded anew behind each answer.
+  await Promise.all([page.waitForEvent("load"), page.keyboard.press("Enter")]);
   await page.waitForFunction(() => document.querySelectorAll("[data-question]").length === 4);
   found.afterNo = [await cards(page), await badge(page)];
   await other.waitForFunction(() => document.querySelector(".tabs [data-waiting]").textContent === "4");
@@ -68,7 +69,7 @@ await browse(async (browser) => {
   // The rule is read before it is kept.
   await card(2).locator("details.act summary").click();
   found.ruleBefore = await card(2).locator("details.act").innerText();
-  await card(2).locator("button[value=always]").click();
+  await Promise.all([page.waitForEvent("load"), card(2).locator("button[value=always]").click()]);
   await page.waitForFunction(() => document.querySelectorAll("[data-question]").length === 3);
   const section = page.locator("section", { hasText: "Standing rules" });
   found.rules = await section.innerText();
