@@ -37,8 +37,10 @@ pub(super) async fn run() -> anyhow::Result<Vec<Through>> {
     let port = free_port()?;
     let state = bench.state("rollout", 100_000)?;
     let (gateway, _start) = process::gateway(&state, port).await?;
+    let address = format!("127.0.0.1:{port}");
     let mut house = House {
-        connection: Connection::open(&format!("127.0.0.1:{port}")).await?,
+        connection: Connection::open(&address).await?,
+        address,
         episodes: 0,
     };
     let through = vec![
@@ -63,6 +65,7 @@ fn script() -> Value {
 
 struct House {
     connection: Connection,
+    address: String,
     episodes: u32,
 }
 
@@ -110,10 +113,11 @@ impl House {
                     "messages": [{"role": "user", "content": format!("question, kind {}", number % 10)}],
                 });
                 // A turn that fails answers with an error: that is what is measured.
-                let _failed = self
-                    .connection
-                    .post("/v1/chat/completions", &Bytes::from(body.to_string()))
-                    .await;
+                let body = Bytes::from(body.to_string());
+                let ended = self.connection.post("/v1/chat/completions", &body).await;
+                if ended.is_err() {
+                    self.connection = Connection::open(&self.address).await?;
+                }
             }
             let begun = tokio::time::Instant::now();
             let shown = loop {
