@@ -25,9 +25,9 @@ pub(crate) struct Options {
     runs: u64,
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Leaves out the rollouts through a real gateway
+    /// Rollouts through a real gateway first, worked out again from its log
     #[arg(long)]
-    no_gateway: bool,
+    gateway: bool,
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
@@ -68,11 +68,11 @@ const SPLIT: [&str; 5] = ["instar", "z-test", "threshold", "mann-whitney", "mspr
 const PAIRED: &str = "instar, paired";
 
 pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
-    let through = if options.no_gateway {
-        Vec::new()
-    } else {
+    let through = if options.gateway {
         progress("through a real gateway");
         gateway::run().await?
+    } else {
+        Vec::new()
     };
     let worlds = worlds();
     let next = AtomicUsize::new(0);
