@@ -13,7 +13,7 @@ use crate::process;
 use crate::report::row;
 
 /// Stands in the identity of the candidate.
-const IDENTITY: &str = "Guess.";
+const IDENTITY: &str = "Answer as a zebra would.";
 /// The candidate fails where the text has one of these.
 const FAILS: [&str; 3] = ["kind 1", "kind 4", "kind 7"];
 const EPISODES_MAX: u32 = 400;
