@@ -287,6 +287,7 @@ fn tampered(id: &ObjectHash) -> ReleaseError {
     }
 }
 
-fn short(id: &str) -> String {
+/// The beginning of an id, as people are told it.
+pub(crate) fn short(id: &str) -> String {
     id.chars().take(12).collect()
 }

@@ -44,6 +44,14 @@ pub struct Served {
     pub arm: Arm,
 }
 
+/// Where a release comes from.
+struct Origin {
+    parents: Vec<ReleaseId>,
+    proposer: String,
+    reason: String,
+    code_version: String,
+}
+
 /// The releases of this state folder and the one that is stable. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Releases {
@@ -189,6 +197,22 @@ impl Releases {
         reason: &str,
         now: Timestamp,
     ) -> Result<(Release, Vec<Op>), ReleaseError> {
+        let origin = Origin {
+            parents: self.shared.store.alias(STABLE).await?.into_iter().collect(),
+            proposer: bounded(proposer),
+            reason: bounded(reason),
+            code_version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        self.kept(behaviour, origin, now).await
+    }
+
+    /// Stores a release, unless it is stored already; the row names it once the changes are committed.
+    async fn kept(
+        &self,
+        behaviour: Behaviour,
+        origin: Origin,
+        now: Timestamp,
+    ) -> Result<(Release, Vec<Op>), ReleaseError> {
         let canonical = behaviour.canonical()?;
         check::size(&canonical)?;
         let manifest = Manifest {
@@ -197,22 +221,12 @@ impl Releases {
                 .authority
                 .hash()
                 .map_err(ReleaseError::canonical)?,
-            parents: self.shared.store.alias(STABLE).await?.into_iter().collect(),
-            proposer: bounded(proposer),
-            reason: bounded(reason),
+            parents: origin.parents,
+            proposer: origin.proposer,
+            reason: origin.reason,
             made_at: now,
-            code_version: env!("CARGO_PKG_VERSION").to_owned(),
+            code_version: origin.code_version,
         };
-        self.kept(manifest, behaviour, canonical).await
-    }
-
-    /// Stores a release, unless it is stored already; the row names it once the changes are committed.
-    async fn kept(
-        &self,
-        manifest: Manifest,
-        behaviour: Behaviour,
-        canonical: String,
-    ) -> Result<(Release, Vec<Op>), ReleaseError> {
         let store = &self.shared.store;
         if let Some(stored) = lookup(store, &manifest.id).await? {
             let release = record::load(store, &stored).await?;
@@ -248,21 +262,13 @@ impl Releases {
         let spec = &candidate.spec;
         let parent = self.get(spec.parent.as_str()).await?;
         let behaviour = build(&parent.behaviour, &spec.deltas)?;
-        let canonical = behaviour.canonical()?;
-        check::size(&canonical)?;
-        let manifest = Manifest {
-            id: id_of(canonical.as_bytes()),
-            authority: behaviour
-                .authority
-                .hash()
-                .map_err(ReleaseError::canonical)?,
+        let origin = Origin {
             parents: vec![spec.parent.clone()],
             proposer: spec.proposer.clone(),
             reason: spec.reason.clone(),
-            made_at: now,
             code_version: spec.code_version.clone(),
         };
-        self.kept(manifest, behaviour, canonical).await
+        self.kept(behaviour, origin, now).await
     }
 
     /// The move of the stable alias to a stored release, with its signature and its event.

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+use crate::candidate::short;
 use crate::endorse::OWNER;
 use crate::error::ReleaseError;
 use crate::gate::attest;
@@ -355,7 +356,7 @@ impl Releases {
         }
         for row in store.candidates().await? {
             found.candidates += 1;
-            let id: String = row.id.as_str().chars().take(12).collect();
+            let id = short(row.id.as_str());
             match self.candidate(row.id.as_str()).await {
                 Ok(one) if one.spec.made_at == row.at => {}
                 Ok(_) => found

@@ -79,7 +79,6 @@ impl Checker<'_> {
         at: &str,
         depth: usize,
     ) -> Result<Fit, Trouble> {
-        let plain = |holds: bool| Ok(if holds { Ok(()) } else { Err(String::new()) });
         let listed = || match rule {
             Value::Array(items) => Ok(items),
             _ => Trouble::wrong(format!("{keyword:?} of a schema is no list")),
@@ -154,7 +153,6 @@ impl Checker<'_> {
         at: &str,
         depth: usize,
     ) -> Result<Fit, Trouble> {
-        let plain = |holds: bool| Ok(if holds { Ok(()) } else { Err(String::new()) });
         let each =
             |found: &mut dyn Iterator<Item = (String, &Value, &Value)>| -> Result<Fit, Trouble> {
                 for (key, value, schema) in found {
@@ -245,7 +243,6 @@ impl Checker<'_> {
         at: &str,
         depth: usize,
     ) -> Result<Fit, Trouble> {
-        let plain = |holds: bool| Ok(if holds { Ok(()) } else { Err(String::new()) });
         match (keyword, rule) {
             ("items", Value::Array(schemas)) => {
                 for (index, (item, schema)) in items.iter().zip(schemas).enumerate() {
@@ -391,4 +388,9 @@ fn text_fits(value: &Value, keyword: &str, rule: &Value) -> Result<bool, Trouble
         ("format", Value::String(name)) => schema_formats::fits(text, name),
         _ => Trouble::wrong(format!("{keyword:?} of a schema is no text")),
     }
+}
+
+/// Whether a rule without a place of its own holds.
+fn plain(holds: bool) -> Result<Fit, Trouble> {
+    Ok(if holds { Ok(()) } else { Err(String::new()) })
 }

@@ -8,7 +8,7 @@ use instar_release::{Candidate, Proposal, Releases, read_deltas};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::input::{Asked, Strict};
+use super::input::{Asked, PageQuery, Strict};
 use super::queries::{PAGE, PAGE_MAX, QueryError, missing_release, page};
 use crate::app::AppState;
 use crate::auth::Caller;
@@ -68,12 +68,6 @@ pub async fn withdraw(
     withdrawn.map_err(missing_release)
 }
 
-#[derive(Deserialize, Debug, Default)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct PageQuery {
-    limit: Option<usize>,
-}
-
 pub(super) async fn all(
     State(app): State<AppState>,
     _caller: Caller,
@@ -111,10 +105,5 @@ pub(super) async fn take_back(
 
 /// What stands in a candidate counts as the owner's own text.
 fn owner(caller: &Caller) -> Result<(), ApiProblem> {
-    if caller.principal.is_owner() {
-        return Ok(());
-    }
-    Err(ApiProblem::forbidden(
-        "only the owner can make or withdraw a candidate",
-    ))
+    super::owner::alone(caller, "only the owner can make or withdraw a candidate")
 }

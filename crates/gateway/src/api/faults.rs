@@ -6,18 +6,12 @@ use axum::extract::{Path, State};
 use instar_protocol::fault::FaultEdit;
 use serde::{Deserialize, Serialize};
 
-use super::input::{Asked, Strict};
+use super::input::{Asked, PageQuery, Strict};
 use super::queries::{PAGE, PAGE_MAX, QueryError, page};
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::lab::{self, Cycle, EditView, FaultView, LabError};
 use crate::problem::ApiProblem;
-
-#[derive(Deserialize, Debug, Default)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct PageQuery {
-    limit: Option<usize>,
-}
 
 /// What a cycle is asked for.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -88,10 +82,8 @@ pub(super) async fn log(
 }
 
 fn owner(caller: &Caller) -> Result<(), ApiProblem> {
-    if caller.principal.is_owner() {
-        return Ok(());
-    }
-    Err(ApiProblem::forbidden(
+    super::owner::alone(
+        caller,
         "only the owner changes the register of faults and starts the lab",
-    ))
+    )
 }

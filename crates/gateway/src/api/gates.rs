@@ -116,10 +116,8 @@ pub(crate) async fn went_back(app: &AppState, asked: RollBack) -> Result<RolledB
 }
 
 fn owner(caller: &Caller) -> Result<(), ApiProblem> {
-    if caller.principal.is_owner() {
-        return Ok(());
-    }
-    Err(ApiProblem::forbidden(
+    super::owner::alone(
+        caller,
         "only the owner can check, approve and rebase candidates, and go back to a release",
-    ))
+    )
 }

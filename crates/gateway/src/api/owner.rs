@@ -26,3 +26,11 @@ pub(super) fn present(
         | Principal::Automation { .. } => Err(ApiProblem::forbidden(refusal).next(next)),
     }
 }
+
+/// The owner, by whatever he came in.
+pub(super) fn alone(caller: &Caller, refusal: &str) -> Result<(), ApiProblem> {
+    if caller.principal.is_owner() {
+        return Ok(());
+    }
+    Err(ApiProblem::forbidden(refusal))
+}

@@ -7,7 +7,7 @@ use instar_protocol::api::{Done, SendFeedback, SignInCode, UsageReport};
 use instar_release::{Change, Release};
 use serde::Deserialize;
 
-use super::input::{Asked, Strict};
+use super::input::{Asked, PageQuery, Strict};
 use super::queries::{self, Budgets, MoveRow, ReleaseRow};
 use crate::app::AppState;
 use crate::auth::Caller;
@@ -43,13 +43,6 @@ pub(super) async fn usage(
     )
     .await?;
     Ok(Json(report))
-}
-
-#[derive(Deserialize, Debug)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PageQuery {
-    #[serde(default)]
-    limit: Option<usize>,
 }
 
 pub(super) async fn releases(

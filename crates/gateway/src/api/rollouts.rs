@@ -14,7 +14,7 @@ use instar_store::{CandidateState, EventFilter, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::input::{Asked, Strict};
+use super::input::{Asked, PageQuery, Strict};
 use super::queries::{PAGE, QueryError, missing_release, page};
 use crate::app::{App, AppState};
 use crate::auth::Caller;
@@ -262,12 +262,6 @@ pub fn stage_words(shown: &Shown) -> String {
     }
 }
 
-#[derive(Deserialize, Debug, Default)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct PageQuery {
-    limit: Option<usize>,
-}
-
 pub(super) async fn all(
     State(app): State<AppState>,
     _caller: Caller,
@@ -378,10 +372,5 @@ impl From<instar_store::UnitRow> for Unit {
 }
 
 fn owner(caller: &Caller) -> Result<(), ApiProblem> {
-    if caller.principal.is_owner() {
-        return Ok(());
-    }
-    Err(ApiProblem::forbidden(
-        "only the owner can begin or end a rollout",
-    ))
+    super::owner::alone(caller, "only the owner can begin or end a rollout")
 }

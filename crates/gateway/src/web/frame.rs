@@ -341,8 +341,12 @@ pub(super) fn moment(at: Timestamp) -> Markup {
 
 /// The beginning of a hash, with the whole behind it.
 pub(super) fn short(id: &str) -> Markup {
-    let shown: String = id.chars().take(12).collect();
-    html! { code title=(id) { (shown) } }
+    html! { code title=(id) { (beginning(id)) } }
+}
+
+/// Enough of a hash to tell it from others.
+pub(super) fn beginning(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub use coin::{Coin, KEY_BYTES};
 pub use late::{Late, Watch};
 pub use objective::Objective;
 pub use paired::{Pair, Paired};
+pub(crate) use process::count;
 pub use process::{Process, Rates, Test};
 pub use window::{Baseline, Window, lower_bound};
 

@@ -220,6 +220,6 @@ pub(super) fn log_mixture(parts: impl Iterator<Item = (f64, f64)> + Clone) -> f6
     clippy::cast_precision_loss,
     reason = "more than 2^53 units are never settled"
 )]
-pub(super) fn count(units: u64) -> f64 {
+pub(crate) fn count(units: u64) -> f64 {
     units as f64
 }

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::process::count;
 use super::process::log_mixture;
 
 const RATIOS: [(f64, f64); 3] = [(0.05, 0.5), (0.25, 0.3), (0.5, 0.2)];
@@ -102,26 +103,18 @@ fn at_least(bad: u64, of: u64, rate: f64) -> f64 {
     // Term by term from the first, in logarithms: the terms of a long window are tiny.
     let mut log = 0.0;
     for step in 0..bad {
-        let (left, taken) = (float(of - step), float(step + 1));
+        let (left, taken) = (count(of - step), count(step + 1));
         log += (left / taken).ln() + rate.ln();
     }
-    log += float(of - bad) * (-rate).ln_1p();
+    log += count(of - bad) * (-rate).ln_1p();
     let odds = rate / (1.0 - rate);
     let (mut term, mut sum) = (1.0, 1.0);
-    for count in bad..of {
-        term *= odds * float(of - count) / float(count + 1);
+    for at in bad..of {
+        term *= odds * count(of - at) / count(at + 1);
         sum += term;
         if !f64::is_finite(sum) {
             return 1.0;
         }
     }
     (log + f64::ln(sum)).exp().min(1.0)
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a baseline has far fewer exposures than 2^53"
-)]
-fn float(count: u64) -> f64 {
-    count as f64
 }

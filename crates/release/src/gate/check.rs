@@ -8,7 +8,7 @@ use super::fixed::{self, Gone};
 use super::policy::{Prover, policy};
 use super::{Autonomy, Finding, Gate, Outcome, Table, decide};
 use crate::behaviour::Behaviour;
-use crate::candidate::{Candidate, Fit, Proposal, build, spec};
+use crate::candidate::{Candidate, Fit, Proposal, build, short, spec};
 use crate::class::Class;
 use crate::delta::rebase;
 use crate::endorse::OWNER;
@@ -321,10 +321,6 @@ impl Releases {
         }
         Ok(gone)
     }
-}
-
-fn short(id: &str) -> String {
-    id.chars().take(12).collect()
 }
 
 fn word(state: CandidateState) -> &'static str {

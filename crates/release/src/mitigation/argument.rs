@@ -71,7 +71,15 @@ impl ArgumentFix {
     #[must_use]
     pub fn touches(&self) -> Vec<&str> {
         match self {
-            Self::Unwrap => Vec::new(),
+            Self::Rename { from, to } => vec![from, to],
+            one => one.argument().into_iter().collect(),
+        }
+    }
+
+    /// The one argument that it is about.
+    fn argument(&self) -> Option<&str> {
+        match self {
+            Self::Unwrap | Self::Rename { .. } => None,
             Self::Trim { argument }
             | Self::Unquote { argument }
             | Self::Number { argument }
@@ -82,8 +90,7 @@ impl ArgumentFix {
             | Self::Lower { argument }
             | Self::Unescape { argument }
             | Self::Clamp { argument, .. }
-            | Self::Drop { argument } => vec![argument],
-            Self::Rename { from, to } => vec![from, to],
+            | Self::Drop { argument } => Some(argument),
         }
     }
 
@@ -104,20 +111,11 @@ impl ArgumentFix {
             return false;
         };
         match self {
-            Self::Unwrap => false,
             Self::Drop { argument } => map.shift_remove(argument).is_some(),
             Self::Rename { from, to } => rename(map, from, to),
-            Self::Trim { argument }
-            | Self::Unquote { argument }
-            | Self::Number { argument }
-            | Self::Text { argument }
-            | Self::Switch { argument }
-            | Self::List { argument }
-            | Self::Split { argument }
-            | Self::Lower { argument }
-            | Self::Unescape { argument }
-            | Self::Clamp { argument, .. } => {
-                let Some(value) = map.get_mut(argument) else {
+            one => {
+                let value = one.argument().and_then(|argument| map.get_mut(argument));
+                let Some(value) = value else {
                     return false;
                 };
                 let Some(better) = self.better(value) else {

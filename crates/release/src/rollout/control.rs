@@ -13,7 +13,7 @@ use super::machine::{Reason, Rollout, Stage, View};
 use super::plan::{Plan, PlanError};
 use super::settle::{Found, candidate_ops};
 use super::told::{episode, told};
-use crate::candidate::Fit;
+use crate::candidate::{Fit, short};
 use crate::error::ReleaseError;
 use crate::releases::{Releases, bounded};
 
@@ -93,7 +93,7 @@ impl Releases {
     ) -> Result<Shown, RolloutError> {
         start.plan.check()?;
         let candidate = self.candidate(&start.candidate).await?;
-        let short: String = candidate.id.chars().take(12).collect();
+        let short = short(&candidate.id);
         let _one_at_a_time = self.moving_lock().await;
         if let Some(live) = self.live().as_ref() {
             return Err(RolloutError::Busy(live.row.id.clone()));
@@ -332,7 +332,9 @@ impl Releases {
                 let mut machine = live.body.machine.clone();
                 machine.violated(&bounded(&refused.to_string()));
                 let mut ops = vec![live.stored(&machine, now)?];
-                ops.extend(settled_candidate(self.store(), &live, machine.stage(), now).await?);
+                ops.extend(
+                    candidate_ops(self.store(), &live.body.candidate, machine.stage(), now).await?,
+                );
                 live.body.machine = machine;
                 ops.push(told(&live, live.stage(), now, random));
                 self.store().commit(ops).await?;
@@ -444,15 +446,6 @@ fn shown(row: &RolloutRow, body: &Body, waiting: usize) -> Shown {
     }
 }
 
-async fn settled_candidate(
-    store: &Store,
-    live: &Live,
-    stage: &Stage,
-    now: Timestamp,
-) -> Result<Vec<Op>, ReleaseError> {
-    candidate_ops(store, &live.body.candidate, stage, now).await
-}
-
 fn state_word(state: CandidateState) -> &'static str {
     match state {
         CandidateState::Open => "open",
@@ -460,8 +453,4 @@ fn state_word(state: CandidateState) -> &'static str {
         CandidateState::Promoted => "promoted",
         CandidateState::RolledBack => "rolled back",
     }
-}
-
-pub(super) fn short(id: &str) -> String {
-    id.chars().take(12).collect()
 }

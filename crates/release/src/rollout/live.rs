@@ -97,9 +97,13 @@ impl Live {
                 self.closed.push(unit);
                 continue;
             }
-            let seen = self
-                .outcome(store, &unit, Timestamp::from_millis(u64::MAX))
-                .await?;
+            let seen = read_outcome(
+                store,
+                &unit,
+                Timestamp::from_millis(u64::MAX),
+                self.body.machine.plan(),
+            )
+            .await?;
             let open = Open {
                 last: seen.last.unwrap_or(unit.at),
                 turns: seen.turns,
@@ -113,16 +117,6 @@ impl Live {
     fn numbered(&mut self, unit: &UnitRow) {
         let last = self.ordinals.entry(unit.session.clone()).or_default();
         *last = (*last).max(ordinal(&unit.id));
-    }
-
-    /// What the events of a unit say, of turns up to a moment.
-    pub(crate) async fn outcome(
-        &self,
-        store: &Store,
-        unit: &UnitRow,
-        closed: Timestamp,
-    ) -> Result<Outcome, StoreError> {
-        read_outcome(store, unit, closed, self.body.machine.plan()).await
     }
 
     /// What a conversation is served, if that is the candidate.
@@ -337,6 +331,7 @@ impl Open {
     }
 }
 
+/// What the events of a unit say, of turns up to a moment.
 pub(crate) async fn read_outcome(
     store: &Store,
     unit: &UnitRow,

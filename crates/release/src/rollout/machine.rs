@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::{Metric, Plan, PlanError};
-use crate::evidence::{Arm, Null, Pair, Paired, Process, Rates, Test, Unit};
+use crate::evidence::{Arm, Null, Pair, Paired, Process, Rates, Test, Unit, count};
 
 /// Where a rollout stands.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -497,7 +497,7 @@ impl ArmView {
             units,
             covered,
             bad,
-            rate: (covered > 0).then(|| bad / ratio(covered, 1)),
+            rate: (covered > 0).then(|| bad / count(covered)),
             interval,
         }
     }
@@ -505,7 +505,7 @@ impl ArmView {
 
 fn wilson(bad: f64, units: u64) -> (f64, f64) {
     const Z: f64 = 1.959_963_985;
-    let n = ratio(units, 1);
+    let n = count(units);
     let rate = bad / n;
     let scale = 1.0 / (1.0 + Z * Z / n);
     let middle = scale * (rate + Z * Z / (2.0 * n));
@@ -513,10 +513,6 @@ fn wilson(bad: f64, units: u64) -> (f64, f64) {
     ((middle - half).max(0.0), (middle + half).min(1.0))
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "more than 2^53 units are never settled"
-)]
 fn ratio(part: u64, whole: u64) -> f64 {
-    part as f64 / whole as f64
+    count(part) / count(whole)
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use super::outcome::{COST, LATENCY, QUESTIONS, TASK};
-use crate::evidence::{Belief, units_to_decide};
+use crate::evidence::{Belief, count, units_to_decide};
 
 /// What the owner agreed to before the first unit.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -298,12 +298,4 @@ const HORIZON: u64 = 2_000;
 fn divergence_from_half(chance: f64) -> f64 {
     let part = |p: f64| if p > 0.0 { p * (2.0 * p).ln() } else { 0.0 };
     part(chance) + part(1.0 - chance)
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "more than 2^53 units are never planned"
-)]
-fn count(units: u64) -> f64 {
-    units as f64
 }

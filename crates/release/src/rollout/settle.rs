@@ -5,10 +5,11 @@ use instar_protocol::event::{Arm, Event, EventKind};
 use instar_store::{CandidateRow, CandidateState, Op, Store, UnitRow};
 use std::sync::Arc;
 
-use super::control::{Random, short};
+use super::control::Random;
 use super::live::read_outcome;
 use super::machine::{Reason, Rollout, Settled, Stage};
 use super::told::{episode, side, told};
+use crate::candidate::short;
 use crate::error::ReleaseError;
 use crate::evidence::Pair;
 use crate::releases::Releases;
@@ -39,10 +40,11 @@ impl Releases {
         }
         let _one_at_a_time = self.moving_lock().await;
         self.close_due(now).await?;
-        let Some((due, mut machine)) = self.live().as_ref().map(|live| {
+        // Most looks find nothing: the machine is copied only where it is to move.
+        let Some((due, mut machine)) = self.live().as_ref().and_then(|live| {
             let mut due = live.due_to_settle(now);
             due.truncate(SETTLED_AT_ONCE);
-            (due, live.body.machine.clone())
+            (!due.is_empty()).then(|| (due, live.body.machine.clone()))
         }) else {
             return Ok(Vec::new());
         };
@@ -83,9 +85,6 @@ impl Releases {
                     break;
                 }
             }
-        }
-        if found.units.is_empty() {
-            return Ok(Vec::new());
         }
         let stages = found.stages.clone();
         self.store_moves(machine, found, "the rollout", now, random)

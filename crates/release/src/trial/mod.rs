@@ -15,6 +15,7 @@ mod curve;
 mod keeper;
 mod month;
 
+use crate::evidence::count;
 use crate::evidence::{Arm, Baseline, Late, Process, Test, Unit, Watch, Window};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -306,7 +307,7 @@ impl Trial {
             (_, Stage::Ended { .. }) => None,
             (Judged::Coin(by), Stage::Running) => {
                 if by.proven.evidence() >= bound {
-                    let apart = float(WATCH_UNITS);
+                    let apart = count(WATCH_UNITS);
                     by.watch = Some(Watch::new(Test::harmful(), apart));
                     return Some(Stage::Proven);
                 }
@@ -498,12 +499,4 @@ fn short(unit: &str) -> u64 {
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&digest[..8]);
     u64::from_be_bytes(bytes)
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a trial has a few thousand units"
-)]
-fn float(count: u64) -> f64 {
-    count as f64
 }

@@ -13,7 +13,7 @@ use crate::door::Caller;
 use crate::policing::word;
 use crate::problem::ApiProblem;
 use crate::web::act::{Act, Forms};
-use crate::web::frame::{Frame, Tab, moment, short};
+use crate::web::frame::{Frame, Tab, beginning, moment, short};
 use crate::web::pages::Refused;
 use crate::web::words::{Reader, Words};
 
@@ -58,11 +58,7 @@ pub(super) async fn one(
         .await
         .map_err(ApiProblem::from)?;
     let table = crate::gates::table(&app, &one.id).await?;
-    let title = format!(
-        "{} {}",
-        words.candidate,
-        one.id.get(..12).unwrap_or(&one.id)
-    );
+    let title = format!("{} {}", words.candidate, beginning(&one.id));
     let judged = &one.assessment;
     let body = html! {
         p class="soft lead" { (words.candidates_about) }

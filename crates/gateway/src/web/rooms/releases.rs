@@ -9,7 +9,7 @@ use crate::app::AppState;
 use crate::door::Caller;
 use crate::problem::ApiProblem;
 use crate::web::act::{Act, Forms};
-use crate::web::frame::{Frame, Tab, moment, short};
+use crate::web::frame::{Frame, Tab, beginning, moment, short};
 use crate::web::pages::Refused;
 use crate::web::words::{Reader, Words};
 
@@ -91,7 +91,7 @@ pub(super) async fn one(
         ),
     };
     let id = release.id.to_string();
-    let title = format!("{} {}", words.release, id.get(..12).unwrap_or(&id));
+    let title = format!("{} {}", words.release, beginning(&id));
     let moves = queries::release_log(&app.releases, None)
         .await
         .map_err(ApiProblem::from)?;

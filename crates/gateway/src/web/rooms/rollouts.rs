@@ -10,7 +10,7 @@ use crate::door::Caller;
 use crate::problem::ApiProblem;
 use crate::web::act::{Act, Forms};
 use crate::web::chart::{self, Arm, Meter};
-use crate::web::frame::{Frame, Tab, empty, moment, short};
+use crate::web::frame::{Frame, Tab, beginning, empty, moment, short};
 use crate::web::pages::Refused;
 use crate::web::words::{Reader, Words};
 
@@ -97,7 +97,7 @@ pub(super) async fn one(
         .await
         .map_err(|error| ApiProblem::from(crate::api::queries::missing_release(error)))?;
     let id = shown.release.as_str();
-    let title = format!("{} {}", words.rollout, id.get(..12).unwrap_or(id));
+    let title = format!("{} {}", words.rollout, beginning(id));
     let fresh = shown.ended_at.is_none().then_some("3");
     let body = html! {
         div id="rollout" data-fresh=[fresh] {
