@@ -4,6 +4,7 @@ use instar_demo::{Answer, Script, Step, When};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, link};
+use crate::support::socket::{Key, Socket, hello};
 use crate::support::{Instar, Setup, until};
 use crate::tools::{calling, said};
 
@@ -163,6 +164,75 @@ fn a_message_is_left_in_the_owner_s_inbox_and_nobody_else_is_reached() {
     let told = said(&instar, "write to bob");
     assert!(told.contains("nobody can be reached as \"bob\""), "{told}");
     assert!(told.contains("no channel is configured"), "{told}");
+}
+
+/// What a client hears of questions until its next answer comes: everything told before is read first.
+fn heard(socket: &mut Socket) -> Vec<(String, Value)> {
+    let last = json!({ "type": "req", "id": "last", "method": "health", "params": {} });
+    socket.send(last.to_string().as_bytes());
+    let mut heard = Vec::new();
+    loop {
+        let frame = socket.read().unwrap();
+        if frame["id"] == "last" {
+            return heard;
+        }
+        let name = frame["event"].as_str().unwrap_or_default();
+        if name.starts_with("question.") {
+            heard.push((name.to_owned(), frame["payload"].clone()));
+        }
+    }
+}
+
+/// The next event of this name.
+fn event(socket: &mut Socket, name: &str) -> Value {
+    loop {
+        let frame = socket.read().unwrap();
+        if frame["event"] == name {
+            return frame["payload"].clone();
+        }
+    }
+}
+
+#[test]
+fn questions_are_told_to_clients_that_may_see_them_and_to_nobody_else() {
+    let instar = start(0);
+    let let_in = |seed: u8, scopes: &[&str]| {
+        let key = Key::new(seed);
+        assert!(key.connect(&instar, hello(scopes)).1.is_err());
+        assert_eq!(instar.run(["devices", "approve"]).code, 0);
+        let (socket, answered) = key.connect(&instar, hello(scopes));
+        answered.unwrap();
+        socket
+    };
+    let mut clerk = let_in(1, &["operator.questions"]);
+    let mut writer = let_in(2, &["operator.read", "operator.write"]);
+    let mut approver = let_in(3, &["operator.approvals"]);
+    let (mut token, answered) = Socket::connect(&instar, &hello(&["operator.questions"]));
+    answered.unwrap();
+
+    let _asked = instar.ask("main", "plan the trip");
+    let id = letter(&instar);
+    let asked = event(&mut clerk, "question.requested");
+    assert_eq!(asked["id"], id.as_str(), "{asked:#}");
+    assert_eq!(asked["status"], "pending", "{asked:#}");
+    let shown = &asked["questions"][0];
+    assert_eq!(shown["question"], QUESTION, "{asked:#}");
+    assert_eq!(shown["options"][1]["label"], "Friday", "{asked:#}");
+    // A message asks nothing: the next event is of the question again.
+    let _left = instar.ask("main", "remind me");
+    let picked = instar.run(["inbox", "answer", &id, "--option", "2"]);
+    assert_eq!(picked.code, 0, "{picked:?}");
+    let settled = event(&mut clerk, "question.resolved");
+    assert_eq!(settled["id"], id.as_str(), "{settled:#}");
+    assert_eq!(settled["status"], "answered", "{settled:#}");
+    assert_eq!(settled["answers"]["answers"]["q1"], json!(["Friday"]));
+    assert_eq!(heard(&mut clerk), []);
+    // The clerk has heard both, so they were told before this.
+    for socket in [&mut writer, &mut approver, &mut token] {
+        assert_eq!(heard(socket), []);
+        let refused = socket.ask("question.list", &json!({})).unwrap_err();
+        assert_eq!(refused["message"], "missing scope: operator.questions");
+    }
 }
 
 /// Every answer is checked against the published schema on its way.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Instar, Setup};
 use crate::tools::{calling, said, workspace};
+use crate::ways_out::{python_server, until_offered};
 
 /// One red pixel.
 const RED: &[u8] = &[
@@ -68,14 +69,18 @@ fn script() -> Script {
     script
 }
 
-fn start(model: &str, image_model: Option<&str>) -> Instar {
-    let mut instar = Instar::prepare(Setup::scripted(script()));
+/// Puts more into the configuration of a house that is not started yet.
+fn configure(instar: &Instar, over: Value) {
     let path = instar.state.join("instar.json");
     let text = std::fs::read_to_string(&path).unwrap();
     let mut whole: Value = serde_json::from_str(&text).unwrap();
-    let over = config(&instar.model.base_url, model, image_model);
     crate::support::merge(&mut whole, over);
     crate::support::write_private(&path, &whole.to_string());
+}
+
+fn start(model: &str, image_model: Option<&str>) -> Instar {
+    let mut instar = Instar::prepare(Setup::scripted(script()));
+    configure(&instar, config(&instar.model.base_url, model, image_model));
     let folder = workspace(&instar);
     std::fs::write(folder.join("red.png"), RED).unwrap();
     std::fs::write(folder.join("note.txt"), "no picture").unwrap();
@@ -185,4 +190,52 @@ fn a_model_that_sees_nothing_asks_one_that_does_and_is_told_where_there_is_none(
         told.contains("instar config set agents.defaults.imageModel"),
         "{told}"
     );
+}
+
+/// The tool gives one picture and a word.
+const CAMERA: &str = r#"
+NAME = "get_view"
+
+def content():
+    return [{"type": "text", "text": "the hall"},
+            {"type": "image", "data": "RED", "mimeType": "image/png"}]
+"#;
+
+#[test]
+fn a_picture_in_the_result_of_a_server_is_shown_as_a_strangers() {
+    let Some((_folder, server)) = python_server(&CAMERA.replace("RED", RED_BASE64)) else {
+        return;
+    };
+    for (model, sees) in [("scripted/x", true), ("scripted/y", false)] {
+        let tool = "mcp__desk__get_view";
+        let shown = When {
+            result_of: Some(tool.to_owned()),
+            ..When::default()
+        };
+        let told = Answer::of([Step::Text("{{images}}: {{text}}".to_owned())]);
+        let mut script = Script::default().rule(shown, told);
+        let mut rules = calling(&[("look into the hall", tool, json!({}))]);
+        script.rules.append(&mut rules.rules);
+        let mut instar = Instar::prepare(Setup::scripted(script));
+        let mut over = config(&instar.model.base_url, model, None);
+        over["policy"] = json!({ "posture": "open" });
+        over["mcp"] = json!({ "servers": { "desk": server } });
+        configure(&instar, over);
+        instar.launch();
+        until_offered(&instar, tool);
+        let answer = said(&instar, "look into the hall");
+        let count = if sees { "1: " } else { "0: " };
+        assert!(answer.starts_with(count), "{model}: {answer}");
+        let entries = instar.entries("main");
+        let result = entries
+            .iter()
+            .find(|entry| entry["body"]["type"] == "tool_result")
+            .unwrap();
+        let text = result["body"]["text"].as_str().unwrap();
+        assert_eq!(text, "the hall\n[desk/get_view 1: a PNG picture, 1 x 1]");
+        let origins = result["label"]["origins"].to_string();
+        assert!(origins.contains("stranger"), "{result:#}");
+        let last = asked(&instar).pop().unwrap().to_string();
+        assert_eq!(last.contains(RED_BASE64), sees, "{model}: {last}");
+    }
 }

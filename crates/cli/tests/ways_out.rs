@@ -1,7 +1,7 @@
 //! The ways out of the walls, through the built binary: a proxy to the hosts that somebody named, for the
 //! programs of an agent and for those that are servers of tools.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::programs::{open, outside};
 use crate::support::{Instar, Setup, skipped, until};
@@ -33,9 +33,30 @@ fn a_tunnel_leads_from_inside_the_walls_to_the_hosts_that_were_named_and_to_no_o
     assert_eq!(told.matches("hello").count(), 1, "{told}");
 }
 
-/// A server of tools with one tool, which tries every way that it has.
+/// A server of tools with one tool, whose name and content stand before this.
 const SERVER: &str = r#"
-import json, os, socket, sys
+import json, sys
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "id" not in asked:
+        continue
+    method, answer = asked["method"], {}
+    if method == "initialize":
+        answer = {"protocolVersion": asked["params"]["protocolVersion"], "capabilities": {"tools": {}},
+                  "serverInfo": {"name": NAME, "version": "1"}}
+    elif method == "tools/list":
+        schema = {"type": "object", "properties": {}}
+        answer = {"tools": [{"name": NAME, "description": "A tool.", "inputSchema": schema}]}
+    elif method == "tools/call":
+        answer = {"content": content()}
+    print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": answer}), flush=True)
+"#;
+
+/// The tool tries every way that it has.
+const REACH: &str = r#"
+import os, socket
+NAME = "reach"
 
 def through(host):
     name, port = os.environ["HTTP_PROXY"].split("//")[1].split(":")
@@ -48,42 +69,46 @@ def through(host):
             return answer.decode().split("\r\n")[0]
         answer += piece
 
-def reach():
+def content():
     said = [f"{host}: {through(host)}" for host in ("8.8.8.8", "9.9.9.9", "127.0.0.1")]
     try:
         socket.create_connection(("8.8.8.8", 80), 2)
         said.append("and another way")
     except OSError:
         said.append("no other way")
-    return "\n".join(said)
-
-for line in sys.stdin:
-    asked = json.loads(line)
-    if "id" not in asked:
-        continue
-    method, answer = asked["method"], {}
-    if method == "initialize":
-        answer = {"protocolVersion": asked["params"]["protocolVersion"], "capabilities": {"tools": {}},
-                  "serverInfo": {"name": "reaching", "version": "1"}}
-    elif method == "tools/list":
-        schema = {"type": "object", "properties": {}}
-        answer = {"tools": [{"name": "reach", "description": "Reaches.", "inputSchema": schema}]}
-    elif method == "tools/call":
-        answer = {"content": [{"type": "text", "text": reach()}]}
-    print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": answer}), flush=True)
+    return [{"type": "text", "text": "\n".join(said)}]
 "#;
+
+/// A server that is a Python program behind walls, in its folder, and its entry; nothing where there is no Python.
+pub(crate) fn python_server(tool: &str) -> Option<(tempfile::TempDir, Value)> {
+    if !std::path::Path::new("/usr/bin/python3").exists() {
+        skipped("needs /usr/bin/python3");
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("server.py"), format!("{tool}{SERVER}")).unwrap();
+    let entry = json!({
+        "command": "/usr/bin/python3", "args": ["/work/server.py"], "cwd": folder.path(),
+    });
+    Some((folder, entry))
+}
+
+/// Waits until a tool is there and offered.
+pub(crate) fn until_offered(instar: &Instar, name: &str) {
+    until("its tool", || {
+        let listed = instar.run(["tools", "list", "--json"]).json();
+        let tools = listed["tools"].as_array().unwrap();
+        let mut tools = tools.iter().filter(|tool| tool["offered"] == true);
+        tools.any(|tool| tool["name"] == name).then_some(())
+    });
+}
 
 #[test]
 fn a_server_that_is_a_program_reaches_the_hosts_of_its_entry_and_no_other() {
-    if !std::path::Path::new("/usr/bin/python3").exists() {
-        skipped("needs /usr/bin/python3");
+    let Some((_folder, mut server)) = python_server(REACH) else {
         return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("server.py"), SERVER).unwrap();
-    let server = json!({
-        "command": "/usr/bin/python3", "args": ["/work/server.py"], "cwd": folder.path(), "hosts": ["8.8.8.8"],
-    });
+    };
+    server["hosts"] = json!(["8.8.8.8"]);
     let config = json!({
         "policy": { "posture": "open", "askWaitSeconds": 0 },
         "egress": { "proxy": outside() },
@@ -91,14 +116,7 @@ fn a_server_that_is_a_program_reaches_the_hosts_of_its_entry_and_no_other() {
     });
     let rows = [("go", "mcp__desk__reach", json!({}))];
     let instar = Instar::start(Setup::scripted(calling(&rows)).config(config));
-    until("its tool", || {
-        let listed = instar.run(["tools", "list", "--json"]).json();
-        let tools = listed["tools"].as_array().unwrap();
-        let mut tools = tools.iter().filter(|tool| tool["offered"] == true);
-        tools
-            .any(|tool| tool["name"] == "mcp__desk__reach")
-            .then_some(())
-    });
+    until_offered(&instar, "mcp__desk__reach");
     let key = "agent:main:web:reach";
     let _asked = instar.ask(key, "go");
     // An unknown verb can do anything.

@@ -44,8 +44,9 @@ impl Wire for Scripted {
                     json!({"id": message["id"], "error": {"code": 1, "message": "not today"}});
                 return async move { Ok(vec![refused]) }.boxed();
             }
+            ("tools/call", _) if message["params"]["arguments"]["a"] == 7 => pictures(),
             ("tools/call", _) => {
-                json!({"content": [{"type": "text", "text": "3"}, {"type": "image"}]})
+                json!({"content": [{"type": "text", "text": "3"}, {"type": "audio"}]})
             }
             _ => return async { Ok(Vec::new()) }.boxed(),
         };
@@ -57,6 +58,23 @@ impl Wire for Scripted {
     fn forget(&self) {
         self.asked.lock().unwrap().push("forget".to_owned());
     }
+}
+
+/// Pictures and what passes for one; `data` is the header of a PNG.
+fn pictures() -> Value {
+    const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1Pe";
+    let long = "A".repeat(6_000_000);
+    let mut content = vec![
+        json!({"type": "image", "data": "no base 64", "mimeType": "image/png"}),
+        json!({"type": "image", "data": "PHN2Zz4=", "mimeType": "image/png"}),
+        json!({"type": "image", "data": long, "mimeType": "image/png"}),
+        json!({"type": "resource", "resource": {"uri": "x:y", "blob": PNG, "mimeType": "image/png"}}),
+        json!({"type": "resource", "resource": {"uri": "x:y", "blob": PNG, "mimeType": "text/html"}}),
+    ];
+    // It says something else than it is.
+    let image = json!({"type": "image", "data": PNG, "mimeType": "text/plain"});
+    content.extend(std::iter::repeat_n(image, 5));
+    json!({ "content": content })
 }
 
 async fn box_with(client: &Arc<Client>) -> Toolbox {
@@ -155,8 +173,43 @@ async fn a_result_is_a_strangers_text() {
     let tools = client.tools().await.unwrap();
     let add = adapt("desk", &client, tools[0].clone()).unwrap();
     let output = add.run(&json!({"a": 1}), &caller()).await.unwrap();
-    assert_eq!(output.text, "3\n[image that is no text]");
+    assert_eq!(output.text, "3\n[audio that is no text]");
     assert!(output.label.is_tainted());
+}
+
+#[tokio::test]
+async fn pictures_of_a_result_are_shown_if_they_are_some_and_what_is_beyond_is_told() {
+    let client = Arc::new(Client::new(Arc::new(Scripted::default())));
+    let tools = client.tools().await.unwrap();
+    let add = adapt("desk", &client, tools[0].clone()).unwrap();
+    let output = add.run(&json!({"a": 7}), &caller()).await.unwrap();
+    assert!(output.label.is_tainted());
+    let names: Vec<&str> = output
+        .pictures
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        ["desk/add 1", "desk/add 2", "desk/add 3", "desk/add 4"]
+    );
+    assert!(
+        output
+            .pictures
+            .iter()
+            .all(|one| one.facts.mime == "image/png")
+    );
+    let lines: Vec<&str> = output.text.lines().collect();
+    for line in &lines[..2] {
+        assert!(line.contains("no PNG, JPEG, GIF or WebP"), "{line}");
+    }
+    assert!(lines[2].contains("4500000 bytes; at most"), "{}", lines[2]);
+    assert_eq!(lines[3], "[desk/add 1: a PNG picture, 1 x 1]");
+    assert_eq!(lines[4], "[a resource]");
+    for line in &lines[8..] {
+        assert!(line.contains("at most 4 of a result"), "{line}");
+    }
+    assert_eq!(lines.len(), 10);
 }
 
 #[test]

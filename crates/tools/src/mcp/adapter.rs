@@ -7,7 +7,8 @@ use instar_protocol::{Label, Readers};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-use super::{Client, Described};
+use super::{Client, Described, pictures};
+use crate::picture::Picture;
 use crate::plain::Running;
 use crate::profiles::MCP_PREFIX;
 use crate::tool::{Caller, Output, Tool, ToolError};
@@ -93,7 +94,10 @@ impl Tool for Adapter {
                 .call(&self.tool, arguments)
                 .await
                 .map_err(|error| ToolError::Failed(format!("{}: {error}", self.server)))?;
-            let mut output = Output::words(words(&result), Label::stranger(Readers::Private));
+            // What is to be read in a picture the server has written, as everything in its result.
+            let mut output = Output::words(String::new(), Label::stranger(Readers::Private));
+            let name = format!("{}/{}", self.server, self.tool);
+            output.text = words(&result, &name, &mut output.pictures);
             output.is_error = result["isError"] == true;
             output.value = result
                 .get("structuredContent")
@@ -105,17 +109,21 @@ impl Tool for Adapter {
     }
 }
 
-fn words(result: &Value) -> String {
+fn words(result: &Value, name: &str, pictures: &mut Vec<Picture>) -> String {
     let blocks = result["content"].as_array();
     let shown: Vec<String> = blocks
         .into_iter()
         .flatten()
         .map(|block| match block["type"].as_str() {
             Some("text") => block["text"].as_str().unwrap_or_default().to_owned(),
-            Some("resource") => block["resource"]["text"]
-                .as_str()
-                .unwrap_or("[a resource]")
-                .to_owned(),
+            Some("image") => pictures::take(&block["data"], name, pictures),
+            Some("resource") => match block["resource"]["text"].as_str() {
+                Some(text) => text.to_owned(),
+                None if pictures::is_meant(&block["resource"]) => {
+                    pictures::take(&block["resource"]["blob"], name, pictures)
+                }
+                None => "[a resource]".to_owned(),
+            },
             Some("resource_link") => format!("[{}]", block["uri"].as_str().unwrap_or("a link")),
             Some(kind) => format!("[{kind} that is no text]"),
             None => String::new(),

@@ -7,6 +7,7 @@
 
 mod adapter;
 mod client;
+mod pictures;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
