@@ -1,7 +1,7 @@
 //! Changes the code that decides, one small change at a time, and asks the tests to notice.
 
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::run::{cache, must, root, say, target};
@@ -17,15 +17,18 @@ pub(crate) struct Options {
     /// Only the K-th of N equal parts of the changes, counted from 0: `0/8`
     #[arg(long, value_name = "K/N")]
     shard: Option<String>,
-    /// Only this file
+    /// Only these files
     #[arg(long)]
-    file: Option<String>,
+    file: Vec<String>,
     /// Print the changes and make none
     #[arg(long)]
     list: bool,
+    /// Try again what an earlier run has caught as well
+    #[arg(long)]
+    anew: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Debug)]
 enum Part {
     Policy,
     Egress,
@@ -58,46 +61,66 @@ impl Part {
 }
 
 /// Changes are written into a copy of the tree. What survives is listed at the end and fails the
-/// chore; what cannot matter is excused with its reason in `.cargo/mutants.toml`.
+/// chore; what cannot matter is excused with its reason in `.cargo/mutants.toml`. What was caught once is
+/// kept beside the builds, so that a run that was broken off goes on where it was.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let program = install()?;
     let parts = options
         .part
         .map_or_else(|| Part::ALL.to_vec(), |part| vec![part]);
+    let mut survived = Vec::new();
     for part in parts {
         say(&format!("mutants: {}", part.package()));
-        let mut command = Command::new(&program);
-        command
-            .current_dir(root())
-            .env("CARGO_TARGET_DIR", target().join("mutants"))
-            .args([
-                "mutants",
-                "--package",
-                part.package(),
-                "--jobs=1",
-                "--no-shuffle",
-            ])
-            .arg("--output")
-            .arg(target().join("mutants"));
-        match &options.file {
-            Some(file) => {
-                command.args(["--file", file]);
-            }
-            None => {
-                for file in part.files() {
-                    command.args(["--file", file]);
-                }
-            }
-        }
-        if let Some(shard) = &options.shard {
-            command.args(["--shard", shard]);
-        }
+        let mut command = command(&program, part, options)?;
         if options.list {
-            command.arg("--list");
+            must(&mut command)?;
+        } else if let Err(error) = must(&mut command) {
+            survived.push(format!("{}: {error}", part.package()));
         }
-        must(&mut command)?;
     }
+    anyhow::ensure!(survived.is_empty(), "{}", survived.join("; "));
     Ok(())
+}
+
+fn command(program: &Path, part: Part, options: &Options) -> anyhow::Result<Command> {
+    // Each part keeps its own list of what was caught.
+    let kept = target().join("mutants").join(part.package());
+    std::fs::create_dir_all(&kept)?;
+    let mut command = Command::new(program);
+    command
+        .current_dir(root())
+        .env("CARGO_TARGET_DIR", target().join("mutants/build"))
+        // One file changes at a time, and nobody reads a backtrace.
+        .env("CARGO_INCREMENTAL", "1")
+        .env("CARGO_PROFILE_DEV_DEBUG", "false")
+        .args(["mutants", "--package", part.package()])
+        .args(["--jobs=1", "--no-shuffle", "--colors=never"])
+        .arg("--output")
+        .arg(kept);
+    if part == Part::Sandbox {
+        command.arg("--no-default-features");
+    }
+    if options.file.is_empty() {
+        for file in part.files() {
+            command.args(["--file", file]);
+        }
+    }
+    for file in &options.file {
+        command.args(["--file", file]);
+    }
+    if let Some(shard) = &options.shard {
+        command.args(["--shard", shard]);
+    }
+    if options.list {
+        command.arg("--list");
+        return Ok(command);
+    }
+    if !options.anew {
+        command.arg("--iterate");
+    }
+    // That the tests pass as they are is what the test run shows.
+    command.args(["--baseline=skip", "--timeout=180", "--", "--tests"]);
+    Ok(command)
 }
 
 fn install() -> anyhow::Result<PathBuf> {
