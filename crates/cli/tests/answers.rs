@@ -92,6 +92,7 @@ const EXAMPLES: &[(&str, &str, Form)] = &[
     ("release diff", "", Form::Document),
     ("release log", "", Form::Document),
     ("release verify", "", Form::Document),
+    ("release provenance", "", Form::Document),
     ("candidate list", "", Form::Document),
     (
         "candidate new --delta -",

@@ -41,6 +41,7 @@ mod healing;
 mod identity;
 mod inbox;
 mod keeping;
+mod lineage;
 mod look;
 mod mcp;
 mod peers;

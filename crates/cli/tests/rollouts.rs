@@ -155,7 +155,10 @@ fn a_bad_candidate_is_taken_back_by_itself_with_its_reason() {
         assert!(!episode(&instar, number).contains(BAD));
     }
     let told = instar.run(["rollout", "status"]).stdout;
-    assert!(told.contains("taken back: it is worse"), "{told}");
+    assert!(
+        told.contains("taken back: the evidence that it is worse"),
+        "{told}"
+    );
     let events = instar.run(["events", "tail", "--kind", "rollout", "--json"]);
     assert!(events.stdout.contains("rolled_back"), "{events:?}");
     // Both arms were recorded before their first turn, and both were judged.

@@ -1,6 +1,7 @@
 //! The files that a suite names.
 
-use std::cell::Cell;
+use instar_policy::canonical;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read as _;
@@ -13,6 +14,8 @@ use crate::error::SuiteError;
 pub struct Files {
     source: Source,
     read: Cell<usize>,
+    /// What was read so far, with its digest.
+    seen: RefCell<BTreeMap<String, String>>,
 }
 
 enum Source {
@@ -38,6 +41,7 @@ impl Files {
         Ok(Self {
             source: Source::Folder(folder),
             read: Cell::new(0),
+            seen: RefCell::default(),
         })
     }
 
@@ -47,6 +51,7 @@ impl Files {
         Self {
             source: Source::Embedded(files.iter().copied().collect()),
             read: Cell::new(0),
+            seen: RefCell::default(),
         }
     }
 
@@ -60,13 +65,21 @@ impl Files {
             ));
         }
         self.read.set(self.read.get() + 1);
-        match &self.source {
+        let text = match &self.source {
             Source::Embedded(files) => files
                 .get(name)
                 .map(|text| (*text).to_owned())
                 .ok_or_else(|| SuiteError::file(name, "no such file")),
             Source::Folder(folder) => read_beneath(folder, name),
-        }
+        }?;
+        let digest = canonical::sha256(text.as_bytes());
+        self.seen.borrow_mut().insert(name.to_owned(), digest);
+        Ok(text)
+    }
+
+    /// The files that were read so far, by name, with their digests.
+    pub(crate) fn seen(&self) -> BTreeMap<String, String> {
+        self.seen.borrow().clone()
     }
 
     /// The names that a pattern with `*` in its last part stands for, in order; a name without one is itself.

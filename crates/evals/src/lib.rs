@@ -52,4 +52,4 @@ pub use record::record;
 pub use report::{ArmReport, Column, Counts, Flaky, Outcome, REPORT_VERSION, Report, Row};
 pub use run::{Arm, Options, run};
 pub use score::Checked;
-pub use suite::{Assertion, Case, Check, Derived, Prompt, ProviderSpec, Suite};
+pub use suite::{Assertion, Case, Check, Dataset, Derived, Prompt, ProviderSpec, Suite};

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use crate::compare::Comparison;
 use crate::provider::{Step, Tokens};
 use crate::score::Checked;
+use crate::suite::Dataset;
 
 /// The version of the form of a report.
 pub const REPORT_VERSION: u32 = 1;
@@ -19,6 +20,9 @@ pub struct Report {
     pub suite: String,
     /// The digest of the suite, with every file that it names.
     pub suite_digest: String,
+    /// The files that its cases were read from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub datasets: Vec<Dataset>,
     pub seed: u64,
     pub repeat: u32,
     pub arms: Vec<ArmReport>,

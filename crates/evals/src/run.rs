@@ -94,6 +94,7 @@ pub fn run(suite: &Suite, arms: &[Arm<'_>], options: &Options<'_>) -> Result<Rep
         version: REPORT_VERSION,
         suite: suite.name.clone(),
         suite_digest: suite.digest.clone(),
+        datasets: suite.datasets.clone(),
         seed: options.seed,
         repeat: options.repeat.clamp(1, REPEAT_MAX),
         arms,

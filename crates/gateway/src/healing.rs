@@ -7,6 +7,7 @@ use instar_protocol::fault::Fault;
 use instar_protocol::lab::{CASE_FAULTS_MAX, Case, Known, PROPOSED_MAX, Proposed};
 use instar_protocol::{AgentId, EventId, Label, Timestamp};
 use instar_release::delta::Delta;
+use instar_release::lineage::Material;
 use instar_release::trial::{Keeper, Kept, Moved, STATE, Stage, TRIAL};
 use instar_release::{Proposal, ReleaseError, Releases, read_deltas};
 use instar_store::{EventFilter, HealingRow, Op, Store, StoreError};
@@ -299,6 +300,9 @@ pub(crate) async fn propose(
             proposer: format!("lab: {}", one.gene),
             reason: because.join("; "),
             evidence: evidence(fault),
+            sources: Material::evidence(&format!("fault {}", fault.id), fault)
+                .into_iter()
+                .collect(),
         };
         match app.releases.propose(proposal, app.clock.now()).await {
             Ok(candidate) => {

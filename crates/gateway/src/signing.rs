@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use instar_config::{SecretError, SecretStore, StateDir};
 use instar_protocol::{ReleaseId, Timestamp};
+use instar_release::lineage::Lineage;
 use instar_release::sign::{NAMESPACE, PublicKey, SignError};
 use instar_release::{Bundle, Releases, Signer, Spoken, Verified};
 use serde::{Deserialize, Serialize};
@@ -170,6 +171,27 @@ pub async fn endorse(
     let (release, key) = made.map_err(missing_release)?;
     let key = key.ssh();
     Ok(Endorsed { release, key })
+}
+
+/// Where a release comes from.
+pub async fn lineage(
+    releases: &Releases,
+    name: &str,
+    signer: &Signer,
+    owners: &[PublicKey],
+) -> Result<Lineage, QueryError> {
+    let found = releases.lineage(name, signer, owners).await;
+    found.map_err(missing_release)
+}
+
+pub(crate) async fn provenance(
+    State(app): State<AppState>,
+    _caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<Lineage>, ApiProblem> {
+    let signer = app.releases.signer().ok_or_else(ApiProblem::internal)?;
+    let owners = known_owners(&app)?;
+    Ok(Json(lineage(&app.releases, &name, signer, &owners).await?))
 }
 
 pub(crate) async fn spoken(

@@ -11,6 +11,8 @@ pub const ROLE: &str = "judge";
 pub const SUITES_MAX: usize = 50;
 /// Cases that are told by name.
 pub const NAMED_MAX: usize = 50;
+/// Files of one suite that are told.
+pub const FILES_MAX: usize = 50;
 /// Characters of each name or reason.
 pub const TOLD_CHARS_MAX: usize = 300;
 
@@ -56,6 +58,9 @@ pub struct Judged {
     /// Digests of the suite and of the report.
     pub suite_digest: String,
     pub report_digest: String,
+    /// The files that its cases were read from.
+    #[serde(default)]
+    pub datasets: Vec<File>,
     pub verdict: Verdict,
     /// Cases that both decided.
     pub pairs: u64,
@@ -68,6 +73,14 @@ pub struct Judged {
     pub difference: f64,
     pub low: f64,
     pub high: f64,
+}
+
+/// A file under its content address.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    pub name: String,
+    pub digest: String,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -16,6 +16,7 @@ use crate::class::{Assessment, assess};
 use crate::delta::{Delta, apply_all, conflicts, rebase};
 use crate::diff::{Change, diff};
 use crate::error::ReleaseError;
+use crate::lineage::{MATERIALS_MAX, Material};
 use crate::record::Release;
 use crate::releases::{Releases, bounded};
 
@@ -38,6 +39,9 @@ pub struct Spec {
     pub reason: String,
     /// The label of everything that spoke for it.
     pub evidence: Label,
+    /// What it was proposed because of, under its content address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Material>,
     pub made_at: Timestamp,
     pub code_version: String,
     /// The release that it would be.
@@ -83,6 +87,8 @@ pub struct Proposal {
     pub proposer: String,
     pub reason: String,
     pub evidence: Label,
+    /// What it is proposed because of.
+    pub sources: Vec<Material>,
 }
 
 /// Reads deltas from JSON: one, or a list of them. The error has the path of the field.
@@ -146,6 +152,7 @@ impl Releases {
             proposer: bounded(&proposal.proposer),
             reason: bounded(&proposal.reason),
             evidence: proposal.evidence,
+            sources: proposal.sources.into_iter().take(MATERIALS_MAX).collect(),
             made_at: now,
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
             release: id_of(behaviour.as_bytes()),

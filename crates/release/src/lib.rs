@@ -13,7 +13,7 @@
 //! [`Candidate`]: stored, judged ([`class`]), shown, and served to nobody before its gates have spoken
 //! ([`gate`]): each is a check whose answer is signed, and one function decides from all of them.
 //!
-//! What a behaviour does about faults is a [`mitigation`], and [`trial`] says whether it works.
+//! Where a release comes from is a [`lineage`]. What a behaviour does about faults is a [`mitigation`], and [`trial`] says whether it works.
 //!
 //! Start at [`Behaviour`], then [`Releases::adopt`].
 
@@ -26,6 +26,7 @@ mod releases;
 
 pub mod evidence;
 pub mod gate;
+pub mod lineage;
 pub mod rollout;
 pub mod trial;
 

@@ -13,6 +13,8 @@ use crate::behaviour::{Behaviour, id_of};
 use crate::candidate::{Candidate, build};
 use crate::check;
 use crate::error::ReleaseError;
+use crate::gate::attest;
+use crate::lineage::Material;
 use crate::name::Name;
 use crate::record::{self, Manifest, Release};
 use crate::rollout::Live;
@@ -107,7 +109,7 @@ impl Releases {
         let id = store.alias(STABLE).await?.ok_or_else(unknown)?;
         record::load(store, &find(store, &id).await?).await?;
         let (manifest, object) = record::named(store, &id).await?;
-        let mut ops = signer.building(store, &manifest, &object).await?;
+        let mut ops = signer.building(store, &manifest, &object, &[]).await?;
         ops.push(signer.adopting(store, &id, now).await?);
         let reason = "signed again by the owner".to_owned();
         let from = Some(id.clone());
@@ -203,7 +205,7 @@ impl Releases {
             reason: bounded(reason),
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        self.kept(behaviour, origin, now).await
+        self.kept(behaviour, origin, &[], now).await
     }
 
     /// Stores a release, unless it is stored already; the row names it once the changes are committed.
@@ -211,6 +213,7 @@ impl Releases {
         &self,
         behaviour: Behaviour,
         origin: Origin,
+        materials: &[Material],
         now: Timestamp,
     ) -> Result<(Release, Vec<Op>), ReleaseError> {
         let canonical = behaviour.canonical()?;
@@ -234,7 +237,8 @@ impl Releases {
                 // Imported, or from before there were signatures.
                 Some(signer) => {
                     let own = release.manifest();
-                    signer.building(store, &own, &stored.object).await?
+                    let built = signer.building(store, &own, &stored.object, materials);
+                    built.await?
                 }
                 None => Vec::new(),
             };
@@ -248,7 +252,8 @@ impl Releases {
         };
         let mut ops = vec![put];
         if let Some(signer) = &self.shared.signer {
-            ops.extend(signer.building(store, &manifest, &object).await?);
+            let built = signer.building(store, &manifest, &object, materials);
+            ops.extend(built.await?);
         }
         Ok((Release::of(manifest, behaviour), ops))
     }
@@ -268,7 +273,15 @@ impl Releases {
             reason: spec.reason.clone(),
             code_version: spec.code_version.clone(),
         };
-        self.kept(behaviour, origin, now).await
+        let mut materials = spec.sources.clone();
+        if let Some(signer) = &self.shared.signer {
+            for (_, said) in attest::newest(signer, &self.shared.store, candidate).await? {
+                materials.extend(said.into_iter().flat_map(|finding| finding.materials));
+            }
+        }
+        materials.sort();
+        materials.dedup();
+        self.kept(behaviour, origin, &materials, now).await
     }
 
     /// The move of the stable alias to a stored release, with its signature and its event.

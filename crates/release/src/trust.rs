@@ -14,6 +14,7 @@ use crate::candidate::short;
 use crate::endorse::OWNER;
 use crate::error::ReleaseError;
 use crate::gate::attest;
+use crate::lineage::Material;
 use crate::record::{self, Manifest};
 use crate::releases::{Releases, STABLE};
 use crate::sign::statement::{Move, PROVENANCE, SUMMARY};
@@ -69,17 +70,20 @@ impl Signer {
         }))
     }
 
-    /// The statement of a release's provenance, unless it has one already.
+    /// The statement of a release's provenance, unless it has one already that names these materials.
     pub(crate) async fn building(
         &self,
         store: &Store,
         manifest: &Manifest,
         object: &ObjectHash,
+        materials: &[Material],
     ) -> Result<Vec<Op>, ReleaseError> {
-        if self.built(store, manifest, object).await.is_ok() {
+        let all = self.statements(store, &manifest.id, BUILT, PROVENANCE);
+        let names = |one: &Statement| one.is_about_manifest(object).is_ok() && one.names(materials);
+        if all.await.is_ok_and(|all| all.iter().any(names)) {
             return Ok(Vec::new());
         }
-        let statement = Statement::provenance(manifest, object.as_str(), &Value::Null);
+        let statement = Statement::provenance(manifest, object.as_str(), &Value::Null, materials);
         let at = manifest.made_at;
         Ok(vec![
             self.put(store, &manifest.id, BUILT, &statement, at).await?,
@@ -235,8 +239,12 @@ impl Releases {
     ) -> Result<(), ReleaseError> {
         let (manifest, object) = record::named(store, id).await?;
         if is_from_before(store).await? {
-            let built =
-                Statement::provenance(&manifest, object.as_str(), &json!({"signedLater": true}));
+            let built = Statement::provenance(
+                &manifest,
+                object.as_str(),
+                &json!({"signedLater": true}),
+                &[],
+            );
             let stands = store.alias_head().await?.map_or(1, |head| head.seq);
             let of = Move {
                 alias: STABLE.to_owned(),
@@ -308,7 +316,7 @@ impl Releases {
         found: &mut Verified,
     ) -> Result<(), ReleaseError> {
         let store = self.store();
-        let moves = store.alias_log(Some(STABLE), MOVES_MAX).await?;
+        let moves = self.stable_moves().await?;
         let unsigned = |id: &ReleaseId| {
             // Releases that were in service before there were signatures have none.
             let mut of = moves.iter().filter(|one| one.to == *id);
@@ -368,7 +376,11 @@ impl Releases {
         Ok(())
     }
 
-    async fn statement_fits(
+    pub(crate) async fn stable_moves(&self) -> Result<Vec<instar_store::AliasMove>, ReleaseError> {
+        Ok(self.store().alias_log(Some(STABLE), MOVES_MAX).await?)
+    }
+
+    pub(crate) async fn statement_fits(
         &self,
         signer: &Signer,
         row: &EnvelopeRow,

@@ -56,6 +56,7 @@ impl House {
             proposer: "session ses_1".to_owned(),
             reason: "why not".to_owned(),
             evidence,
+            sources: Vec::new(),
         };
         self.releases.propose(proposal, NOW).await.unwrap()
     }
@@ -598,6 +599,7 @@ fn no_data_is_never_a_pass_and_only_what_is_asked_for_is_let_out() {
                     outcome: outcomes[number / 3_usize.pow(u32::try_from(at).unwrap()) % 3],
                     why: "because".to_owned(),
                     evidence: Vec::new(),
+                    materials: Vec::new(),
                 },
                 at: None,
                 by: None,

@@ -95,6 +95,7 @@ impl House {
             proposer: "owner".to_owned(),
             reason: "a try".to_owned(),
             evidence: Label::owner(),
+            sources: Vec::new(),
         };
         self.releases
             .propose(proposal, self.now())

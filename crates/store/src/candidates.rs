@@ -34,6 +34,19 @@ pub enum CandidateState {
     RolledBack,
 }
 
+impl CandidateState {
+    /// For people.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Withdrawn => "withdrawn",
+            Self::Promoted => "promoted",
+            Self::RolledBack => "rolled back",
+        }
+    }
+}
+
 /// A signed statement about a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvelopeRow {

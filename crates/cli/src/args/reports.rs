@@ -42,6 +42,12 @@ pub(crate) enum Release {
         #[arg(long, value_name = "NUMBER:HASH")]
         noted: Option<String>,
     },
+    /// Show where a release comes from: who proposed it, of what, what it was measured with, who signed
+    Provenance {
+        /// Id, its beginning, `stable` or `stable~1`
+        #[arg(default_value = "stable")]
+        release: String,
+    },
     /// Write a release with what was signed of it into a folder, in OCI image layout
     Export {
         /// Id, its beginning, `stable` or `stable~1`

@@ -5,7 +5,8 @@ use instar_evals::{
     AgentProviders, Arm, Files, Finding, Options, Report, Suite, SuiteError, builtin, run,
 };
 use instar_protocol::judge::{
-    Case, Judged, NAMED_MAX, SUITES_MAX, Said, SuiteText, TOLD_CHARS_MAX, Verdict, Work,
+    Case, FILES_MAX, File, Judged, NAMED_MAX, SUITES_MAX, Said, SuiteText, TOLD_CHARS_MAX, Verdict,
+    Work,
 };
 use instar_release::Behaviour;
 use instar_sandbox::confined::{LineError, Post};
@@ -86,6 +87,15 @@ fn said(name: &str, report: &Report) -> Said {
         suite: cut(name),
         suite_digest: report.suite_digest.clone(),
         report_digest: report.digest(),
+        datasets: report
+            .datasets
+            .iter()
+            .take(FILES_MAX)
+            .map(|one| File {
+                name: cut(&one.name),
+                digest: one.digest.clone(),
+            })
+            .collect(),
         verdict: match found.verdict {
             Finding::NoData => Verdict::NoData,
             Finding::Worse => Verdict::Worse,

@@ -204,6 +204,12 @@ pub(crate) async fn release(run: &Context, command: &Release) -> anyhow::Result<
                 signing::verify(&releases, &signer, &signing::owners(&run.state()?)?, &query).await;
             serde_json::to_value(found.map_err(explain)?)?
         }
+        Release::Provenance { release } => {
+            let signer = signing::signer(&SecretStore::open(&run.state()?, &environment)?)?;
+            let owners = signing::owners(&run.state()?)?;
+            let found = signing::lineage(&releases, release, &signer, &owners).await;
+            serde_json::to_value(found.map_err(explain)?)?
+        }
         Release::Sign
         | Release::Rollback { .. }
         | Release::Export { .. }

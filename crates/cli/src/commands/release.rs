@@ -2,6 +2,7 @@
 
 use instar_gateway::api::{RollBack, RolledBack};
 use instar_gateway::signing::{Endorse, Endorsed, Import, Imported};
+use instar_release::lineage::{Kind, Lineage};
 use instar_release::{Bundle, Spoken};
 use serde_json::Value;
 use std::io::Read as _;
@@ -45,6 +46,9 @@ pub(crate) async fn run(command: &Release, run: &Context) -> anyhow::Result<()> 
     if run.out.json() {
         return run.out.value(&answer);
     }
+    if let Release::Provenance { .. } = command {
+        return tree(&serde_json::from_value(answer)?, run.out);
+    }
     let rows = answer.as_array().map(Vec::as_slice).unwrap_or_default();
     match command {
         Release::List => list(rows, run.out),
@@ -63,6 +67,9 @@ pub(super) async fn fetch(command: &Release, run: &Context) -> anyhow::Result<Va
         Release::List => "/api/v1/releases".to_owned(),
         Release::Log => "/api/v1/releases/log".to_owned(),
         Release::Show { release } => format!("/api/v1/releases/{}", escape(release)),
+        Release::Provenance { release } => {
+            format!("/api/v1/releases/{}/provenance", escape(release))
+        }
         Release::Verify { all, noted } => {
             let noted = noted
                 .as_deref()
@@ -86,6 +93,33 @@ pub(super) async fn fetch(command: &Release, run: &Context) -> anyhow::Result<Va
         }
     };
     client.get(&path).await
+}
+
+/// Each node under what came of it, with how.
+fn tree(lineage: &Lineage, out: Out) -> anyhow::Result<()> {
+    for (depth, node, how) in lineage.lines() {
+        let how = match how {
+            "" => String::new(),
+            how => format!("{how}: "),
+        };
+        let digest = node.digest.as_deref().unwrap_or_default();
+        let digest = match node.kind {
+            Kind::Material | Kind::Delta | Kind::Signature => format!("  {digest:.12}"),
+            _ => String::new(),
+        };
+        let says = match node.says.as_str() {
+            "" => String::new(),
+            says => format!("  {}", visible(says)),
+        };
+        out.line(&format!(
+            "{}{how}{}{}{}",
+            "  ".repeat(depth),
+            out.paint(Style::Strong, &visible(&node.name)),
+            out.paint(Style::Faint, &digest),
+            says
+        ));
+    }
+    Ok(())
 }
 
 async fn roll_back(asked: &RollBack, run: &Context) -> anyhow::Result<()> {

@@ -113,7 +113,7 @@ fn status(shown: &Value, out: Out) {
         short(shown, "release"),
         short(shown, "stable"),
     ));
-    out.line(&format!("stage: {}", stage(shown)));
+    out.line(&format!("stage: {}", text(shown, "words")));
     out.line(&format!(
         "episodes judged: {}, waiting: {}",
         number(&shown["settled"]),
@@ -186,7 +186,7 @@ fn history(answer: &Value, out: Out) {
             vec![
                 (Style::Strong, text(row, "id")),
                 (Style::Plain, short(row, "release")),
-                (Style::Plain, stage(row)),
+                (Style::Plain, text(row, "words")),
                 (Style::Plain, row["settled"].to_string()),
                 (Style::Faint, when(row, "at")),
             ]
@@ -196,32 +196,6 @@ fn history(answer: &Value, out: Out) {
         &["rollout", "release", "stage", "episodes", "begun"],
         &table,
     );
-}
-
-fn stage(shown: &Value) -> String {
-    let stage = &shown["stage"];
-    let word = text(stage, "stage");
-    match word.as_str() {
-        "canary" => {
-            let step = stage["step"].as_u64().unwrap_or_default();
-            let share = 100.0 * shown["share"].as_f64().unwrap_or_default();
-            let paused = if shown["is_paused"] == Value::Bool(true) {
-                ", paused"
-            } else {
-                ""
-            };
-            format!("step {}, {share:.0} % of new episodes{paused}", step + 1)
-        }
-        "rolled_back" => {
-            let why = match stage["why"]["reason"].as_str() {
-                Some("violation") => text(&stage["why"], "what"),
-                Some("owner") => "by the owner".to_owned(),
-                _ => "it is worse".to_owned(),
-            };
-            format!("taken back: {why}")
-        }
-        _ => word,
-    }
 }
 
 fn played(asked: &Simulate, run: &Context) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ mod rows;
 
 pub use cases::Case;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Cases with what has to hold of their answers.
@@ -16,6 +17,8 @@ pub struct Suite {
     pub description: String,
     /// SHA-256 over everything that was read, in canonical form: equal suites have equal digests.
     pub digest: String,
+    /// The files that its cases were read from, the suite itself left out.
+    pub datasets: Vec<Dataset>,
     pub prompts: Vec<Prompt>,
     pub providers: Vec<ProviderSpec>,
     pub derived: Vec<Derived>,
@@ -23,6 +26,14 @@ pub struct Suite {
     pub cases: Vec<Case>,
     /// What the suite sets for templates under `env`. The environment itself is out of reach.
     pub env: Map<String, Value>,
+}
+
+/// A file of cases, under its content address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dataset {
+    pub name: String,
+    /// SHA-256 of its text.
+    pub digest: String,
 }
 
 /// What is asked, before the values of a case are put in.

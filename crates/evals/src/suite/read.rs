@@ -3,7 +3,7 @@
 use instar_policy::canonical;
 use serde_json::{Map, Value, json};
 
-use super::{Assertion, Check, Derived, ProviderSpec, Suite, Test, cases, prompts, rows};
+use super::{Assertion, Check, Dataset, Derived, ProviderSpec, Suite, Test, cases, prompts, rows};
 use crate::bounds::{CASES_MAX, CHECKS_MAX, PROMPTS_MAX};
 use crate::data::{self, show};
 use crate::error::SuiteError;
@@ -75,6 +75,7 @@ impl Suite {
         }
         let prompts = prompts::read(map.get("prompts"), files)?;
         let providers = providers(map.get("providers").or_else(|| map.get("targets")), files)?;
+        let before = files.seen();
         let default = match map.get("defaultTest") {
             None | Some(Value::Null) => Test::default(),
             Some(Value::String(file)) => {
@@ -96,6 +97,12 @@ impl Suite {
             name: text_of(map, "name").unwrap_or_else(|| name.to_owned()),
             description: text_of(map, "description").unwrap_or_default(),
             digest: String::new(),
+            datasets: files
+                .seen()
+                .into_iter()
+                .filter(|(name, _)| !before.contains_key(name))
+                .map(|(name, digest)| Dataset { name, digest })
+                .collect(),
             prompts,
             providers,
             derived,

@@ -54,6 +54,7 @@ pub async fn new(
         proposer: "owner".to_owned(),
         reason: asked.reason,
         evidence: Label::owner(),
+        sources: Vec::new(),
     };
     let made = releases.propose(proposal, now).await;
     made.map_err(missing_release)

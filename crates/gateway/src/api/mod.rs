@@ -142,6 +142,10 @@ pub(crate) fn routes() -> Routes {
         .route("/releases/{name}/statement", get(crate::signing::spoken))
         .route("/releases/{name}/endorse", post(crate::signing::sign_off))
         .route("/releases/{name}/export", get(crate::signing::hand_out))
+        .route(
+            "/releases/{name}/provenance",
+            get(crate::signing::provenance),
+        )
         .route("/releases/{name}", get(reports::release))
         .route("/feedback", post(reports::feedback))
         .route("/setup", get(setup::standing).post(setup::start))

@@ -8,7 +8,7 @@ use instar_protocol::event::{Arm, Event};
 use instar_release::Releases;
 use instar_release::gate::Step;
 use instar_release::rollout::{
-    Forecast, Plan, Random, RolloutError, Shadow, Shown, Stage, Start, caps, past,
+    Forecast, Plan, Random, RolloutError, Shadow, Shown, Start, caps, past,
 };
 use instar_store::{CandidateState, EventFilter, Store};
 use serde::{Deserialize, Serialize};
@@ -239,27 +239,6 @@ fn coin() -> Result<[u8; 32], QueryError> {
     getrandom::fill(&mut key)
         .map_err(|error| invalid(format!("the system gives no randomness: {error}")))?;
     Ok(key)
-}
-
-/// A stage for people.
-#[must_use]
-pub fn stage_words(shown: &Shown) -> String {
-    match &shown.view.stage {
-        Stage::Shadow => "shadow".to_owned(),
-        Stage::Canary { step } => {
-            let share = 100.0 * shown.plan.steps.get(*step).map_or(0.0, |step| step.share);
-            let paused = if shown.view.is_paused { ", paused" } else { "" };
-            format!(
-                "step {} of {}, {share:.0} % of new episodes{paused}",
-                step + 1,
-                shown.plan.steps.len()
-            )
-        }
-        Stage::Promoted => "promoted".to_owned(),
-        Stage::RolledBack { why } => format!("taken back: {}", why.words()),
-        Stage::Undecided => "undecided: neither worse nor sound within the horizon".to_owned(),
-        Stage::Superseded => "superseded: another release became stable".to_owned(),
-    }
 }
 
 pub(super) async fn all(

@@ -1,9 +1,13 @@
 //! The gates that measure: suites on the candidate and on what is stable, run by a confined job. What it
 //! says is data from a stranger; here it becomes a finding.
 
-use instar_protocol::judge::{Judged, NAMED_MAX, ROLE, SUITES_MAX, Said, SuiteText, Verdict, Work};
+use instar_protocol::judge::{
+    FILES_MAX as TOLD_FILES_MAX, Judged, NAMED_MAX, ROLE, SUITES_MAX, Said, SuiteText, Verdict,
+    Work,
+};
 use instar_release::Behaviour;
 use instar_release::gate::{Finding, Gate, Outcome};
+use instar_release::lineage::{Material, MaterialKind};
 use instar_sandbox::confined::{Bounds, JobError, Starter};
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -184,12 +188,14 @@ fn finding(sitting: &Sitting, said: &[Said]) -> Finding {
         }
         evidence.push(words);
     };
+    let mut materials = Vec::new();
     let (mut pairs, mut suites) = (0, 0);
     for (asked, said) in sitting.suites.iter().zip(said) {
         match said {
             Said::Judged(judged) if judged.suite == asked.name && is_sound(judged) => {
                 suites += 1;
                 pairs += judged.pairs;
+                materials.extend(measured_with(judged));
                 let (found, words) = words(judged);
                 note(found, words);
                 for case in judged.worse.iter().take(NAMED_MAX) {
@@ -221,7 +227,23 @@ fn finding(sitting: &Sitting, said: &[Said]) -> Finding {
         outcome,
         why,
         evidence,
+        materials,
     }
+}
+
+/// The suite, the files of its cases and the report, each under its content address.
+fn measured_with(judged: &Judged) -> impl Iterator<Item = Material> {
+    let of = |kind, digest| Material::new(kind, &judged.suite, digest);
+    let files = judged
+        .datasets
+        .iter()
+        .map(|file| Material::new(MaterialKind::Dataset, &file.name, &file.digest));
+    [
+        of(MaterialKind::Suite, &judged.suite_digest),
+        of(MaterialKind::Report, &judged.report_digest),
+    ]
+    .into_iter()
+    .chain(files)
 }
 
 /// What the numbers say has to fit the verdict: a judge that was talked round counts for nothing.
@@ -237,6 +259,9 @@ fn is_sound(judged: &Judged) -> bool {
         && (judged.verdict == Verdict::NoData) == (judged.pairs == 0)
         && judged.passed <= judged.pairs
         && hex(&judged.report_digest)
+        && hex(&judged.suite_digest)
+        && judged.datasets.len() <= TOLD_FILES_MAX
+        && judged.datasets.iter().all(|file| hex(&file.digest))
 }
 
 fn words(judged: &Judged) -> (Outcome, String) {

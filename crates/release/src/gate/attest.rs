@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Finding, Gate, Outcome, Row};
+use crate::candidate::Candidate;
 use crate::error::ReleaseError;
+use crate::lineage::Material;
 use crate::sign::statement::{TEST_RESULT, rfc3339};
 use crate::sign::{SignError, Statement};
 use crate::trust::Signer;
@@ -67,6 +69,7 @@ pub(crate) async fn put(
             "digest": {"sha256": stable},
         }));
     }
+    configuration.extend(finding.materials.iter().map(Material::described));
     let predicate = json!({
         "result": result,
         "configuration": configuration,
@@ -131,6 +134,29 @@ pub(crate) async fn rows(
         rows.push(row);
     }
     Ok(rows)
+}
+
+/// What each gate said last of a candidate, whatever it was held against.
+pub(crate) async fn newest(
+    signer: &Signer,
+    store: &Store,
+    candidate: &Candidate,
+) -> Result<Vec<(Gate, Result<Finding, SignError>)>, ReleaseError> {
+    let stored = store.envelopes(Some(&candidate.spec.release)).await?;
+    let mut all = Vec::new();
+    for gate in Gate::ALL {
+        let kind = format!("{KIND}{}", gate.name());
+        for envelope in stored.iter().filter(|one| one.kind == kind) {
+            let said = match read(signer, store, envelope).await {
+                Ok(attested) if attested.candidate != candidate.id => continue,
+                Ok(attested) => Ok(attested.finding),
+                Err(reason) => Err(reason),
+            };
+            all.push((gate, said));
+            break;
+        }
+    }
+    Ok(all)
 }
 
 /// That a stored statement is sound, for who verifies all of them.

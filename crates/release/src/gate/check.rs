@@ -26,7 +26,7 @@ const BY_ITSELF: &str = "the rollout";
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    #[error("candidate {0} is not open any more: {1}")]
+    #[error("candidate {0} is not open any more: it is {1}")]
     Settled(String, &'static str),
     #[error("candidate {0} fits the stable release as it is; there is nothing to rebase")]
     Current(String),
@@ -120,7 +120,7 @@ impl Releases {
         if candidate.state != CandidateState::Open {
             return Err(CheckError::Settled(
                 short(&candidate.id),
-                word(candidate.state),
+                candidate.state.word(),
             ));
         }
         let parent = self.get(candidate.spec.parent.as_str()).await?;
@@ -230,7 +230,7 @@ impl Releases {
         if candidate.state != CandidateState::Open {
             return Err(CheckError::Settled(
                 short(&candidate.id),
-                word(candidate.state),
+                candidate.state.word(),
             ));
         }
         if candidate.spec.proposer == by && by != "owner" {
@@ -256,7 +256,7 @@ impl Releases {
         let old = self.candidate(name).await?;
         let id = short(&old.id);
         if old.state != CandidateState::Open {
-            return Err(CheckError::Settled(id, word(old.state)));
+            return Err(CheckError::Settled(id, old.state.word()));
         }
         if old.fit == Fit::Current {
             return Err(CheckError::Current(id));
@@ -285,6 +285,7 @@ impl Releases {
             reason: stored.reason,
             // Writing it again adds none.
             evidence: stored.evidence,
+            sources: stored.sources,
         };
         let new = self.propose(proposal, now).await?;
         self.withdraw(&old.id, now).await?;
@@ -320,14 +321,5 @@ impl Releases {
             }
         }
         Ok(gone)
-    }
-}
-
-fn word(state: CandidateState) -> &'static str {
-    match state {
-        CandidateState::Open => "it is open",
-        CandidateState::Withdrawn => "it was withdrawn",
-        CandidateState::Promoted => "it was promoted",
-        CandidateState::RolledBack => "it was taken back",
     }
 }

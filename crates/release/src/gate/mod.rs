@@ -23,6 +23,7 @@ use instar_protocol::{ReleaseId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::class::Class;
+use crate::lineage::{MATERIALS_MAX, Material};
 
 /// The most lines of evidence that one gate keeps, and the most characters of each.
 const EVIDENCE_MAX: usize = 50;
@@ -88,6 +89,18 @@ pub enum Outcome {
     NoData,
 }
 
+impl Outcome {
+    /// As it is written.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::NoData => "no-data",
+        }
+    }
+}
+
 /// What a gate found.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,6 +110,9 @@ pub struct Finding {
     pub why: String,
     #[serde(default)]
     pub evidence: Vec<String>,
+    /// What it was measured with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub materials: Vec<Material>,
 }
 
 impl Finding {
@@ -117,6 +133,7 @@ impl Finding {
             outcome,
             why: why.into(),
             evidence: Vec::new(),
+            materials: Vec::new(),
         }
     }
 
@@ -145,6 +162,15 @@ impl Finding {
                 .iter()
                 .take(EVIDENCE_MAX)
                 .map(|one| line(one))
+                .collect(),
+            materials: self
+                .materials
+                .into_iter()
+                .take(MATERIALS_MAX)
+                .map(|one| Material {
+                    name: line(&one.name),
+                    ..one
+                })
                 .collect(),
         }
     }

@@ -9,10 +9,11 @@ use serde::Serialize;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::live::{Begun, Body, Live, Shadowing};
-use super::machine::{Reason, Rollout, Stage, View};
+use super::machine::{Reason, Rollout, Stage};
 use super::plan::{Plan, PlanError};
 use super::settle::{Found, candidate_ops};
 use super::told::{episode, told};
+use super::view::View;
 use crate::candidate::{Fit, short};
 use crate::error::ReleaseError;
 use crate::releases::{Releases, bounded};
@@ -76,6 +77,8 @@ pub struct Shown {
     pub at: Timestamp,
     pub ended_at: Option<Timestamp>,
     pub plan: Plan,
+    /// The stage for people.
+    pub words: String,
     #[serde(flatten)]
     pub view: View,
     /// Units that have an arm and are not judged yet.
@@ -99,7 +102,7 @@ impl Releases {
             return Err(RolloutError::Busy(live.row.id.clone()));
         }
         if candidate.state != CandidateState::Open {
-            return Err(RolloutError::Settled(short, state_word(candidate.state)));
+            return Err(RolloutError::Settled(short, candidate.state.word()));
         }
         let stable = self.stable().ok_or(RolloutError::NoStable)?;
         if candidate.fit != Fit::Current || candidate.spec.parent != stable.id {
@@ -440,17 +443,9 @@ fn shown(row: &RolloutRow, body: &Body, waiting: usize) -> Shown {
         by: body.by.clone(),
         at: row.at,
         ended_at: row.ended_at,
+        words: body.machine.words(),
         plan: body.machine.plan().clone(),
         view: body.machine.view(),
         waiting,
-    }
-}
-
-fn state_word(state: CandidateState) -> &'static str {
-    match state {
-        CandidateState::Open => "open",
-        CandidateState::Withdrawn => "withdrawn",
-        CandidateState::Promoted => "promoted",
-        CandidateState::RolledBack => "rolled back",
     }
 }

@@ -7,8 +7,9 @@
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::{Metric, Plan, PlanError};
-use crate::evidence::{Arm, Null, Pair, Paired, Process, Rates, Test, Unit, count};
+use super::judged::Judged;
+use super::plan::{Plan, PlanError};
+use crate::evidence::{Arm, Pair, Paired};
 
 /// Where a rollout stands.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -27,6 +28,21 @@ pub enum Stage {
     Undecided,
     /// Another stable release came into force.
     Superseded,
+}
+
+impl Stage {
+    /// As it stands in events.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Shadow => "shadow",
+            Self::Canary { .. } => "canary",
+            Self::Promoted => "promoted",
+            Self::RolledBack { .. } => "rolled_back",
+            Self::Undecided => "undecided",
+            Self::Superseded => "superseded",
+        }
+    }
 }
 
 /// Why a candidate was taken back.
@@ -75,117 +91,22 @@ pub enum Hold {
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Rollout {
-    plan: Plan,
-    stage: Stage,
-    judged: BTreeMap<String, Judged>,
+    pub(super) plan: Plan,
+    pub(super) stage: Stage,
+    pub(super) judged: BTreeMap<String, Judged>,
     /// Units of the present step.
-    in_step: u64,
-    settled: u64,
-    seen: BTreeSet<String>,
+    pub(super) in_step: u64,
+    pub(super) settled: u64,
+    pub(super) seen: BTreeSet<String>,
     /// Of pairs that both arms answered.
     #[serde(default = "Paired::worse")]
-    paired: Paired,
+    pub(super) paired: Paired,
     /// The same for who asked for something that leaves traces.
     #[serde(default = "Paired::worse")]
-    reach: Paired,
+    pub(super) reach: Paired,
     /// New units go to stable meanwhile; those that have an arm keep it, and are counted.
     #[serde(default)]
-    is_paused: bool,
-}
-
-/// The processes of one metric.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-struct Judged {
-    worse: Process,
-    within: Process,
-    /// Is data missing more often on the new arm, and on the old one?
-    missing: [Process; 2],
-    units: Tally,
-    covered: Tally,
-    /// The sum of badness.
-    #[serde(default)]
-    bad: Sums,
-}
-
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
-struct Sums {
-    new: f64,
-    old: f64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-struct Tally {
-    new: u64,
-    old: u64,
-}
-
-/// Data are needed for this share of an arm's units.
-const COVERAGE_MIN: f64 = 0.8;
-
-impl Judged {
-    fn new(metric: &Metric) -> Self {
-        Self {
-            worse: Process::new(Test::worse()),
-            within: Process::new(Test::within(metric.margin)),
-            missing: [Test::worse(), Test::less_often()].map(Process::new),
-            units: Tally::default(),
-            covered: Tally::default(),
-            bad: Sums::default(),
-        }
-    }
-
-    fn settle(&mut self, arm: Arm, share: f64, bad: Option<f64>) {
-        self.units.count(arm);
-        let missing = if bad.is_some() { 0.0 } else { 1.0 };
-        let unit = |bad| Unit { arm, share, bad };
-        for process in &mut self.missing {
-            process.settle(&unit(missing));
-        }
-        if let Some(bad) = bad {
-            self.covered.count(arm);
-            match arm {
-                Arm::New => self.bad.new += bad,
-                Arm::Old => self.bad.old += bad,
-            }
-            self.worse.settle(&unit(bad));
-            self.within.settle(&unit(bad));
-        }
-    }
-
-    fn hold(&self, level: f64) -> Option<Hold> {
-        let is_covered =
-            |units: u64, covered: u64| units > 0 && ratio(covered, units) >= COVERAGE_MIN;
-        if !is_covered(self.units.new, self.covered.new)
-            || !is_covered(self.units.old, self.covered.old)
-        {
-            return Some(Hold::Coverage);
-        }
-        let uneven = |process: &Process| process.evidence() >= 1.0 / level;
-        self.missing
-            .iter()
-            .any(uneven)
-            .then_some(Hold::UnevenCoverage)
-    }
-}
-
-impl Tally {
-    fn count(&mut self, arm: Arm) {
-        match arm {
-            Arm::New => self.new += 1,
-            Arm::Old => self.old += 1,
-        }
-    }
-}
-
-impl Test {
-    /// Is the new arm's rate smaller? For rates that are neither good nor bad.
-    fn less_often() -> Self {
-        Self {
-            null: Null::AtLeast { k: 1.0 },
-            ratios: vec![(0.2, 0.25), (0.35, 0.25), (0.5, 0.25), (0.7, 0.25)],
-            rates: Rates::Pooled,
-        }
-    }
+    pub(super) is_paused: bool,
 }
 
 impl Rollout {
@@ -399,40 +320,6 @@ impl Rollout {
         Some(self)
     }
 
-    /// What people look at.
-    #[must_use]
-    pub fn view(&self) -> View {
-        let metrics = self.judged.iter().map(|(name, judged)| {
-            let metric = self.plan.metrics.get(name);
-            MetricView {
-                name: name.clone(),
-                weight: metric.map_or(0.0, |metric| metric.weight),
-                margin: metric.map_or(0.0, |metric| metric.margin),
-                required: metric.is_some_and(|metric| metric.required),
-                evidence_worse: judged.worse.evidence(),
-                evidence_sound: judged.within.evidence(),
-                canary: ArmView::new(judged.units.new, judged.covered.new, judged.bad.new),
-                stable: ArmView::new(judged.units.old, judged.covered.old, judged.bad.old),
-            }
-        });
-        View {
-            stage: self.stage.clone(),
-            is_paused: self.is_paused,
-            share: self.share(),
-            settled: self.settled,
-            in_step: self.in_step,
-            evidence_worse: self.evidence_worse(),
-            worse_at: 1.0 / self.plan.level_of_steps(),
-            evidence_sound: self.evidence_sound(),
-            sound_at: 1.0 / self.plan.level,
-            pairs: self.paired.settled(),
-            evidence_paired: self.evidence_paired(),
-            paired_at: self.plan.shadow.map(|shadow| 1.0 / shadow.level),
-            hold: self.hold(),
-            metrics: metrics.collect(),
-        }
-    }
-
     fn end(&mut self, stage: Stage) -> Option<&Stage> {
         if !self.is_open() {
             return None;
@@ -441,78 +328,4 @@ impl Rollout {
         self.stage = stage;
         Some(&self.stage)
     }
-}
-
-/// A rollout as people look at it.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct View {
-    pub stage: Stage,
-    pub is_paused: bool,
-    pub share: f64,
-    pub settled: u64,
-    pub in_step: u64,
-    /// That the candidate is worse; it is taken back at `worse_at`.
-    pub evidence_worse: f64,
-    pub worse_at: f64,
-    /// That it is not worse by the margin; it is promoted at `sound_at`.
-    pub evidence_sound: f64,
-    pub sound_at: f64,
-    /// Episodes that both arms answered and that could be judged.
-    pub pairs: u64,
-    pub evidence_paired: f64,
-    /// Taken back there, in the shadow.
-    pub paired_at: Option<f64>,
-    pub hold: Option<Hold>,
-    pub metrics: Vec<MetricView>,
-}
-
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct MetricView {
-    pub name: String,
-    pub weight: f64,
-    pub margin: f64,
-    pub required: bool,
-    pub evidence_worse: f64,
-    pub evidence_sound: f64,
-    pub canary: ArmView,
-    pub stable: ArmView,
-}
-
-/// What one arm brought. The interval is a picture for people: nothing is decided by it.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-pub struct ArmView {
-    pub units: u64,
-    /// Units with data.
-    pub covered: u64,
-    pub bad: f64,
-    pub rate: Option<f64>,
-    /// Wilson's, at 95 %.
-    pub interval: Option<(f64, f64)>,
-}
-
-impl ArmView {
-    fn new(units: u64, covered: u64, bad: f64) -> Self {
-        let interval = (covered > 0).then(|| wilson(bad, covered));
-        Self {
-            units,
-            covered,
-            bad,
-            rate: (covered > 0).then(|| bad / count(covered)),
-            interval,
-        }
-    }
-}
-
-fn wilson(bad: f64, units: u64) -> (f64, f64) {
-    const Z: f64 = 1.959_963_985;
-    let n = count(units);
-    let rate = bad / n;
-    let scale = 1.0 / (1.0 + Z * Z / n);
-    let middle = scale * (rate + Z * Z / (2.0 * n));
-    let half = scale * Z * (rate * (1.0 - rate) / n + Z * Z / (4.0 * n * n)).sqrt();
-    ((middle - half).max(0.0), (middle + half).min(1.0))
-}
-
-fn ratio(part: u64, whole: u64) -> f64 {
-    count(part) / count(whole)
 }

@@ -5,6 +5,7 @@
 
 mod control;
 mod episode;
+mod judged;
 mod live;
 mod machine;
 mod outcome;
@@ -12,12 +13,14 @@ mod plan;
 mod settle;
 mod simulate;
 mod told;
+mod view;
 
 pub use control::{ROLLOUTS_MAX, Random, RolloutError, Shown, Start};
 pub(crate) use live::Live;
 pub use live::Shadowing;
-pub use machine::{ArmView, Hold, MetricView, Reason, Rollout, Settled, Stage, View};
+pub use machine::{Hold, Reason, Rollout, Settled, Stage};
 pub use outcome::{COST, LATENCY, Outcome, Past, QUESTIONS, TASK, caps, outcome, past};
 pub use plan::{Caps, EpisodeRules, Forecast, Metric, Plan, PlanError, Shadow, Step, StepForecast};
 pub use simulate::{Played, World, simulate};
 pub use told::recompute;
+pub use view::{ArmView, MetricView, View};

@@ -12,7 +12,11 @@ use crate::evidence;
 
 /// The event of a stage that was entered.
 pub(super) fn told(live: &Live, stage: &Stage, at: Timestamp, random: [u8; 10]) -> Op {
-    let (name, reason) = stage_words(stage);
+    let reason = match stage {
+        Stage::Canary { step } => Some(format!("step {}", step + 1)),
+        Stage::RolledBack { why } => Some(why.words()),
+        _ => None,
+    };
     Op::AppendEvent(Event {
         id: EventId::new(at, random),
         at,
@@ -23,7 +27,7 @@ pub(super) fn told(live: &Live, stage: &Stage, at: Timestamp, random: [u8; 10]) 
         label: Label::system(),
         kind: EventKind::Rollout {
             rollout: live.row.id.clone(),
-            stage: name.to_owned(),
+            stage: stage.name().to_owned(),
             reason,
         },
     })
@@ -56,18 +60,6 @@ pub(super) fn episode(
             bad: bad.cloned(),
         },
     })
-}
-
-/// A stage in one word, and why it was entered.
-fn stage_words(stage: &Stage) -> (&'static str, Option<String>) {
-    match stage {
-        Stage::Shadow => ("shadow", None),
-        Stage::Canary { step } => ("canary", Some(format!("step {}", step + 1))),
-        Stage::Promoted => ("promoted", None),
-        Stage::RolledBack { why } => ("rolled_back", Some(why.words())),
-        Stage::Undecided => ("undecided", None),
-        Stage::Superseded => ("superseded", None),
-    }
 }
 
 pub(super) fn side(arm: Arm) -> evidence::Arm {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::SignError;
+use crate::lineage::{Material, MaterialKind};
 
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 pub const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
@@ -58,18 +59,29 @@ impl Statement {
         }
     }
 
-    /// Who made a release, when, and from what.
+    /// Who made a release, when, from what, and with which materials.
     #[must_use]
-    pub fn provenance(manifest: &crate::Manifest, object: &str, note: &Value) -> Self {
-        let parents: Vec<Value> = manifest
-            .parents
+    pub fn provenance(
+        manifest: &crate::Manifest,
+        object: &str,
+        note: &Value,
+        materials: &[Material],
+    ) -> Self {
+        let (reports, sources): (Vec<&Material>, Vec<&Material>) = materials
             .iter()
-            .map(|parent| {
-                json!({
-                    "uri": format!("urn:instar:release:{parent}"),
-                    "digest": {"sha256": parent},
-                })
+            .partition(|one| one.kind == MaterialKind::Report);
+        let parents = manifest.parents.iter().map(|parent| {
+            json!({
+                "uri": format!("urn:instar:release:{parent}"),
+                "digest": {"sha256": parent},
             })
+        });
+        let dependencies: Vec<Value> = parents
+            .chain(sources.into_iter().map(Material::described))
+            .collect();
+        let made = json!({"name": "manifest", "digest": {"sha256": object}});
+        let byproducts: Vec<Value> = std::iter::once(made)
+            .chain(reports.into_iter().map(Material::described))
             .collect();
         let at = rfc3339(manifest.made_at);
         let predicate = json!({
@@ -77,12 +89,12 @@ impl Statement {
                 "buildType": "urn:instar:behaviour:v1",
                 "externalParameters": {"proposer": manifest.proposer, "reason": manifest.reason},
                 "internalParameters": {"authority": manifest.authority, "note": note},
-                "resolvedDependencies": parents,
+                "resolvedDependencies": dependencies,
             },
             "runDetails": {
                 "builder": {"id": GATEWAY, "version": {"instar": manifest.code_version}},
                 "metadata": {"startedOn": at, "finishedOn": at},
-                "byproducts": [{"name": "manifest", "digest": {"sha256": object}}],
+                "byproducts": byproducts,
             },
         });
         Self::about(&manifest.id, PROVENANCE, predicate)
@@ -111,6 +123,19 @@ impl Statement {
         } else {
             Err(SignError::Subject)
         }
+    }
+
+    /// Whether a provenance names all of these.
+    pub(crate) fn names(&self, materials: &[Material]) -> bool {
+        let lists = [
+            &self.predicate["buildDefinition"]["resolvedDependencies"],
+            &self.predicate["runDetails"]["byproducts"],
+        ];
+        materials.iter().all(|one| {
+            let described = one.described();
+            let mut listed = lists.iter().filter_map(|list| list.as_array()).flatten();
+            listed.any(|there| *there == described)
+        })
     }
 
     /// The bytes that are signed.

@@ -4,7 +4,7 @@ use axum::extract::{Path, State};
 use instar_release::rollout::{Hold, MetricView, Past, Shown};
 use maud::{Markup, html};
 
-use crate::api::rollouts::{self, stage_words};
+use crate::api::rollouts;
 use crate::app::AppState;
 use crate::door::Caller;
 use crate::problem::ApiProblem;
@@ -35,7 +35,7 @@ pub(super) async fn list(
                     th scope="col" { (words.release) } th scope="col" { (words.episodes) } th scope="col" { (words.when) } } }
                 tbody { @for one in &all { tr {
                     td class="main" { a href={ "/rollouts/" (one.id) } { (one.id) } }
-                    td { (stage_words(one)) }
+                    td { (one.words) }
                     td { a href={ "/releases/" (one.release) } { (short(one.release.as_str())) } }
                     td { (one.view.settled) } td { (moment(one.at)) }
                 } } }
@@ -53,7 +53,7 @@ pub(super) fn card(words: &Words, forms: &Forms, shown: &Shown) -> Markup {
     html! {
         article class="card" {
             h3 { a href={ "/rollouts/" (shown.id) } { (words.rollout) " " (short(shown.release.as_str())) } }
-            p { (stage_words(shown)) " · " (shown.view.settled) " " (words.episodes) }
+            p { (shown.words) " · " (shown.view.settled) " " (words.episodes) }
             (buttons(words, forms, shown))
         }
     }
@@ -101,7 +101,7 @@ pub(super) async fn one(
     let fresh = shown.ended_at.is_none().then_some("3");
     let body = html! {
         div id="rollout" data-fresh=[fresh] {
-            p class="lead" { strong { (stage_words(&shown)) } }
+            p class="lead" { strong { (shown.words) } }
             (buttons(words, &forms, &shown))
             (facts(words, &shown))
             (evidence(words, &shown))
