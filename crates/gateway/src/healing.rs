@@ -1,6 +1,8 @@
 //! Trials of fixes in this house: folded from the event log, and the shares that follow from them. Verdicts
 //! are derived here and nowhere else; the lab only proposes what is tried.
 
+mod around;
+
 use instar_agent::TrialsPort;
 use instar_protocol::event::Event;
 use instar_protocol::fault::Fault;
@@ -8,7 +10,7 @@ use instar_protocol::lab::{CASE_FAULTS_MAX, Case, Known, PROPOSED_MAX, Proposed}
 use instar_protocol::{AgentId, EventId, Label, Timestamp};
 use instar_release::delta::Delta;
 use instar_release::lineage::Material;
-use instar_release::trial::{Keeper, Kept, Moved, STATE, Stage, TRIAL};
+use instar_release::trial::{Changed, Keeper, Kept, Moved, STATE, Stage, TRIAL, Verdict};
 use instar_release::{Proposal, ReleaseError, Releases, read_deltas};
 use instar_store::{EventFilter, HealingRow, Op, Store, StoreError};
 use serde::{Deserialize, Serialize};
@@ -79,6 +81,10 @@ pub struct TrialView {
     pub classic: Option<&'static str>,
     pub decided_after: Option<u64>,
     pub waiting: usize,
+    /// The first is 1; each change of the environment begins another, at half the level.
+    pub chapter: u32,
+    /// What changed so that it was opened again.
+    pub changes: Vec<Changed>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -129,15 +135,18 @@ pub async fn fold(app: &AppState) -> Result<Vec<Moved>, HealingError> {
     }
     let now = app.clock.now();
     moved.extend(keeper.settle(now));
+    moved.extend(around::look(app, &mut keeper, now));
     let mut ops = keeper.ops(now)?;
+    let before = app.store.healing(KNOWN).await?;
     for one in &moved {
-        ops.extend(known(app, &keeper, one, now));
+        ops.extend(known(app, &keeper, &before, one, now));
     }
     app.store.commit(ops).await?;
     app.healing.share(&keeper);
     for one in &moved {
         tracing::info!(experiment = one.experiment, stage = ?one.stage, "a trial of a fix moved");
     }
+    around::take_out(app, &keeper, now).await?;
     Ok(moved)
 }
 
@@ -151,27 +160,48 @@ async fn page(store: &Store, after: Option<EventId>) -> Result<Vec<Event>, Store
 }
 
 /// What is remembered of a stage, with the numbers that it rests on.
-fn known(app: &AppState, keeper: &Keeper, moved: &Moved, now: Timestamp) -> Option<Op> {
+fn known(
+    app: &AppState,
+    keeper: &Keeper,
+    before: &[HealingRow],
+    moved: &Moved,
+    now: Timestamp,
+) -> Option<Op> {
     let kept = keeper
         .trials()
         .find(|kept| kept.experiment == moved.experiment)?;
-    let stable = app.releases.stable()?;
-    let agents = stable.behaviour.agents.values();
-    let mitigation = agents
-        .flat_map(|agent| &agent.mitigations)
-        .find(|one| one.id == kept.mitigation)?;
-    let (treated, control) = (kept.trial.treated(), kept.trial.control());
-    let body = Known {
-        gene: mitigation.gene.clone(),
-        fault: kept.fault.clone(),
-        mitigation: kept.mitigation.clone(),
-        outcome: word(&moved.stage).to_owned(),
-        treated: (treated.units, treated.bad),
-        control: (control.units, control.bad),
-        evidence: kept.trial.evidence_proven(),
-        classic: kept.trial.classic().label().map(str::to_owned),
-        release: stable.id.to_string(),
-        at: now,
+    let before = before.iter().find(|row| row.id == moved.experiment);
+    let before = before.and_then(|row| serde_json::from_str::<Known>(&row.body).ok());
+    let outcome = word(&moved.stage).to_owned();
+    let body = match (&moved.stage, before) {
+        // The numbers that it rested on stay beside it.
+        (Stage::Ended { verdict }, Some(before)) if *verdict == Verdict::Reopened => Known {
+            outcome,
+            at: now,
+            ..before
+        },
+        (_, before) => {
+            let stable = app.releases.stable()?;
+            let mut agents = stable.behaviour.agents.values();
+            let in_service = agents.find_map(|agent| {
+                let mut all = agent.mitigations.iter();
+                all.find(|one| one.id == kept.mitigation)
+            });
+            let gene = in_service.map(|one| one.gene.clone());
+            let (treated, control) = (kept.trial.treated(), kept.trial.control());
+            Known {
+                gene: gene.or_else(|| before.map(|before| before.gene))?,
+                fault: kept.fault.clone(),
+                mitigation: kept.mitigation.clone(),
+                outcome,
+                treated: (treated.units, treated.bad),
+                control: (control.units, control.bad),
+                evidence: kept.trial.evidence_proven(),
+                classic: kept.trial.classic().label().map(str::to_owned),
+                release: stable.id.to_string(),
+                at: now,
+            }
+        }
     };
     Some(Op::PutHealing(HealingRow {
         kind: KNOWN.to_owned(),
@@ -224,6 +254,8 @@ fn view(kept: &Kept) -> TrialView {
         classic: trial.classic().label(),
         decided_after: trial.decided_after(),
         waiting: kept.waiting(),
+        chapter: trial.chapter(),
+        changes: kept.changes.clone(),
     }
 }
 
@@ -266,6 +298,8 @@ pub async fn case(store: &Store, releases: &Releases, agent: &str) -> Result<Cas
 
 /// The case of a cycle of the lab; none where there is nothing to choose from or no room for a trial.
 pub(crate) async fn of_cycle(app: &AppState) -> Result<Option<Case>, HealingError> {
+    // What the environment changed may be tried again.
+    fold(app).await?;
     let running = trials(&app.store).await?;
     let running = running.iter().filter(|one| one.stage == Stage::Running);
     let room = RUNNING_MAX.saturating_sub(running.count());

@@ -6,7 +6,10 @@ use instar_release::mitigation::Mitigation;
 use instar_release::{Behaviour, Class, build};
 
 use crate::choose::{Chance, Chooser, Outcome, Spent, Strategy, Trialable};
-use crate::gene::{Catalogue, Gene, GeneError, Symptom, words_of};
+use crate::gene::{Catalogue, Gene, GeneError, Proposal, Symptom, words_of};
+
+/// Ends of a trial after which nobody has the fix.
+const IN_VAIN: [&str; 4] = ["undecided", "failed", "harmful", "harmed_later"];
 
 #[derive(Debug, thiserror::Error)]
 pub enum HealError {
@@ -119,6 +122,7 @@ pub fn explain(case: &Case, fault: &str) -> Result<Vec<Told>, HealError> {
         match answer {
             Err(why) => one.why_not = Some(why.to_string()),
             Ok(proposal) => {
+                let proposal = next_chapter(case, proposal);
                 let delta = proposal.delta();
                 one.class = Some(class(&behaviour, &proposal.delta()));
                 one.would = Some(words_of(&proposal.mitigation.act));
@@ -175,6 +179,7 @@ fn options(
             if was_in_vain(case, &gene.id, &fault.id) {
                 continue;
             }
+            let proposal = next_chapter(case, proposal);
             options.push(Trialable {
                 family: gene.family,
                 failures: fault.failures,
@@ -197,10 +202,25 @@ fn is_over(case: &Case, mitigation: &str) -> bool {
 
 /// It was tried about this fault, under this release, and came to nothing.
 fn was_in_vain(case: &Case, gene: &str, fault: &str) -> bool {
-    let vain = ["undecided", "failed", "harmful", "harmed_later"];
     case.known.iter().any(|known| {
-        known.fault == fault && name(&known.gene) == gene && vain.contains(&known.outcome.as_str())
+        known.fault == fault
+            && name(&known.gene) == gene
+            && IN_VAIN.contains(&known.outcome.as_str())
     })
+}
+
+/// What was tried and came to nothing is another chapter of the same trial when it is tried again.
+fn next_chapter(case: &Case, mut proposal: Proposal) -> Proposal {
+    let id = &proposal.mitigation.id;
+    let before = case
+        .known
+        .iter()
+        .filter(|known| known.mitigation == *id && IN_VAIN.contains(&known.outcome.as_str()));
+    let before = u32::try_from(before.count()).unwrap_or(u32::MAX);
+    if let Some(toss) = &mut proposal.mitigation.trial {
+        toss.chapter = toss.chapter.saturating_add(before);
+    }
+    proposal
 }
 
 /// The class that the change would have if nothing spoke against it.

@@ -190,9 +190,9 @@ fn without_a_coin_it_is_supported_and_never_proven() {
 
 #[test]
 fn another_chapter_starts_at_nothing_and_asks_for_more() {
-    let mut trial = fold(&units(3, 300, 0.0, 0.4));
+    let trial = fold(&units(3, 300, 0.0, 0.4));
     assert_eq!(*trial.stage(), Stage::Proven);
-    let next = trial.reopen();
+    let next = trial.reopened();
     assert_eq!((next.chapter(), next.settled()), (2, 0));
     assert!((next.level() - 0.025).abs() < 1e-12 && (next.evidence_proven() - 1.0).abs() < 1e-9);
     assert_eq!(*next.stage(), Stage::Running);

@@ -263,6 +263,18 @@ fn status(trials: &Value, out: Out) -> anyhow::Result<()> {
             number("evidence_harmful"),
             number("bound")
         ));
+        for change in row["changes"].as_array().into_iter().flatten() {
+            let what: Vec<&str> = change["what"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
+            out.line(&format!(
+                "  opened again: {} changed",
+                visible(&what.join(", "))
+            ));
+        }
         if let Some(classic) = row["classic"].as_str() {
             out.line(&format!("  three clean ones, five to fail: {classic}"));
         }

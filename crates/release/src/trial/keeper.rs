@@ -11,7 +11,7 @@ use instar_store::{HealingRow, Op};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Month, Plan, Settled, Stage, Trial};
+use super::{Environment, Month, Plan, Settled, Stage, Trial, Verdict, World};
 use crate::error::ReleaseError;
 use crate::evidence::Arm;
 
@@ -30,6 +30,8 @@ const BLOCK_GRACE_MS: u64 = 15 * MINUTE_MS;
 const LOST_MS: u64 = 24 * 60 * MINUTE_MS;
 const TRIALS_MAX: usize = 500;
 const OPEN_MAX: usize = 5_000;
+/// Changes of the environment that are told of a trial, the latest.
+const CHANGES_MAX: usize = 8;
 
 /// A trial with what it is about.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -39,7 +41,21 @@ pub struct Kept {
     pub mitigation: String,
     pub begun: Timestamp,
     pub trial: Trial,
+    /// What changed around it so that it was opened again, the latest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Changed>,
+    /// What it rests on; nothing as long as nobody looked.
+    #[serde(default)]
+    environment: Environment,
     open: BTreeMap<String, Open>,
+}
+
+/// A change of the environment that opened a trial again.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Changed {
+    pub at: Timestamp,
+    /// `program`, `models`, `tool:NAME`.
+    pub what: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -147,8 +163,12 @@ impl Keeper {
         if self.trials.contains_key(experiment) || self.trials.len() >= TRIALS_MAX {
             return;
         }
-        let Ok(trial) = Trial::begin(Plan::coin()) else {
-            return;
+        let trial = match self.chapter_before(experiment) {
+            Some(before) => before.reopened(),
+            None => match Trial::begin(Plan::coin()) {
+                Ok(trial) => trial,
+                Err(_) => return,
+            },
         };
         let name = month_of(at);
         if self.month.as_ref().is_none_or(|month| month.name() != name) {
@@ -161,9 +181,60 @@ impl Keeper {
             mitigation: mitigation.to_owned(),
             begun: at,
             trial,
+            changes: Vec::new(),
+            environment: Environment::default(),
             open: BTreeMap::new(),
         };
         self.trials.insert(experiment.to_owned(), kept);
+    }
+
+    /// The trial that this one is another chapter of.
+    fn chapter_before(&self, experiment: &str) -> Option<&Trial> {
+        let (name, chapter) = experiment.rsplit_once('/')?;
+        let before = chapter.parse::<u32>().ok()?.checked_sub(1)?;
+        let kept = self.trials.get(&format!("{name}/{before}"))?;
+        Some(&kept.trial)
+    }
+
+    /// Looks at what there is now. A trial that has come to an end, for or against, is opened again where
+    /// something that it rests on has changed since: what was found is of a world that is gone.
+    pub fn look_around(&mut self, world: &World<'_>, now: Timestamp) -> Vec<Moved> {
+        let mut moved = Vec::new();
+        for (experiment, kept) in &mut self.trials {
+            let Some(agent) = agent_of(experiment) else {
+                continue;
+            };
+            if kept.environment.is_empty() {
+                if let Some(mitigation) = world.mitigation(agent, &kept.mitigation) {
+                    kept.environment = Environment::of(world, agent, mitigation);
+                    self.touched.insert(experiment.clone());
+                }
+                continue;
+            }
+            let what = kept.environment.renew(world, agent);
+            if what.is_empty() {
+                continue;
+            }
+            self.touched.insert(experiment.clone());
+            // A coin is fair whatever the world does: who is still on the way goes on.
+            if *kept.trial.stage() == Stage::Running {
+                continue;
+            }
+            kept.reopen(what, now);
+            moved.push(Moved {
+                experiment: experiment.clone(),
+                stage: Stage::Ended {
+                    verdict: Verdict::Reopened,
+                },
+            });
+        }
+        moved
+    }
+
+    /// Experiments whose fix nobody has any more: they came to nothing.
+    pub fn spent(&self) -> impl Iterator<Item = &str> {
+        let spent = self.trials.values().filter(|kept| kept.trial.is_in_vain());
+        spent.map(|kept| kept.experiment.as_str())
     }
 
     /// Settles the units that are mature, and adopts what has come far enough.
@@ -199,12 +270,14 @@ impl Keeper {
         };
         for (experiment, kept) in &self.trials {
             let is_on = matches!(kept.trial.stage(), Stage::Running | Stage::Proven);
-            if is_on && month.enter(experiment).is_ok() {
-                month.note(experiment, kept.trial.evidence_proven());
+            let slot = slot(experiment, &kept.trial);
+            if is_on && month.enter(&slot).is_ok() {
+                month.note(&slot, kept.trial.evidence_proven());
             }
         }
         let mut moved = Vec::new();
-        for experiment in month.adopt() {
+        for name in month.adopt() {
+            let experiment = name.split('#').next().unwrap_or(&name).to_owned();
             let kept = self.trials.get_mut(&experiment);
             if let Some(stage) = kept.and_then(|kept| kept.trial.adopt()) {
                 moved.push(Moved {
@@ -236,6 +309,15 @@ impl Keeper {
 }
 
 impl Kept {
+    /// Begins another chapter. What was open belongs to none.
+    fn reopen(&mut self, what: Vec<String>, at: Timestamp) {
+        self.trial = self.trial.reopened();
+        self.open.clear();
+        self.changes.push(Changed { at, what });
+        let old = self.changes.len().saturating_sub(CHANGES_MAX);
+        self.changes.drain(..old);
+    }
+
     fn expose(&mut self, at: Timestamp, unit: &str, with_fix: bool, share_permille: u16) {
         if self.open.len() >= OPEN_MAX && !self.open.contains_key(unit) {
             return;
@@ -276,6 +358,19 @@ impl Open {
             share: f64::from(self.share_permille) / 1_000.0,
             bad: self.bad.map(|bad| f64::from(u8::from(bad))),
         }
+    }
+}
+
+/// The agent of `fix/AGENT/ID/CHAPTER`.
+fn agent_of(experiment: &str) -> Option<&str> {
+    experiment.strip_prefix("fix/")?.split('/').next()
+}
+
+/// Each chapter has a slot of its own.
+fn slot(experiment: &str, trial: &Trial) -> String {
+    match trial.chapter() {
+        1 => experiment.to_owned(),
+        chapter => format!("{experiment}#{chapter}"),
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod classic;
 mod curve;
+mod environment;
 mod keeper;
 mod month;
 
@@ -23,7 +24,8 @@ use std::collections::BTreeSet;
 
 pub use classic::Classic;
 pub use curve::{Curve, Point};
-pub use keeper::{Keeper, Kept, Moved, STATE, TRIAL};
+pub use environment::{Environment, World};
+pub use keeper::{Changed, Keeper, Kept, Moved, STATE, TRIAL};
 pub use month::{Full, Month, SLOTS};
 
 /// The chance of calling a useless fix proven.
@@ -362,13 +364,11 @@ impl Trial {
         Some(&self.stage)
     }
 
-    /// The environment changed: what was found does not hold any more, neither for nor against. The next
-    /// chapter starts at nothing, with a coin of its own and half the level, so that all chapters together
-    /// stay under twice the level.
-    pub fn reopen(&mut self) -> Self {
-        self.stage = Stage::Ended {
-            verdict: Verdict::Reopened,
-        };
+    /// Another chapter, because the environment changed or somebody tries again: what was found does not
+    /// hold any more, neither for nor against. It starts at nothing, and at half the level, so that all
+    /// chapters together stay under twice the level.
+    #[must_use]
+    pub fn reopened(&self) -> Self {
         let mut next = self.clone();
         next.chapter = self.chapter.saturating_add(1);
         next.stage = Stage::Running;
@@ -380,6 +380,20 @@ impl Trial {
             next.judged = fresh.judged;
         }
         next
+    }
+
+    /// It ended, and nobody has the fix any more.
+    #[must_use]
+    pub fn is_in_vain(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Ended {
+                verdict: Verdict::Failed
+                    | Verdict::Harmful
+                    | Verdict::HarmedLater
+                    | Verdict::Undecided
+            }
+        )
     }
 
     /// The share of new units that are given the fix now.
