@@ -14,9 +14,14 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let asks_for_binary = |argument: &String| argument == "--gateway" || argument == "--months";
     let packages: &[&str] = match options.name.as_str() {
-        // These measure code, not the binary.
-        "agentdojo" | "clustering" | "healing" | "policy" | "rollout" => &["instar-bench"],
+        // These measure code, not the binary, unless they are asked to.
+        "agentdojo" | "clustering" | "healing" | "policy" | "rollout"
+            if !options.rest.iter().any(asks_for_binary) =>
+        {
+            &["instar-bench"]
+        }
         _ => &["instar-cli", "instar-bench", "instar-testkit"],
     };
     let mut build = cargo();

@@ -7,6 +7,7 @@ mod evals;
 mod faces;
 mod gateway;
 mod healing;
+mod house;
 mod rollout;
 mod sandbox;
 
@@ -66,7 +67,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Evals(options) => evals::run(&options),
         Bench::Faces(options) => runtime.block_on(Box::pin(faces::run(&options))),
         Bench::Rollout(options) => runtime.block_on(Box::pin(rollout::run(&options))),
-        Bench::Healing(options) => healing::run(&options),
+        Bench::Healing(options) => runtime.block_on(Box::pin(healing::run(&options))),
         Bench::Sandbox(options) => sandbox::run(&options),
     }
 }

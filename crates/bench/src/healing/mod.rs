@@ -5,6 +5,8 @@
 mod campaign;
 mod cells;
 mod figure;
+mod gateway;
+mod months;
 mod season;
 mod world;
 
@@ -25,12 +27,33 @@ pub(crate) struct Options {
     runs: u64,
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Two of the fixes through a real gateway first, worked out again from its log
+    #[arg(long)]
+    gateway: bool,
+    /// So many months of events through a real gateway, and nothing else
+    #[arg(long, value_parser = clap::value_parser!(u32).range(3..=60))]
+    months: Option<u32>,
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
 }
 
-pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
+    if let Some(count) = options.months {
+        let months = months::run(count, options.seed).await?;
+        if options.json {
+            say(&months.json().to_string());
+        } else {
+            months.print();
+        }
+        return Ok(());
+    }
+    let through = if options.gateway {
+        progress("through a real gateway");
+        gateway::run(options.seed).await?
+    } else {
+        Vec::new()
+    };
     let cells = measured(cells::cells(), |cell| {
         progress(&cell.name());
         cell.measure(options.runs, options.seed);
@@ -44,9 +67,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     });
     let bases = [0.02, 0.05, 0.1, 0.2, 0.5];
     let seasons: Vec<Season> = bases.map(|base| Season::new(base, true)).to_vec();
-    let control = Season::new(0.1, false);
+    let controls: Vec<Season> = bases.map(|base| Season::new(base, false)).to_vec();
     let houses = (options.runs / 200).max(1);
-    let seasons = measured([seasons, vec![control]].concat(), |season| {
+    let seasons = measured([seasons, controls].concat(), |season| {
         progress("a house that learns");
         season.measure(houses, options.seed);
     });
@@ -61,6 +84,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             "adoption": months,
             "seasons": seasons.iter().map(Season::json).collect::<Vec<_>>(),
             "rollback": rollback.json(),
+            "gateway": through.iter().map(gateway::Through::json).collect::<Vec<_>>(),
         });
         say(&told.to_string());
     } else {
@@ -70,6 +94,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         campaigns.iter().for_each(Campaign::print);
         seasons.iter().for_each(Season::print);
         rollback.print();
+        through.iter().for_each(gateway::Through::print);
     }
     Ok(())
 }

@@ -1,15 +1,12 @@
 //! A rollout of each kind through a real gateway, worked out once more from its event log, event for event.
 
 use anyhow::{Context, ensure};
-use bytes::Bytes;
 use instar_protocol::event::{Event, EventKind};
 use instar_release::rollout::{Rollout, recompute};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-use crate::gateway::{Bench, free_port};
-use crate::load::Connection;
-use crate::process;
+use crate::house::House;
 use crate::report::row;
 
 /// Stands in the identity of the candidate.
@@ -18,7 +15,6 @@ const IDENTITY: &str = "Answer as a zebra would.";
 const FAILS: [&str; 3] = ["kind 1", "kind 4", "kind 7"];
 const EPISODES_MAX: u32 = 400;
 const STRIDE: u32 = 10;
-const EVENTS_MAX: usize = 10_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a rollout went there, and whether the log says the same.
@@ -32,24 +28,17 @@ pub(super) struct Through {
 }
 
 pub(super) async fn run() -> anyhow::Result<Vec<Through>> {
-    let folder = tempfile::tempdir().context("a folder for the bench")?;
-    let bench = Bench::with(&script().to_string(), 1, folder)?;
-    let port = free_port()?;
-    let state = bench.state("rollout", 100_000)?;
-    let (gateway, _start) = process::gateway(&state, port).await?;
-    let address = format!("127.0.0.1:{port}");
-    let mut house = House {
-        connection: Connection::open(&address).await?,
-        address,
+    let mut traffic = Traffic {
+        house: House::open(&script()).await?,
         episodes: 0,
     };
     let through = vec![
-        house.through("instar", json!({})).await?,
-        house
+        traffic.through("instar", json!({})).await?,
+        traffic
             .through("instar, paired", json!({"shadow_pairs": 200}))
             .await?,
     ];
-    gateway.stop()?;
+    traffic.house.close()?;
     Ok(through)
 }
 
@@ -63,41 +52,30 @@ fn script() -> Value {
     })
 }
 
-struct House {
-    connection: Connection,
-    address: String,
+struct Traffic {
+    house: House,
     episodes: u32,
 }
 
-impl House {
+impl Traffic {
     async fn through(&mut self, method: &'static str, more: Value) -> anyhow::Result<Through> {
         let text = format!("{IDENTITY} {method}\n");
         let delta = json!({"set_prompt": {"agent": "main", "file": "SOUL.md", "text": text}});
-        let made = self
-            .post("/api/v1/candidates", &json!({"deltas": delta}))
-            .await?;
-        let id = made["id"]
-            .as_str()
-            .context("a candidate has an id")?
-            .to_owned();
-        for gates in ["check", "approve"] {
-            let path = format!("/api/v1/candidates/{id}/{gates}");
-            self.post(&path, &json!({})).await?;
-        }
+        let id = self.house.approved(&delta).await?;
         let mut asked = json!({
             "candidate": id, "shares": [0.5], "turns_max": 1, "maturity_seconds": 1,
         });
         if let (Value::Object(asked), Value::Object(more)) = (&mut asked, more) {
             asked.extend(more);
         }
-        let begun = self.post("/api/v1/rollouts", &asked).await?;
+        let begun = self.house.post("/api/v1/rollouts", &asked).await?;
         let rollout = begun["rollout"]["id"]
             .as_str()
             .context("it has an id")?
             .to_owned();
         let plan = serde_json::from_value(begun["plan"].clone())?;
         let ended = self.traffic().await?;
-        let events = self.events().await?;
+        let events = self.house.events(None).await?;
         compare(method, &rollout, Rollout::begin(plan)?, &ended, &events)
     }
 
@@ -108,20 +86,12 @@ impl House {
             for _ in 0..STRIDE {
                 self.episodes += 1;
                 let number = self.episodes;
-                let body = json!({
-                    "model": "instar", "user": format!("episode{number}"),
-                    "messages": [{"role": "user", "content": format!("question, kind {}", number % 10)}],
-                });
-                // A turn that fails answers with an error: that is what is measured.
-                let body = Bytes::from(body.to_string());
-                let ended = self.connection.post("/v1/chat/completions", &body).await;
-                if ended.is_err() {
-                    self.connection = Connection::open(&self.address).await?;
-                }
+                let text = format!("question, kind {}", number % 10);
+                self.house.ask(&format!("episode{number}"), &text).await?;
             }
             let begun = tokio::time::Instant::now();
             let shown = loop {
-                let shown = self.get("/api/v1/rollouts/latest").await?;
+                let shown: Value = self.house.get("/api/v1/rollouts/latest").await?;
                 if shown["waiting"] == 0 || !shown["ended_at"].is_null() {
                     break shown;
                 }
@@ -133,35 +103,6 @@ impl House {
             }
         }
         anyhow::bail!("the rollout did not end within {EPISODES_MAX} episodes")
-    }
-
-    /// The whole log, the oldest first.
-    async fn events(&mut self) -> anyhow::Result<Vec<Event>> {
-        let mut all: Vec<Event> = Vec::new();
-        while all.len() < EVENTS_MAX {
-            let after = all.last().map(|event| event.id.to_string());
-            let after = after.unwrap_or_else(|| "evt_0".to_owned());
-            let page = self
-                .get(&format!("/api/v1/events?limit=500&after={after}"))
-                .await?;
-            let page: Vec<Event> = serde_json::from_value(page)?;
-            if page.is_empty() {
-                break;
-            }
-            all.extend(page);
-        }
-        Ok(all)
-    }
-
-    async fn post(&mut self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let body = Bytes::from(body.to_string());
-        let answer = self.connection.answer(path, &body).await?;
-        Ok(serde_json::from_slice(&answer)?)
-    }
-
-    async fn get(&mut self, path: &str) -> anyhow::Result<Value> {
-        let (answer, _millis) = self.connection.get(path).await?;
-        Ok(serde_json::from_slice(&answer)?)
     }
 }
 
