@@ -164,6 +164,7 @@ const ELSEWHERE: &[&str] = &[
     "lab run",
     "lab status",
     "demo improve",
+    "demo heal",
     "gene show",
     "gene add",
     "gene ban",

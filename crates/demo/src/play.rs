@@ -60,11 +60,12 @@ impl Player {
 
     fn choose(&self, ask: &Ask, call: u64) -> &Answer {
         let text = ask.text.to_lowercase();
+        let luck = luck(self.script.seed, call);
         self.script
             .rules
             .iter()
             .zip(&self.used)
-            .find(|(rule, used)| rule.when.fits(ask, &text, call) && take(rule, used))
+            .find(|(rule, used)| rule.when.fits(ask, &text, call, luck) && take(rule, used))
             .map_or(&self.script.otherwise, |(rule, _)| &rule.answer)
     }
 }
@@ -117,7 +118,7 @@ impl When {
     }
 
     /// True if every condition holds. `text` is the last user text in lower case.
-    fn fits(&self, ask: &Ask, text: &str, call: u64) -> bool {
+    fn fits(&self, ask: &Ask, text: &str, call: u64, luck: f64) -> bool {
         let result = ask.results.last();
         (self.says.is_empty() || self.says.iter().any(|words| holds_words(text, words)))
             && (self.contains.is_empty() || self.contains.iter().any(|part| text.contains(part)))
@@ -132,6 +133,7 @@ impl When {
                 .is_none_or(|part| ask.system.to_lowercase().contains(part))
             && self.model.as_ref().is_none_or(|model| *model == ask.model)
             && self.call.is_none_or(|n| n == call)
+            && self.chance.is_none_or(|chance| luck < chance)
             && self
                 .offers
                 .as_ref()
@@ -151,6 +153,17 @@ impl When {
             && (!self.no_result || result.is_none())
             && self.has_image.is_none_or(|has| has == (ask.images > 0))
     }
+}
+
+/// The number from 0 to 1 of a call: `SplitMix64`, so that neighbours have nothing in common.
+fn luck(seed: u64, call: u64) -> f64 {
+    let mut z = seed
+        .wrapping_mul(0xd134_2543_de82_ef95)
+        .wrapping_add(call.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    let bits = u32::try_from((z ^ (z >> 31)) >> 32).unwrap_or_default();
+    f64::from(bits) / (f64::from(u32::MAX) + 1.0)
 }
 
 /// True if `text` holds `words` with no letter or digit right before or after it. Han has no spaces

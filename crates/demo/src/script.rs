@@ -26,6 +26,8 @@
 //! `{{result}}` (the latest tool result), `{{result_list}}` (the same as a Markdown list),
 //! `{{tools}}` (the names of the offered tools) and `{{images}}` (how many came with the request).
 //!
+//! With `chance` a rule holds for a part of the calls, drawn from the script's `seed`: equal seeds draw alike.
+//!
 //! A [`Fault`] is played by HTTP servers only: in this process there is no wire to break.
 
 use instar_protocol::model::{StopReason, Usage};
@@ -58,6 +60,8 @@ pub struct Script {
     pub pace: Pace,
     pub rules: Vec<Rule>,
     pub otherwise: Answer,
+    /// What chance is drawn from. Equal seeds draw alike.
+    pub seed: u64,
 }
 
 /// A model that a script offers.
@@ -128,6 +132,9 @@ pub struct When {
     /// Nothing came back from tools since the last user text.
     pub no_result: bool,
     pub has_image: Option<bool>,
+    /// Each call has a number from 0 to 1 that follows from the script's `seed` and the number of the call;
+    /// it is below this one. Of two rules with 0.2 and then 0.5 the second has what lies between.
+    pub chance: Option<f64>,
 }
 
 /// What is answered.
@@ -307,6 +314,13 @@ impl Script {
         }
         check_pace("pace", self.pace)?;
         for (index, rule) in self.rules.iter().enumerate() {
+            if rule
+                .when
+                .chance
+                .is_some_and(|chance| !(0.0..=1.0).contains(&chance))
+            {
+                return problem(&format!("rules[{index}].when"), "a chance is from 0 to 1");
+            }
             rule.answer.check(&format!("rules[{index}].answer"))?;
         }
         self.otherwise.check("otherwise")

@@ -144,3 +144,24 @@ proptest! {
         let _either = Script::parse(&json);
     }
 }
+
+#[test]
+fn chance_is_drawn_from_the_seed_and_meets_its_share() {
+    let of = |seed: u64| {
+        let script = json!({
+            "seed": seed,
+            "rules": [{"when": {"chance": 0.3}, "answer": {"say": [{"text": "rare"}]}}],
+            "otherwise": {"say": [{"text": "usual"}]},
+        });
+        let player = Player::new(Script::parse(&script.to_string()).unwrap()).unwrap();
+        let all = (0..2_000).map(|_| said(&player, &ask("x")) == "rare");
+        all.collect::<Vec<bool>>()
+    };
+    let one = of(1);
+    assert_eq!(one, of(1), "equal seeds draw alike");
+    assert_ne!(one, of(2));
+    let rare = one.iter().filter(|rare| **rare).count();
+    assert!((500..=700).contains(&rare), "{rare}");
+    let wrong = json!({"rules": [{"when": {"chance": 1.5}}]});
+    assert!(Script::parse(&wrong.to_string()).is_err());
+}

@@ -4,6 +4,8 @@ use clap::{Args, Subcommand};
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Demo {
+    /// Planted faults: one gets a fix that is proven, one a fix that does harm, one heals by itself
+    Heal(DemoOptions),
     /// A change on its whole way: promoted, taken back, refused at the gate, refused for a changed byte
     Improve(DemoOptions),
 }
