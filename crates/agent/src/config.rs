@@ -7,16 +7,19 @@ use instar_protocol::AgentId;
 use instar_protocol::model::ModelRef;
 use instar_protocol::redact::ContentMode;
 use instar_protocol::session::MAIN_AGENT;
+use instar_release::Heartbeat;
 use instar_tools::ToolChoice;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 mod container;
+mod heartbeat;
 mod policy;
 mod sandbox;
 
 pub use container::{DockerConfig, user};
+pub use heartbeat::{ActiveHours, HeartbeatConfig};
 pub use policy::{PolicyConfig, PostureChoice};
 pub use sandbox::{
     SandboxBackend, SandboxConfig, SandboxLimits, SandboxMode, SandboxScope, SandboxSettings,
@@ -94,6 +97,8 @@ pub struct AgentDefaults {
     pub subagents: SubagentsConfig,
     /// Walls around the programs that agents start.
     pub sandbox: SandboxConfig,
+    /// When agents look after things by themselves, and after what.
+    pub heartbeat: HeartbeatConfig,
 }
 
 impl Default for AgentDefaults {
@@ -112,6 +117,7 @@ impl Default for AgentDefaults {
             max_tool_calls: 64,
             max_output_tokens: 8_192,
             sandbox: SandboxConfig::default(),
+            heartbeat: HeartbeatConfig::default(),
             subagents: SubagentsConfig::default(),
         }
     }
@@ -163,6 +169,8 @@ pub struct AgentEntry {
     pub identity: IdentityConfig,
     /// Walls around the programs that it starts.
     pub sandbox: SandboxConfig,
+    /// When it looks after things by itself. What is left out is as in the defaults.
+    pub heartbeat: HeartbeatConfig,
     /// The tools of this agent, within those of `tools`.
     pub tools: Option<ToolChoice>,
 }
@@ -457,6 +465,7 @@ pub struct AgentSettings {
     pub workspace: Option<String>,
     pub default: bool,
     pub sandbox: SandboxSettings,
+    pub heartbeat: Option<Heartbeat>,
 }
 
 impl Config {
@@ -526,6 +535,7 @@ impl Config {
             workspace: entry.workspace.clone().or_else(|| shared.flatten()),
             default: id == self.default_agent(),
             sandbox: sandbox::settings(&entry.sandbox, &defaults.sandbox),
+            heartbeat: entry.heartbeat.over(&defaults.heartbeat),
             id,
         }
     }
@@ -592,6 +602,7 @@ impl Config {
         found.model(&at("model"), defaults.model.as_ref());
         found.model(&at("imageModel"), defaults.image_model.as_ref());
         found.sandbox(&at("sandbox"), &defaults.sandbox, &SandboxConfig::default());
+        found.heartbeat(&at("heartbeat"), &defaults.heartbeat);
         if let Some(zone) = &defaults.user_timezone
             && jiff::tz::TimeZone::get(zone).is_err()
         {
@@ -608,6 +619,7 @@ impl Config {
                 &entry.sandbox,
                 &defaults.sandbox,
             );
+            found.heartbeat(&format!("{path}.heartbeat"), &entry.heartbeat);
             let tools = entry.tools.iter();
             for (path, why) in tools.flat_map(|tools| tools.problems(&format!("{path}.tools"))) {
                 found.0.push((path, why));
@@ -673,6 +685,12 @@ impl Problems {
         if !(low..=high).contains(&value) {
             self.0
                 .push((path, format!("a number from {low} to {high}")));
+        }
+    }
+
+    fn heartbeat(&mut self, path: &str, config: &HeartbeatConfig) {
+        for (key, expected) in config.problems() {
+            self.add(format!("{path}.{key}"), &expected);
         }
     }
 

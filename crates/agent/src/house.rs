@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::asking::Asking;
 use crate::config::Config;
 use crate::errands::Errands;
+use crate::heartbeat::Heart;
 use crate::letters::Letters;
 use crate::looking::Looks;
 use crate::mending::Mends;
@@ -52,6 +53,7 @@ pub(crate) struct House {
     pub(crate) asking: Asking,
     pub(crate) letters: Letters,
     pub(crate) errands: Errands,
+    pub(crate) heart: Heart,
     pub(crate) specs: tokens::Specs,
     pub(crate) looks: Looks,
     /// What is done about faults, as far as it remembers.
@@ -83,6 +85,7 @@ impl House {
             letters: Letters::new(parts.store.clone(), Arc::clone(&parts.clock)),
             parts,
             errands: Errands::default(),
+            heart: Heart::default(),
             specs: tokens::Specs::default(),
             looks: Looks::default(),
             mends: Mends::default(),

@@ -21,6 +21,7 @@ mod closing;
 mod driver;
 mod errander;
 mod errands;
+mod heartbeat;
 mod inbox;
 mod judging;
 mod late;
@@ -77,6 +78,7 @@ pub use config::{
 };
 pub use errander::Errander;
 pub use fork::Forked;
+pub use heartbeat::{ASIDE_CHARS_MAX as BEAT_ASIDE_CHARS_MAX, WakeError};
 pub use letters::{ANSWER_CHARS_MAX, LetterError, Letters};
 pub use live::Seen;
 pub use looking::Eyes;

@@ -366,6 +366,7 @@ impl Sessions {
         let settled = crate::recover::recover(&self.inner).await?;
         self.inner.tasks.spawn(self.clone().make_late_calls());
         self.inner.tasks.spawn(self.clone().deliver_answers());
+        self.inner.tasks.spawn(self.clone().keep_beating());
         Ok(settled)
     }
 

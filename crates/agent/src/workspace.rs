@@ -230,6 +230,7 @@ pub fn agent_behaviour(
         },
         skills: Vec::new(),
         mitigations: Vec::new(),
+        heartbeat: agent.heartbeat.clone(),
     })
 }
 

@@ -14,6 +14,7 @@ mod context;
 mod errands;
 mod genes;
 mod hands;
+mod heartbeats;
 mod inbox;
 mod mending;
 mod queue;

@@ -4,7 +4,7 @@ use instar_agent::config::PostureChoice;
 use instar_agent::{Config, Errander, Parts, Sessions, Submitted};
 use instar_egress::Egress;
 use instar_models::{Ledger, Models, ModelsConfig, ObjectSource, SpendRecord};
-use instar_policy::{Annotation, Authority, Kind, Posture, Reach, Slot, SlotRole};
+use instar_policy::{Annotation, Authority, Kind, Posture, Profile, Reach, Role, Slot, SlotRole};
 use instar_protocol::live::Outcome;
 use instar_protocol::message::{Entry, EntryBody, Inbound, OnRestart, Overrides, Part};
 use instar_protocol::model::{
@@ -477,7 +477,16 @@ fn behaviour(config: &Config, tools: &Toolbox) -> Behaviour {
         },
         skills: Vec::new(),
         mitigations: Vec::new(),
+        heartbeat: config.agent(&AgentId::main()).unwrap().heartbeat,
     };
+    let every = Profile {
+        tools: ["*".to_owned()].into(),
+    };
+    let beats = agent.heartbeat.is_some();
+    let profiles = beats
+        .then_some((Role::Automation, every))
+        .into_iter()
+        .collect();
     Behaviour {
         agents: BTreeMap::from([("main".to_owned(), agent)]),
         authority: Authority {
@@ -486,6 +495,7 @@ fn behaviour(config: &Config, tools: &Toolbox) -> Behaviour {
                 PostureChoice::Balanced => Posture::Balanced,
                 PostureChoice::Open => Posture::Open,
             },
+            profiles,
             ..Authority::over(tools.annotations())
         },
     }

@@ -133,6 +133,7 @@ async fn ask(command: &Command, run: &Context) -> anyhow::Result<()> {
         Command::Undo { change } => commands::undo::run(change.as_deref(), run).await,
         Command::Approvals(command) => commands::approvals::run(command, run).await,
         Command::Inbox(command) => commands::inbox::run(command, run).await,
+        Command::Heartbeat(command) => commands::heartbeat::run(command, run).await,
         Command::Policy(command) => commands::policy::run(command, run).await,
         Command::Audit(command) => commands::audit::run(command, run).await,
         Command::Security(command) => commands::security::run(command, run).await,

@@ -38,6 +38,7 @@ mod flush;
 mod gates;
 mod hands;
 mod healing;
+mod heartbeats;
 mod identity;
 mod inbox;
 mod keeping;

@@ -306,6 +306,8 @@ fn the_house_is_run_over_the_socket() {
         json!(["rollout.promote", {}]),
         json!(["release.rollback", { "reason": "enough" }]),
         json!(["candidate.rebase", candidate]),
+        json!(["set-heartbeats", { "enabled": true }]),
+        json!(["wake", { "mode": "now", "text": "look around" }]),
     ]);
     let Some((answers, all)) = call_all(&instar, &calls) else {
         return;

@@ -4,10 +4,11 @@ use instar_agent::config::PostureChoice;
 use instar_agent::workspace::{self, WorkspaceError};
 use instar_config::StateDir;
 use instar_policy::cedar::{RULE_FILE_BYTES_MAX, RuleError, RuleFile, Rules};
-use instar_policy::{Authority, Known, ListOf, Posture, ToolList};
+use instar_policy::{Authority, Known, ListOf, Posture, Profile, Role, ToolList};
 use instar_protocol::AgentId;
 use instar_release::Behaviour;
 use instar_tools::{ToolChoice, Toolbox};
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -179,6 +180,15 @@ fn authority(config: &InstarConfig, tools: &Toolbox) -> Authority {
         .chain(senders)
         .map(|(of, choice)| list(of, choice, &authority))
         .collect();
+    // A heartbeat is a run that nobody asked for: it is offered what the owner's runs are, and asks before
+    // each effect. Without one nothing is offered to such runs.
+    let agents = config.agent_config().agents();
+    if agents.iter().any(|agent| agent.heartbeat.is_some()) {
+        let tools = BTreeSet::from(["*".to_owned()]);
+        authority
+            .profiles
+            .insert(Role::Automation, Profile { tools });
+    }
     authority
 }
 

@@ -13,6 +13,7 @@ pub mod devices;
 pub mod errand;
 pub mod event;
 pub mod fault;
+pub mod heartbeat;
 pub mod id;
 pub mod judge;
 pub mod lab;

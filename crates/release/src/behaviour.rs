@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 use crate::error::ReleaseError;
+use crate::heartbeat::Heartbeat;
 use crate::mitigation::Mitigation;
 
 /// The files that a prompt is made of; a behaviour holds no others.
@@ -40,6 +41,9 @@ pub struct AgentBehaviour {
     pub skills: Vec<Value>,
     /// What is done about faults, by id.
     pub mitigations: Vec<Mitigation>,
+    /// When it looks after things by itself; never, if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<Heartbeat>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

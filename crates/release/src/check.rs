@@ -40,6 +40,7 @@ pub fn check(behaviour: &Behaviour) -> Result<(), ReleaseError> {
             ));
         }
         mitigations(name, agent, &behaviour.authority)?;
+        heartbeat(name, agent)?;
     }
     Ok(())
 }
@@ -65,6 +66,17 @@ fn mitigations(
         })?;
     }
     Ok(())
+}
+
+fn heartbeat(name: &str, agent: &AgentBehaviour) -> Result<(), ReleaseError> {
+    let Some(heartbeat) = &agent.heartbeat else {
+        return Ok(());
+    };
+    let place = format!("agents.{name}.heartbeat");
+    if let Some(why) = heartbeat.problem() {
+        return Err(failed("heartbeat", format!("{place}: {why}")));
+    }
+    no_secret(&heartbeat.text, &place)
 }
 
 /// Checks the size of a behaviour in canonical form.

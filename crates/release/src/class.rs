@@ -131,6 +131,9 @@ pub fn assess(
                 let (class, word) = of_act(act);
                 ground(class, format!("{} {word}", delta.touches()));
             }
+            Delta::SetHeartbeat { .. } => {
+                ground(Class::C, format!("{} is another one", delta.touches()));
+            }
             // What these did stands in the authority, whatever they call themselves.
             Delta::TightenPolicy(_) | Delta::WidenPolicy(_) => {}
         }

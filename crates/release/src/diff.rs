@@ -85,19 +85,14 @@ fn unified(file: &str, before: &str, after: &str) -> Option<String> {
 
 /// Everything but the prompt texts, as plain JSON.
 fn without_prompts(behaviour: &Behaviour) -> Value {
-    let agents: serde_json::Map<String, Value> = behaviour
-        .agents
-        .iter()
-        .map(|(name, agent)| {
-            let rest = json!({
-                "limits": agent.limits,
-                "mitigations": agent.mitigations,
-                "route": agent.route,
-                "skills": agent.skills,
-            });
-            (name.clone(), rest)
-        })
-        .collect();
+    let mut agents = json!(behaviour.agents);
+    for agent in agents
+        .as_object_mut()
+        .into_iter()
+        .flat_map(|all| all.values_mut())
+    {
+        agent.as_object_mut().map(|parts| parts.remove("prompt"));
+    }
     json!({ "agents": agents, "authority": behaviour.authority })
 }
 

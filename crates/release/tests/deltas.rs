@@ -8,7 +8,7 @@ use instar_release::delta::{
     DeltaError, KnownList, Limit, PolicyChange, apply_all, conflicts, overlap, rebase, sections,
 };
 use instar_release::mitigation::{Act, Mitigation, Reach};
-use instar_release::{Behaviour, Class, Delta, PromptFile, build, read_deltas};
+use instar_release::{Behaviour, Class, Delta, Heartbeat, PromptFile, build, read_deltas};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -91,6 +91,15 @@ fn changes() -> impl Strategy<Value = PolicyChange> {
     ]
 }
 
+fn beat(every_minutes: u32) -> Heartbeat {
+    Heartbeat {
+        every_minutes,
+        offset_minutes: 0,
+        hours: None,
+        text: "Look whether the backup ran.".to_owned(),
+    }
+}
+
 fn breaker(id: &str, failures: u8) -> Mitigation {
     Mitigation {
         id: id.to_owned(),
@@ -148,6 +157,12 @@ fn deltas() -> impl Strategy<Value = Delta> {
                 agent,
                 mitigation: failures.map(|failures| Box::new(breaker(&id, failures))),
                 id,
+            }
+        }),
+        (agent(), prop::option::of(1..90_u32)).prop_map(|(agent, every_minutes)| {
+            Delta::SetHeartbeat {
+                agent,
+                heartbeat: every_minutes.map(beat),
             }
         }),
         changes().prop_map(Delta::TightenPolicy),
@@ -250,6 +265,11 @@ fn the_class_is_what_the_change_does_and_not_what_it_says() {
     };
     assert_eq!(class(&base, limit(19), &owner).0, Class::B);
     assert_eq!(class(&base, limit(21), &owner).0, Class::C);
+    let beats = |every| Delta::SetHeartbeat {
+        agent: "main".to_owned(),
+        heartbeat: Some(beat(every)),
+    };
+    assert_eq!(class(&base, beats(30), &owner).0, Class::C);
     let route = |primary: &str| Delta::SetRoute {
         agent: "main".to_owned(),
         primary: primary.to_owned(),

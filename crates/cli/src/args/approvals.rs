@@ -66,6 +66,27 @@ pub(crate) enum Inbox {
     },
 }
 
+#[derive(Subcommand, Debug)]
+pub(crate) enum Heartbeat {
+    /// Show when agents look after things by themselves, and how the last look ended
+    Status,
+    /// Have an agent look at once, or tell it something with its next look
+    Wake {
+        /// What it is told beside what it looks after anyway
+        text: Option<String>,
+        /// The agent; the default one otherwise
+        #[arg(long)]
+        agent: Option<String>,
+        /// Wait for its next look
+        #[arg(long)]
+        later: bool,
+    },
+    /// Switch all heartbeats on again
+    On,
+    /// Switch all heartbeats off until `on`, or until the gateway starts again
+    Off,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct Approve {
     /// The question, or the beginning of its id

@@ -15,7 +15,7 @@ mod talk;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(crate) use approvals::{Approvals, Approve, Audit, Inbox, Rules, Security};
+pub(crate) use approvals::{Approvals, Approve, Audit, Heartbeat, Inbox, Rules, Security};
 pub(crate) use demo::{Demo, DemoOptions};
 pub(crate) use eval::{Eval, EvalRun, SampleKind};
 pub(crate) use heal::{Gene, Heal};
@@ -117,6 +117,9 @@ pub(crate) enum Command {
     /// Read what agents left for you, and answer what they ask in words
     #[command(subcommand)]
     Inbox(Inbox),
+    /// See when agents look after things by themselves, and wake one
+    #[command(subcommand)]
+    Heartbeat(Heartbeat),
     /// Read the rules, explain a decision, test your own rules, and compare postures
     #[command(subcommand)]
     Policy(Policy),

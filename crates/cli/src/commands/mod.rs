@@ -16,6 +16,7 @@ pub(crate) mod eval;
 pub(crate) mod events;
 pub(crate) mod fault;
 pub(crate) mod heal;
+pub(crate) mod heartbeat;
 pub(crate) mod inbox;
 pub(crate) mod judge;
 pub(crate) mod lab;

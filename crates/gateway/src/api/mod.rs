@@ -12,6 +12,7 @@ mod audit;
 mod devices;
 mod events;
 pub(crate) mod gates;
+mod heartbeat;
 mod inbox;
 mod input;
 pub(crate) use input::{Asked, Strict};
@@ -93,6 +94,8 @@ pub(crate) fn routes() -> Routes {
         .route("/approvals", get(approvals::list))
         .route("/approvals/{id}", get(approvals::show))
         .route("/approvals/{id}/answer", post(approvals::answer))
+        .route("/heartbeat", get(heartbeat::show).post(heartbeat::set))
+        .route("/heartbeat/wake", post(heartbeat::wake))
         .route("/inbox", get(inbox::list))
         .route("/inbox/{id}", get(inbox::show))
         .route("/inbox/{id}/answer", post(inbox::answer))

@@ -26,5 +26,5 @@ mod told;
 
 pub use connect::first_frame;
 pub(crate) use hub::Hub;
-pub(crate) use pump::{approvals, pump, questions, tick};
+pub(crate) use pump::{approvals, heartbeats, pump, questions, tick};
 pub(crate) use socket::{is_upgrade, upgrade};

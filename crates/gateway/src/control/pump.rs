@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::frame::Event;
+use super::methods::heartbeat;
 use super::scope::Scope;
 use super::show::approval::{requested, resolved};
 use super::show::question;
@@ -116,6 +117,26 @@ pub(crate) async fn questions(app: AppState) {
             }
         };
         app.control.tell_holders(Scope::Questions, name, &payload);
+    }
+}
+
+/// Tells every client of heartbeats that end, until the gateway stops.
+pub(crate) async fn heartbeats(app: AppState) {
+    let mut beats = app.sessions.watch_beats();
+    loop {
+        tokio::select! {
+            () = app.closing.cancelled() => return,
+            beat = beats.recv() => match beat {
+                Ok(beat) => {
+                    let event = Event::new("heartbeat", &heartbeat::shown(&beat));
+                    app.control.tell(&event, |_| true);
+                }
+                Err(RecvError::Lagged(missed)) => {
+                    tracing::debug!(missed, "clients miss some heartbeats");
+                }
+                Err(RecvError::Closed) => return,
+            },
+        }
     }
 }
 

@@ -446,6 +446,7 @@ fn accept(
     let _task = app.tasks.spawn(crate::control::pump(app.clone()));
     let _task = app.tasks.spawn(crate::control::approvals(app.clone()));
     let _task = app.tasks.spawn(crate::control::questions(app.clone()));
+    let _task = app.tasks.spawn(crate::control::heartbeats(app.clone()));
     let _task = app.tasks.spawn(crate::tend::keep_index(app.clone()));
     let _task = app.tasks.spawn(hands::mcp::tend(app.clone()));
     let _task = app.tasks.spawn(crate::control::expiry::watch(app.clone()));

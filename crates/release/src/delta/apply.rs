@@ -96,6 +96,9 @@ impl Delta {
                     (Err(_), None) => return Err(DeltaError::Nothing),
                 }
             }
+            Self::SetHeartbeat { agent, heartbeat } => {
+                of(&mut after, agent)?.heartbeat.clone_from(heartbeat);
+            }
             Self::TightenPolicy(change) | Self::WidenPolicy(change) => {
                 if let PolicyChange::Walls { agent, .. } = change {
                     of(&mut after, agent)?;

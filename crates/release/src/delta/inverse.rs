@@ -57,6 +57,10 @@ impl Delta {
                     mitigation: was.cloned().map(Box::new),
                 }
             }
+            Self::SetHeartbeat { agent, .. } => Self::SetHeartbeat {
+                agent: agent.clone(),
+                heartbeat: of(before, agent)?.heartbeat.clone(),
+            },
             Self::TightenPolicy(change) | Self::WidenPolicy(change) => {
                 let back = change.inverse(&before.authority);
                 let changed = self.changed(before)?;

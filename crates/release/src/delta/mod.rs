@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
+use crate::heartbeat::Heartbeat;
 use crate::mitigation::Mitigation;
 
 pub use apply::apply_all;
@@ -66,6 +67,12 @@ pub enum Delta {
         id: String,
         #[serde(deserialize_with = "said")]
         mitigation: Option<Box<Mitigation>>,
+    },
+    /// When an agent looks after things by itself, and after what; null for never.
+    SetHeartbeat {
+        agent: String,
+        #[serde(deserialize_with = "said")]
+        heartbeat: Option<Heartbeat>,
     },
     /// Allows less than before; refused if it does not.
     TightenPolicy(PolicyChange),

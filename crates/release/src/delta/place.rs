@@ -47,6 +47,7 @@ impl Delta {
             Self::SetMitigation { agent, id, .. } => {
                 Place::of(&["agents", agent, "mitigations", id])
             }
+            Self::SetHeartbeat { agent, .. } => Place::of(&["agents", agent, "heartbeat"]),
             Self::TightenPolicy(change) | Self::WidenPolicy(change) => change.touches(),
         }
     }

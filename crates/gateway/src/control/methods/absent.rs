@@ -27,12 +27,6 @@ pub(super) const METHODS: &[Method] = &[
         run: |call| Box::pin(channels_status(call)),
     },
     Method {
-        name: "last-heartbeat",
-        need: Need::Scope(Scope::Read),
-        advertised: true,
-        run: |call| Box::pin(last_heartbeat(call)),
-    },
-    Method {
         name: "plugin.approval.list",
         need: Need::Scope(Scope::Approvals),
         advertised: true,
@@ -113,11 +107,6 @@ async fn channels_status(call: Call) -> Result<Value, Refusal> {
         "channelAccounts": {},
         "channelDefaultAccountId": {},
     }))
-}
-
-async fn last_heartbeat(call: Call) -> Result<Value, Refusal> {
-    let Nothing {} = call.params()?;
-    Ok(Value::Null)
 }
 
 /// Plug-ins ask nothing of their own: every question is about a call.

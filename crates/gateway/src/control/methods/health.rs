@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::heartbeat;
 use crate::app::AppState;
 use crate::control::method::{Call, Method, Need, Refusal, Scope};
 use instar_store::SessionFilter;
@@ -89,8 +90,7 @@ pub(crate) async fn value(app: &AppState) -> Result<Value, Refusal> {
         .map(|agent| {
             json!({
                 "agentId": agent.as_str(), "isDefault": *agent == default,
-                "heartbeat": { "enabled": false, "every": "0m", "everyMs": null,
-                    "prompt": "", "target": "none", "ackMaxChars": 0 },
+                "heartbeat": heartbeat::of(app, agent),
                 "sessions": sessions,
             })
         })
@@ -102,7 +102,7 @@ pub(crate) async fn value(app: &AppState) -> Result<Value, Refusal> {
         "channels": {},
         "channelOrder": [],
         "channelLabels": {},
-        "heartbeatSeconds": 0,
+        "heartbeatSeconds": heartbeat::seconds(app, &default),
         "defaultAgentId": default.as_str(),
         "agents": agents,
         "sessions": sessions,
@@ -137,7 +137,7 @@ async fn status(call: Call) -> Result<Value, Refusal> {
         "release": app.releases.stable().map(|release| release.id.to_string()),
         "runningTurns": app.sessions.running(),
         "problems": problems,
-        "heartbeat": { "defaultAgentId": app.default_agent().as_str(), "agents": [] },
+        "heartbeat": heartbeat::of_all(app),
         "channelSummary": [],
         "queuedSystemEvents": [],
         "sessions": health["sessions"],

@@ -2,6 +2,7 @@
 
 pub(crate) mod devices;
 pub(crate) mod health;
+pub(crate) mod heartbeat;
 
 mod agent;
 mod chat;
@@ -46,6 +47,7 @@ const TABLE: &[&[Method]] = &[
     edit::METHODS,
     files::METHODS,
     health::METHODS,
+    heartbeat::METHODS,
     history::METHODS,
     logs::METHODS,
     ours::METHODS,
@@ -67,6 +69,7 @@ pub(crate) const EVENTS: &[&str] = &[
     "exec.approval.requested",
     "exec.approval.resolved",
     "health",
+    "heartbeat",
     "presence",
     "question.requested",
     "question.resolved",
