@@ -48,6 +48,7 @@ mod commands;
 mod compaction;
 mod history;
 mod obey;
+mod ranking;
 mod recall;
 mod recover;
 mod reset;

@@ -1,12 +1,16 @@
 //! What the session tools see of the store: the port of [`instar_tools`], filled in.
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, TryFutureExt};
 use instar_protocol::message::{Entry, EntryBody, plain_text};
-use instar_protocol::{AgentId, Label, SessionId, SessionKey, Timestamp};
+use instar_protocol::{AgentId, Clock, Label, SessionId, SessionKey, Timestamp};
+use instar_release::Releases;
 use instar_store::{SessionFilter, SessionRow, Store};
-use instar_tools::{SessionsPort, ToolError};
+use instar_tools::{Caller, SessionsPort, ToolError};
 use serde_json::{Value, json};
+use std::sync::Arc;
+
+use crate::ranking;
 
 /// The most rows that one call gets.
 const ROWS_MAX: usize = 100;
@@ -17,12 +21,18 @@ const ROW_CHARS_MAX: usize = 2_000;
 #[derive(Debug, Clone)]
 pub struct StoredSessions {
     store: Store,
+    releases: Releases,
+    clock: Arc<dyn Clock>,
 }
 
 impl StoredSessions {
     #[must_use]
-    pub fn new(store: Store) -> Self {
-        Self { store }
+    pub fn new(store: Store, releases: Releases, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            store,
+            releases,
+            clock,
+        }
     }
 
     async fn status_of(&self, session: &SessionId) -> Result<Value, ToolError> {
@@ -133,6 +143,17 @@ impl SessionsPort for StoredSessions {
     ) -> BoxFuture<'a, Result<(Value, Label), ToolError>> {
         self.lines(agent, key, limit).boxed()
     }
+
+    fn search<'a>(
+        &'a self,
+        caller: &'a Caller,
+        words: &'a [String],
+    ) -> BoxFuture<'a, Result<(Value, Label), ToolError>> {
+        let now = self.clock.now();
+        ranking::search(&self.store, &self.releases, caller, words, now)
+            .map_err(|_| unreadable())
+            .boxed()
+    }
 }
 
 fn unreadable() -> ToolError {
@@ -163,7 +184,7 @@ fn spoken(entry: &Entry) -> Option<Value> {
     Some(json!({ "at": iso(entry.at), "who": who, "text": text }))
 }
 
-fn iso(at: Timestamp) -> String {
+pub(crate) fn iso(at: Timestamp) -> String {
     let millis = i64::try_from(at.millis()).unwrap_or(i64::MAX);
     jiff::Timestamp::from_millisecond(millis)
         .map_or_else(|_| String::new(), |time| time.to_string())

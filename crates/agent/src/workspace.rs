@@ -231,6 +231,7 @@ pub fn agent_behaviour(
         skills: Vec::new(),
         mitigations: Vec::new(),
         heartbeat: agent.heartbeat.clone(),
+        retrieval: None,
     })
 }
 

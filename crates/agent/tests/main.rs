@@ -18,6 +18,7 @@ mod heartbeats;
 mod inbox;
 mod mending;
 mod queue;
+mod ranking;
 mod recovery;
 mod simulator;
 mod tree;

@@ -478,6 +478,7 @@ fn behaviour(config: &Config, tools: &Toolbox) -> Behaviour {
         skills: Vec::new(),
         mitigations: Vec::new(),
         heartbeat: config.agent(&AgentId::main()).unwrap().heartbeat,
+        retrieval: None,
     };
     let every = Profile {
         tools: ["*".to_owned()].into(),

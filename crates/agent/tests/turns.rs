@@ -371,7 +371,11 @@ async fn a_sender_that_goes_away_while_the_store_writes_leaves_no_message_behind
 async fn a_conversation_has_a_status_from_its_first_turn_on() {
     let folder = tempfile::tempdir().unwrap();
     let home = home(folder.path()).await;
-    let port = StoredSessions::new(home.store.clone());
+    let port = StoredSessions::new(
+        home.store.clone(),
+        home.releases.clone(),
+        Arc::new(home.clock.clone()),
+    );
     let first = port.status(&SessionId::from_stored("ses_new")).await;
     assert_eq!(first.unwrap()["entries"], 0);
     home.say("hi").await;

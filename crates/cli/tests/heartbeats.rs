@@ -71,19 +71,9 @@ fn a_heartbeat_is_a_part_of_the_release_and_changed_as_one() {
     );
     let heartbeat = json!({ "every_minutes": 30, "offset_minutes": 7, "text": "Mind the door." });
     let delta = json!({ "set_heartbeat": { "agent": "main", "heartbeat": heartbeat } });
-    let file = instar.home().join("beat.json");
-    std::fs::write(&file, delta.to_string()).unwrap();
-    let made = instar.run([
-        "candidate",
-        "new",
-        "--delta",
-        file.to_str().unwrap(),
-        "--json",
-    ]);
-    let made = made.json();
-    let candidate = made["candidate"]["id"]
-        .as_str()
-        .unwrap_or_else(|| panic!("{made}"));
+    let propose = ["candidate", "new", "--delta", "-", "--json"];
+    let made = instar.run_with(&propose, &delta.to_string()).json();
+    let candidate = made["id"].as_str().unwrap();
     let shown = instar.run(["candidate", "show", candidate]);
     assert!(
         shown
@@ -93,8 +83,7 @@ fn a_heartbeat_is_a_part_of_the_release_and_changed_as_one() {
     );
     let late = json!({ "every_minutes": 30, "offset_minutes": 30, "text": "x" });
     let delta = json!({ "set_heartbeat": { "agent": "main", "heartbeat": late } });
-    std::fs::write(&file, delta.to_string()).unwrap();
-    let refused = instar.run(["candidate", "new", "--delta", file.to_str().unwrap()]);
+    let refused = instar.run_with(&propose, &delta.to_string());
     assert!(
         refused.code != 0 && refused.stderr.contains("offset_minutes is below"),
         "{refused:?}"

@@ -35,6 +35,7 @@ mod egress;
 mod evals;
 mod faults;
 mod flush;
+mod found_again;
 mod gates;
 mod hands;
 mod healing;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use crate::error::ReleaseError;
 use crate::heartbeat::Heartbeat;
 use crate::mitigation::Mitigation;
+use crate::retrieval::Retrieval;
 
 /// The files that a prompt is made of; a behaviour holds no others.
 pub const PROMPT_FILES: [&str; 8] = [
@@ -44,6 +45,9 @@ pub struct AgentBehaviour {
     /// When it looks after things by itself; never, if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<Heartbeat>,
+    /// How it finds again what was said, where that is not as it is by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrieval: Option<Retrieval>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

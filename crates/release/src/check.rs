@@ -41,6 +41,12 @@ pub fn check(behaviour: &Behaviour) -> Result<(), ReleaseError> {
         }
         mitigations(name, agent, &behaviour.authority)?;
         heartbeat(name, agent)?;
+        if let Some(why) = agent.retrieval.and_then(|numbers| numbers.problem()) {
+            return Err(failed(
+                "retrieval",
+                format!("agents.{name}.retrieval: {why}"),
+            ));
+        }
     }
     Ok(())
 }

@@ -27,7 +27,7 @@ const ROLES: [Role; 4] = [Role::Owner, Role::Contact, Role::Stranger, Role::Auto
 /// How weighty a candidate is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Class {
-    /// Learned numbers within bounds. No delta has this class by itself yet.
+    /// Learned numbers within bounds.
     A,
     /// Prompts of the owner's, routes inside his list, mitigations, limits down, policy tightened.
     B,
@@ -133,6 +133,10 @@ pub fn assess(
             }
             Delta::SetHeartbeat { .. } => {
                 ground(Class::C, format!("{} is another one", delta.touches()));
+            }
+            // The check of the behaviour holds the numbers within their bounds.
+            Delta::SetRetrieval { .. } => {
+                ground(Class::A, format!("{} has other numbers", delta.touches()));
             }
             // What these did stands in the authority, whatever they call themselves.
             Delta::TightenPolicy(_) | Delta::WidenPolicy(_) => {}

@@ -23,6 +23,7 @@ pub mod class;
 pub mod delta;
 pub mod mitigation;
 mod releases;
+pub mod retrieval;
 
 pub mod evidence;
 pub mod gate;
@@ -60,5 +61,6 @@ pub use heartbeat::{Heartbeat, Hours};
 pub use oci::{Bundle, BundleError};
 pub use record::{Manifest, Release};
 pub use releases::{Cohort, LIST_MAX, Releases, STABLE, Served, canonical};
+pub use retrieval::Retrieval;
 pub use rollback::WentBack;
 pub use trust::{Signer, Verified};

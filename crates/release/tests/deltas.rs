@@ -8,7 +8,9 @@ use instar_release::delta::{
     DeltaError, KnownList, Limit, PolicyChange, apply_all, conflicts, overlap, rebase, sections,
 };
 use instar_release::mitigation::{Act, Mitigation, Reach};
-use instar_release::{Behaviour, Class, Delta, Heartbeat, PromptFile, build, read_deltas};
+use instar_release::{
+    Behaviour, Class, Delta, Heartbeat, PromptFile, Retrieval, build, read_deltas,
+};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -91,6 +93,13 @@ fn changes() -> impl Strategy<Value = PolicyChange> {
     ]
 }
 
+fn numbers(results: u32) -> Retrieval {
+    Retrieval {
+        results,
+        ..Retrieval::default()
+    }
+}
+
 fn beat(every_minutes: u32) -> Heartbeat {
     Heartbeat {
         every_minutes,
@@ -163,6 +172,12 @@ fn deltas() -> impl Strategy<Value = Delta> {
             Delta::SetHeartbeat {
                 agent,
                 heartbeat: every_minutes.map(beat),
+            }
+        }),
+        (agent(), prop::option::of(1..20_u32)).prop_map(|(agent, results)| {
+            Delta::SetRetrieval {
+                agent,
+                retrieval: results.map(numbers),
             }
         }),
         changes().prop_map(Delta::TightenPolicy),
@@ -265,6 +280,11 @@ fn the_class_is_what_the_change_does_and_not_what_it_says() {
     };
     assert_eq!(class(&base, limit(19), &owner).0, Class::B);
     assert_eq!(class(&base, limit(21), &owner).0, Class::C);
+    let found = Delta::SetRetrieval {
+        agent: "main".to_owned(),
+        retrieval: Some(numbers(9)),
+    };
+    assert_eq!(class(&base, found, &owner).0, Class::A);
     let beats = |every| Delta::SetHeartbeat {
         agent: "main".to_owned(),
         heartbeat: Some(beat(every)),

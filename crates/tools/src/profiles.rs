@@ -70,6 +70,7 @@ const GROUPS: [(&str, &[&str]); 9] = [
             "session_status",
             "sessions_list",
             "sessions_history",
+            "sessions_search",
             "sessions_send",
             "sessions_spawn",
         ],

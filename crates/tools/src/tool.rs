@@ -138,4 +138,11 @@ pub trait SessionsPort: Send + Sync + std::fmt::Debug {
         key: &'a str,
         limit: usize,
     ) -> BoxFuture<'a, Result<(Value, Label), ToolError>>;
+    /// Passages of the caller's own agent that hold some of the words, the best fit first, with their
+    /// labels joined.
+    fn search<'a>(
+        &'a self,
+        caller: &'a Caller,
+        words: &'a [String],
+    ) -> BoxFuture<'a, Result<(Value, Label), ToolError>>;
 }

@@ -1,7 +1,7 @@
 //! `instar heartbeat`.
 
+use instar_protocol::Timestamp;
 use instar_protocol::heartbeat::{Beat, BeatEnd, Beating, Heartbeats, SetHeartbeats, WakeAgent};
-use instar_protocol::{Clock, SystemClock, Timestamp};
 
 use crate::args::Heartbeat;
 use crate::context::Context;
@@ -60,7 +60,7 @@ async fn send(
 
 fn show(state: &Heartbeats, run: &Context) {
     let out = &run.out;
-    let now = SystemClock.now();
+    let now = run.now();
     if !state.enabled {
         out.line(&out.paint(Style::Warn, "heartbeats are switched off"));
     }

@@ -80,7 +80,11 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         &secrets,
     )?;
     let discovered = discover(&options, &current.value, &models).await;
-    let mut toolbox = Toolbox::built_in(Arc::new(StoredSessions::new(store.clone())));
+    let mut toolbox = Toolbox::built_in(Arc::new(StoredSessions::new(
+        store.clone(),
+        releases.clone(),
+        Arc::clone(&options.clock),
+    )));
     let browsers = hands::browser::browsers(&options.state, &config, &egress);
     let parts = hands::Parts {
         store: store.clone(),

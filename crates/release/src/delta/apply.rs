@@ -99,6 +99,9 @@ impl Delta {
             Self::SetHeartbeat { agent, heartbeat } => {
                 of(&mut after, agent)?.heartbeat.clone_from(heartbeat);
             }
+            Self::SetRetrieval { agent, retrieval } => {
+                of(&mut after, agent)?.retrieval = *retrieval;
+            }
             Self::TightenPolicy(change) | Self::WidenPolicy(change) => {
                 if let PolicyChange::Walls { agent, .. } = change {
                     of(&mut after, agent)?;

@@ -61,6 +61,10 @@ impl Delta {
                 agent: agent.clone(),
                 heartbeat: of(before, agent)?.heartbeat.clone(),
             },
+            Self::SetRetrieval { agent, .. } => Self::SetRetrieval {
+                agent: agent.clone(),
+                retrieval: of(before, agent)?.retrieval,
+            },
             Self::TightenPolicy(change) | Self::WidenPolicy(change) => {
                 let back = change.inverse(&before.authority);
                 let changed = self.changed(before)?;

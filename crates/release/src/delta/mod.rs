@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 
 use crate::heartbeat::Heartbeat;
 use crate::mitigation::Mitigation;
+use crate::retrieval::Retrieval;
 
 pub use apply::apply_all;
 pub use order::{Order, compare, parts, rules};
@@ -73,6 +74,12 @@ pub enum Delta {
         agent: String,
         #[serde(deserialize_with = "said")]
         heartbeat: Option<Heartbeat>,
+    },
+    /// How an agent finds again what was said; null for how it is by itself.
+    SetRetrieval {
+        agent: String,
+        #[serde(deserialize_with = "said")]
+        retrieval: Option<Retrieval>,
     },
     /// Allows less than before; refused if it does not.
     TightenPolicy(PolicyChange),

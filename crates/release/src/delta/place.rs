@@ -48,6 +48,7 @@ impl Delta {
                 Place::of(&["agents", agent, "mitigations", id])
             }
             Self::SetHeartbeat { agent, .. } => Place::of(&["agents", agent, "heartbeat"]),
+            Self::SetRetrieval { agent, .. } => Place::of(&["agents", agent, "retrieval"]),
             Self::TightenPolicy(change) | Self::WidenPolicy(change) => change.touches(),
         }
     }

@@ -5,6 +5,7 @@ mod output_page;
 mod session_status;
 mod sessions_history;
 mod sessions_list;
+mod sessions_search;
 
 use std::sync::Arc;
 
@@ -14,10 +15,11 @@ pub use errands::{ErrandsPort, Sent, Task};
 pub(crate) use errands::{send as sessions_send, spawn as sessions_spawn};
 pub(crate) use output_page::tool as output_page;
 
-pub(crate) fn all(sessions: Arc<dyn SessionsPort>) -> [Arc<dyn Tool>; 3] {
+pub(crate) fn all(sessions: Arc<dyn SessionsPort>) -> [Arc<dyn Tool>; 4] {
     [
         Arc::new(session_status::SessionStatus::new(sessions.clone())),
         Arc::new(sessions_list::SessionsList::new(sessions.clone())),
-        Arc::new(sessions_history::SessionsHistory::new(sessions)),
+        Arc::new(sessions_history::SessionsHistory::new(sessions.clone())),
+        Arc::new(sessions_search::SessionsSearch::new(sessions)),
     ]
 }
