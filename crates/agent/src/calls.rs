@@ -10,7 +10,7 @@ use instar_protocol::message::{EntryBody, Picture};
 use instar_protocol::receipt::ReceiptKind;
 use instar_protocol::tool::{Effect, ToolCall, ToolDecision};
 use instar_store::{EffectOutcome, Op, Store};
-use instar_tools::{Caller, Output, Repetition};
+use instar_tools::{Bounds, Caller, Output, Repetition};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -173,8 +173,9 @@ impl Turn {
         }
         let house = Arc::clone(&self.house);
         let offer = house.errands.offer(&self.run, chain);
-        let patience = judged.mend.as_ref().and_then(|mend| mend.patience());
-        let output = self.run_to_its_end(permit, caller, patience).await;
+        let bounds = judged.mend.as_ref().map(|mend| mend.bounds());
+        let bounds = bounds.unwrap_or_default();
+        let output = self.run_to_its_end(permit, caller, bounds).await;
         drop(offer);
         let outcome = if output.is_error {
             EffectOutcome::Failed
@@ -187,14 +188,9 @@ impl Turn {
     }
 
     /// A call that leaves traces is never cut; one that runs on in the house is told to end.
-    async fn run_to_its_end(
-        &self,
-        permit: Permit,
-        caller: &Caller,
-        patience: Option<Duration>,
-    ) -> Output {
+    async fn run_to_its_end(&self, permit: Permit, caller: &Caller, bounds: Bounds) -> Output {
         let tools = &self.house.parts.tools;
-        let mut running = std::pin::pin!(tools.run_for(permit, caller, patience));
+        let mut running = std::pin::pin!(tools.run_within(permit, caller, bounds));
         tokio::select! {
             output = &mut running => return output,
             () = self.cancel.cancelled() => tools.over(&self.key),

@@ -232,6 +232,7 @@ pub fn agent_behaviour(
         mitigations: Vec::new(),
         heartbeat: agent.heartbeat.clone(),
         retrieval: None,
+        tools: BTreeMap::new(),
     })
 }
 

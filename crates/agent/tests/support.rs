@@ -479,6 +479,7 @@ fn behaviour(config: &Config, tools: &Toolbox) -> Behaviour {
         mitigations: Vec::new(),
         heartbeat: config.agent(&AgentId::main()).unwrap().heartbeat,
         retrieval: None,
+        tools: BTreeMap::new(),
     };
     let every = Profile {
         tools: ["*".to_owned()].into(),

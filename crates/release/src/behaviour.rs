@@ -10,6 +10,7 @@ use crate::error::ReleaseError;
 use crate::heartbeat::Heartbeat;
 use crate::mitigation::Mitigation;
 use crate::retrieval::Retrieval;
+use crate::settings::ToolSettings;
 
 /// The files that a prompt is made of; a behaviour holds no others.
 pub const PROMPT_FILES: [&str; 8] = [
@@ -48,6 +49,9 @@ pub struct AgentBehaviour {
     /// How it finds again what was said, where that is not as it is by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrieval: Option<Retrieval>,
+    /// What its tools are set to, where that is not as they are by themselves.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tools: BTreeMap<String, ToolSettings>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

@@ -41,6 +41,12 @@ pub fn check(behaviour: &Behaviour) -> Result<(), ReleaseError> {
         }
         mitigations(name, agent, &behaviour.authority)?;
         heartbeat(name, agent)?;
+        for (tool, settings) in &agent.tools {
+            if let Some(why) = settings.problem(tool, &behaviour.authority) {
+                let place = format!("agents.{name}.tools.{}", log_field(tool));
+                return Err(failed("tools", format!("{place}: {why}")));
+            }
+        }
         if let Some(why) = agent.retrieval.and_then(|numbers| numbers.problem()) {
             return Err(failed(
                 "retrieval",

@@ -134,6 +134,9 @@ pub fn assess(
             Delta::SetHeartbeat { .. } => {
                 ground(Class::C, format!("{} is another one", delta.touches()));
             }
+            Delta::SetTool { .. } => {
+                ground(Class::C, format!("{} is set otherwise", delta.touches()));
+            }
             // The check of the behaviour holds the numbers within their bounds.
             Delta::SetRetrieval { .. } => {
                 ground(Class::A, format!("{} has other numbers", delta.touches()));

@@ -41,6 +41,7 @@ mod name;
 mod oci;
 mod record;
 mod rollback;
+mod settings;
 pub mod sign;
 mod trust;
 
@@ -63,4 +64,5 @@ pub use record::{Manifest, Release};
 pub use releases::{Cohort, LIST_MAX, Releases, STABLE, Served, canonical};
 pub use retrieval::Retrieval;
 pub use rollback::WentBack;
+pub use settings::ToolSettings;
 pub use trust::{Signer, Verified};

@@ -9,7 +9,7 @@ use instar_release::delta::{
 };
 use instar_release::mitigation::{Act, Mitigation, Reach};
 use instar_release::{
-    Behaviour, Class, Delta, Heartbeat, PromptFile, Retrieval, build, read_deltas,
+    Behaviour, Class, Delta, Heartbeat, PromptFile, Retrieval, ToolSettings, build, read_deltas,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -180,6 +180,14 @@ fn deltas() -> impl Strategy<Value = Delta> {
                 retrieval: results.map(numbers),
             }
         }),
+        (agent(), prop::option::of(1..99_u16)).prop_map(|(agent, seconds)| Delta::SetTool {
+            agent,
+            tool: "look".to_owned(),
+            settings: seconds.map(|seconds| ToolSettings {
+                seconds: Some(seconds),
+                chars: None,
+            }),
+        }),
         changes().prop_map(Delta::TightenPolicy),
         changes().prop_map(Delta::WidenPolicy),
     ]
@@ -285,6 +293,15 @@ fn the_class_is_what_the_change_does_and_not_what_it_says() {
         retrieval: Some(numbers(9)),
     };
     assert_eq!(class(&base, found, &owner).0, Class::A);
+    let slower = Delta::SetTool {
+        agent: "main".to_owned(),
+        tool: "look".to_owned(),
+        settings: Some(ToolSettings {
+            seconds: Some(9),
+            chars: None,
+        }),
+    };
+    assert_eq!(class(&base, slower, &owner).0, Class::C);
     let beats = |every| Delta::SetHeartbeat {
         agent: "main".to_owned(),
         heartbeat: Some(beat(every)),

@@ -34,7 +34,7 @@ pub use config::{
     ToolChoice, ToolsConfig, WebConfig,
 };
 pub use guard::{LoopGuard, Repetition};
-pub use output::{KEPT_CHARS_MAX, OUTPUT_CHARS_MAX, OutputsPort};
+pub use output::{Bounds, KEPT_CHARS_MAX, OUTPUT_CHARS_MAX, OutputsPort};
 pub use picture::{PICTURE_BYTES_MAX, Picture, PictureError, PictureFacts};
 pub use profiles::{MCP_PREFIX, Profile, Selection, description_label, group_of, names_of};
 pub use schema::{Schema, SchemaError};

@@ -3,11 +3,31 @@
 use futures_util::future::BoxFuture;
 use instar_protocol::Label;
 use std::fmt;
+use std::time::Duration;
 
 use crate::tool::{Caller, ToolError};
 
+/// What a call is bounded by, where that is not as the tool has it by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Bounds {
+    /// How long it may take.
+    pub patience: Option<Duration>,
+    /// Characters of its result that are shown at once.
+    pub chars: Option<usize>,
+}
+
+impl Bounds {
+    pub(crate) fn chars(self) -> usize {
+        self.chars.map_or(OUTPUT_CHARS_MAX, |chars| {
+            chars.clamp(OUTPUT_CHARS_MIN, OUTPUT_CHARS_MAX)
+        })
+    }
+}
+
 /// The most characters of a tool's output that go to the model in one piece.
 pub const OUTPUT_CHARS_MAX: usize = 16_000;
+/// Fewer would not hold the note that tells of the rest.
+const OUTPUT_CHARS_MIN: usize = 500;
 /// The longest output that is kept for paging; what is beyond is gone, and that is said.
 pub const KEPT_CHARS_MAX: usize = 4_000_000;
 

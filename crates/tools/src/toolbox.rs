@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use crate::builtin::{self, ErrandsPort};
-use crate::output::{OUTPUT_CHARS_MAX, OutputsPort, bound, is_long, keepable};
+use crate::output::{Bounds, OutputsPort, bound, is_long, keepable};
 use crate::schema::{Schema, SchemaError};
 use crate::tool::{Caller, Output, SessionsPort, Tool, ToolError};
 
@@ -199,21 +199,16 @@ impl Toolbox {
     ///
     /// A failure, a panic and a missed deadline are outputs too: the model is told in a sentence.
     pub async fn run(&self, permit: Permit, caller: &Caller) -> Output {
-        self.run_for(permit, caller, None).await
+        self.run_within(permit, caller, Bounds::default()).await
     }
 
-    /// The same with another deadline than the tool has by itself.
-    pub async fn run_for(
-        &self,
-        permit: Permit,
-        caller: &Caller,
-        patience: Option<Duration>,
-    ) -> Output {
+    /// The same with other bounds than the tool has by itself.
+    pub async fn run_within(&self, permit: Permit, caller: &Caller, bounds: Bounds) -> Output {
         let caller = &Caller {
             context: permit.output().clone(),
             ..caller.clone()
         };
-        let (result, label) = match self.attempt(&permit, caller, patience).await {
+        let (result, label) = match self.attempt(&permit, caller, bounds.patience).await {
             Ok(output) => {
                 let label = permit.output().join(&output.label);
                 (Ok(output), label)
@@ -225,7 +220,7 @@ impl Toolbox {
             Err(err) => (err.to_string(), None, true, Vec::new()),
         };
         Output {
-            text: self.bounded(text, caller, &label).await,
+            text: self.bounded(text, bounds.chars(), caller, &label).await,
             value,
             label,
             is_error,
@@ -234,16 +229,16 @@ impl Toolbox {
     }
 
     /// What fits, with the rest kept where it can be asked for.
-    async fn bounded(&self, text: String, caller: &Caller, label: &Label) -> String {
+    async fn bounded(&self, text: String, max: usize, caller: &Caller, label: &Label) -> String {
         let Some(outputs) = &self.outputs else {
-            return bound(text, OUTPUT_CHARS_MAX, None);
+            return bound(text, max, None);
         };
-        if !is_long(&text, OUTPUT_CHARS_MAX) {
+        if !is_long(&text, max) {
             return text;
         }
         // What cannot be kept is cut all the same, and the note says nothing of a handle.
         let handle = outputs.keep(caller, keepable(&text), label).await.ok();
-        bound(text, OUTPUT_CHARS_MAX, handle.as_deref())
+        bound(text, max, handle.as_deref())
     }
 
     async fn attempt(

@@ -3,7 +3,7 @@
 use instar_policy::Permit;
 use instar_protocol::tool::ToolCall;
 use instar_release::mitigation::{Act, Site};
-use instar_tools::{Caller, Output, Toolbox};
+use instar_tools::{Bounds, Caller, Output, Toolbox};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -21,7 +21,7 @@ const RULE: &str = "mitigation";
 pub(crate) struct CallMend {
     again: u8,
     pause: Duration,
-    patience: Option<Duration>,
+    bounds: Bounds,
 }
 
 impl CallMend {
@@ -42,7 +42,10 @@ impl Turn {
     /// Does what is to be done before the call is judged: its arguments are put right, it waits, or it is
     /// not made at all.
     pub(crate) async fn mend_call(&mut self, basis: &Basis, call: &mut ToolCall) -> Mended {
-        let mut mend = CallMend::default();
+        let mut mend = CallMend {
+            bounds: self.set_to(basis, &call.name),
+            ..CallMend::default()
+        };
         for act in self.enter(basis, Site::Tool(&call.name)) {
             match act {
                 Act::Retry {
@@ -52,7 +55,7 @@ impl Turn {
                     mend.pause = Duration::from_millis(u64::from(pause_ms));
                 }
                 Act::Patience { seconds, .. } => {
-                    mend.patience = Some(Duration::from_secs(u64::from(seconds)));
+                    mend.bounds.patience = Some(Duration::from_secs(u64::from(seconds)));
                 }
                 Act::Arguments { fixes, .. } => {
                     for fix in &fixes {
@@ -152,6 +155,17 @@ impl Turn {
         }
     }
 
+    /// What the release sets the tool to, before anything is done about its faults.
+    fn set_to(&self, basis: &Basis, tool: &str) -> Bounds {
+        let settings = basis.behaviour(self).tools.get(tool);
+        settings.map_or_else(Bounds::default, |settings| Bounds {
+            patience: settings
+                .seconds
+                .map(|seconds| Duration::from_secs(u64::from(seconds))),
+            chars: settings.chars.and_then(|chars| usize::try_from(chars).ok()),
+        })
+    }
+
     fn named(&self, tool: &str) -> String {
         format!("{}/{tool}", self.record.agent())
     }
@@ -170,18 +184,18 @@ pub(crate) async fn run_mended(
     let mut permit = permit;
     for number in 0..mend.again {
         let Some(spare) = permit.again() else { break };
-        let output = tools.run_for(permit, caller, mend.patience).await;
+        let output = tools.run_within(permit, caller, mend.bounds).await;
         if !output.is_error {
             return output;
         }
         permit = spare;
         tokio::time::sleep(mend.pause * (1 << number.min(8))).await;
     }
-    tools.run_for(permit, caller, mend.patience).await
+    tools.run_within(permit, caller, mend.bounds).await
 }
 
 impl CallMend {
-    pub(crate) fn patience(&self) -> Option<Duration> {
-        self.patience
+    pub(crate) fn bounds(&self) -> Bounds {
+        self.bounds
     }
 }

@@ -102,6 +102,17 @@ impl Delta {
             Self::SetRetrieval { agent, retrieval } => {
                 of(&mut after, agent)?.retrieval = *retrieval;
             }
+            Self::SetTool {
+                agent,
+                tool,
+                settings,
+            } => {
+                let tools = &mut of(&mut after, agent)?.tools;
+                match settings {
+                    Some(settings) => drop(tools.insert(tool.clone(), *settings)),
+                    None => drop(tools.remove(tool)),
+                }
+            }
             Self::TightenPolicy(change) | Self::WidenPolicy(change) => {
                 if let PolicyChange::Walls { agent, .. } = change {
                     of(&mut after, agent)?;

@@ -65,6 +65,11 @@ impl Delta {
                 agent: agent.clone(),
                 retrieval: of(before, agent)?.retrieval,
             },
+            Self::SetTool { agent, tool, .. } => Self::SetTool {
+                agent: agent.clone(),
+                tool: tool.clone(),
+                settings: of(before, agent)?.tools.get(tool).copied(),
+            },
             Self::TightenPolicy(change) | Self::WidenPolicy(change) => {
                 let back = change.inverse(&before.authority);
                 let changed = self.changed(before)?;

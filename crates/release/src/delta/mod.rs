@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 use crate::heartbeat::Heartbeat;
 use crate::mitigation::Mitigation;
 use crate::retrieval::Retrieval;
+use crate::settings::ToolSettings;
 
 pub use apply::apply_all;
 pub use order::{Order, compare, parts, rules};
@@ -80,6 +81,13 @@ pub enum Delta {
         agent: String,
         #[serde(deserialize_with = "said")]
         retrieval: Option<Retrieval>,
+    },
+    /// What a tool is set to; null for how it is by itself.
+    SetTool {
+        agent: String,
+        tool: String,
+        #[serde(deserialize_with = "said")]
+        settings: Option<ToolSettings>,
     },
     /// Allows less than before; refused if it does not.
     TightenPolicy(PolicyChange),

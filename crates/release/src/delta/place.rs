@@ -49,6 +49,7 @@ impl Delta {
             }
             Self::SetHeartbeat { agent, .. } => Place::of(&["agents", agent, "heartbeat"]),
             Self::SetRetrieval { agent, .. } => Place::of(&["agents", agent, "retrieval"]),
+            Self::SetTool { agent, tool, .. } => Place::of(&["agents", agent, "tools", tool]),
             Self::TightenPolicy(change) | Self::WidenPolicy(change) => change.touches(),
         }
     }
