@@ -51,6 +51,13 @@ fn suites() -> anyhow::Result<()> {
             .env("INSTAR_TEST_PROMPTFOO", &program),
     )
     .context("a case comes out otherwise than in promptfoo")?;
+    must(
+        cargo()
+            .args(["test", "--quiet", "--package", "instar-cli", "--test", "it"])
+            .arg("scripts::scripts_decide_as")
+            .env("INSTAR_TEST_PROMPTFOO", &program),
+    )
+    .context("a script decides otherwise than in promptfoo")?;
     say("promptfoo and our runner agree on every case of the corpus");
     Ok(())
 }

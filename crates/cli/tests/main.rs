@@ -52,6 +52,7 @@ mod policy;
 mod programs;
 mod ready;
 mod rollouts;
+mod scripts;
 mod secure;
 mod security;
 mod serve;

@@ -46,7 +46,7 @@ pub use data::to_yaml;
 pub use error::{SuiteError, Trouble};
 pub use files::Files;
 pub use provider::{
-    Answer, BuiltIn, Call, Echo, Grader, Provider, Providers, Scripts, Step, Tokens,
+    Answer, BuiltIn, Call, Echo, Grader, Language, Provider, Providers, Scripts, Step, Tokens,
 };
 pub use record::record;
 pub use report::{ArmReport, Column, Counts, Flaky, Outcome, REPORT_VERSION, Report, Row};

@@ -106,9 +106,17 @@ pub trait Grader: Send + Sync + fmt::Debug {
     }
 }
 
-/// Runs a script of a suite inside walls.
+/// The languages of scripts in suites.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Language {
+    JavaScript,
+    Python,
+}
+
+/// Runs scripts of suites inside walls: `program` reads `told` from its standard input, and what it writes
+/// comes back.
 pub trait Scripts: Send + Sync + fmt::Debug {
-    fn run(&self, language: &str, source: &str, context: &Value) -> Result<Value, Trouble>;
+    fn run(&self, language: Language, program: &str, told: &str) -> Result<String, Trouble>;
 }
 
 /// Gives the prompt back.

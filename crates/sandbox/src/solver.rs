@@ -2,11 +2,13 @@
 //! newer one that Python's package index has. Each runs behind walls, sees the question alone, and its
 //! answer is text that somebody else has to read.
 
-use crate::native::{Ended, Native};
+use crate::asked;
+use crate::native::Native;
 use crate::root::Root;
 use crate::spec::{Access, Argv, Input, Job, Limits, Walls};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+
+pub use crate::asked::AskError as SolverError;
 
 /// The longest question.
 const QUESTION_BYTES_MAX: usize = 64 << 20;
@@ -14,8 +16,6 @@ const QUESTION_BYTES_MAX: usize = 64 << 20;
 const ONE_TIME: &str = "--tlimit-per=10000";
 /// Where the system may have it. Never looked for along a search path.
 const SYSTEM: [&str; 2] = ["/usr/bin/cvc5", "/usr/local/bin/cvc5"];
-/// How often is looked whether nobody wants the answer any more.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 const PYTHON: &str = "/usr/bin/python3";
 
 /// Reads a script as the program does, from a folder that stands at `/work`.
@@ -43,19 +43,6 @@ pub enum Solver {
     Program(PathBuf),
     /// The Python package in this folder.
     Package(PathBuf),
-}
-
-/// Why there is no answer.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum SolverError {
-    #[error("the question is too long")]
-    Long,
-    #[error("it could not be started behind walls: {0}")]
-    Start(String),
-    #[error("it took longer than {0} seconds")]
-    TimedOut(u64),
-    #[error("it failed: {0}")]
-    Failed(String),
 }
 
 impl Solver {
@@ -95,35 +82,7 @@ impl Solver {
         }
         let mut job = self.job()?;
         job.input = Input::Bytes(script.as_bytes().to_vec());
-        let seconds = job.walls.limits.wall_seconds;
-        let start = |error: String| SolverError::Start(error);
-        let mut running = native
-            .start(job, None)
-            .map_err(|error| start(error.to_string()))?;
-        let outcome = loop {
-            let waited = running.wait_for(LOOK_EVERY);
-            match waited.map_err(|error| start(error.to_string()))? {
-                Some(outcome) => break outcome,
-                None if stop() => running.kill(),
-                None => {}
-            }
-        };
-        match outcome.ended {
-            Ended::Exit(0) if !outcome.stdout.cut() => String::from_utf8(outcome.stdout.bytes)
-                .map_err(|_| SolverError::Failed("no text".to_owned())),
-            Ended::TimedOut => Err(SolverError::TimedOut(seconds)),
-            ended => {
-                let said = String::from_utf8_lossy(&outcome.stderr.bytes).into_owned();
-                let said: String = said
-                    .lines()
-                    .last()
-                    .unwrap_or_default()
-                    .chars()
-                    .take(200)
-                    .collect();
-                Err(SolverError::Failed(format!("{ended:?} {said}")))
-            }
-        }
+        asked::ask(native, job, stop)
     }
 
     fn job(&self) -> Result<Job, SolverError> {
@@ -147,12 +106,10 @@ impl Solver {
             }
             Self::Package(_) => vec![PYTHON, "-I", "-B", "-c", DRIVER],
         };
-        let start = |why: String| SolverError::Start(why);
         let argv = Argv::new(words.into_iter().map(str::to_owned).collect());
-        let mut job = Job::new(walls, argv.map_err(|error| start(error.to_string()))?);
+        let mut job = Job::new(walls, argv.map_err(SolverError::start)?);
         if let Self::Package(folder) = self {
-            let root = Root::open(folder).map_err(|error| start(error.to_string()))?;
-            job.workspace = Some(root);
+            job.workspace = Some(Root::open(folder).map_err(SolverError::start)?);
         }
         Ok(job)
     }

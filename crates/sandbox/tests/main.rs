@@ -12,6 +12,7 @@ mod docker;
 mod escape;
 mod names;
 mod race;
+mod scripts;
 mod settings;
 mod solver;
 mod trees;

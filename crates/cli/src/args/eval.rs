@@ -57,6 +57,9 @@ pub(crate) struct EvalRun {
     /// Cases at the same time
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) jobs: u8,
+    /// Run the scripts of the suite (`javascript`, `python`), behind walls: no network, no files of yours
+    #[arg(long)]
+    pub(crate) scripts: bool,
     /// Ask again also where an answer is kept
     #[arg(long)]
     pub(crate) no_cache: bool,

@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::{Asked, Verdict, json};
-use crate::data::{self, show};
+use crate::data::show;
 use crate::error::Trouble;
 use crate::provider::Grader;
 use crate::suite::Assertion;
@@ -251,25 +251,4 @@ fn nearness(
         threshold,
         asked.inverse,
     ))
-}
-
-/// What a script says: a yes or no, a score, or an object with both.
-pub(super) fn from_script(told: &Value, threshold: Option<f64>) -> Result<Verdict, Trouble> {
-    let least = threshold.unwrap_or(f64::MIN_POSITIVE);
-    match told {
-        Value::Bool(pass) => Ok(Verdict::of(*pass, || "the script said no".to_owned())),
-        Value::Number(number) => {
-            let score = number.as_f64().unwrap_or_default();
-            Ok(Verdict {
-                pass: score >= least,
-                score,
-                reason: format!("the script scored {score}"),
-            })
-        }
-        Value::Object(_) => from_object(told),
-        other => Trouble::wrong(format!(
-            "the script gave {}, no verdict",
-            data::as_text(other)
-        )),
-    }
 }

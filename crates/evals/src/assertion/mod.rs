@@ -12,6 +12,7 @@ mod pattern;
 mod refusal;
 mod schema;
 mod schema_formats;
+mod script;
 mod text;
 mod tools;
 mod words;
@@ -142,10 +143,6 @@ pub(crate) fn check(assertion: &Assertion, facts: &Facts<'_>) -> Result<Verdict,
 /// The value of an assertion, with names put in where it is a text or a list of texts.
 fn written(assertion: &Assertion, vars: &Vars) -> Result<Value, Trouble> {
     Ok(match &assertion.value {
-        // Braces of a script are not ours.
-        Value::String(_) if matches!(assertion.kind.as_str(), "javascript" | "python") => {
-            assertion.value.clone()
-        }
         Value::String(text) => Value::String(template::render(text, vars)?),
         Value::Array(items) => items
             .iter()
@@ -219,7 +216,7 @@ fn decide(asked: &Asked<'_>, assertion: &Assertion) -> Result<Verdict, Trouble> 
         "trajectory:tool-sequence" => tools::sequence(asked),
         "trajectory:tool-args-match" => tools::arguments(asked),
         "trajectory:step-count" => tools::step_count(asked),
-        "javascript" | "python" => scripted(asked, assertion),
+        "javascript" | "python" => script::decide(asked, assertion),
         kind if graded::KINDS.contains(&kind) => graded::decide(asked, assertion),
         kind if kind.starts_with("agent:") => crate::agent::check(asked),
         kind => Trouble::unsupported(format!("assertions of the type {kind:?}")),
@@ -287,31 +284,4 @@ fn finish_reason(asked: &Asked<'_>) -> Result<Verdict, Trouble> {
 fn guardrails(asked: &Asked<'_>) -> Verdict {
     let clean = !asked.facts.answer.flagged;
     asked.decide(clean, || "pass whoever guards the answers".to_owned())
-}
-
-/// A script runs inside walls or not at all.
-fn scripted(asked: &Asked<'_>, assertion: &Assertion) -> Result<Verdict, Trouble> {
-    let Some(scripts) = asked.facts.scripts else {
-        return Trouble::unsupported(format!(
-            "{:?} where no walls are, in which scripts run",
-            asked.kind
-        ));
-    };
-    let Value::String(source) = &asked.value else {
-        return Trouble::unsupported(format!("{:?} whose value is no text", asked.kind));
-    };
-    if source.starts_with("file://") {
-        return Trouble::unsupported(format!("{:?} from a file", asked.kind));
-    }
-    let context = serde_json::json!({
-        "output": asked.output, "vars": asked.facts.vars, "prompt": asked.facts.prompt,
-        "config": assertion.config,
-    });
-    let told = scripts.run(asked.kind, source, &context)?;
-    let mut verdict = graded::from_script(&told, asked.threshold)?;
-    if asked.inverse {
-        verdict.pass = !verdict.pass;
-        verdict.score = if verdict.pass { 1.0 } else { 0.0 };
-    }
-    Ok(verdict)
 }

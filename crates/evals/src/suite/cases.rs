@@ -35,12 +35,27 @@ impl Case {
     /// What makes this case what it is, for the digest of the suite.
     pub(super) fn identity(&self) -> Value {
         let checks = self.written();
-        json!({
+        let mut whole = json!({
             "description": self.description, "vars": self.vars, "checks": checks, "threshold": self.threshold,
             "prefix": self.prefix, "suffix": self.suffix, "transform": self.transform, "repeat": self.repeat,
             "metadata": self.metadata, "prompts": self.prompts, "providers": self.providers,
             "output": self.output, "agent": self.agent, "unsupported": self.unsupported,
-        })
+        });
+        let read = self.read_in();
+        if !read.is_empty() {
+            whole["read"] = json!(read);
+        }
+        whole
+    }
+
+    /// What assertions have from files: the name alone is not what they mean.
+    fn read_in(&self) -> Vec<&Value> {
+        let each = self.checks.iter().flat_map(|check| match check {
+            Check::One(one) => std::slice::from_ref(&**one),
+            Check::Set { checks, .. } => checks.as_slice(),
+        });
+        let read = each.filter(|one| one.written.get("value").is_some_and(|it| *it != one.value));
+        read.map(|one| &one.value).collect()
     }
 
     /// Its assertions as they were written.

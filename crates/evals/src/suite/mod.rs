@@ -4,6 +4,7 @@ mod cases;
 mod prompts;
 mod read;
 mod rows;
+mod script;
 
 pub use cases::Case;
 

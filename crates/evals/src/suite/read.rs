@@ -3,7 +3,9 @@
 use instar_policy::canonical;
 use serde_json::{Map, Value, json};
 
-use super::{Assertion, Check, Dataset, Derived, ProviderSpec, Suite, Test, cases, prompts, rows};
+use super::{
+    Assertion, Check, Dataset, Derived, ProviderSpec, Suite, Test, cases, prompts, rows, script,
+};
 use crate::bounds::{CASES_MAX, CHECKS_MAX, PROMPTS_MAX};
 use crate::data::{self, show};
 use crate::error::SuiteError;
@@ -428,7 +430,10 @@ fn assertion(value: &Value, place: &str, files: &Files) -> Result<Assertion, Sui
     Ok(Assertion {
         kind: plain.to_owned(),
         inverse,
-        value: expected(map.get("value"), files)?,
+        value: match script::read(plain, map.get("value"), files)? {
+            Some(script) => script,
+            None => expected(map.get("value"), files)?,
+        },
         threshold: number(map.get("threshold"), place, "threshold")?,
         weight: number(map.get("weight"), place, "weight")?.unwrap_or(1.0),
         metric: text_of(map, "metric"),

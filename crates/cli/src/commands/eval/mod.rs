@@ -3,6 +3,7 @@
 mod arms;
 mod kept;
 mod run;
+mod scripts;
 
 use instar_evals::import::{Samples, import};
 use instar_evals::{SuiteError, Trouble, builtin, output, record, to_yaml};

@@ -1,14 +1,15 @@
 //! `instar eval run`.
 
 use instar_evals::{
-    AgentProviders, Arm, Counts, Finding, Folder, Grader, Options, Outcome, Report, Suite, builtin,
-    output, run as run_suite,
+    AgentProviders, Arm, Counts, Finding, Folder, Grader, Options, Outcome, Report, Scripts, Suite,
+    builtin, output, run as run_suite,
 };
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::arms::{Arms, Gateway, find};
 use super::kept;
+use super::scripts::Walled;
 use crate::args::EvalRun;
 use crate::context::Context;
 use crate::failure::{Code, Failure};
@@ -39,6 +40,7 @@ pub(super) async fn run(asked: &EvalRun, run: &Context) -> anyhow::Result<()> {
         repeat: asked.repeat,
         seed: asked.seed,
         jobs: usize::from(asked.jobs),
+        scripts: asked.scripts.then(Walled::default),
         cache: kept::cache(run)?.filter(|_| !asked.no_cache),
         shows: crate::progress::can_be_shown(run),
     };
@@ -60,6 +62,7 @@ struct Settings {
     repeat: u32,
     seed: u64,
     jobs: usize,
+    scripts: Option<Walled>,
     cache: Option<Folder>,
     shows: bool,
 }
@@ -95,7 +98,7 @@ impl Settings {
                 seed: self.seed,
                 jobs: self.jobs,
                 grader: gateway.map(|gateway| gateway as &dyn Grader),
-                scripts: None,
+                scripts: self.scripts.as_ref().map(|walled| walled as &dyn Scripts),
                 cache: self
                     .cache
                     .as_ref()
