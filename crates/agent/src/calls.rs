@@ -13,7 +13,6 @@ use instar_store::{EffectOutcome, Op, Store};
 use instar_tools::{Bounds, Caller, Output, Repetition};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::driver::{Basis, Turn, millis_since};

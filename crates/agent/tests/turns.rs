@@ -11,6 +11,7 @@ use instar_protocol::{AgentId, SessionId, SessionKey};
 use instar_store::EventFilter;
 use instar_tools::SessionsPort as _;
 use serde_json::json;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[tokio::test]
