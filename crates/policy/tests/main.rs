@@ -9,6 +9,8 @@ mod deletions;
 mod facts;
 mod hashing;
 mod inferring;
+mod lists;
+mod needs;
 mod permits;
 mod proof;
 mod table;
