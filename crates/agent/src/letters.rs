@@ -78,7 +78,7 @@ impl Letters {
     }
 
     /// Stores a letter and tells of it.
-    pub(crate) async fn leave(&self, letter: Letter) -> Result<(), StoreError> {
+    pub async fn leave(&self, letter: Letter) -> Result<(), StoreError> {
         let body = json!({
             "letter": letter.id,
             "kind": letter.kind,

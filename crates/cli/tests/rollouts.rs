@@ -76,6 +76,8 @@ pub(crate) fn start(instar: &Instar, candidate: &str, margin: &str) -> Value {
         "2",
         "--margin",
         margin,
+        "--watch",
+        "0",
         "--turns",
         "1",
         "--maturity",

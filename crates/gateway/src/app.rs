@@ -76,6 +76,8 @@ pub struct App {
     pub discovered: Option<String>,
     /// Room for checks of candidates at a time.
     pub(crate) checks: Arc<Semaphore>,
+    /// How often gates have answered since the start.
+    pub(crate) gates_asked: AtomicU64,
     /// Room for request bodies that are held at once, in KiB.
     pub(crate) bodies: Arc<Semaphore>,
     pub(crate) peers: PeerLimits,

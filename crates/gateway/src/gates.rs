@@ -2,6 +2,7 @@
 //! what has to be measured in a confined job. The gateway alone decides and signs.
 
 mod judge;
+pub(crate) mod own;
 
 use instar_release::gate::{Autonomy, CheckError, Finding, Said, Step, Table};
 use instar_release::sign::PublicKey;
@@ -10,6 +11,8 @@ use instar_sandbox::solver::Solver;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::AppState;
@@ -25,14 +28,45 @@ pub struct ImproveConfig {
     /// The folder in which the Python package `cvc5` lies: a second solver that has to agree with the system's
     /// before rules count as proved.
     pub solver_package: Option<PathBuf>,
+    /// What rollouts begin with, unless more is said: yours, and those that the gateway begins by itself.
+    pub rollout: RolloutConfig,
+}
+
+/// The `improve.rollout` section. What is left out has a sound value.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct RolloutConfig {
+    /// Shares of new episodes, one step each; those that can decide if nothing is said.
+    pub shares: Option<Vec<f64>>,
+    /// Judged episodes of a step before the next one.
+    pub min_events: Option<u64>,
+    /// Judged pairs before a candidate that the gateway put into its shadow by itself goes further.
+    pub shadow_pairs: Option<u64>,
+    /// Silence that ends an episode, in seconds.
+    pub idle_seconds: Option<u64>,
+    /// Turns that end an episode.
+    pub turns: Option<u32>,
+    /// How long after its end an episode is judged, in seconds.
+    pub maturity_seconds: Option<u64>,
+    /// The same for cost, latency and questions, which need nobody's word.
+    pub fast_maturity_seconds: Option<u64>,
+    /// How much worse a promoted candidate may be.
+    pub margin: Option<f64>,
+    /// Episodes of the watch after a promotion; 0 for none.
+    pub watch_episodes: Option<u64>,
+    /// The share of new episodes that stays with the release before meanwhile.
+    pub held_out: Option<f64>,
 }
 
 /// How many candidates are checked at a time: a check may hold a processor for minutes.
 pub(crate) const CHECKS_AT_ONCE: usize = 1;
+/// How long a check waits for another one to end.
+const TURN_WAIT: Duration = Duration::from_secs(60);
 
 /// Asks all gates of a candidate. It goes on when whoever asked has left.
 pub(crate) async fn check(app: &AppState, name: &str) -> Result<Table, ApiProblem> {
-    let Ok(turn) = app.checks.clone().try_acquire_owned() else {
+    let turn = app.checks.clone().acquire_owned();
+    let Ok(Ok(turn)) = tokio::time::timeout(TURN_WAIT, turn).await else {
         let busy = ApiProblem::conflict("another candidate is being checked");
         return Err(busy.next("ask again when it is done: `instar candidate show` tells"));
     };
@@ -73,7 +107,10 @@ async fn checked(app: &AppState, name: &str) -> Result<Table, ApiProblem> {
         let signed = app.releases.attest(&checking, gate, finding, now).await;
         signed.map_err(problem)?;
     }
-    table(app, &checking.candidate.id).await
+    app.gates_asked.fetch_add(1, Ordering::Relaxed);
+    let table = table(app, &checking.candidate.id).await?;
+    own::begin(app, &table).await;
+    Ok(table)
 }
 
 /// What the gates said of a candidate so far, and what may come of it.

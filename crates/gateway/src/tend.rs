@@ -7,6 +7,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::AppState;
+use crate::gates::own::Own;
 use crate::reload::Reloader;
 use crate::watch::Watch;
 
@@ -152,6 +153,7 @@ pub(crate) async fn keep_index(app: AppState) {
 /// Judges the episodes of a rollout as they ripen, until the gateway stops.
 pub(crate) async fn keep_rollout(app: AppState) {
     let mut watch = Watch::default();
+    let mut own = Own::default();
     loop {
         tokio::select! {
             () = app.closing.cancelled() => return,
@@ -163,10 +165,12 @@ pub(crate) async fn keep_rollout(app: AppState) {
             Ok(stages) => {
                 for stage in stages {
                     tracing::info!(?stage, "the rollout moved");
+                    own.moved(&app, &stage).await;
                 }
             }
             Err(error) => tracing::warn!(%error, "the rollout stands still"),
         }
+        own.look(&app).await;
     }
 }
 

@@ -9,6 +9,7 @@
 mod adopting;
 mod checking;
 mod comparing;
+mod cut;
 mod deltas;
 mod elsewhere;
 mod evidence;
@@ -23,3 +24,4 @@ mod signing;
 mod stored;
 mod travelling;
 mod trials;
+mod watched;

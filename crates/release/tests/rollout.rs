@@ -1,6 +1,7 @@
 //! The controller over settled units: each counted once, nothing decided by silence.
 
 use instar_release::evidence::Arm;
+use instar_release::gate::Step as Far;
 use instar_release::rollout::{
     Caps, EpisodeRules, Hold, Metric, Plan, PlanError, Reason, Rollout, Settled, Stage, Step,
 };
@@ -33,6 +34,10 @@ fn plan() -> Plan {
         episode: EpisodeRules::default(),
         caps: Caps::default(),
         is_ab: false,
+        may: Far::Stable,
+        watch: None,
+        objective: None,
+        fast: None,
     }
 }
 

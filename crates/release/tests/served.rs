@@ -15,26 +15,28 @@ use tempfile::TempDir;
 use crate::fixture::{behaviour, main_agent};
 
 const BEGIN: u64 = 1_795_286_385_000;
-const MINUTE: u64 = 60 * 1_000;
+pub(crate) const MINUTE: u64 = 60 * 1_000;
 
 /// A state folder with a clock of its own.
-struct House {
-    folder: TempDir,
-    store: Store,
-    releases: Releases,
-    now: u64,
+pub(crate) struct House {
+    pub(crate) folder: TempDir,
+    pub(crate) store: Store,
+    pub(crate) releases: Releases,
+    pub(crate) now: u64,
     drawn: AtomicU32,
+    /// What was promoted: its turns go as those of the candidate did.
+    pub(crate) newer: Option<ReleaseId>,
 }
 
 /// How the turns of an episode go.
 #[derive(Clone, Copy)]
-struct Rates {
-    stable: f64,
-    canary: f64,
+pub(crate) struct Rates {
+    pub(crate) stable: f64,
+    pub(crate) canary: f64,
 }
 
 impl House {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let house = Self::over(folder, BEGIN).await;
         let at = house.now();
@@ -59,13 +61,14 @@ impl House {
             releases,
             now,
             drawn: AtomicU32::new(u32::try_from(now % 1_000_003).unwrap() << 8),
+            newer: None,
         };
         let taken = house.releases.take_up_rollout(at, house.random()).await;
         taken.unwrap();
         house
     }
 
-    async fn again(self) -> Self {
+    pub(crate) async fn again(self) -> Self {
         self.store.close().await.unwrap();
         let now = self.now + 1;
         drop((self.releases, self.store));
@@ -83,7 +86,7 @@ impl House {
         bytes
     }
 
-    async fn candidate(&self, text: &str) -> String {
+    pub(crate) async fn candidate(&self, text: &str) -> String {
         let proposal = Proposal {
             from: "stable".to_owned(),
             deltas: vec![Delta::SetPrompt {
@@ -104,11 +107,12 @@ impl House {
             .id
     }
 
-    async fn start(&self, candidate: &str, plan: Plan) -> Result<Shown, RolloutError> {
+    pub(crate) async fn start(&self, candidate: &str, plan: Plan) -> Result<Shown, RolloutError> {
         let start = Start {
             candidate: candidate.to_owned(),
             plan,
             by: "owner".to_owned(),
+            reason: None,
         };
         let random = self.random();
         let mut coin = [9; 32];
@@ -119,7 +123,7 @@ impl House {
     }
 
     /// One turn of a conversation; what served it.
-    async fn turn(&self, session: &str, rates: Option<Rates>, dice: &mut Dice) -> Arm {
+    pub(crate) async fn turn(&self, session: &str, rates: Option<Rates>, dice: &mut Dice) -> Arm {
         let session = SessionId::from_stored(session);
         let at = self.now();
         self.releases
@@ -136,9 +140,10 @@ impl House {
                 },
             )
             .unwrap();
+        let is_newer = self.newer.as_ref() == Some(&served.release.id);
         let rate = rates.map_or(0.0, |rates| match served.arm {
-            Arm::Stable => rates.stable,
-            Arm::Canary | Arm::Shadow => rates.canary,
+            Arm::Stable if !is_newer => rates.stable,
+            _ => rates.canary,
         });
         let outcome = if dice.roll() < rate {
             TurnOutcome::Failed
@@ -162,7 +167,7 @@ impl House {
         served.arm
     }
 
-    async fn settle(&self) -> Vec<Stage> {
+    pub(crate) async fn settle(&self) -> Vec<Stage> {
         self.releases
             .settle_due(self.now(), &|| self.random())
             .await
@@ -170,7 +175,7 @@ impl House {
     }
 
     /// Episodes of one turn each, until the rollout ends or so many were counted.
-    async fn traffic(&mut self, rates: Rates, units: u32) -> Option<Stage> {
+    pub(crate) async fn traffic(&mut self, rates: Rates, units: u32) -> Option<Stage> {
         let mut dice = Dice(7);
         for number in 0..units {
             self.now += MINUTE;
@@ -187,15 +192,15 @@ impl House {
         None
     }
 
-    fn stable(&self) -> ReleaseId {
+    pub(crate) fn stable(&self) -> ReleaseId {
         self.releases.stable().unwrap().id.clone()
     }
 
-    async fn state_of(&self, candidate: &str) -> CandidateState {
+    pub(crate) async fn state_of(&self, candidate: &str) -> CandidateState {
         self.releases.candidate(candidate).await.unwrap().state
     }
 
-    async fn events(&self) -> Vec<Event> {
+    pub(crate) async fn events(&self) -> Vec<Event> {
         let filter = EventFilter {
             limit: 10_000,
             ..EventFilter::default()
@@ -218,7 +223,7 @@ fn turn_ended(outcome: TurnOutcome) -> EventKind {
 }
 
 /// Numbers that come out the same each time.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     #[expect(clippy::cast_precision_loss, reason = "53 bits")]
@@ -231,8 +236,11 @@ impl Dice {
     }
 }
 
-fn plan(share: f64) -> Plan {
-    Plan::over(&[share], 5, Caps::default())
+pub(crate) fn plan(share: f64) -> Plan {
+    Plan {
+        watch: None,
+        ..Plan::over(&[share], 5, Caps::default())
+    }
 }
 
 #[tokio::test]

@@ -63,7 +63,7 @@ impl Traffic {
         let delta = json!({"set_prompt": {"agent": "main", "file": "SOUL.md", "text": text}});
         let id = self.house.approved(&delta).await?;
         let mut asked = json!({
-            "candidate": id, "shares": [0.5], "turns_max": 1, "maturity_seconds": 1,
+            "candidate": id, "shares": [0.5], "turns_max": 1, "maturity_seconds": 1, "watch_units": 0,
         });
         if let (Value::Object(asked), Value::Object(more)) = (&mut asked, more) {
             asked.extend(more);

@@ -224,6 +224,10 @@ fn plan() -> Plan {
         episode: EpisodeRules::default(),
         caps: Caps::default(),
         is_ab: false,
+        may: instar_release::gate::Step::Stable,
+        watch: None,
+        objective: None,
+        fast: None,
     }
 }
 

@@ -44,6 +44,16 @@ pub(crate) struct Start {
     /// sent. It costs the candidate's calls
     #[arg(long, value_name = "PAIRS")]
     pub(crate) shadow: Option<u64>,
+    /// Episodes of the watch after a promotion, some of which stay with the release before; 0 for none
+    #[arg(long, value_name = "EPISODES")]
+    pub(crate) watch: Option<u64>,
+    /// The share of new episodes that stays with the release before meanwhile
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) held_out: Option<f64>,
+    /// How long after the end of an episode cost, latency and questions are judged, in seconds; they need nobody's
+    /// word, and share the level with the rest then
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) fast_maturity: Option<u64>,
     /// Two good answers beside each other: the evidence is shown, and nobody wins by itself
     #[arg(long)]
     pub(crate) ab: bool,

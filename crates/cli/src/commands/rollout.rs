@@ -100,6 +100,9 @@ fn asked(start: &Start) -> NewRollout {
         turns_max: start.turns,
         maturity_seconds: start.maturity,
         shadow_pairs: start.shadow,
+        watch_units: start.watch,
+        held_out: start.held_out,
+        fast_maturity_seconds: start.fast_maturity,
         ab: start.ab,
         dry_run: start.dry_run,
     }
@@ -136,8 +139,40 @@ fn status(shown: &Value, out: Out) {
             number(&shown["evidence_paired"])
         ));
     }
+    if let Some(step) = shown["awaits"].as_str() {
+        out.note(&format!(
+            "it may not go on to {step} by itself: `instar candidate approve {}`",
+            short(shown, "candidate")
+        ));
+    }
+    if let watch @ Value::Object(_) = &shown["watch"] {
+        let word = if watch["is_on"] == Value::Bool(true) {
+            "on"
+        } else {
+            "over"
+        };
+        out.line(&format!(
+            "the watch after its promotion is {word}: {} of {} episodes, evidence that it became worse: {:.2} (taken back at {:.0})",
+            watch["settled"],
+            watch["units"],
+            number(&watch["evidence"]),
+            number(&watch["taken_back_at"])
+        ));
+    }
+    if let alarm @ Value::Object(_) = &shown["alarm"] {
+        let line = format!(
+            "both arms together against the {:.1} % that was usual before: {:.2} (alarm at {:.0})",
+            100.0 * number(&alarm["rate"]),
+            number(&alarm["evidence"]),
+            number(&alarm["alarms_at"])
+        );
+        let is_on = alarm["is_on"] == Value::Bool(true);
+        let style = if is_on { Style::Bad } else { Style::Plain };
+        out.line(&out.paint(style, &line));
+    }
     if let Some(hold) = shown["hold"].as_str() {
         let why = match hold {
+            "alarm" => "both arms together are worse than what was usual before",
             "coverage" => "an arm has too few episodes with data",
             _ => "one arm has data more often than the other",
         };

@@ -67,7 +67,9 @@ pub(crate) async fn approved(app: &AppState, name: &str) -> Result<Table, ApiPro
     let (now, owners) = (app.clock.now(), gates::owners(app));
     let approved = app.releases.approve_candidate(name, OWNER, &owners, now);
     let candidate = approved.await.map_err(gates::problem)?;
-    gates::table(app, &candidate.id).await
+    let table = gates::table(app, &candidate.id).await?;
+    gates::own::let_go(app, &table).await;
+    Ok(table)
 }
 
 pub(super) async fn rebase(

@@ -8,7 +8,7 @@ use instar_protocol::event::{Arm, Event};
 use instar_release::Releases;
 use instar_release::gate::Step;
 use instar_release::rollout::{
-    Forecast, Plan, Random, RolloutError, Shadow, Shown, Start, caps, past,
+    BY_ITSELF, Forecast, Plan, Random, RolloutError, Shadow, Shown, Start, WatchPlan, caps, past,
 };
 use instar_store::{CandidateState, EventFilter, Store};
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,15 @@ pub struct NewRollout {
     /// Judged pairs before anybody is sent a word of the candidate's; 0 for no shadow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow_pairs: Option<u64>,
+    /// Episodes of the watch after a promotion; 0 for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watch_units: Option<u64>,
+    /// The share of new episodes that stays with the release before meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_out: Option<f64>,
+    /// How long after the end of an episode cost, latency and questions are judged, which need nobody's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fast_maturity_seconds: Option<u64>,
     /// Two good answers beside each other: nobody wins by itself.
     pub ab: bool,
     /// Only the plan and how long it would take.
@@ -103,6 +112,7 @@ pub(crate) async fn begin(app: &AppState, asked: NewRollout) -> Result<Planned, 
     let now = app.clock.now();
     let candidate = app.releases.candidate(&asked.candidate).await;
     let candidate = candidate.map_err(missing_release)?;
+    let asked = configured(app, asked);
     let (plan, forecast, lines) = planned(&app.store, &asked, now).await?;
     plan.check()
         .map_err(|error| refused(RolloutError::Plan(error)))?;
@@ -115,13 +125,16 @@ pub(crate) async fn begin(app: &AppState, asked: NewRollout) -> Result<Planned, 
         });
     }
     // A rollout that speaks for it ends with it being stable, so that far it has to be let.
-    if app.releases.rollout().is_none() && candidate.state == CandidateState::Open {
+    let other = app.releases.rollout();
+    let is_free = other.is_none_or(|other| other.candidate == candidate.id);
+    if is_free && candidate.state == CandidateState::Open {
         gates::allowed(app, &candidate.id, Step::Stable).await?;
     }
     let start = Start {
         candidate: asked.candidate,
         plan: plan.clone(),
         by: "owner".to_owned(),
+        reason: None,
     };
     let started = app
         .releases
@@ -133,6 +146,47 @@ pub(crate) async fn begin(app: &AppState, asked: NewRollout) -> Result<Planned, 
         lines,
         rollout: Some(shown),
     })
+}
+
+/// What the configuration says, where nothing is said.
+fn configured(app: &AppState, asked: NewRollout) -> NewRollout {
+    let config = app.config.current();
+    let set = &config.value.improve.rollout;
+    NewRollout {
+        shares: asked.shares.or_else(|| set.shares.clone()),
+        units_min: asked.units_min.or(set.min_events),
+        idle_seconds: asked.idle_seconds.or(set.idle_seconds),
+        turns_max: asked.turns_max.or(set.turns),
+        maturity_seconds: asked.maturity_seconds.or(set.maturity_seconds),
+        fast_maturity_seconds: asked.fast_maturity_seconds.or(set.fast_maturity_seconds),
+        watch_units: asked.watch_units.or(set.watch_episodes),
+        held_out: asked.held_out.or(set.held_out),
+        margin: asked.margin.or(set.margin),
+        ..asked
+    }
+}
+
+/// Begins a rollout that nobody began by hand. It goes no further than it may.
+pub(crate) async fn begin_by_itself(
+    app: &AppState,
+    asked: NewRollout,
+    may: Step,
+    why: &str,
+) -> Result<Shown, ApiProblem> {
+    let now = app.clock.now();
+    let asked = configured(app, asked);
+    let (mut plan, _, _) = planned(&app.store, &asked, now).await?;
+    plan.may = may;
+    let start = Start {
+        candidate: asked.candidate,
+        plan,
+        by: BY_ITSELF.to_owned(),
+        reason: Some(why.to_owned()),
+    };
+    let started = app
+        .releases
+        .start_rollout(start, now, coin()?, app.random());
+    Ok(started.await.map_err(refused)?)
 }
 
 /// The plan, from what the stable release did in the last days.
@@ -179,7 +233,20 @@ async fn planned(
             pairs_min,
             level: plan.level * SHADOW_PART,
         });
+    if let Some(units) = asked.watch_units {
+        plan.watch = plan
+            .watch
+            .filter(|_| units > 0)
+            .map(|watch| WatchPlan { units, ..watch });
+    }
+    if let (Some(watch), Some(held_out)) = (&mut plan.watch, asked.held_out) {
+        watch.held_out = held_out;
+    }
+    if let Some(seconds) = asked.fast_maturity_seconds {
+        plan.judge_early(millis(seconds));
+    }
     let known = past(&stable, &plan);
+    plan.objective = known.at_most();
     let mut lines = Vec::new();
     if asked.shares.is_none() {
         for step in plan.skip_idle_steps(known.base()) {

@@ -173,6 +173,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         discovered,
         env: options.env,
         checks: Arc::new(Semaphore::new(crate::gates::CHECKS_AT_ONCE)),
+        gates_asked: AtomicU64::new(0),
         bodies: Arc::new(Semaphore::new(http::HELD_KIB)),
         peers: PeerLimits::default(),
         lab: crate::lab::Lab::default(),

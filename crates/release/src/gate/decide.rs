@@ -71,7 +71,9 @@ impl Default for Autonomy {
 }
 
 impl Autonomy {
-    fn of(self, class: Class) -> Step {
+    /// How far a candidate of this class goes without anybody being asked.
+    #[must_use]
+    pub fn of(self, class: Class) -> Step {
         match class {
             Class::A => self.a,
             Class::B => self.b,

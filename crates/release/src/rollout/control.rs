@@ -12,14 +12,17 @@ use super::live::{Begun, Body, Live, Shadowing};
 use super::machine::{Reason, Rollout, Stage};
 use super::plan::{Plan, PlanError};
 use super::settle::{Found, candidate_ops};
-use super::told::{episode, told};
+use super::told::{episode, noted, told};
 use super::view::View;
 use crate::candidate::{Fit, short};
 use crate::error::ReleaseError;
+use crate::gate::Step as Far;
 use crate::releases::{Releases, bounded};
 
 /// The most rollouts that one call returns.
 pub const ROLLOUTS_MAX: usize = 50;
+/// Who begins what nobody began by hand.
+pub const BY_ITSELF: &str = "the gateway";
 /// How far a conversation that works for another is followed back.
 const DEPTH_MAX: usize = 8;
 
@@ -64,6 +67,8 @@ pub struct Start {
     pub candidate: String,
     pub plan: Plan,
     pub by: String,
+    /// Why it begins, where nobody began it by hand.
+    pub reason: Option<String>,
 }
 
 /// A rollout as it is shown.
@@ -98,8 +103,9 @@ impl Releases {
         let candidate = self.candidate(&start.candidate).await?;
         let short = short(&candidate.id);
         let _one_at_a_time = self.moving_lock().await;
-        if let Some(live) = self.live().as_ref() {
-            return Err(RolloutError::Busy(live.row.id.clone()));
+        let taken = self.taken_over(&candidate.id, &start)?;
+        if let Some(machine) = taken {
+            return self.replan(machine, &start, now, random).await;
         }
         if candidate.state != CandidateState::Open {
             return Err(RolloutError::Settled(short, candidate.state.word()));
@@ -116,6 +122,8 @@ impl Releases {
             start.plan,
             &short,
         )?;
+        // The watch over the release before it ends with that.
+        let watched = self.superseded(now, random)?;
         let (release, mut ops) = self.keep(&candidate, now).await?;
         let row = RolloutRow {
             id: format!(
@@ -138,12 +146,62 @@ impl Releases {
             machine,
         };
         let live = Live::new(row, body, Arc::new(release));
+        ops.extend(watched);
         ops.push(live.stored(&live.body.machine, now)?);
-        ops.push(told(&live, live.stage(), now, random));
+        ops.push(match &start.reason {
+            Some(why) => noted(&live, live.stage().name(), &bounded(why), now, random),
+            None => told(&live, live.stage(), now, random),
+        });
         self.store().commit(ops).await?;
         let shown = shown(&live.row, &live.body, live.waiting());
         *self.live() = Some(live);
         Ok(shown)
+    }
+
+    /// The machine under the new plan, where the gateway put this very candidate into its shadow by itself and
+    /// its owner begins it now. Any other one that is under way goes first.
+    fn taken_over(&self, candidate: &str, start: &Start) -> Result<Option<Rollout>, RolloutError> {
+        let live = self.live();
+        let Some(live) = live.as_ref().filter(|live| live.before.is_none()) else {
+            return Ok(None);
+        };
+        let is_own = live.body.candidate == candidate
+            && live.body.by == BY_ITSELF
+            && start.by != BY_ITSELF
+            && *live.stage() == Stage::Shadow;
+        if !is_own {
+            return Err(RolloutError::Busy(live.row.id.clone()));
+        }
+        Ok(Some(live.body.machine.replanned(start.plan.clone())?))
+    }
+
+    async fn replan(
+        &self,
+        machine: Rollout,
+        start: &Start,
+        now: Timestamp,
+        random: [u8; 10],
+    ) -> Result<Shown, RolloutError> {
+        let ops = match self.live().as_mut() {
+            Some(live) => {
+                live.body.by = bounded(&start.by);
+                let why = "its owner began it anew, under a plan of his own";
+                let event = noted(live, machine.stage().name(), why, now, random);
+                vec![live.stored(&machine, now)?, event]
+            }
+            None => return Err(RolloutError::None),
+        };
+        self.store().commit(ops).await?;
+        let mut live = self.live();
+        let live = live.as_mut().ok_or(RolloutError::None)?;
+        live.body.machine = machine;
+        Ok(shown(&live.row, &live.body, live.waiting()))
+    }
+
+    /// Whether a rollout of this candidate was ever begun.
+    pub async fn was_rolled_out(&self, candidate: &str) -> Result<bool, ReleaseError> {
+        let all = bodies(self.store(), ROLLOUTS_MAX).await?;
+        Ok(all.iter().any(|(_, body)| body.candidate == candidate))
     }
 
     /// Puts the conversation on an arm, if a rollout is under way, and records that before the turn begins.
@@ -204,8 +262,8 @@ impl Releases {
         let _one_at_a_time = self.moving_lock().await;
         let machine = {
             let live = self.live();
-            let live = live.as_ref().ok_or(RolloutError::None)?;
-            let mut machine = live.body.machine.clone();
+            let live = live.as_ref().filter(|live| live.before.is_none());
+            let mut machine = live.ok_or(RolloutError::None)?.body.machine.clone();
             machine.pause(is_paused);
             machine
         };
@@ -232,6 +290,7 @@ impl Releases {
         let mut machine = self
             .live()
             .as_ref()
+            .filter(|live| live.before.is_none())
             .map(|live| live.body.machine.clone())
             .ok_or(RolloutError::None)?;
         let stage = if promote {
@@ -249,6 +308,31 @@ impl Releases {
         last.into_iter().next().ok_or(RolloutError::None)
     }
 
+    /// The owner lets a candidate go further than it may by itself. Nothing happens where another one, or
+    /// none, is under way.
+    pub async fn let_rollout_go(
+        &self,
+        candidate: &str,
+        may: Far,
+        now: Timestamp,
+        random: Random<'_>,
+    ) -> Result<(), ReleaseError> {
+        let _one_at_a_time = self.moving_lock().await;
+        let machine = self.live().as_ref().and_then(|live| {
+            let is_meant = live.body.candidate == candidate && live.before.is_none();
+            is_meant.then(|| live.body.machine.clone())
+        });
+        let Some(mut machine) = machine else {
+            return Ok(());
+        };
+        let stage = machine.let_go(may).cloned();
+        let found = Found {
+            stages: stage.into_iter().collect(),
+            ..Found::default()
+        };
+        self.store_moves(machine, found, "owner", now, random).await
+    }
+
     /// Something happened that never happens under a sound release: the candidate is taken back at once.
     /// True if it was the candidate that was served.
     pub async fn violation(
@@ -262,7 +346,8 @@ impl Releases {
         let machine = self
             .live()
             .as_ref()
-            .and_then(|live| (live.release.id == *release).then(|| live.body.machine.clone()));
+            .filter(|live| live.release.id == *release && live.before.is_none())
+            .map(|live| live.body.machine.clone());
         let Some(mut machine) = machine else {
             return Ok(false);
         };
@@ -276,9 +361,15 @@ impl Releases {
         Ok(true)
     }
 
-    /// The rollout that is under way.
+    /// The rollout that is under way; the watch over one that was promoted is none.
     #[must_use]
     pub fn rollout(&self) -> Option<Shown> {
+        self.shown_live().filter(|shown| shown.ended_at.is_none())
+    }
+
+    /// The rollout that is under way, or the watch over the one that was promoted.
+    #[must_use]
+    pub fn shown_live(&self) -> Option<Shown> {
         let live = self.live();
         live.as_ref()
             .map(|live| shown(&live.row, &live.body, live.waiting()))
@@ -320,9 +411,29 @@ impl Releases {
         let Some((row, body)) = last.filter(|(row, _)| row.is_open) else {
             return Ok(());
         };
+        let watched = if body.machine.is_watching() {
+            Some(self.trusted(&body.stable).await)
+        } else {
+            None
+        };
+        if let Some(Err(refused)) = &watched {
+            // Nothing can be held out any more; what is stable was looked at by itself.
+            let mut machine = body.machine.clone();
+            machine.end_watch();
+            let Some(stable) = self.stable() else {
+                return Ok(());
+            };
+            let live = Live::new(row, body, stable);
+            let why = bounded(&refused.to_string());
+            let event = noted(&live, "watched", &why, now, random);
+            let ops = vec![live.stored(&machine, now)?, event];
+            self.store().commit(ops).await?;
+            return Ok(());
+        }
         match self.trusted(&body.release).await {
             Ok(release) => {
                 let mut live = Live::new(row, body, Arc::new(release));
+                live.before = watched.and_then(Result::ok).map(Arc::new);
                 live.take_up(self.store()).await?;
                 *self.live() = Some(live);
                 Ok(())
@@ -357,11 +468,22 @@ impl Releases {
             return Ok(Vec::new());
         };
         let mut machine = live.body.machine.clone();
-        machine.supersede();
-        let row = live.stored(&machine, now)?;
         // The alias's own event of the same moment is named after the same draw.
         let beside = random.map(|byte| !byte);
-        Ok(vec![row, told(live, machine.stage(), now, beside)])
+        let event = if live.before.is_some() {
+            machine.end_watch();
+            noted(
+                live,
+                "watched",
+                "another release comes after it",
+                now,
+                beside,
+            )
+        } else {
+            machine.supersede();
+            told(live, machine.stage(), now, beside)
+        };
+        Ok(vec![live.stored(&machine, now)?, event])
     }
 
     pub(crate) fn live(&self) -> MutexGuard<'_, Option<Live>> {
@@ -387,7 +509,7 @@ fn begun(
         {
             return Err(RolloutError::TakenBack(short.to_owned(), why.words()));
         }
-        if let Some(machine) = body.machine.clone().resumed() {
+        if let Some(machine) = body.machine.clone().resumed(plan.may) {
             return Ok(machine);
         }
     }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::episode::{ordinal, unit_name};
-use super::machine::{Rollout, Stage};
+use super::machine::{Part, Rollout, Stage};
 use super::outcome::{Outcome, outcome};
 use super::plan::{EpisodeRules, Plan};
 use crate::error::ReleaseError;
@@ -40,6 +40,8 @@ pub(crate) struct Live {
     pub(crate) row: RolloutRow,
     pub(crate) body: Body,
     pub(crate) release: Arc<Release>,
+    /// The release before a promoted one, as long as that is watched.
+    pub(crate) before: Option<Arc<Release>>,
     coin: Coin,
     open: HashMap<SessionId, Open>,
     /// Ended, and not yet old enough to be judged.
@@ -78,6 +80,7 @@ impl Live {
             row,
             body,
             release,
+            before: None,
             open: HashMap::new(),
             closed: Vec::new(),
             ordinals: HashMap::new(),
@@ -132,9 +135,15 @@ impl Live {
             Some(open) if !self.is_silent(open, at) => open.unit.arm,
             _ => self.next_unit(root).1,
         };
-        let is_there = || self.release.behaviour.agents.contains_key(agent.as_str());
-        (arm == Arm::Canary && is_there()).then(|| Served {
-            release: Arc::clone(&self.release),
+        // Under a watch both arms are served a release that is or was stable.
+        let (release, arm) = match (&self.before, arm) {
+            (None, Arm::Canary) => (&self.release, Arm::Canary),
+            (Some(before), Arm::Stable) => (before, Arm::Stable),
+            _ => return None,
+        };
+        let is_there = release.behaviour.agents.contains_key(agent.as_str());
+        is_there.then(|| Served {
+            release: Arc::clone(release),
             arm,
         })
     }
@@ -170,7 +179,10 @@ impl Live {
             self.close(unit.clone());
             before = Some(unit);
         }
-        let in_shadow = *self.stage() == Stage::Shadow && !self.body.machine.is_paused();
+        let machine = &self.body.machine;
+        // What is paid for twice ends where it has said what it can.
+        let in_shadow =
+            *self.stage() == Stage::Shadow && !machine.is_paused() && machine.awaits().is_none();
         let share = self.body.machine.share();
         if share <= 0.0 && !in_shadow {
             return None;
@@ -215,6 +227,9 @@ impl Live {
 
     /// Conversations that the candidate serves now.
     pub(crate) fn canaries(&self) -> Vec<SessionId> {
+        if self.before.is_some() {
+            return Vec::new();
+        }
         let open = self.open.values();
         open.filter(|open| open.unit.arm == Arm::Canary)
             .map(|open| open.unit.session.clone())
@@ -234,14 +249,21 @@ impl Live {
     }
 
     /// Units that are old enough to be judged, the one that ended first before the others.
-    pub(crate) fn due_to_settle(&self, now: Timestamp) -> Vec<UnitRow> {
-        let wait = self.body.machine.plan().episode.maturity_millis;
-        let ripe = |unit: &&UnitRow| {
-            let closed = unit.closed_at.map_or(u64::MAX, Timestamp::millis);
-            closed.saturating_add(wait) <= now.millis()
+    pub(crate) fn due_to_settle(&self, now: Timestamp) -> Vec<(UnitRow, Part)> {
+        let machine = &self.body.machine;
+        let ripe = |unit: &UnitRow| {
+            let age = now.millis().checked_sub(unit.closed_at?.millis())?;
+            let part = match unit.arm {
+                // A pair is settled as a whole.
+                Arm::Shadow => {
+                    (age >= machine.plan().episode.maturity_millis).then_some(Part::Rest)
+                }
+                Arm::Stable | Arm::Canary => machine.due(&unit.id, age),
+            };
+            part.map(|part| (unit.clone(), part))
         };
-        let mut due: Vec<UnitRow> = self.closed.iter().filter(ripe).cloned().collect();
-        due.sort_by(|a, b| (a.closed_at, &a.id).cmp(&(b.closed_at, &b.id)));
+        let mut due: Vec<(UnitRow, Part)> = self.closed.iter().filter_map(ripe).collect();
+        due.sort_by(|(a, _), (b, _)| (a.closed_at, &a.id).cmp(&(b.closed_at, &b.id)));
         due
     }
 
@@ -275,10 +297,12 @@ impl Live {
         };
         let body = serde_json::to_string(&body)
             .map_err(|error| ReleaseError::Canonical(error.to_string()))?;
-        let is_open = machine.is_open();
+        // The end of a rollout is its verdict; the watch that may follow keeps it.
+        let was_promoted = *self.stage() == Stage::Promoted && machine.stage() == self.stage();
+        let ended = self.row.ended_at.filter(|_| was_promoted).unwrap_or(now);
         Ok(Op::PutRollout(RolloutRow {
-            is_open,
-            ended_at: (!is_open).then_some(now),
+            is_open: machine.is_live(),
+            ended_at: (!machine.is_open()).then_some(ended),
             body,
             ..self.row.clone()
         }))

@@ -7,9 +7,11 @@
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::after::{Alarm, Watching};
 use super::judged::Judged;
 use super::plan::{Plan, PlanError};
 use crate::evidence::{Arm, Pair, Paired};
+use crate::gate::Step as Far;
 
 /// Where a rollout stands.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -53,6 +55,8 @@ pub enum Reason {
     Violation { what: String },
     /// The evidence that it is worse reached its bound.
     Worse,
+    /// It had become stable, and then the evidence that it is worse than the release before reached its bound.
+    Later,
     /// The owner's word.
     Owner,
 }
@@ -63,6 +67,9 @@ impl Reason {
         match self {
             Self::Violation { what } => what.clone(),
             Self::Worse => "the evidence that it is worse reached its bound".to_owned(),
+            Self::Later => {
+                "after its promotion the evidence that it became worse reached its bound".to_owned()
+            }
             Self::Owner => "the owner took it back".to_owned(),
         }
     }
@@ -79,6 +86,15 @@ pub struct Settled {
     pub bad: BTreeMap<String, Option<f64>>,
 }
 
+/// Which metrics of a unit are settled.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Part {
+    /// Those that are judged before the others.
+    Fast,
+    /// The others, which are all where none are fast. The unit counts with them.
+    Rest,
+}
+
 /// Why a rollout stays where it is although its evidence would let it go on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -87,6 +103,8 @@ pub enum Hold {
     Coverage,
     /// One arm has data more often than the other.
     UnevenCoverage,
+    /// Both arms together are worse than what was usual before.
+    Alarm,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -107,6 +125,13 @@ pub struct Rollout {
     /// New units go to stable meanwhile; those that have an arm keep it, and are counted.
     #[serde(default)]
     pub(super) is_paused: bool,
+    /// Units whose fast metrics were taken.
+    #[serde(default)]
+    pub(super) early: BTreeSet<String>,
+    #[serde(default)]
+    pub(super) watching: Option<Watching>,
+    #[serde(default)]
+    pub(super) alarm: Option<Alarm>,
 }
 
 impl Rollout {
@@ -122,6 +147,9 @@ impl Rollout {
             None => Stage::Canary { step: 0 },
         };
         Ok(Self {
+            alarm: Alarm::new(&plan),
+            early: BTreeSet::new(),
+            watching: None,
             plan,
             stage,
             paired: Paired::worse(),
@@ -150,6 +178,30 @@ impl Rollout {
         matches!(self.stage, Stage::Shadow | Stage::Canary { .. })
     }
 
+    /// True while a part of the episodes stays with the release before a promoted one.
+    #[must_use]
+    pub fn is_watching(&self) -> bool {
+        self.stage == Stage::Promoted && self.watching.as_ref().is_some_and(Watching::is_on)
+    }
+
+    /// True while units get an arm.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.is_open() || self.is_watching()
+    }
+
+    /// Ends the watch after a promotion; what was promoted stays.
+    pub fn end_watch(&mut self) {
+        if let Some(watching) = &mut self.watching {
+            watching.end();
+        }
+    }
+
+    #[must_use]
+    pub fn is_alarmed(&self) -> bool {
+        self.alarm.as_ref().is_some_and(Alarm::is_on)
+    }
+
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.is_paused
@@ -169,7 +221,10 @@ impl Rollout {
         match self.stage {
             Stage::Shadow => 0.0,
             Stage::Canary { step } => self.plan.steps.get(step).map_or(0.0, |step| step.share),
-            Stage::Promoted => 1.0,
+            Stage::Promoted => match &self.watching {
+                Some(watching) if watching.is_on() => watching.share(),
+                _ => 1.0,
+            },
             Stage::RolledBack { .. } | Stage::Undecided | Stage::Superseded => 0.0,
         }
     }
@@ -180,14 +235,24 @@ impl Rollout {
         self.settled
     }
 
-    /// The evidence that the candidate is worse, over all metrics.
+    /// The evidence that the candidate is worse: that of the group of metrics that says it most.
     #[must_use]
     pub fn evidence_worse(&self) -> f64 {
-        let by_metric = self.judged.iter().map(|(name, judged)| {
-            let weight = self.plan.metrics.get(name).map_or(0.0, |one| one.weight);
-            weight * judged.worse.evidence()
-        });
-        by_metric.sum()
+        let fast = self.plan.fast.as_ref().map(|_| self.evidence_of(true));
+        self.evidence_of(false).max(fast.unwrap_or(0.0))
+    }
+
+    /// The average over the metrics that settle together.
+    fn evidence_of(&self, is_fast: bool) -> f64 {
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for (name, judged) in &self.judged {
+            if self.plan.is_fast(name) == is_fast {
+                let weight = self.plan.metrics.get(name).map_or(0.0, |one| one.weight);
+                sum += weight * judged.worse.evidence();
+                weights += weight;
+            }
+        }
+        if weights > 0.0 { sum / weights } else { 1.0 }
     }
 
     /// The evidence that the candidate is sound: the least of the metrics that promotion needs.
@@ -201,6 +266,9 @@ impl Rollout {
     /// What keeps the candidate from being promoted besides evidence.
     #[must_use]
     pub fn hold(&self) -> Option<Hold> {
+        if self.is_alarmed() {
+            return Some(Hold::Alarm);
+        }
         self.required()
             .find_map(|judged| judged.hold(self.plan.level))
     }
@@ -212,21 +280,91 @@ impl Rollout {
         })
     }
 
-    /// Takes a settled unit; the move that follows, if one does.
+    /// Takes a settled unit; the move that follows, if one does. Which of its metrics are settled follows from
+    /// those that are named.
     pub fn settle(&mut self, settled: &Settled) -> Option<&Stage> {
-        let Stage::Canary { step } = self.stage else {
+        if !matches!(self.stage, Stage::Canary { .. }) && !self.is_watching() {
             return None;
+        }
+        let part = self.part_of(settled);
+        let seen = match part {
+            Part::Fast => &mut self.early,
+            Part::Rest => &mut self.seen,
         };
-        if !self.seen.insert(settled.unit.clone()) {
+        if !seen.insert(settled.unit.clone()) {
             return None;
         }
-        for (name, judged) in &mut self.judged {
-            let bad = settled.bad.get(name).copied().flatten();
-            judged.settle(settled.arm, settled.share, bad);
+        if part == Part::Rest {
+            self.early.remove(&settled.unit);
+            let primary = self.plan.metrics.iter().find(|(_, metric)| metric.required);
+            let bad = primary.and_then(|(name, _)| settled.bad.get(name).copied().flatten());
+            if let (Some(alarm), Some(bad)) = (&mut self.alarm, bad) {
+                alarm.settle(bad);
+            }
         }
-        self.settled += 1;
-        self.in_step += 1;
-        let next = self.next(step)?;
+        let next = if let Stage::Canary { step } = self.stage {
+            self.judge(settled, part);
+            self.next(step)
+        } else {
+            self.watch(settled, part)
+        }?;
+        if next == Stage::Promoted {
+            self.watching = Watching::new(&self.plan);
+        }
+        self.enter(next)
+    }
+
+    fn judge(&mut self, settled: &Settled, part: Part) {
+        for (name, judged) in &mut self.judged {
+            if self.plan.is_fast(name) == (part == Part::Fast) {
+                let bad = settled.bad.get(name).copied().flatten();
+                judged.settle(settled.arm, settled.share, bad);
+            }
+        }
+        if part == Part::Rest {
+            self.settled += 1;
+            self.in_step += 1;
+        }
+    }
+
+    fn watch(&mut self, settled: &Settled, part: Part) -> Option<Stage> {
+        let is_counted = part == Part::Rest;
+        let watching = self.watching.as_mut()?;
+        watching
+            .settle(settled.arm, settled.share, &settled.bad, is_counted)
+            .then_some(Stage::RolledBack { why: Reason::Later })
+    }
+
+    fn part_of(&self, settled: &Settled) -> Part {
+        let mut named = settled.bad.keys().peekable();
+        let is_early = named.peek().is_some() && named.all(|name| self.plan.is_fast(name));
+        if is_early { Part::Fast } else { Part::Rest }
+    }
+
+    /// Which metrics of a unit are to be settled next, at its age.
+    #[must_use]
+    pub fn due(&self, unit: &str, age_millis: u64) -> Option<Part> {
+        if age_millis >= self.plan.episode.maturity_millis {
+            return Some(Part::Rest);
+        }
+        let fast = self.plan.fast.as_ref()?;
+        let is_due = age_millis >= fast.maturity_millis && !self.early.contains(unit);
+        is_due.then_some(Part::Fast)
+    }
+
+    /// The metrics of one part.
+    #[must_use]
+    pub fn of_part(
+        &self,
+        bad: &BTreeMap<String, Option<f64>>,
+        part: Part,
+    ) -> BTreeMap<String, Option<f64>> {
+        let is_of = |name: &String| self.plan.is_fast(name) == (part == Part::Fast);
+        let own = bad.iter().filter(|(name, _)| is_of(name));
+        own.map(|(name, bad)| (name.clone(), *bad)).collect()
+    }
+
+    fn enter(&mut self, next: Stage) -> Option<&Stage> {
         self.in_step = 0;
         self.stage = next;
         Some(&self.stage)
@@ -241,14 +379,53 @@ impl Rollout {
         let shadow = self.plan.shadow?;
         self.paired.settle(pair);
         self.reach.settle(reach);
-        if self.evidence_paired() >= 1.0 / shadow.level {
-            self.stage = Stage::RolledBack { why: Reason::Worse };
-        } else if self.paired.settled() >= shadow.pairs_min {
-            self.stage = Stage::Canary { step: 0 };
+        let next = if self.evidence_paired() >= 1.0 / shadow.level {
+            Stage::RolledBack { why: Reason::Worse }
+        } else if self.paired.settled() >= shadow.pairs_min && self.plan.may >= Far::Canary {
+            Stage::Canary { step: 0 }
         } else {
             return None;
+        };
+        self.enter(next)
+    }
+
+    /// How far it would go now if its owner let it.
+    #[must_use]
+    pub fn awaits(&self) -> Option<Far> {
+        match self.stage {
+            Stage::Shadow if self.plan.may < Far::Canary => {
+                let least = self.plan.shadow.map_or(0, |shadow| shadow.pairs_min);
+                (self.paired.settled() >= least).then_some(Far::Canary)
+            }
+            Stage::Canary { step } if self.plan.may < Far::Stable => {
+                self.is_sound(step).then_some(Far::Stable)
+            }
+            _ => None,
         }
-        Some(&self.stage)
+    }
+
+    /// Its owner lets it go further; the move that follows, if it waited for that.
+    pub fn let_go(&mut self, may: Far) -> Option<&Stage> {
+        let waited = self.awaits();
+        self.plan.may = self.plan.may.max(may);
+        let next = match waited.filter(|wanted| *wanted <= self.plan.may)? {
+            Far::Stable => {
+                self.watching = Watching::new(&self.plan);
+                Stage::Promoted
+            }
+            Far::Nothing | Far::Shadow | Far::Canary => Stage::Canary { step: 0 },
+        };
+        self.enter(next)
+    }
+
+    fn is_ripe(&self, step: usize) -> bool {
+        let step = self.plan.steps.get(step);
+        step.is_none_or(|step| self.in_step >= step.units_min)
+    }
+
+    fn is_sound(&self, step: usize) -> bool {
+        let bound = 1.0 / self.plan.level;
+        self.is_ripe(step) && self.evidence_sound() >= bound && self.hold().is_none()
     }
 
     /// The evidence of the shadow that the candidate is worse.
@@ -262,22 +439,19 @@ impl Rollout {
         if self.plan.is_ab {
             return (self.settled >= self.plan.horizon).then_some(Stage::Undecided);
         }
-        let bound = 1.0 / self.plan.level;
-        if self.evidence_worse() >= 1.0 / self.plan.level_of_steps() {
+        if self.evidence_worse() >= 1.0 / self.plan.level_of_group() {
             return Some(Stage::RolledBack { why: Reason::Worse });
         }
-        let is_ripe = self
-            .plan
-            .steps
-            .get(step)
-            .is_none_or(|step| self.in_step >= step.units_min);
-        if is_ripe && self.evidence_sound() >= bound && self.hold().is_none() {
+        let is_sound = self.is_sound(step);
+        if is_sound && self.plan.may == Far::Stable {
             return Some(Stage::Promoted);
         }
         if self.settled >= self.plan.horizon {
             return Some(Stage::Undecided);
         }
-        (is_ripe && step + 1 < self.plan.steps.len()).then_some(Stage::Canary { step: step + 1 })
+        // One that waits for its owner's word stays at the share that it has.
+        (!is_sound && self.is_ripe(step) && step + 1 < self.plan.steps.len())
+            .then_some(Stage::Canary { step: step + 1 })
     }
 
     /// A detector fired that never fires under a sound release. Before everything else.
@@ -298,14 +472,28 @@ impl Rollout {
         self.end(Stage::Superseded)
     }
 
-    /// The owner makes the candidate stable, on his own judgement.
+    /// The owner makes the candidate stable, on his own judgement: no watch takes that back.
     pub fn promote(&mut self) -> Option<&Stage> {
         self.end(Stage::Promoted)
     }
 
+    /// The same candidate under another plan, before anybody was served by it: what the pairs said stays said,
+    /// and the part of the level that they may have spent stays spent.
+    pub fn replanned(&self, mut plan: Plan) -> Result<Self, PlanError> {
+        let counts = self.paired.settled() > 0;
+        if let (None, Some(spent)) = (plan.shadow, self.plan.shadow.filter(|_| counts)) {
+            plan.level = (plan.level - spent.level).max(plan.level / 2.0);
+        }
+        let mut next = Self::begin(plan)?;
+        next.paired = self.paired.clone();
+        next.reach = self.reach.clone();
+        next.seen = self.seen.clone();
+        Ok(next)
+    }
+
     /// Goes on with what was counted, after an end that was no verdict about the candidate.
     #[must_use]
-    pub fn resumed(mut self) -> Option<Self> {
+    pub fn resumed(mut self, may: Far) -> Option<Self> {
         let is_open_again = match &self.stage {
             Stage::Undecided => true,
             Stage::RolledBack { why } => *why == Reason::Owner,
@@ -315,6 +503,7 @@ impl Rollout {
             return None;
         }
         self.plan.horizon = self.plan.horizon.saturating_add(self.settled);
+        self.plan.may = may;
         self.stage = Stage::Canary { step: 0 };
         self.in_step = 0;
         Some(self)
@@ -325,7 +514,6 @@ impl Rollout {
             return None;
         }
         self.is_paused = false;
-        self.stage = stage;
-        Some(&self.stage)
+        self.enter(stage)
     }
 }

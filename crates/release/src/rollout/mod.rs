@@ -3,6 +3,7 @@
 //! [`machine`](Rollout) decides and does nothing else. `episode` names the units, `outcome` reads how bad an
 //! episode was from its events, `control` drives the machine for the releases of a state folder.
 
+mod after;
 mod control;
 mod episode;
 mod judged;
@@ -15,12 +16,16 @@ mod simulate;
 mod told;
 mod view;
 
-pub use control::{ROLLOUTS_MAX, Random, RolloutError, Shown, Start};
+pub use after::{AlarmView, WatchView};
+pub use control::{BY_ITSELF, ROLLOUTS_MAX, Random, RolloutError, Shown, Start};
 pub(crate) use live::Live;
 pub use live::Shadowing;
-pub use machine::{Hold, Reason, Rollout, Settled, Stage};
+pub use machine::{Hold, Part, Reason, Rollout, Settled, Stage};
 pub use outcome::{COST, LATENCY, Outcome, Past, QUESTIONS, TASK, caps, outcome, past};
-pub use plan::{Caps, EpisodeRules, Forecast, Metric, Plan, PlanError, Shadow, Step, StepForecast};
+pub use plan::{
+    Caps, EpisodeRules, Fast, Forecast, Metric, Plan, PlanError, Shadow, Step, StepForecast,
+    WatchPlan,
+};
 pub use simulate::{Played, World, simulate};
 pub use told::recompute;
 pub use view::{ArmView, MetricView, View};

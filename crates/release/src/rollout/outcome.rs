@@ -6,6 +6,7 @@ use instar_protocol::{RunId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::{Caps, Plan};
+use crate::evidence::lower_bound;
 
 /// The work was not done: a bad word, a corrected question, a turn that failed or was cut, a tool's error.
 pub const TASK: &str = "task";
@@ -141,6 +142,8 @@ pub fn caps(events: &[Event]) -> Caps {
     }
 }
 
+/// Too few episodes say nothing of what is usual.
+const EPISODES_MIN: u32 = 20;
 /// Too few turns say nothing of what is usual.
 const TURNS_MIN: usize = 20;
 
@@ -167,6 +170,14 @@ impl Past {
     #[must_use]
     pub fn base(self) -> f64 {
         (f64::from(self.bad) + 0.5) / (f64::from(self.episodes) + 10.0)
+    }
+
+    /// The rate that it was at the most, at an error of one in a hundred; with few episodes nothing is known.
+    #[must_use]
+    pub fn at_most(self) -> Option<f64> {
+        let (all, good) = (self.episodes, self.episodes.saturating_sub(self.bad));
+        let rate = 1.0 - lower_bound(u64::from(good), u64::from(all), 0.01);
+        (self.episodes >= EPISODES_MIN && rate < 0.95).then_some(rate)
     }
 
     #[must_use]

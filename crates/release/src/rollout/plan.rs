@@ -1,10 +1,11 @@
 //! What the owner agrees to before the first unit, and how long it will take.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::outcome::{COST, LATENCY, QUESTIONS, TASK};
 use crate::evidence::{Belief, count, units_to_decide};
+use crate::gate::Step as Far;
 
 /// What the owner agreed to before the first unit.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -29,6 +30,38 @@ pub struct Plan {
     /// happens under a sound release still ends it.
     #[serde(default)]
     pub is_ab: bool,
+    /// How far it goes before its owner has said yes.
+    #[serde(default = "all_the_way")]
+    pub may: Far,
+    /// What follows a promotion.
+    #[serde(default)]
+    pub watch: Option<WatchPlan>,
+    /// The rate of bad episodes that was usual before, at the most: both arms together are held against it.
+    #[serde(default)]
+    pub objective: Option<f64>,
+    /// Metrics that are judged before the others.
+    #[serde(default)]
+    pub fast: Option<Fast>,
+}
+
+fn all_the_way() -> Far {
+    Far::Stable
+}
+
+/// A share of the episodes stays with the release before, for so many episodes after a promotion.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct WatchPlan {
+    pub units: u64,
+    pub held_out: f64,
+}
+
+/// The metrics that need nobody's word. Groups of different maturity see each other's coins early, so that they
+/// share the level instead of an average.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Fast {
+    pub metrics: BTreeSet<String>,
+    /// How long after the end of an episode they are judged.
+    pub maturity_millis: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -103,6 +136,14 @@ pub enum PlanError {
     Level,
     #[error("the shadow's part of the level is more than 0 and less than the level")]
     Shadow,
+    #[error(
+        "a watch has at least one episode, and holds out more than none and less than half of them"
+    )]
+    Watch,
+    #[error(
+        "metrics that are judged before the others are some of them and not all, and are judged earlier"
+    )]
+    Fast,
     #[error("an episode has at least one turn, and a horizon at least one unit")]
     Nothing,
 }
@@ -144,7 +185,23 @@ impl Plan {
             episode: EpisodeRules::default(),
             caps,
             is_ab: false,
+            may: Far::Stable,
+            watch: Some(WatchPlan {
+                units: WATCH_UNITS,
+                held_out: HELD_OUT,
+            }),
+            objective: None,
+            fast: None,
         }
+    }
+
+    /// Judges what needs nobody's word so long after the end of an episode, and the rest at its maturity.
+    pub fn judge_early(&mut self, maturity_millis: u64) {
+        let beside = self.metrics.keys().filter(|name| *name != TASK);
+        self.fast = Some(Fast {
+            metrics: beside.cloned().collect(),
+            maturity_millis,
+        });
     }
 
     pub fn check(&self) -> Result<(), PlanError> {
@@ -170,6 +227,22 @@ impl Plan {
         if self.episode.turns_max == 0 || self.horizon == 0 {
             return Err(PlanError::Nothing);
         }
+        if self.watch.is_some_and(|watch| {
+            watch.units == 0 || !(watch.held_out > 0.0 && watch.held_out < 0.5)
+        }) {
+            return Err(PlanError::Watch);
+        }
+        if let Some(fast) = &self.fast {
+            let is_one = |name: &String| fast.metrics.contains(name);
+            let some = self.metrics.keys().filter(|name| is_one(name)).count();
+            let sound = some > 0
+                && some == fast.metrics.len()
+                && some < self.metrics.len()
+                && fast.maturity_millis <= self.episode.maturity_millis;
+            if !sound {
+                return Err(PlanError::Fast);
+            }
+        }
         let sum: f64 = self.metrics.values().map(|metric| metric.weight).sum();
         for (name, metric) in &self.metrics {
             let sound = metric.weight > 0.0 && metric.margin > 0.0 && metric.margin < 1.0;
@@ -184,6 +257,21 @@ impl Plan {
         }
     }
 
+    /// The level of a rollback by one group of metrics: two groups have half of it each.
+    #[must_use]
+    pub fn level_of_group(&self) -> f64 {
+        let groups = if self.fast.is_some() { 2.0 } else { 1.0 };
+        self.level_of_steps() / groups
+    }
+
+    /// Whether a metric is judged before the others.
+    #[must_use]
+    pub fn is_fast(&self, metric: &str) -> bool {
+        self.fast
+            .as_ref()
+            .is_some_and(|fast| fast.metrics.contains(metric))
+    }
+
     /// The level of a rollback while shares are served: what the shadow did not spend.
     #[must_use]
     pub fn level_of_steps(&self) -> f64 {
@@ -195,7 +283,7 @@ impl Plan {
     pub fn skip_idle_steps(&mut self, base: f64) -> Vec<Step> {
         let last = self.steps.len().saturating_sub(1);
         let horizon = count(self.horizon);
-        let level = self.level_of_steps();
+        let level = self.level_of_group();
         let can = |step: &Step| {
             units_to_decide(Belief::new(2.0 * base, base), step.share, level)
                 .is_some_and(|units| units <= horizon)
@@ -215,7 +303,7 @@ impl Plan {
         let doubled = Belief::new(2.0 * base, base);
         let days = |units: f64| (units_per_day > 0.0).then(|| units / units_per_day);
         let steps = self.steps.iter().map(|step| {
-            let units = units_to_decide(doubled, step.share, self.level_of_steps());
+            let units = units_to_decide(doubled, step.share, self.level_of_group());
             StepForecast {
                 share: step.share,
                 units,
@@ -294,6 +382,9 @@ impl Forecast {
 const MARGIN: f64 = 0.05;
 const LEVEL: f64 = 0.05;
 const HORIZON: u64 = 2_000;
+/// Episodes of the watch after a promotion, and the share of them that stays with the release before.
+const WATCH_UNITS: u64 = 2_000;
+const HELD_OUT: f64 = 0.1;
 
 fn divergence_from_half(chance: f64) -> f64 {
     let part = |p: f64| if p > 0.0 { p * (2.0 * p).ln() } else { 0.0 };

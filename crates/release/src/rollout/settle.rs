@@ -6,13 +6,14 @@ use instar_store::{CandidateRow, CandidateState, Op, Store, UnitRow};
 use std::sync::Arc;
 
 use super::control::Random;
-use super::live::read_outcome;
-use super::machine::{Reason, Rollout, Settled, Stage};
-use super::told::{episode, side, told};
+use super::live::{Live, read_outcome};
+use super::machine::{Part, Reason, Rollout, Settled, Stage};
+use super::told::{episode, noted, side, told};
 use crate::candidate::short;
 use crate::error::ReleaseError;
 use crate::evidence::Pair;
-use crate::releases::Releases;
+use crate::record::Release;
+use crate::releases::{Releases, bounded};
 
 /// Units that one look settles; the rest waits for the next.
 const SETTLED_AT_ONCE: usize = 200;
@@ -25,6 +26,24 @@ pub(super) struct Found {
     pub(super) units: Vec<UnitRow>,
     /// The stages that were entered.
     pub(super) stages: Vec<Stage>,
+    /// What else is told: a word, and why.
+    pub(super) notes: Vec<(&'static str, String)>,
+}
+
+impl Found {
+    /// Tells what began or ended beside the stages: was there an alarm, and a watch?
+    fn note(&mut self, was: (bool, bool), machine: &Rollout) {
+        let view = machine.view();
+        if let Some(alarm) = view.alarm.filter(|alarm| alarm.is_on && !was.0) {
+            self.notes.push(("alarm", alarm.words()));
+        }
+        if let Some(watch) = view.watch.filter(|_| was.1 && !machine.is_watching())
+            && *machine.stage() == Stage::Promoted
+        {
+            let why = format!("nothing was found in {} episodes", watch.settled);
+            self.notes.push(("watched", why));
+        }
+    }
 }
 
 impl Releases {
@@ -49,11 +68,15 @@ impl Releases {
             return Ok(Vec::new());
         };
         let mut found = Found::default();
-        for unit in due {
+        for (unit, part) in due {
             let closed = unit.closed_at.unwrap_or(now);
             let seen = read_outcome(self.store(), &unit, closed, machine.plan()).await?;
+            let bad = match unit.arm {
+                Arm::Shadow => seen.bad.clone(),
+                Arm::Stable | Arm::Canary => machine.of_part(&seen.bad, part),
+            };
             let settled = UnitRow {
-                settled_at: Some(now),
+                settled_at: (part == Part::Rest).then_some(now),
                 bad: Some(
                     serde_json::to_string(&seen.bad)
                         .map_err(|error| ReleaseError::Canonical(error.to_string()))?,
@@ -63,8 +86,9 @@ impl Releases {
             if let Some(live) = self.live().as_ref() {
                 found
                     .ops
-                    .push(episode(live, &settled, Some(&seen.bad), now, random()));
+                    .push(episode(live, &settled, Some(&bad), now, random()));
             }
+            let was = (machine.is_alarmed(), machine.is_watching());
             let moved = if settled.arm == Arm::Shadow {
                 let (pair, reach) = pairs(&seen.shadows, &settled.id);
                 machine.settle_pair(&settled.id, pair, reach)
@@ -73,17 +97,19 @@ impl Releases {
                     unit: settled.id.clone(),
                     arm: side(settled.arm),
                     share: settled.share,
-                    bad: seen.bad,
+                    bad,
                 })
             };
             let moved = moved.cloned();
-            found.ops.push(Op::PutUnit(settled.clone()));
-            found.units.push(settled);
-            if let Some(stage) = moved {
-                found.stages.push(stage);
-                if !machine.is_open() {
-                    break;
-                }
+            if part == Part::Rest {
+                found.ops.push(Op::PutUnit(settled.clone()));
+                found.units.push(settled);
+            }
+            let is_moved = moved.is_some();
+            found.stages.extend(moved);
+            found.note(was, &machine);
+            if !machine.is_live() || (is_moved && !machine.is_open()) {
+                break;
             }
         }
         let stages = found.stages.clone();
@@ -137,40 +163,91 @@ impl Releases {
             mut ops,
             units,
             stages,
+            notes,
         } = found;
         let Some((row, events, ended)) = self.live().as_ref().map(|live| {
             let events: Vec<Op> = stages
                 .iter()
                 .map(|stage| told(live, stage, now, random()))
+                .chain(
+                    notes
+                        .iter()
+                        .map(|(word, why)| noted(live, word, why, now, random())),
+                )
                 .collect();
-            let ended = (!machine.is_open())
-                .then(|| (Arc::clone(&live.release), live.body.candidate.clone()));
+            let moves = !stages.is_empty() && !machine.is_open();
+            let ended = moves.then(|| Ended::of(live));
             (live.stored(&machine, now), events, ended)
         }) else {
             return Ok(());
         };
         ops.push(row?);
         ops.extend(events);
-        let Some((release, candidate)) = ended else {
+        let Some(ended) = ended else {
             self.store().commit(ops).await?;
-            if let Some(live) = self.live().as_mut() {
-                live.settled(&units, machine);
-            }
+            self.goes_on(&units, machine);
             return Ok(());
         };
-        ops.extend(candidate_ops(self.store(), &candidate, machine.stage(), now).await?);
-        let promoted = *machine.stage() == Stage::Promoted;
-        if promoted {
-            let reason = format!("candidate {} was promoted", short(&candidate));
-            ops.extend(self.moves_to(&release, by, &reason, now, random()).await?);
+        ops.extend(candidate_ops(self.store(), &ended.candidate, machine.stage(), now).await?);
+        let candidate = short(&ended.candidate);
+        let next = match (machine.stage(), ended.before) {
+            (Stage::Promoted, _) => {
+                Some((ended.release, format!("candidate {candidate} was promoted")))
+            }
+            // What had become stable is not any more.
+            (Stage::RolledBack { why }, Some(before)) => Some((
+                before,
+                format!("candidate {candidate} was taken back: {}", why.words()),
+            )),
+            _ => None,
+        };
+        if let Some((release, reason)) = &next {
+            let reason = bounded(reason);
+            let moves = self.moves_to(release, by, &reason, now, random());
+            ops.extend(moves.await?);
             ops.extend(self.files_stay(now).await?);
         }
+        let served = self.stable();
         self.store().commit(ops).await?;
-        if promoted {
+        if let Some((release, _)) = next {
             self.serve_shared(release);
         }
-        *self.live() = None;
+        if machine.is_watching()
+            && let Some(live) = self.live().as_mut()
+        {
+            live.row.ended_at = Some(now);
+            live.before = served;
+        }
+        self.goes_on(&units, machine);
         Ok(())
+    }
+
+    /// After what was stored of it: it goes on, or there is none any more.
+    fn goes_on(&self, units: &[UnitRow], machine: Rollout) {
+        let mut cell = self.live();
+        if !machine.is_live() {
+            *cell = None;
+        } else if let Some(live) = cell.as_mut() {
+            live.settled(units, machine);
+        }
+    }
+}
+
+/// What is needed of a rollout that comes to a verdict.
+struct Ended {
+    release: Arc<Release>,
+    /// Where it had become stable already.
+    before: Option<Arc<Release>>,
+    candidate: String,
+}
+
+impl Ended {
+    fn of(live: &Live) -> Self {
+        Self {
+            release: Arc::clone(&live.release),
+            before: live.before.clone(),
+            candidate: live.body.candidate.clone(),
+        }
     }
 }
 

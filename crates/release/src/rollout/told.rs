@@ -17,6 +17,15 @@ pub(super) fn told(live: &Live, stage: &Stage, at: Timestamp, random: [u8; 10]) 
         Stage::RolledBack { why } => Some(why.words()),
         _ => None,
     };
+    event(live, stage.name(), reason, at, random)
+}
+
+/// The event of something beside the stages.
+pub(super) fn noted(live: &Live, word: &str, why: &str, at: Timestamp, random: [u8; 10]) -> Op {
+    event(live, word, Some(why.to_owned()), at, random)
+}
+
+fn event(live: &Live, word: &str, reason: Option<String>, at: Timestamp, random: [u8; 10]) -> Op {
     Op::AppendEvent(Event {
         id: EventId::new(at, random),
         at,
@@ -27,7 +36,7 @@ pub(super) fn told(live: &Live, stage: &Stage, at: Timestamp, random: [u8; 10]) 
         label: Label::system(),
         kind: EventKind::Rollout {
             rollout: live.row.id.clone(),
-            stage: stage.name().to_owned(),
+            stage: word.to_owned(),
             reason,
         },
     })

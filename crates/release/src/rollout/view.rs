@@ -2,21 +2,29 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::after::{Alarm, AlarmView, WatchView, Watching};
 use super::machine::{Hold, Rollout, Stage};
 use crate::evidence::count;
+use crate::gate::Step as Far;
 
 impl Rollout {
     /// The stage for people.
     #[must_use]
     pub fn words(&self) -> String {
         match self.stage() {
+            Stage::Shadow if self.awaits().is_some() => {
+                "shadow, which found nothing: it waits for your yes".to_owned()
+            }
             Stage::Shadow => "shadow".to_owned(),
             Stage::Canary { step } => {
                 let steps = &self.plan().steps;
                 let share = 100.0 * steps.get(*step).map_or(0.0, |step| step.share);
                 let paused = if self.is_paused() { ", paused" } else { "" };
+                let waits = self
+                    .awaits()
+                    .map_or("", |_| ", sound: it waits for your yes");
                 let (at, of) = (step + 1, steps.len());
-                format!("step {at} of {of}, {share:.0} % of new episodes{paused}")
+                format!("step {at} of {of}, {share:.0} % of new episodes{paused}{waits}")
             }
             Stage::Promoted => "promoted".to_owned(),
             Stage::RolledBack { why } => format!("taken back: {}", why.words()),
@@ -48,13 +56,16 @@ impl Rollout {
             settled: self.settled,
             in_step: self.in_step,
             evidence_worse: self.evidence_worse(),
-            worse_at: 1.0 / self.plan.level_of_steps(),
+            worse_at: 1.0 / self.plan.level_of_group(),
             evidence_sound: self.evidence_sound(),
             sound_at: 1.0 / self.plan.level,
             pairs: self.paired.settled(),
             evidence_paired: self.evidence_paired(),
             paired_at: self.plan.shadow.map(|shadow| 1.0 / shadow.level),
             hold: self.hold(),
+            awaits: self.awaits(),
+            watch: self.watching.as_ref().map(Watching::view),
+            alarm: self.alarm.as_ref().map(Alarm::view),
             metrics: metrics.collect(),
         }
     }
@@ -80,6 +91,11 @@ pub struct View {
     /// Taken back there, in the shadow.
     pub paired_at: Option<f64>,
     pub hold: Option<Hold>,
+    /// How far it would go now if its owner let it.
+    pub awaits: Option<Far>,
+    /// What follows its promotion.
+    pub watch: Option<WatchView>,
+    pub alarm: Option<AlarmView>,
     pub metrics: Vec<MetricView>,
 }
 

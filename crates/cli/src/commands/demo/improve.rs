@@ -180,7 +180,7 @@ impl Story<'_> {
     async fn start(&self, candidate: &str) -> anyhow::Result<Value> {
         let asked = json!({
             "candidate": candidate, "shares": [0.5], "units_min": 2, "margin": 0.4,
-            "turns_max": 1, "maturity_seconds": 0,
+            "turns_max": 1, "maturity_seconds": 0, "watch_units": 0,
         });
         self.stage.post("/api/v1/rollouts", &asked).await
     }

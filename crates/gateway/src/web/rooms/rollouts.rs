@@ -105,6 +105,7 @@ pub(super) async fn one(
             (buttons(words, &forms, &shown))
             (facts(words, &shown))
             (evidence(words, &shown))
+            (after(words, &shown))
             section {
                 h2 { (words.both_arms) }
                 @for metric in &shown.view.metrics { (arms(words, metric)) }
@@ -134,8 +135,50 @@ fn facts(words: &Words, shown: &Shown) -> Markup {
                 div { dt { (words.holds) } dd { (match hold {
                     Hold::Coverage => words.hold_coverage,
                     Hold::UnevenCoverage => words.hold_uneven,
+                    Hold::Alarm => words.hold_alarm,
                 }) } }
             }
+        }
+    }
+}
+
+/// The watch after a promotion, and the alarm of both arms together.
+fn after(words: &Words, shown: &Shown) -> Markup {
+    let meters: Vec<Meter> = [
+        shown.view.watch.map(|watch| Meter {
+            name: words.that_later.to_owned(),
+            value: watch.evidence,
+            bound: watch.taken_back_at,
+            is_bad: true,
+        }),
+        shown.view.alarm.map(|alarm| Meter {
+            name: words.that_world.to_owned(),
+            value: alarm.evidence,
+            bound: alarm.alarms_at,
+            is_bad: true,
+        }),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    html! {
+        @if let Some(watch) = shown.view.watch {
+            p class="soft" { (words.watch_about) " " (watch.settled) " / " (watch.units) }
+        }
+        @if let Some(alarm) = shown.view.alarm.filter(|alarm| alarm.is_on) {
+            div class="trouble mild" role="alert" { (words.hold_alarm) " " (format!("({:.1} %)", 100.0 * alarm.rate)) }
+        }
+        @if !meters.is_empty() { (table(words, &meters)) }
+    }
+}
+
+fn table(words: &Words, meters: &[Meter]) -> Markup {
+    html! {
+        table class="rows" {
+            thead { tr { th scope="col" { (words.evidence) } th scope="col" { (words.now) } th scope="col" { (words.bound) } } }
+            tbody { @for meter in meters { tr {
+                td class="main" { (meter.name) } td { (format!("{:.2}", meter.value)) } td { (format!("{:.0}", meter.bound)) }
+            } } }
         }
     }
 }
@@ -163,12 +206,7 @@ fn evidence(words: &Words, shown: &Shown) -> Markup {
             h2 { (words.evidence) }
             p class="soft" { (words.evidence_about) }
             (chart::meters(words.evidence, &meters))
-            table class="rows" {
-                thead { tr { th scope="col" { (words.evidence) } th scope="col" { (words.now) } th scope="col" { (words.bound) } } }
-                tbody { @for meter in &meters { tr {
-                    td class="main" { (meter.name) } td { (format!("{:.2}", meter.value)) } td { (format!("{:.0}", meter.bound)) }
-                } } }
-            }
+            (table(words, &meters))
         }
     }
 }
