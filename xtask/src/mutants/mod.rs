@@ -1,10 +1,14 @@
 //! Changes the code that decides, one small change at a time, and asks the tests to notice.
 
+mod together;
+mod weave;
+
 use clap::{Args, ValueEnum};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::run::{cache, must, root, say, target};
+use crate::run::{cache, must, output, root, say, target};
 
 /// Built from its source, as it is published in no other form.
 const PACKAGE: &str = "cargo-mutants@27.1.0";
@@ -23,6 +27,12 @@ pub(crate) struct Options {
     /// Print the changes and make none
     #[arg(long)]
     list: bool,
+    /// Put all changes into one build, each behind a switch: much quicker; what does not compile so is told
+    #[arg(long)]
+    together: bool,
+    /// With --together, leave tests out that have this in their names
+    #[arg(long, requires = "together")]
+    skip: Vec<String>,
     /// Try again what an earlier run has caught as well
     #[arg(long)]
     anew: bool,
@@ -74,12 +84,34 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         let mut command = command(&program, part, options)?;
         if options.list {
             must(&mut command)?;
+        } else if options.together {
+            let missed = together(&mut command, part, options)?;
+            survived.extend(missed);
         } else if let Err(error) = must(&mut command) {
             survived.push(format!("{}: {error}", part.package()));
         }
     }
     anyhow::ensure!(survived.is_empty(), "{}", survived.join("; "));
     Ok(())
+}
+
+/// The changes of a part in one build.
+fn together(command: &mut Command, part: Part, options: &Options) -> anyhow::Result<Vec<String>> {
+    let listed = output(command.arg("--json"))?;
+    let features = match part {
+        Part::Sandbox => vec!["--no-default-features".to_owned()],
+        _ => Vec::new(),
+    };
+    let task = together::Together {
+        package: part.package().to_owned(),
+        changes: serde_json::from_str(&listed)?,
+        kept: target().join("mutants").join(part.package()),
+        build: target().join("mutants/build"),
+        skip: options.skip.clone(),
+        features,
+        dropped: BTreeSet::new(),
+    };
+    task.run()
 }
 
 fn command(program: &Path, part: Part, options: &Options) -> anyhow::Result<Command> {
@@ -111,7 +143,7 @@ fn command(program: &Path, part: Part, options: &Options) -> anyhow::Result<Comm
     if let Some(shard) = &options.shard {
         command.args(["--shard", shard]);
     }
-    if options.list {
+    if options.list || options.together {
         command.arg("--list");
         return Ok(command);
     }
