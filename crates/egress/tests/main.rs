@@ -12,6 +12,7 @@ mod addresses;
 mod alone;
 mod broker;
 mod fetches;
+mod hosts;
 mod limits;
 mod local;
 mod proxies;

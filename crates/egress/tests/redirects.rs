@@ -129,3 +129,27 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
     ));
     assert!(secure.heads().is_empty());
 }
+
+#[tokio::test]
+async fn what_carries_nothing_may_be_repeated_elsewhere_and_what_is_not_repeated_carries_nothing() {
+    for (status, method, body, reached) in [
+        (307, Method::GET, false, true),
+        (308, Method::GET, false, true),
+        (302, Method::POST, true, true),
+        (303, Method::POST, true, true),
+        (307, Method::POST, true, false),
+        (308, Method::POST, true, false),
+    ] {
+        // A place that is refused as well, and later, so that nobody has to be reached.
+        let outer = Server::plain(move |_| redirect(status, "http://10.0.0.1/")).await;
+        let mut call = outer.call("/");
+        call.method = method;
+        if body {
+            call.body = Bytes::from_static(b"content");
+        }
+        let error = egress().send(call).await.unwrap_err();
+        let told = error.to_string();
+        let repeated = "redirects a request with content to another origin";
+        assert_eq!(!told.contains(repeated), reached, "{status}: {told}");
+    }
+}
