@@ -74,12 +74,11 @@ fn a_heartbeat_is_a_part_of_the_release_and_changed_as_one() {
     let propose = ["candidate", "new", "--delta", "-", "--json"];
     let made = instar.run_with(&propose, &delta.to_string()).json();
     let candidate = made["id"].as_str().unwrap();
-    let shown = instar.run(["candidate", "show", candidate]);
+    assert_eq!(made["class"], "C", "{made}");
+    let shown = instar.run(["candidate", "diff", candidate]).stdout;
     assert!(
-        shown
-            .stdout
-            .contains("agents.main.heartbeat is another one"),
-        "{shown:?}"
+        shown.contains("agents.main.heartbeat") && shown.contains("Mind the door."),
+        "{shown}"
     );
     let late = json!({ "every_minutes": 30, "offset_minutes": 30, "text": "x" });
     let delta = json!({ "set_heartbeat": { "agent": "main", "heartbeat": late } });
