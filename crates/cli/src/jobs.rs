@@ -12,6 +12,7 @@ pub(crate) fn work() -> Option<u8> {
     };
     Some(match post.role() {
         lab::ROLE => lab(post),
+        lab::PROBE_ROLE => crate::commands::walls::probe(post),
         judge::ROLE => crate::commands::judge::judge(post),
         _ => 2,
     })

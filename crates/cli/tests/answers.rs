@@ -176,6 +176,8 @@ const ELSEWHERE: &[&str] = &[
     "heal try",
     "lab export",
     "lab import",
+    "lab forget",
+    "lab walls",
     "eval run",
     "eval list",
     "eval show",

@@ -159,10 +159,11 @@ fn what_is_known_is_written_as_files_that_verify_and_a_changed_one_is_named() {
     let dir = instar.home().join("exchange");
     let path = dir.to_str().unwrap();
     let written = instar.run(["lab", "export", path, "--json"]).json();
-    assert_eq!(written.as_array().unwrap().len(), 8);
+    assert_eq!(written.as_array().unwrap().len(), 9);
     let report = instar.run(["lab", "import", path, "--json"]).json();
     assert_eq!(report["doubts"], json!([]), "{report}");
-    assert_eq!(report["events"], 1);
+    // What is here already is not taken in a second time.
+    assert_eq!((&report["events"], &report["kept"]), (&json!(1), &json!(0)));
     let registry = std::fs::read_to_string(dir.join("memory/cluster-registry.json")).unwrap();
     assert!(registry.contains("tool:read"), "{registry}");
 
@@ -175,4 +176,104 @@ fn what_is_known_is_written_as_files_that_verify_and_a_changed_one_is_named() {
     .unwrap();
     let report = instar.run(["lab", "import", path]);
     assert!(report.stdout.contains("not believed"), "{report:?}");
+}
+
+/// The address that an asset has: of its canonical form, which for these is their text with sorted names.
+fn sealed(mut asset: Value) -> Value {
+    use sha2::Digest as _;
+    let digest = sha2::Sha256::digest(asset.to_string().as_bytes());
+    asset["asset_id"] = json!(format!("sha256:{}", hex::encode(digest)));
+    asset
+}
+
+#[test]
+fn of_a_foreign_folder_only_what_verifies_is_kept_and_nothing_acts_before_it_is_allowed() {
+    let mut instar = failing();
+    let dir = instar.home().join("theirs");
+    std::fs::create_dir_all(dir.join("assets/gep")).unwrap();
+    let gene = |id: &str, instar: Value| {
+        let mut gene = json!({
+            "type": "Gene", "id": id, "summary": format!("about {id}"), "signals_match": ["timed out"],
+            "strategy": ["Do it."], "validation": ["npm test"], "env_fingerprint": {"hostname": "h"},
+        });
+        if instar.is_object() {
+            gene["instar"] = instar;
+        }
+        sealed(gene)
+    };
+    let recipe = json!({
+        "id": "wait-a-little", "version": 1, "title": "Waits a little", "family": "transient",
+        "fits": {"place": "tool", "kinds": ["timeout"]}, "writes": {"retry": {"again": 1, "pause_ms": 50}},
+    });
+    let mut changed = gene("gene_changed", Value::Null);
+    changed["summary"] = json!("something else");
+    let genes = json!({"version": 1, "genes": [
+        gene("gene_theirs", Value::Null), gene("gene_x", recipe), changed,
+    ]});
+    let capsule = sealed(json!({
+        "type": "Capsule", "id": "capsule_7", "gene": "keep-the-pace", "trigger": ["rate_limit"], "summary": "it helped",
+        "confidence": 0.9, "outcome": {"status": "success", "score": 0.9}, "instar": {"evidence": 31.5, "verdict": "proven"},
+    }));
+    let capsules = json!({"version": 1, "capsules": [capsule]});
+    std::fs::write(dir.join("assets/gep/genes.json"), genes.to_string()).unwrap();
+    std::fs::write(dir.join("assets/gep/capsules.json"), capsules.to_string()).unwrap();
+    std::fs::write(dir.join("assets/gep/events.jsonl"), "").unwrap();
+    let path = dir.to_str().unwrap();
+
+    let dry = instar.run(["lab", "import", path, "--dry-run"]);
+    for words in [
+        "not believed: gene_changed",
+        "proposed, not in use: wait-a-little",
+        "1 genes are prose",
+        "1 capsules name their evidence",
+    ] {
+        assert!(dry.stdout.contains(words), "{words}: {dry:?}");
+    }
+    let listed = |instar: &Instar| instar.run(["gene", "list"]).stdout;
+    assert!(!listed(&instar).contains("wait-a-little"));
+    let taken = instar.run(["lab", "import", path, "--json"]).json();
+    assert_eq!(taken["kept"], 3, "{taken}");
+    let again = instar.run(["lab", "import", path, "--json"]).json();
+    assert_eq!(again["kept"], 0, "{again}");
+    let list = listed(&instar);
+    for words in ["wait-a-little  proposed", "gene_theirs  prose only"] {
+        assert!(list.contains(words), "{words}: {list}");
+    }
+    assert!(!list.contains("gene_changed"), "{list}");
+    // It is no recipe that could act until the owner says so; prose never is.
+    assert_ne!(instar.run(["gene", "show", "wait-a-little"]).code, 0);
+    instar
+        .run(["gene", "allow", "wait-a-little", "--json"])
+        .json();
+    assert!(listed(&instar).contains("wait-a-little  yours"));
+    // Without a gateway, too.
+    instar.terminate();
+    let gone = instar.run(["lab", "forget", "--json"]).json();
+    assert_eq!(gone, 3);
+    let list = listed(&instar);
+    assert!(
+        list.contains("wait-a-little  yours") && !list.contains("gene_theirs"),
+        "{list}"
+    );
+}
+
+#[test]
+fn a_job_with_the_lab_s_walls_can_do_none_of_what_it_must_not() {
+    let instar = Instar::start(Setup::default());
+    let kept = instar.run_with(&["secrets", "set", "mine"], "sk-test-0123456789\n");
+    assert_eq!(kept.code, 0, "{kept:?}");
+    // Each thing that it reaches for is there and can be had outside.
+    for file in ["secrets.json", "master.key", "instar.sqlite", "instar.json"] {
+        assert!(
+            std::fs::File::open(instar.state.join(file)).is_ok(),
+            "{file}"
+        );
+    }
+    let tried = instar.run(["lab", "walls", "--json"]).json();
+    let tried = tried.as_array().unwrap();
+    assert_eq!(tried.len(), 17, "{tried:?}");
+    for attempt in tried {
+        assert!(attempt["refused"].is_string(), "{attempt}");
+    }
+    assert!(!instar.state.join("made-by-the-lab").exists());
 }

@@ -7,7 +7,7 @@ use crate::support::{Instar, Setup};
 use crate::tools::{calling, said, workspace};
 
 /// A house whose model asks for a number of lines as if it were a word. The tool refuses that each time.
-fn failing() -> Instar {
+pub(crate) fn failing() -> Instar {
     let wrong = json!({"path": "note.md", "limit": "2"});
     let instar = Instar::start(Setup::scripted(calling(&[("look", "read", wrong)])));
     let folder = workspace(&instar);
@@ -15,12 +15,12 @@ fn failing() -> Instar {
     instar
 }
 
-fn trial(instar: &Instar) -> Option<Value> {
+pub(crate) fn trial(instar: &Instar) -> Option<Value> {
     let trials = instar.run(["heal", "status", "--json"]).json();
     trials.as_array().unwrap().first().cloned()
 }
 
-fn fault(instar: &Instar) -> String {
+pub(crate) fn fault(instar: &Instar) -> String {
     let list = instar.run(["fault", "list", "--json"]).json();
     let faults = list.as_array().unwrap();
     let read = faults.iter().find(|fault| fault["place"] == "tool:read");
@@ -33,6 +33,17 @@ fn proposed(instar: &Instar) -> Value {
     let all = candidates.as_array().unwrap().clone();
     assert_eq!(all.len(), 1, "{all:?}");
     all.into_iter().next().unwrap()
+}
+
+/// Lets what was proposed through its gates and into service.
+pub(crate) fn try_it(instar: &Instar) {
+    let candidate = proposed(instar);
+    let id = candidate["id"].as_str().unwrap();
+    for step in ["check", "approve"] {
+        instar.run(["candidate", step, id, "--json"]).json();
+    }
+    instar.run(["rollout", "start", id, "--json"]).json();
+    instar.run(["rollout", "promote", "--json"]).json();
 }
 
 #[test]
@@ -58,12 +69,7 @@ fn a_fault_is_found_a_fix_is_proposed_tried_and_shown_to_work() {
     assert!(candidate["reason"].as_str().unwrap().contains("believed"));
     assert_eq!(candidate["class"], "B", "{candidate}");
 
-    let id = candidate["id"].as_str().unwrap();
-    for step in ["check", "approve"] {
-        instar.run(["candidate", step, id, "--json"]).json();
-    }
-    instar.run(["rollout", "start", id, "--json"]).json();
-    instar.run(["rollout", "promote", "--json"]).json();
+    try_it(&instar);
 
     // About half of the turns have the fix. Each of them works, and each other one fails as before.
     let mut worked = 0;
@@ -83,6 +89,29 @@ fn a_fault_is_found_a_fix_is_proposed_tried_and_shown_to_work() {
     assert_eq!(units("treated"), u64::from(worked));
     assert!(bad("treated") < 0.5 && units("control") > 0);
     assert!((bad("control") - units("control").to_string().parse::<f64>().unwrap()).abs() < 0.5);
+
+    // The verdict goes out into the files of the exchange, and they are what they say.
+    let dir = instar.home().join("exchange");
+    let path = dir.to_str().unwrap();
+    instar.run(["lab", "export", path, "--json"]).json();
+    let file = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap();
+    let capsules: Value = serde_json::from_str(&file("assets/gep/capsules.json")).unwrap();
+    let capsule = &capsules["capsules"][0];
+    assert_eq!(capsule["gene"], "reshape-argument", "{capsules}");
+    assert!(capsule["instar"]["evidence"].as_f64().unwrap() >= 20.0);
+    let knowledge: Value = serde_json::from_str(&file("memory/knowledge.json")).unwrap();
+    assert_eq!(knowledge["lessons"][0]["proven"], 1, "{knowledge}");
+    let predictor: Value = serde_json::from_str(&file("memory/predictor.json")).unwrap();
+    assert_eq!(predictor["rows"][0]["outcome"], "helped", "{predictor}");
+    let feedback: Value =
+        serde_json::from_str(file("memory/feedback.jsonl").lines().next().unwrap()).unwrap();
+    assert_eq!(feedback["with_fix"]["exposures"], trial["treated"][0]);
+    let report = instar.run(["lab", "import", path, "--json"]).json();
+    assert_eq!(
+        (&report["doubts"], &report["counted"], &report["kept"]),
+        (&json!([]), &json!(1), &json!(0)),
+        "{report}"
+    );
 
     // Killed, it stands where it was; the verdict is remembered.
     let _stopped = instar.kill9();

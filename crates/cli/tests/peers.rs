@@ -306,6 +306,21 @@ fn the_house_is_run_over_the_socket() {
         json!(["rollout.promote", {}]),
         json!(["release.rollback", { "reason": "enough" }]),
         json!(["candidate.rebase", candidate]),
+        json!(["lab.run", { "atAnyLoad": true }]),
+        json!(["lab.log", {}]),
+        json!(["lab.ledger", {}]),
+        json!(["lab.import", { "assets": [] }]),
+        json!(["lab.foreign", {}]),
+        json!(["lab.forget", {}]),
+        json!(["fault.list", {}]),
+        json!(["fault.show", { "name": "flt_0" }]),
+        json!(["fault.edit", { "edit": "mute", "fault": "flt_0", "muted": true }]),
+        json!(["fault.log", {}]),
+        json!(["heal.status", {}]),
+        json!(["heal.case", {}]),
+        json!(["heal.explain", { "name": "flt_0" }]),
+        json!(["heal.try", { "name": "flt_0" }]),
+        json!(["heal.gene", { "id": "keep-the-pace", "banned": true }]),
         json!(["set-heartbeats", { "enabled": true }]),
         json!(["wake", { "mode": "now", "text": "look around" }]),
     ]);
@@ -318,7 +333,12 @@ fn the_house_is_run_over_the_socket() {
         .filter(|at| answers[*at].get("refused").is_some())
         .collect();
     // The last one was promoted meanwhile: there is nothing to put upon another release.
-    assert_eq!(refused, [2, 3, 6, 9, 17, 65], "{answers:#?}");
+    // Nor is there a fault of that name.
+    assert_eq!(
+        refused,
+        [2, 3, 6, 9, 17, 65, 73, 74, 78, 79],
+        "{answers:#?}"
+    );
     assert!(
         answers[2]["refused"]["message"]
             .as_str()

@@ -10,7 +10,7 @@ use instar_protocol::lab::{CASE_FAULTS_MAX, Case, Known, PROPOSED_MAX, Proposed}
 use instar_protocol::{AgentId, EventId, Label, Timestamp};
 use instar_release::delta::Delta;
 use instar_release::lineage::Material;
-use instar_release::trial::{Changed, Keeper, Kept, Moved, STATE, Stage, TRIAL, Verdict};
+use instar_release::trial::{Changed, Keeper, Kept, Moved, Point, STATE, Stage, TRIAL, Verdict};
 use instar_release::{Proposal, ReleaseError, Releases, read_deltas};
 use instar_store::{EventFilter, HealingRow, Op, Store, StoreError};
 use serde::{Deserialize, Serialize};
@@ -85,6 +85,8 @@ pub struct TrialView {
     pub chapter: u32,
     /// What changed so that it was opened again.
     pub changes: Vec<Changed>,
+    /// The evidence over the units, thinned, for whoever draws it.
+    pub curve: Vec<Point>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -256,7 +258,17 @@ fn view(kept: &Kept) -> TrialView {
         waiting: kept.waiting(),
         chapter: trial.chapter(),
         changes: kept.changes.clone(),
+        curve: trial.curve().points().to_vec(),
     }
+}
+
+/// How trials ended, as it is remembered.
+pub async fn verdicts(store: &Store) -> Result<Vec<Known>, HealingError> {
+    let rows = store.healing(KNOWN).await?;
+    let known = rows
+        .iter()
+        .filter_map(|row| serde_json::from_str(&row.body).ok());
+    Ok(known.collect())
 }
 
 /// What a choice is made from: the same for the lab and for whoever asks why.
@@ -274,10 +286,6 @@ pub async fn case(store: &Store, releases: &Releases, agent: &str) -> Result<Cas
             banned.extend(asked.banned.then_some(asked.id));
         }
     }
-    let known = store.healing(KNOWN).await?;
-    let known = known
-        .iter()
-        .filter_map(|row| serde_json::from_str(&row.body).ok());
     let state = store.healing(STATE).await?;
     let spent = state.iter().find(|row| row.id == SPENT);
     let spent = spent.and_then(|row| serde_json::from_str(&row.body).ok());
@@ -288,7 +296,8 @@ pub async fn case(store: &Store, releases: &Releases, agent: &str) -> Result<Cas
         faults,
         genes,
         banned,
-        known: known.collect(),
+        known: verdicts(store).await?,
+        foreign: crate::lab::heard(store).await?,
         strategy: String::new(),
         spent: spent.unwrap_or_default(),
         seed: 0,
@@ -323,7 +332,7 @@ pub(crate) async fn propose(
     let mut made = 0;
     for one in proposed.into_iter().take(case.most) {
         let fault = case.faults.iter().find(|fault| fault.id == one.fault);
-        let Some((fault, deltas)) = fault.zip(sound(case, &one)) else {
+        let Some((fault, deltas)) = fault.zip(sound(&case.agent, &one)) else {
             tracing::warn!(gene = one.gene, "the lab proposed what it may not");
             continue;
         };
@@ -360,7 +369,8 @@ pub(crate) async fn propose(
     Ok(made)
 }
 
-fn sound(case: &Case, one: &Proposed) -> Option<Vec<Delta>> {
+/// The deltas of a proposal, if they are one mitigation on trial against the fault that it names.
+pub(crate) fn sound(of_agent: &str, one: &Proposed) -> Option<Vec<Delta>> {
     let deltas = read_deltas(one.delta.clone()).ok()?;
     let [
         Delta::SetMitigation {
@@ -372,8 +382,7 @@ fn sound(case: &Case, one: &Proposed) -> Option<Vec<Delta>> {
     else {
         return None;
     };
-    let is_sound =
-        *agent == case.agent && mitigation.fault == one.fault && mitigation.trial.is_some();
+    let is_sound = agent == of_agent && mitigation.fault == one.fault && mitigation.trial.is_some();
     is_sound.then_some(deltas)
 }
 
@@ -405,7 +414,11 @@ pub async fn keep_gene(
     let there = rows.iter().find(|row| row.id == asked.id);
     let there = there.and_then(|row| serde_json::from_str::<GeneAsked>(&row.body).ok());
     let whole = GeneAsked {
-        gene: asked.gene.or_else(|| there.and_then(|there| there.gene)),
+        gene: match asked.gene.or_else(|| there.and_then(|there| there.gene)) {
+            // What came with a foreign folder is the owner's from the moment that he allows it.
+            None if !asked.banned => crate::lab::proposed(store, &asked.id).await?,
+            gene => gene,
+        },
         ..asked
     };
     let body = serde_json::to_string(&whole).map_err(|_| invalid("it has no form"))?;

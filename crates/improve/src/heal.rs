@@ -5,7 +5,7 @@ use instar_release::class::assess;
 use instar_release::mitigation::Mitigation;
 use instar_release::{Behaviour, Class, build};
 
-use crate::choose::{Chance, Chooser, Outcome, Spent, Strategy, Trialable};
+use crate::choose::{Chance, Chooser, Intent, Outcome, Spent, Strategy, Trialable};
 use crate::gene::{Catalogue, Gene, GeneError, Proposal, Symptom, words_of};
 
 /// Ends of a trial after which nobody has the fix.
@@ -19,6 +19,8 @@ pub enum HealError {
     Behaviour(#[source] serde_json::Error),
     #[error("a change has no form")]
     Delta(#[source] serde_json::Error),
+    #[error(transparent)]
+    Asset(#[from] crate::asset::AssetError),
     #[error("there is no fault {0}; `instar fault list` shows all")]
     Fault(String),
 }
@@ -66,6 +68,7 @@ pub fn choose(case: &Case) -> Result<Chosen, HealError> {
     let strategy = Strategy::from_name(&case.strategy).unwrap_or_default();
     let mut spent: Spent = serde_json::from_value(case.spent.clone()).unwrap_or_default();
     spent.cycles += 1;
+    spent.planned = Intent::ALL.map(|intent| strategy.share(intent, &spent));
     let mut chance = Chance::new(case.seed);
     let mut proposed = Vec::new();
     while proposed.len() < case.most.min(PROPOSED_MAX) {
@@ -232,18 +235,19 @@ fn class(behaviour: &Behaviour, delta: &instar_release::Delta) -> Class {
     }
 }
 
-fn learned(case: &Case, catalogue: &Catalogue) -> Chooser {
+/// What the trials of this house taught, with what others say as a nudge.
+pub(crate) fn learned(case: &Case, catalogue: &Catalogue) -> Chooser {
     let mut chooser = Chooser::default();
+    for prior in &case.foreign {
+        if let Ok(gene) = catalogue.get(&prior.gene) {
+            chooser.prior.hear(&gene.id, prior.helped, prior.hurt);
+        }
+    }
     for known in &case.known {
         let Ok(gene) = catalogue.get(name(&known.gene)) else {
             continue;
         };
-        let outcome = match known.outcome.as_str() {
-            "proven" | "adopted" | "kept" => Outcome::Helped,
-            "supported" | "supported_synthetic" => Outcome::SeemedToHelp,
-            "failed" | "harmful" | "harmed_later" => Outcome::Hurt,
-            _ => Outcome::Unclear,
-        };
+        let outcome = Outcome::of(&known.outcome);
         let fault = case.faults.iter().find(|fault| fault.id == known.fault);
         let Some(fault) = fault else { continue };
         chooser.learn(&gene.id, gene.family, &Symptom::of(fault), outcome);
@@ -252,6 +256,6 @@ fn learned(case: &Case, catalogue: &Catalogue) -> Chooser {
 }
 
 /// The name of a gene without its hash.
-fn name(reference: &str) -> &str {
+pub(crate) fn name(reference: &str) -> &str {
     reference.split('@').next().unwrap_or(reference)
 }

@@ -39,6 +39,7 @@ struct Memory {
 pub enum Said {
     Found(Vec<Found>),
     Chosen(Chosen),
+    Told(Vec<heal::Told>),
     Closing(Closing),
 }
 
@@ -55,6 +56,9 @@ impl Lab {
                 Some(Said::Found(found.collect()))
             }
             ToLab::Choose(case) => Some(Said::Chosen(heal::choose(&case).unwrap_or_default())),
+            ToLab::Explain { case, fault } => {
+                Some(Said::Told(heal::explain(&case, &fault).unwrap_or_default()))
+            }
             ToLab::Close => Some(Said::Closing(self.close())),
         }
     }

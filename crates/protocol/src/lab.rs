@@ -10,6 +10,8 @@ use crate::time::Timestamp;
 
 /// The role under which the lab is started.
 pub const ROLE: &str = "lab";
+/// The role of a job with the same walls that tries what the lab may not do.
+pub const PROBE_ROLE: &str = "lab-probe";
 /// Events that are told at a time.
 pub const PAGE: usize = 500;
 /// Signs that one event can have.
@@ -25,6 +27,8 @@ pub enum ToLab {
     Events(Vec<Event>),
     /// Answered by [`Chosen`].
     Choose(Box<Case>),
+    /// What each recipe would do about a fault; answered by a list of values for people.
+    Explain { case: Box<Case>, fault: String },
     /// Answered by [`Closing`].
     Close,
 }
@@ -75,6 +79,9 @@ pub struct Case {
     pub genes: Vec<serde_json::Value>,
     pub banned: Vec<String>,
     pub known: Vec<Known>,
+    /// What other houses say of recipes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<ForeignPrior>,
     pub strategy: String,
     /// What was spent on what, as it was said the last time.
     pub spent: serde_json::Value,
@@ -82,6 +89,57 @@ pub struct Case {
     /// How many changes may be proposed now.
     pub most: usize,
 }
+
+/// How often a recipe helped elsewhere, as somebody says. A hash shows that the words were not changed, not
+/// that they are true.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForeignPrior {
+    pub gene: String,
+    pub helped: u32,
+    pub hurt: u32,
+}
+
+/// Something of a folder of another engine, as it is kept here. None of it acts by itself.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Foreign {
+    /// Its content address.
+    pub address: String,
+    pub id: String,
+    pub what: ForeignKind,
+    pub summary: String,
+    /// The signs that it is for, as it says them.
+    pub signals: Vec<String>,
+    /// The recipe in our form, where it has one. It is proposed, and acts after the owner allowed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gene: Option<serde_json::Value>,
+    /// The gene that it tells of.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub about: String,
+    /// `helped` or `hurt`, where it names evidence for that.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub outcome: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForeignKind {
+    Gene,
+    Capsule,
+    FailedCapsule,
+}
+
+/// What is taken over of a folder.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Takeover {
+    pub assets: Vec<Foreign>,
+}
+
+/// Records that are kept, and how long the words of one may be.
+pub const FOREIGN_MAX: usize = 500;
+pub const FOREIGN_CHARS_MAX: usize = 300;
 
 /// How a trial of a recipe ended.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

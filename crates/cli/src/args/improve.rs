@@ -58,11 +58,18 @@ pub(crate) enum Lab {
         /// The folder; files of an earlier export are replaced
         dir: std::path::PathBuf,
     },
-    /// Read such a folder of another engine, and say what of it is to be believed; nothing in it is run
+    /// Read such a folder of another engine: say what of it is to be believed, and keep that; nothing in it is run
     Import {
         /// The folder with `assets/gep`
         dir: std::path::PathBuf,
+        /// Only say it
+        #[arg(long)]
+        dry_run: bool,
     },
+    /// Let a job with the lab's walls try what the lab may not do, and say how each went
+    Walls,
+    /// Drop what was kept of folders of other engines; recipes that you allowed stay
+    Forget,
     /// List cycles, the newest first
     Log {
         /// How many

@@ -4,7 +4,7 @@ use instar_gateway::api::candidates::NewCandidate;
 use instar_gateway::healing::GeneAsked;
 use instar_improve::gene::Gene as Recipe;
 use instar_improve::heal::{self, Told};
-use instar_protocol::lab::Case;
+use instar_protocol::lab::{Case, Foreign, ForeignKind};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -22,7 +22,13 @@ const GENE_BYTES_MAX: u64 = 16 * 1024;
 
 pub(crate) async fn gene(command: &Gene, run: &Context) -> anyhow::Result<()> {
     match command {
-        Gene::List => list(&case(run, "main").await?, run.out),
+        Gene::List => {
+            let foreign = match offline::live(run).await? {
+                Some(client) => client.get("/api/v1/lab/foreign").await?,
+                None => offline::foreign(run).await?,
+            };
+            list(&case(run, "main").await?, &foreign, run.out)
+        }
         Gene::Show { gene } => show(&case(run, "main").await?, gene, run.out),
         Gene::Add { file } => {
             let recipe = read(file)?;
@@ -106,15 +112,26 @@ fn known(case: &Case, gene: &str) -> anyhow::Result<Recipe> {
     Ok(found.map_err(|error| Failure::new(Code::NotFound, error.to_string()))?)
 }
 
-fn list(case: &Case, out: Out) -> anyhow::Result<()> {
+fn list(case: &Case, foreign: &[Foreign], out: Out) -> anyhow::Result<()> {
     let catalogue = heal::catalogue(case)?;
+    // Kept of other engines and allowed by nobody yet.
+    let waiting = foreign.iter().filter(|one| {
+        one.what == ForeignKind::Gene && !case.genes.iter().any(|gene| gene["id"] == one.id)
+    });
     let own = |id: &str| case.genes.iter().any(|gene| gene["id"] == id);
     if out.json() {
         let row = |gene: &Recipe| {
             let banned = catalogue.is_banned(&gene.id);
             json!({ "gene": gene, "banned": banned, "own": own(&gene.id) })
         };
-        return out.value(&catalogue.genes().map(row).collect::<Vec<_>>());
+        let proposed = waiting.map(|one| json!({ "proposed": one, "usable": one.gene.is_some() }));
+        return out.value(
+            &catalogue
+                .genes()
+                .map(row)
+                .chain(proposed)
+                .collect::<Vec<_>>(),
+        );
     }
     for gene in catalogue.genes() {
         let mark = match (catalogue.is_banned(&gene.id), own(&gene.id)) {
@@ -124,6 +141,14 @@ fn list(case: &Case, out: Out) -> anyhow::Result<()> {
         };
         let id = out.paint(Style::Strong, &gene.id);
         out.line(&format!("{id}  {mark}{}", visible(&gene.title)));
+    }
+    for one in waiting {
+        let mark = match one.gene {
+            Some(_) => "proposed",
+            None => "prose only",
+        };
+        let id = out.paint(Style::Faint, &visible(&one.id));
+        out.line(&format!("{id}  {mark}  {}", visible(&one.summary)));
     }
     Ok(())
 }

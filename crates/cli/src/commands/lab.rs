@@ -4,9 +4,7 @@ use anyhow::Context as _;
 use instar_gateway::Running;
 use instar_gateway::api::faults::RunAsked;
 use instar_gateway::lab::{Cycle, Outcome, cycle};
-use instar_improve::gene::Catalogue;
 use instar_improve::gep;
-use serde_json::Value;
 use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
@@ -18,8 +16,7 @@ use crate::context::{Context, environment};
 use crate::failure::{Code, Failure};
 use crate::out::{Out, Style, visible};
 
-/// Cycles that are written into an export, and bytes of a file that is read.
-const CYCLES: usize = 500;
+/// Bytes of a file that is read.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 /// Where the pages are while the lab runs without a gateway.
 const DASHBOARD_PORT: u16 = 8420;
@@ -31,7 +28,9 @@ pub(crate) async fn run(command: &Lab, run: &Context) -> anyhow::Result<()> {
     match command {
         Lab::Run(asked) => work(asked, run).await,
         Lab::Export { dir } => export(dir, run).await,
-        Lab::Import { dir } => import(dir, run.out),
+        Lab::Import { dir, dry_run } => import(dir, *dry_run, run).await,
+        Lab::Walls => super::walls::run(run),
+        Lab::Forget => forget(run).await,
         Lab::Status => tell(&cycles(1, run).await?, run),
         Lab::Log { lines } => tell(&cycles(*lines, run).await?, run),
     }
@@ -126,21 +125,12 @@ async fn cycles(limit: usize, run: &Context) -> anyhow::Result<Vec<Cycle>> {
 
 /// The ledger as files. They are a picture of it: nothing is ever read back from them.
 async fn export(dir: &Path, run: &Context) -> anyhow::Result<()> {
-    let list = async |asked| -> anyhow::Result<Vec<Value>> {
-        let answer = super::fault::fetch(asked, run).await?;
-        Ok(answer.as_array().cloned().unwrap_or_default())
+    let ledger = match offline::live(run).await? {
+        Some(client) => client.get("/api/v1/lab/ledger").await?,
+        None => offline::ledger(run).await?,
     };
-    let cycles = cycles(CYCLES, run)
-        .await?
-        .into_iter()
-        .map(serde_json::to_value);
-    let ledger = gep::Ledger {
-        faults: list(super::fault::Asked::All).await?,
-        edits: list(super::fault::Asked::Edits).await?,
-        cycles: cycles.collect::<Result<_, _>>()?,
-        trials: Vec::new(),
-    };
-    let files = gep::write(&ledger, &Catalogue::built_in()?)?;
+    let ledger: gep::Ledger = serde_json::from_value(ledger)?;
+    let files = gep::write(&ledger)?;
     for (path, text) in &files {
         let file = dir.join(path);
         let folder = file.parent().unwrap_or(dir);
@@ -156,15 +146,33 @@ async fn export(dir: &Path, run: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Looks at a folder of another engine.
-fn import(dir: &Path, out: Out) -> anyhow::Result<()> {
+/// Takes over of a folder of another engine what is to be believed.
+async fn import(dir: &Path, dry_run: bool, run: &Context) -> anyhow::Result<()> {
     let report = gep::read(|path| bounded(&dir.join(path)));
-    if out.json() {
-        return out.value(&report);
+    let kept = match (dry_run, offline::live(run).await?) {
+        (true, _) => None,
+        (false, Some(client)) => Some(client.post("/api/v1/lab/foreign", &report.takeover).await?),
+        (false, None) => Some(offline::take_over(run, Some(report.takeover.clone())).await?),
+    };
+    if run.out.json() {
+        let mut told = serde_json::to_value(&report)?;
+        told["kept"] = serde_json::json!(kept);
+        return run.out.value(&told);
     }
+    told(&report, run.out);
+    match kept {
+        None => run.out.note("nothing was kept: --dry-run"),
+        Some(kept) => run.out.note(&format!(
+            "{kept} records are new here; `instar gene allow ID` takes a recipe into use, `instar lab forget` drops all"
+        )),
+    }
+    Ok(())
+}
+
+fn told(report: &gep::Report, out: Out) {
     out.line(&format!(
-        "{} genes, {} capsules, {} events; {} of them are what they say",
-        report.genes, report.capsules, report.events, report.verified
+        "{} genes, {} capsules, {} of failures, {} events; {} of them are what they say",
+        report.genes, report.capsules, report.failed_capsules, report.events, report.verified
     ));
     for doubt in &report.doubts {
         let (asset, why) = (visible(&doubt.asset), visible(&doubt.why));
@@ -175,10 +183,35 @@ fn import(dir: &Path, out: Out) -> anyhow::Result<()> {
     }
     let signals: Vec<&str> = report.signals.iter().map(|kind| kind.name()).collect();
     out.line(&format!("  its genes are for: {}", signals.join(", ")));
-    out.note(&format!(
-        "{} command lines are in it and none was run; {} assets name their machine and that is not kept",
-        report.commands, report.fingerprints
+    for id in &report.proposed {
+        out.line(&format!("  proposed, not in use: {}", visible(id)));
+    }
+    out.line(&format!(
+        "  {} genes are prose for a model and are only shown; {} are here already",
+        report.prose_only, report.known
     ));
+    out.line(&format!(
+        "  {} capsules name their evidence and count a little; the rest are records",
+        report.counted
+    ));
+    out.note(&format!(
+        "{} command lines are in it and none was run; {} assets name their machine and that is not kept; {} rows of \
+         feedback and lessons have no address and are left out",
+        report.commands, report.fingerprints, report.rows_without_address
+    ));
+}
+
+/// Drops what was kept of other engines.
+async fn forget(run: &Context) -> anyhow::Result<()> {
+    let gone: usize = match offline::live(run).await? {
+        Some(client) => client.delete("/api/v1/lab/foreign").await?,
+        None => offline::take_over(run, None).await?,
+    };
+    if run.out.json() {
+        return run.out.value(&gone);
+    }
+    run.out
+        .line(&format!("{gone} records of other engines are gone"));
     Ok(())
 }
 

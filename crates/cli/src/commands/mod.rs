@@ -39,3 +39,4 @@ pub(crate) mod tools;
 pub(crate) mod undo;
 pub(crate) mod up;
 pub(crate) mod usage;
+pub(crate) mod walls;

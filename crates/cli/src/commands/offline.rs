@@ -18,7 +18,7 @@ use instar_protocol::api::{
 };
 use instar_protocol::approvals::{QuestionList, ReceiptPage, RuleList};
 use instar_protocol::devices::DeviceList;
-use instar_protocol::lab::Case;
+use instar_protocol::lab::{Case, Foreign, Takeover};
 use instar_protocol::letter::LetterList;
 use instar_protocol::policy::{Explained, PolicyReport, PolicyTests, PostureReport};
 use instar_protocol::receipt::ChainReport;
@@ -100,6 +100,35 @@ pub(crate) async fn cycles(run: &Context, limit: usize) -> anyhow::Result<Vec<la
     let cycles = lab::log(&folder.store, limit).await?;
     folder.close().await?;
     Ok(cycles)
+}
+
+/// All that the files of the exchange are written from.
+pub(crate) async fn ledger(run: &Context) -> anyhow::Result<Value> {
+    let folder = Folder::open(&run.state()?)?;
+    let releases = Releases::open(folder.store.clone()).await?;
+    let ledger = lab::ledger(&folder.store, &releases).await;
+    drop(releases);
+    folder.close().await?;
+    Ok(serde_json::to_value(ledger.map_err(explain)?)?)
+}
+
+/// What is kept of folders of other engines.
+pub(crate) async fn foreign(run: &Context) -> anyhow::Result<Vec<Foreign>> {
+    let folder = Folder::open(&run.state()?)?;
+    let kept = lab::foreign(&folder.store).await;
+    folder.close().await?;
+    kept.map_err(explain)
+}
+
+/// Keeps more of it, or with nothing drops all; how many that were.
+pub(crate) async fn take_over(run: &Context, asked: Option<Takeover>) -> anyhow::Result<usize> {
+    let folder = Folder::open(&run.state()?)?;
+    let count = match asked {
+        Some(asked) => lab::take_over(&folder.store, asked, run.now()).await,
+        None => lab::forget(&folder.store).await,
+    };
+    folder.close().await?;
+    count.map_err(explain)
 }
 
 /// Takes the folder's lock, or says who has it.

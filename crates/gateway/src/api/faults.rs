@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use instar_protocol::fault::FaultEdit;
+use instar_protocol::lab::{Foreign, Takeover};
 use serde::{Deserialize, Serialize};
 
 use super::input::{Asked, PageQuery, Strict};
@@ -79,6 +80,39 @@ pub(super) async fn log(
             .await
             .map_err(QueryError::from)?,
     ))
+}
+
+pub(super) async fn ledger(
+    State(app): State<AppState>,
+    caller: Caller,
+) -> Result<Json<lab::Ledger>, ApiProblem> {
+    owner(&caller)?;
+    Ok(Json(lab::ledger(&app.store, &app.releases).await?))
+}
+
+pub(super) async fn foreign(
+    State(app): State<AppState>,
+    _caller: Caller,
+) -> Result<Json<Vec<Foreign>>, ApiProblem> {
+    Ok(Json(lab::foreign(&app.store).await?))
+}
+
+pub(super) async fn take_over(
+    State(app): State<AppState>,
+    caller: Caller,
+    Strict(asked): Strict<Takeover>,
+) -> Result<Json<usize>, ApiProblem> {
+    owner(&caller)?;
+    let now = app.clock.now();
+    Ok(Json(lab::take_over(&app.store, asked, now).await?))
+}
+
+pub(super) async fn forget(
+    State(app): State<AppState>,
+    caller: Caller,
+) -> Result<Json<usize>, ApiProblem> {
+    owner(&caller)?;
+    Ok(Json(lab::forget(&app.store).await?))
 }
 
 fn owner(caller: &Caller) -> Result<(), ApiProblem> {

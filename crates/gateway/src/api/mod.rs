@@ -136,6 +136,13 @@ pub(crate) fn routes() -> Routes {
         .route("/faults/{name}", get(faults::one))
         .route("/lab/run", post(faults::run))
         .route("/lab/log", get(faults::log))
+        .route("/lab/ledger", get(faults::ledger))
+        .route(
+            "/lab/foreign",
+            get(faults::foreign)
+                .post(faults::take_over)
+                .delete(faults::forget),
+        )
         .route("/releases", get(reports::releases))
         .route("/releases/verify", get(crate::signing::answer))
         .route("/releases/log", get(reports::release_log))

@@ -6,10 +6,17 @@
 //! with the place in the event log up to which it went, so nothing is counted twice or left out.
 
 mod count;
+mod exchange;
+mod explain;
 mod register;
+mod story;
 mod trend;
 
+pub use exchange::{Ledger, foreign, forget, ledger, take_over};
+pub(crate) use exchange::{heard, proposed};
+pub use explain::{attempt, explain};
 pub use register::{Arms, DayRow, EditView, FaultView, edit, edits, list, one};
+pub use story::{Story, before, story};
 pub use trend::{Course, Trend};
 
 use instar_protocol::event::Event;
@@ -184,7 +191,7 @@ async fn choose(app: &AppState, cycle: &mut Cycle) {
     };
     let told = ToLab::Choose(Box::new(case.clone()));
     let chosen: Result<Chosen, JobError> = blocking(move || {
-        let mut job = Starter::default().start(ROLE, BOUNDS)?;
+        let mut job = job(ROLE)?;
         job.tell(&told)?;
         job.hear()
     })
@@ -264,8 +271,13 @@ async fn next_events(app: &AppState, after: &EventId) -> Result<Vec<Event>, Stor
     app.store.events(filter).await
 }
 
+/// A job with the lab's walls and bounds.
+pub fn job(role: &str) -> Result<Confined, JobError> {
+    Starter::default().start(role, BOUNDS)
+}
+
 fn begin(memory: Option<&str>) -> Result<Confined, JobError> {
-    let mut job = Starter::default().start(ROLE, BOUNDS)?;
+    let mut job = job(ROLE)?;
     let memory = memory.and_then(|memory| serde_json::from_str(memory).ok());
     if let Some(memory) = memory {
         job.tell(&ToLab::Remember(memory))?;

@@ -138,6 +138,27 @@ pub(super) fn meters(title: &str, meters: &[Meter]) -> Markup {
     }
 }
 
+/// Parts of a hundred, each with a mark where it should be.
+pub(super) fn shares(title: &str, meters: &[Meter]) -> Markup {
+    let place = |part: f64| SCALE_FROM + (SCALE_TO - SCALE_FROM) * (part / 100.0).clamp(0.0, 1.0);
+    let height = meters.len() * ROW + 4;
+    html! {
+        figure class="chart rows-chart" {
+            svg viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(title) {
+                @for (at, meter) in meters.iter().enumerate() {
+                    @let y = at * ROW + ROW / 2;
+                    @let bound = tenths(place(meter.bound));
+                    text class="left" x="0" y=(y + 4) { (meter.name) }
+                    line class="axis" x1=(SCALE_FROM) x2=(SCALE_TO) y1=(y) y2=(y) {}
+                    line class="arm" x1=(SCALE_FROM) x2=(tenths(place(meter.value))) y1=(y) y2=(y) {}
+                    line class="limit" x1=(bound) x2=(bound) y1=(y - 12) y2=(y + 12) {}
+                    text class="right" x=(WIDTH) y=(y + 4) { (format!("{:.0} / {:.0} %", meter.value, meter.bound)) }
+                }
+            }
+        }
+    }
+}
+
 fn tenths(value: f64) -> String {
     format!("{value:.1}")
 }

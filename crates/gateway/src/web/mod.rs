@@ -10,6 +10,7 @@ mod attached;
 mod chart;
 mod chat;
 mod composer;
+mod curve;
 mod entries;
 mod frame;
 mod page;

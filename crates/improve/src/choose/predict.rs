@@ -76,6 +76,17 @@ impl Predictor {
     pub fn cases(&self) -> usize {
         self.cases.len()
     }
+
+    /// What each number of a case stands for, and how many neighbours are asked, for whoever reads the
+    /// cases elsewhere.
+    #[must_use]
+    pub fn form() -> serde_json::Value {
+        let kinds = instar_protocol::fault::SignalKind::ALL.map(|kind| kind.name());
+        serde_json::json!({
+            "features": { "kinds": kinds, "places": ["tool", "model"], "word_buckets": WORDS },
+            "neighbours": NEIGHBOURS, "neighbours_min": NEIGHBOURS_MIN, "alike_min": ALIKE_MIN,
+        })
+    }
 }
 
 /// A symptom as numbers: its kinds, where it shows, and its words in buckets.

@@ -12,6 +12,10 @@ const BORROWED: [f64; 3] = [8.0, 6.0, 4.0];
 /// Of a gene of which nothing is known: one in three helps.
 const ROOT: f64 = 1.0 / 3.0;
 const KEYS_MAX: usize = 4_096;
+/// What a case of another house counts for, and the most that all of them count for about one gene. Nobody
+/// here saw their units: it may turn a first try, and a few trials of this house outweigh it.
+const HEARD_WEIGHT: f64 = 0.2;
+const HEARD_MAX: f64 = 2.0;
 
 /// How a trial ended, as far as a prior cares.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -28,6 +32,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// By the name of a verdict or a stage.
+    #[must_use]
+    pub fn of(word: &str) -> Self {
+        match word {
+            "proven" | "adopted" | "kept" => Self::Helped,
+            "supported" | "supported_synthetic" => Self::SeemedToHelp,
+            "failed" | "harmful" | "harmed_later" => Self::Hurt,
+            _ => Self::Unclear,
+        }
+    }
+
     /// What it counts for, and against.
     pub(super) fn weights(self) -> (f64, f64) {
         match self {
@@ -77,6 +92,18 @@ impl Prior {
         ] {
             sums.with += with;
             sums.against += against;
+        }
+    }
+
+    /// Takes in what another house says of a gene, as a part of what is known of it anywhere.
+    pub fn hear(&mut self, gene: &str, helped: u32, hurt: u32) {
+        let (with, against) = (f64::from(helped), f64::from(hurt));
+        let all = with + against;
+        if all > 0.0 {
+            let weight = (all * HEARD_WEIGHT).min(HEARD_MAX) / all;
+            let sums = self.genes.entry(gene.to_owned()).or_default();
+            sums.with += with * weight;
+            sums.against += against * weight;
         }
     }
 

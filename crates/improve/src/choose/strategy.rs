@@ -41,6 +41,9 @@ pub struct Spent {
     pub cycles: u64,
     /// Choices since the last one that helped.
     pub in_vain: u32,
+    /// The shares in force when it was counted last, in hundredths and in the order of [`Intent::ALL`].
+    #[serde(default)]
+    pub planned: [u64; 3],
 }
 
 impl Intent {

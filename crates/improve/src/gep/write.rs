@@ -1,16 +1,24 @@
 //! From the ledger to the files.
 
+use instar_protocol::lab::Case;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+use super::fix::{self, Fix};
 use super::{
-    CAPSULES, CLUSTERS, EMBEDDINGS, EVENTS, FEEDBACK, GENES, KNOWLEDGE, PREDICTOR, SCHEMA,
+    CAPSULES, CLUSTERS, EMBEDDINGS, EVENTS, FAILED, FEEDBACK, GENES, KNOWLEDGE, PREDICTOR, SCHEMA,
 };
-use crate::asset::{AssetError, seal};
+use crate::asset::seal;
+use crate::choose::{Chooser, Key, Outcome, Predictor};
 use crate::gene::{Catalogue, Gene};
+use crate::heal::{HealError, catalogue, learned};
+
+/// Numbers of belief are written with six digits.
+const CONFIDENCE_DIGITS: f64 = 1e6;
 
 /// What the gateway has, as its API says it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Ledger {
     /// Faults with their counts.
     pub faults: Vec<Value>,
@@ -20,54 +28,188 @@ pub struct Ledger {
     pub cycles: Vec<Value>,
     /// Fixes that were tried, with their verdicts.
     pub trials: Vec<Value>,
+    /// What choices are made from: recipes, what is in service, what was learned.
+    pub case: Case,
+    /// Events in which somebody said what he thinks of an answer.
+    pub feedback: Vec<Value>,
+    /// Vectors of the owner's embedder by the hash of their text; null where there is none.
+    pub embeddings: Value,
+}
+
+/// What the files are made from, worked out once.
+struct Known<'a> {
+    ledger: &'a Ledger,
+    catalogue: Catalogue,
+    chooser: Chooser,
+    fixes: Vec<Fix<'a>>,
 }
 
 /// The files by their path below the folder. The same ledger gives the same bytes.
-pub fn write(
-    ledger: &Ledger,
-    genes: &Catalogue,
-) -> Result<BTreeMap<&'static str, String>, AssetError> {
-    let genes = genes
-        .genes()
-        .map(|gene| seal(shown(gene)))
-        .collect::<Result<Vec<_>, _>>()?;
-    let proven: Vec<&Value> = ledger
-        .trials
-        .iter()
-        .filter(|trial| verdict(trial) == "proven")
-        .collect();
-    let capsules = proven
-        .iter()
-        .map(|trial| seal(capsule(trial)))
-        .collect::<Result<Vec<_>, _>>()?;
+pub fn write(ledger: &Ledger) -> Result<BTreeMap<&'static str, String>, HealError> {
+    let catalogue = catalogue(&ledger.case)?;
+    let known = Known {
+        chooser: learned(&ledger.case, &catalogue),
+        catalogue,
+        fixes: fix::all(ledger),
+        ledger,
+    };
+    let sealed = |assets: Vec<Value>| -> Result<Vec<Value>, HealError> {
+        let sealed = assets.into_iter().map(seal);
+        Ok(sealed.collect::<Result<_, _>>()?)
+    };
+    let genes = sealed(known.catalogue.genes().map(shown).collect())?;
+    let capsules = sealed(known.of(Outcome::Helped, "success"))?;
+    let failed = sealed(known.of(Outcome::Hurt, "failed"))?;
+    let predictor = serde_json::to_value(&known.chooser.predictor).map_err(HealError::Delta)?;
     Ok(BTreeMap::from([
         (GENES, pretty(&json!({ "version": 1, "genes": genes }))),
         (
             CAPSULES,
             pretty(&json!({ "version": 1, "capsules": capsules })),
         ),
-        (EVENTS, lines(&events(ledger)?)),
         (
-            FEEDBACK,
-            lines(&ledger.trials.iter().map(feedback).collect::<Vec<_>>()),
+            FAILED,
+            pretty(&json!({ "version": 1, "failed_capsules": failed })),
         ),
-        // Vectors are of a model of the owner's and stay with it.
-        (EMBEDDINGS, pretty(&json!({ "version": 1, "entries": {} }))),
+        (EVENTS, lines(&sealed(events(ledger))?)),
+        (FEEDBACK, lines(&known.feedback())),
+        (EMBEDDINGS, pretty(&embeddings(&ledger.embeddings))),
         (
             KNOWLEDGE,
-            pretty(
-                &json!({ "version": 1, "lessons": proven.iter().map(|trial| feedback(trial)).collect::<Vec<_>>() }),
-            ),
+            pretty(&json!({ "version": 1, "lessons": known.lessons() })),
         ),
         // The weights of a nearest-neighbour predictor are its rows.
         (
             PREDICTOR,
             pretty(
-                &json!({ "version": 1, "kind": "knn", "rows": ledger.trials.iter().map(feedback).collect::<Vec<_>>() }),
+                &json!({ "version": 1, "kind": "knn", "form": Predictor::form(), "rows": predictor["cases"] }),
             ),
         ),
         (CLUSTERS, pretty(&clusters(ledger))),
     ]))
+}
+
+impl Known<'_> {
+    fn fault(&self, id: &str) -> Option<&Value> {
+        let all = self.ledger.faults.iter();
+        let is_it = |fault: &&Value| {
+            let members = fault["members"].as_array();
+            fault["id"] == id || members.is_some_and(|members| members.iter().any(|one| one == id))
+        };
+        all.into_iter().find(is_it)
+    }
+
+    fn key(&self, gene: &str) -> Option<Key> {
+        let family = self.catalogue.get(gene).ok()?.family;
+        Some(Key {
+            gene: gene.to_owned(),
+            family,
+            environment: self.chooser.environment.clone(),
+        })
+    }
+
+    /// What is believed of a gene now. It is no count of clean cycles.
+    fn confidence(&self, gene: &str) -> Value {
+        let key = self.key(gene);
+        key.map_or(Value::Null, |key| {
+            json!(short(self.chooser.prior.posterior(&key).mean()))
+        })
+    }
+
+    /// The fixes of one kind, as capsules.
+    fn of(&self, kind: Outcome, status: &str) -> Vec<Value> {
+        let of = self
+            .fixes
+            .iter()
+            .filter(|fix| Outcome::of(fix.outcome) == kind);
+        of.map(|fix| self.capsule(fix, status)).collect()
+    }
+
+    fn capsule(&self, fix: &Fix<'_>, status: &str) -> Value {
+        let fault = self.fault(fix.fault).unwrap_or(&Value::Null);
+        let mut trigger = vec![fault["kind"].clone(), json!(fix.fault)];
+        if let Some(template) = fault["template"].as_str().filter(|text| !text.is_empty()) {
+            trigger.push(json!(format!("errsig:{template}")));
+        }
+        trigger.retain(|one| !one.is_null());
+        let confidence = self.confidence(fix.gene);
+        let gene = self.catalogue.get(fix.gene);
+        let told = format!(
+            "{} of {} units failed with the fix, {} of {} without; evidence {:.1}",
+            fix.treated.1, fix.treated.0, fix.control.1, fix.control.0, fix.evidence
+        );
+        let mut capsule = json!({
+            "type": "Capsule",
+            "schema_version": SCHEMA,
+            "id": format!("capsule_{}", fix.id),
+            "trigger": trigger,
+            "gene": fix.gene,
+            "summary": gene.map_or("", |gene| gene.title.as_str()),
+            "confidence": confidence,
+            "blast_radius": { "files": 0, "lines": 0 },
+            "outcome": { "status": status, "score": confidence },
+            "source_type": "generated",
+            "a2a": { "eligible_to_broadcast": false },
+            "content": fix.act.to_string(),
+            "instar": {
+                "verdict": fix.outcome, "evidence": fix.evidence, "with_fix": fix.treated,
+                "without_fix": fix.control, "classic": fix.classic,
+            },
+        });
+        let reason = if status == "success" {
+            "success_reason"
+        } else {
+            "failure_reason"
+        };
+        capsule[reason] = json!(told);
+        capsule
+    }
+
+    /// One row for each fix, then what was said of answers.
+    fn feedback(&self) -> Vec<Value> {
+        let fixes = self.fixes.iter().map(|fix| {
+            let others = self.fixes.iter().filter(|other| fix.meets(other));
+            let others: Vec<&str> = others.map(|other| other.mitigation).collect();
+            fix.row(self.fault(fix.fault), &others)
+        });
+        fixes
+            .chain(self.ledger.feedback.iter().map(answer))
+            .chain(self.ledger.faults.iter().flat_map(corrections))
+            .collect()
+    }
+
+    /// What was learned of each recipe about a family of faults: a posterior, and what it rests on.
+    fn lessons(&self) -> Vec<Value> {
+        let mut genes: BTreeMap<&str, Vec<&Fix<'_>>> = BTreeMap::new();
+        for fix in &self.fixes {
+            if Outcome::of(fix.outcome) != Outcome::Unclear || fix.ended.is_some() {
+                genes.entry(fix.gene).or_default().push(fix);
+            }
+        }
+        let lesson = |(gene, fixes): (&str, Vec<&Fix<'_>>)| {
+            let key = self.key(gene)?;
+            let posterior = self.chooser.prior.posterior(&key);
+            let count = |kind| {
+                fixes
+                    .iter()
+                    .filter(|fix| Outcome::of(fix.outcome) == kind)
+                    .count()
+            };
+            let rest: Vec<Value> = fixes
+                .iter()
+                .map(|fix| json!({ "fix": fix.id, "fault": fix.fault, "verdict": fix.outcome, "evidence": fix.evidence, "at": fix.ended }))
+                .collect();
+            Some(json!({
+                "gene": gene, "family": key.family, "environment": key.environment,
+                "confidence": short(posterior.mean()),
+                "posterior": { "helps": short(posterior.with), "does_not": short(posterior.against) },
+                "proven": count(Outcome::Helped),
+                "failed": count(Outcome::Hurt),
+                "rests_on": rest,
+            }))
+        };
+        genes.into_iter().filter_map(lesson).collect()
+    }
 }
 
 /// A gene in the words of the exchange. What it writes is a value of ours, not a step for a model.
@@ -89,25 +231,8 @@ fn shown(gene: &Gene) -> Value {
     })
 }
 
-fn capsule(trial: &Value) -> Value {
-    json!({
-        "type": "Capsule",
-        "schema_version": SCHEMA,
-        "id": format!("capsule_{}", text(trial, "id")),
-        "trigger": [text(trial, "fault")],
-        "gene": text(trial, "gene"),
-        "summary": text(trial, "title"),
-        "confidence": trial["confidence"],
-        "blast_radius": { "files": 0, "lines": 0 },
-        "outcome": { "status": "success", "score": trial["confidence"] },
-        "source_type": "generated",
-        "a2a": { "eligible_to_broadcast": false },
-        "content": trial["mitigation"].to_string(),
-    })
-}
-
 /// One event for each cycle, each naming the one before it.
-fn events(ledger: &Ledger) -> Result<Vec<Value>, AssetError> {
+fn events(ledger: &Ledger) -> Vec<Value> {
     let mut parent = Value::Null;
     let mut written = Vec::new();
     let signals: Vec<Value> = ledger
@@ -118,7 +243,7 @@ fn events(ledger: &Ledger) -> Result<Vec<Value>, AssetError> {
     for cycle in ledger.cycles.iter().rev() {
         let id = format!("evt_{}", cycle["at"]);
         let done = cycle["outcome"] == "done";
-        let event = seal(json!({
+        written.push(json!({
             "type": "EvolutionEvent",
             "schema_version": SCHEMA,
             "id": id,
@@ -128,22 +253,36 @@ fn events(ledger: &Ledger) -> Result<Vec<Value>, AssetError> {
             "genes_used": [],
             "outcome": { "status": if done { "success" } else { "failed" } },
             "meta": { "at": cycle["at"], "cycle": cycle },
-        }))?;
+        }));
         parent = json!(id);
-        written.push(event);
     }
-    Ok(written)
+    written
 }
 
-fn feedback(trial: &Value) -> Value {
+/// What somebody thought of an answer. What he wrote about it stays here: a folder travels.
+fn answer(event: &Value) -> Value {
     json!({
-        "fix": text(trial, "id"),
-        "fault": text(trial, "fault"),
-        "gene": text(trial, "gene"),
-        "exposures": trial["exposures"],
-        "failures": trial["failures"],
-        "decision": verdict(trial),
-        "evidence": trial["evidence"],
+        "kind": "answer", "event": event["id"], "at": event["at"], "run": event["about_run"],
+        "release": event["release"], "arm": event["arm"], "verdict": event["verdict"],
+        "has_comment": event["content"].is_string(),
+    })
+}
+
+/// Answers that somebody had to put right, as far as the register has examples of them.
+fn corrections(fault: &Value) -> Vec<Value> {
+    let examples = fault["examples"]
+        .as_array()
+        .filter(|_| fault["kind"] == "correction");
+    let row = |example: &Value| json!({ "kind": "correction", "fault": fault["id"], "event": example["event"], "at": example["at"] });
+    examples.into_iter().flatten().map(row).collect()
+}
+
+fn embeddings(kept: &Value) -> Value {
+    let entries = &kept["entries"];
+    json!({
+        "version": 1,
+        "model": kept["model"],
+        "entries": if entries.is_object() { entries.clone() } else { json!({}) },
     })
 }
 
@@ -166,12 +305,8 @@ fn clusters(ledger: &Ledger) -> Value {
     json!({ "version": version, "clusters": clusters, "edits": ledger.edits })
 }
 
-fn verdict(trial: &Value) -> &str {
-    trial["verdict"].as_str().unwrap_or("undecided")
-}
-
-fn text<'a>(value: &'a Value, field: &str) -> &'a str {
-    value[field].as_str().unwrap_or_default()
+fn short(value: f64) -> f64 {
+    (value * CONFIDENCE_DIGITS).round() / CONFIDENCE_DIGITS
 }
 
 fn pretty(value: &Value) -> String {

@@ -28,4 +28,4 @@ pub use plan::{
 };
 pub use simulate::{Played, World, simulate};
 pub use told::recompute;
-pub use view::{ArmView, MetricView, View};
+pub use view::{ArmView, MetricView, View, wilson};

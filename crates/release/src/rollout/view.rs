@@ -136,7 +136,9 @@ impl ArmView {
     }
 }
 
-fn wilson(bad: f64, units: u64) -> (f64, f64) {
+/// Where a rate may lie, with a confidence of 95 %.
+#[must_use]
+pub fn wilson(bad: f64, units: u64) -> (f64, f64) {
     const Z: f64 = 1.959_963_985;
     let n = count(units);
     let rate = bad / n;

@@ -20,6 +20,7 @@ mod approvals;
 mod catalog;
 mod commands;
 pub(crate) mod config;
+mod faults;
 mod files;
 mod logs;
 mod ours;
@@ -45,6 +46,7 @@ const TABLE: &[&[Method]] = &[
     config::METHODS,
     devices::METHODS,
     edit::METHODS,
+    faults::METHODS,
     files::METHODS,
     health::METHODS,
     heartbeat::METHODS,

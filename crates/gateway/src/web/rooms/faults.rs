@@ -1,23 +1,26 @@
-//! Faults as a map and as a list, and a page for each.
+//! Faults as a map and as a list, with what is known of recipes and how the budget was spent.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
+use instar_protocol::AgentId;
+use instar_protocol::lab::Case;
 use maud::{Markup, html};
 
 use crate::app::AppState;
 use crate::door::Caller;
-use crate::lab::{self, Arms, Course, Cycle, FaultView, Outcome};
+use crate::healing;
+use crate::lab::{self, Course, Cycle, FaultView, Outcome};
 use crate::policing::word;
 use crate::problem::ApiProblem;
 use crate::web::act::{Act, Forms};
-use crate::web::chart::{self, Bar};
-use crate::web::frame::{Frame, Tab, moment, short};
+use crate::web::chart::{self, Meter};
+use crate::web::frame::{Frame, Tab, moment};
 use crate::web::map::{Spot, map};
 use crate::web::pages::Refused;
 use crate::web::words::{Reader, Words};
 
-/// Faults of the list, and days of a chart.
+/// Faults of the list, and verdicts.
 const ROWS_MAX: usize = 200;
-const DAYS_MAX: usize = 60;
+const KNOWN_MAX: usize = 50;
 const CYCLES: usize = 8;
 
 pub(super) async fn page(
@@ -30,6 +33,9 @@ pub(super) async fn page(
     let cycles = lab::log(&app.store, CYCLES).await;
     let cycles =
         cycles.map_err(|error| ApiProblem::from(crate::api::queries::QueryError::from(error)))?;
+    let case = healing::case(&app.store, &app.releases, AgentId::main().as_str()).await;
+    let case =
+        case.map_err(|error| ApiProblem::from(crate::api::queries::QueryError::from(error)))?;
     let shown: Vec<&FaultView> = faults
         .iter()
         .filter(|fault| !fault.muted)
@@ -45,13 +51,16 @@ pub(super) async fn page(
     let body = html! {
         p class="soft lead" { (words.faults_about) }
         (forms.form(run, &html! { button { (words.lab_run) } }))
-        @if shown.is_empty() { p { (words.no_faults) } } @else {
-            (map(words.fault_map, &spots))
-            (table(words, &shown))
+        div id="faults" data-fresh="5" {
+            @if shown.is_empty() { p { (words.no_faults) } } @else {
+                (map(words.fault_map, &spots))
+                (table(words, &shown))
+            }
+            @let muted: Vec<&FaultView> = faults.iter().filter(|fault| fault.muted).take(ROWS_MAX).collect();
+            @if !muted.is_empty() { details { summary { (words.fault_mute) " (" (muted.len()) ")" } (table(words, &muted)) } }
+            (known(words, &case))
+            (log(words, &cycles))
         }
-        @let muted: Vec<&FaultView> = faults.iter().filter(|fault| fault.muted).take(ROWS_MAX).collect();
-        @if !muted.is_empty() { details { summary { (words.fault_mute) " (" (muted.len()) ")" } (table(words, &muted)) } }
-        (log(words, &cycles))
     };
     Ok(Frame::new(&app, words, Tab::Faults).await.around(&body))
 }
@@ -86,6 +95,45 @@ fn table(words: &Words, faults: &[&FaultView]) -> Markup {
     }
 }
 
+/// What trials taught, and how the budget was split between kinds of tries.
+fn known(words: &Words, case: &Case) -> Markup {
+    let mut newest = case.known.clone();
+    newest.sort_by_key(|known| std::cmp::Reverse(known.at));
+    newest.truncate(KNOWN_MAX);
+    let budget = budget(words, case);
+    html! {
+        @if !newest.is_empty() { section { h2 { (words.knowledge) } (super::fault::known(words, &newest)) } }
+        @if !budget.is_empty() { section {
+            h2 { (words.strategy_shares) }
+            p class="soft" { (words.strategy_about) }
+            (chart::shares(words.strategy_shares, &budget))
+        } }
+    }
+}
+
+/// What was spent on each kind of try in hundredths, and the share that it should have.
+fn budget(words: &Words, case: &Case) -> Vec<Meter> {
+    let spent = |name: &str| case.spent[name].as_f64().unwrap_or(0.0);
+    let all = spent("repair") + spent("optimize") + spent("innovate");
+    let kinds = [
+        ("repair", words.intent_repair),
+        ("optimize", words.intent_optimize),
+        ("innovate", words.intent_innovate),
+    ];
+    let meter = |(at, (name, title)): (usize, (&str, &str))| Meter {
+        name: title.to_owned(),
+        value: 100.0 * spent(name) / all,
+        bound: case.spent["planned"][at].as_f64().unwrap_or(0.0),
+        is_bad: false,
+    };
+    let meters = kinds.into_iter().enumerate().map(meter);
+    if all > 0.0 {
+        meters.collect()
+    } else {
+        Vec::new()
+    }
+}
+
 fn log(words: &Words, cycles: &[Cycle]) -> Markup {
     html! {
         section {
@@ -102,106 +150,10 @@ fn log(words: &Words, cycles: &[Cycle]) -> Markup {
     }
 }
 
-pub(super) async fn one(
-    State(app): State<AppState>,
-    _caller: Caller,
-    Reader(words): Reader,
-    forms: Forms,
-    Path(name): Path<String>,
-) -> Result<Markup, Refused> {
-    let one = lab::one(&app.store, &name)
-        .await
-        .map_err(ApiProblem::from)?;
-    let fault = &one.fault;
-    let body = html! {
-        dl class="facts" {
-            div { dt { (words.fault_kind) } dd { (fault.kind.name()) @if !fault.detail.is_empty() { " " code { (fault.detail) } } } }
-            div { dt { (words.fault_place) } dd { (fault.place) } }
-            div { dt { (words.fault_share) } dd { (share(fault.failures, one.exposures)) } }
-            div { dt { (words.fault_trend) } dd { (word(&one.trend.course)) } }
-            div { dt { (words.fault_reached) } dd { (fault.blast.sessions.len()) @if fault.blast.more_sessions { "+" } } }
-            div { dt { (words.when) } dd { (moment(fault.first_seen)) " – " (moment(fault.last_seen)) } }
-        }
-        @if !fault.template.is_empty() { pre { (fault.template) } }
-        (chart::bars(words.fault_by_day, &bars(&one), None))
-        (arms(words.release, words, &one.by_release))
-        (arms(words.stable, words, &one.by_arm))
-        section { h2 { (words.fault_examples) }
-            ol class="line" { @for example in &fault.examples { li { (moment(example.at)) " " code { (example.text) } } } }
-        }
-        (edits(words, &forms, &one))
-    };
-    let mut frame = Frame::new(&app, words, Tab::Faults).await;
-    let title = cut(&one.title);
-    frame.title = Some(&title);
-    Ok(frame.around(&body))
-}
-
-/// The share of each of the last days, in hundredths of a percent.
-fn bars(one: &FaultView) -> Vec<Bar> {
-    let from = one.by_day.len().saturating_sub(DAYS_MAX);
-    let days = one.by_day.iter().skip(from);
-    days.map(|day| Bar {
-        name: date(day.day),
-        value: (day.failures * 10_000)
-            .checked_div(day.exposures.max(day.failures))
-            .unwrap_or(0),
-        told: share(day.failures, day.exposures),
-    })
-    .collect()
-}
-
-fn date(day: u64) -> String {
-    let seconds = i64::try_from(day.saturating_mul(86_400)).unwrap_or(0);
-    jiff::Timestamp::from_second(seconds)
-        .map_or_else(|_| day.to_string(), |at| at.strftime("%m-%d").to_string())
-}
-
-fn arms(title: &str, words: &Words, rows: &[Arms]) -> Markup {
-    html! {
-        div class="wide" tabindex="0" { table class="rows" {
-            thead { tr { th scope="col" { (title) } th scope="col" { (words.fault_share) } } }
-            tbody { @for row in rows { tr { td class="main" { (short(&row.name)) } td { (share(row.failures, row.exposures)) } } } }
-        } }
-    }
-}
-
-fn edits(words: &Words, forms: &Forms, one: &FaultView) -> Markup {
-    let id = one.fault.id.as_str();
-    let then = format!("/faults/{id}");
-    let act = Act {
-        method: "POST",
-        path: "/api/v1/faults/edits",
-        then: &then,
-        script: "reload",
-    };
-    let form = |edit: &str, of: &str, inside: Markup| {
-        let fields = html! {
-            input type="hidden" name="edit" value=(edit);
-            input type="hidden" name="fault" value=(of);
-            (inside)
-        };
-        forms.form(act, &fields)
-    };
-    html! {
-        section class="edits" {
-            (form("name", id, html! { label { (words.fault_name) " " input name="name" maxlength="120" value=(one.name); } " " button { (words.fault_keep) } }))
-            (form("mute", id, html! { input type="hidden" name="muted" value=(!one.muted); button { (if one.muted { words.fault_unmute } else { words.fault_mute }) } }))
-            @if one.into.is_some() { (form("split", id, html! { button { (words.fault_split) } })) }
-            @else { (form("merge", id, html! { label { (words.fault_into) " " input name="into" required pattern="flt_[0-9a-f]+"; } " " button { (words.fault_into) } })) }
-            @if !one.members.is_empty() {
-                h2 { (words.fault_members) }
-                ul { @for member in &one.members { li { a href={ "/faults/" (member) } { (member) } " "
-                    (form("split", member, html! { button { (words.fault_split) } })) } } }
-            }
-        }
-    }
-}
-
-fn share(failures: u64, exposures: u64) -> String {
+pub(super) fn share(failures: u64, exposures: u64) -> String {
     format!("{failures} / {exposures}")
 }
 
-fn cut(title: &str) -> String {
+pub(super) fn cut(title: &str) -> String {
     title.chars().take(100).collect()
 }

@@ -7,6 +7,7 @@ mod candidates;
 mod config;
 mod devices;
 mod events;
+mod fault;
 mod faults;
 mod health;
 mod letters;
@@ -51,7 +52,7 @@ pub(super) fn routes() -> Routes {
         .route("/rollouts/{name}", get(rollouts::one))
         .route("/events", get(events::page))
         .route("/faults", get(faults::page))
-        .route("/faults/{name}", get(faults::one))
+        .route("/faults/{name}", get(fault::one))
         .route("/agents", get(agents::page))
         .route("/models", get(models::page))
         .route("/devices", get(devices::page))

@@ -1,0 +1,59 @@
+// Faults: the map and the list, and the page of one with its trial, in both lights and both widths.
+
+import { again, axe, browse, input, signIn } from "./lib.mjs";
+
+const DESK = { width: 1280, height: 860 };
+const PHONE = { width: 390, height: 844 };
+
+async function faults(page, name) {
+  await page.evaluate(axe());
+  const { violations } = await page.evaluate(() => window.axe.run());
+  return violations.filter(({ impact }) => ["serious", "critical"].includes(impact))
+    .map(({ id, nodes }) => ({ page: name, id, nodes: nodes.map((node) => node.html) }));
+}
+
+await browse(async (browser) => {
+  const first = await signIn(browser);
+  const found = { faults: [], wide: [], pages: {} };
+  const whole = `${input.origin}/faults/${input.fault}`;
+  if (input.wait) {
+    const page = await again(browser, first, { locale: "en-US", viewport: DESK });
+    await page.goto(whole);
+    found.before = await page.locator("#fault").innerText();
+    // Nobody loads the page anew.
+    await page.waitForFunction(
+      (before) => document.querySelector("#fault").innerText !== before, found.before, { timeout: 60_000 },
+    );
+    found.after = await page.locator("#fault").innerText();
+    await page.goto(`${input.origin}/faults`);
+    await page.locator("svg a").first().focus();
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/faults\/flt_/);
+    await page.locator("input[name=name]").fill("a number as a word");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.querySelector("h1").innerText.includes("a number as a word"));
+    found.named = await page.locator("h1").innerText();
+    return found;
+  }
+  for (const [locale, viewport, colorScheme] of [
+    ["en-US", DESK, "light"], ["en-US", PHONE, "dark"], ["ru-RU", PHONE, "light"], ["zh-CN", DESK, "dark"],
+  ]) {
+    const page = await again(browser, first, { locale, viewport, colorScheme, bypassCSP: true });
+    for (const [name, url] of [["fault", whole], ["faults", `${input.origin}/faults`]]) {
+      await page.goto(url);
+      found.faults.push(...await faults(page, `${name} ${locale} ${viewport.width}`));
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      if (width > viewport.width) found.wide.push(`${name} ${locale} ${width}`);
+      if (input.shots) {
+        await page.screenshot({ path: `${input.shots}/${name}-${locale}-${viewport.width}.png`, fullPage: true });
+      }
+      found.pages[`${name} ${locale}`] = await page.locator("main").innerText();
+    }
+    await page.goto(whole);
+    found.curves = await page.locator("polyline.curve").count();
+    found.bounds = await page.locator("figure.curves line.limit").count();
+    found.rates = await page.locator("article.trial circle").count();
+    await page.context().close();
+  }
+  return found;
+});

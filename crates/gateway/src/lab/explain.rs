@@ -1,0 +1,71 @@
+//! Asking the lab why: what each recipe would do about a fault. The answer is the job's and is shown as
+//! such; what is proposed from it is checked like whatever the lab proposes.
+
+use instar_protocol::lab::{Proposed, ToLab};
+use instar_release::{Candidate, Proposal};
+use serde_json::Value;
+
+use super::{blocking, job, one};
+use crate::api::queries::{QueryError, missing_release};
+use crate::app::AppState;
+use crate::healing;
+
+/// The fault's id, and what is said of every recipe.
+pub async fn explain(
+    app: &AppState,
+    fault: &str,
+    agent: &str,
+) -> Result<(String, Vec<Value>), QueryError> {
+    let fault = one(&app.store, fault).await?.fault.id;
+    let case = healing::case(&app.store, &app.releases, agent).await?;
+    let asked = ToLab::Explain {
+        case: Box::new(case),
+        fault: fault.clone(),
+    };
+    let told = blocking(move || {
+        let mut job = job(instar_protocol::lab::ROLE)?;
+        job.tell(&asked)?;
+        job.hear::<Vec<Value>>()
+    });
+    let told = told.await.map_err(|error| QueryError::Invalid {
+        param: "lab",
+        why: error.to_string(),
+    })?;
+    Ok((fault, told))
+}
+
+/// Makes a candidate of what a recipe would do: the one that is believed in most, or the one that is named.
+pub async fn attempt(
+    app: &AppState,
+    fault: &str,
+    gene: Option<&str>,
+    agent: &str,
+) -> Result<Candidate, QueryError> {
+    let (fault, told) = explain(app, fault, agent).await?;
+    let able = told.iter().filter(|one| !one["delta"].is_null());
+    let chosen = able
+        .into_iter()
+        .find(|one| gene.is_none_or(|gene| one["gene"] == gene));
+    let nothing = || QueryError::Invalid {
+        param: "fault",
+        why: "no recipe does anything about it; `heal.explain` says why".to_owned(),
+    };
+    let chosen = chosen.ok_or_else(nothing)?;
+    let word = |field: &str| chosen[field].as_str().unwrap_or_default().to_owned();
+    let proposed = Proposed {
+        fault: fault.clone(),
+        gene: word("gene"),
+        delta: chosen["delta"].clone(),
+        because: Vec::new(),
+    };
+    let deltas = healing::sound(agent, &proposed).ok_or_else(nothing)?;
+    let proposal = Proposal {
+        from: instar_release::STABLE.to_owned(),
+        deltas,
+        proposer: "owner".to_owned(),
+        reason: format!("{} about {fault}: {}", word("gene"), word("title")),
+        evidence: instar_protocol::Label::owner(),
+    };
+    let made = app.releases.propose(proposal, app.clock.now()).await;
+    made.map_err(missing_release)
+}
