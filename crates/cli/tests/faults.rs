@@ -178,10 +178,29 @@ fn what_is_known_is_written_as_files_that_verify_and_a_changed_one_is_named() {
     assert!(report.stdout.contains("not believed"), "{report:?}");
 }
 
-/// The address that an asset has: of its canonical form, which for these is their text with sorted names.
+/// The canonical form: for these it is their text with sorted names.
+fn sorted(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let names: std::collections::BTreeSet<&String> = fields.keys().collect();
+            let text = |name| format!("{}:{}", json!(name), sorted(&fields[name]));
+            let all: Vec<String> = names.into_iter().map(text).collect();
+            format!("{{{}}}", all.join(","))
+        }
+        Value::Array(list) => {
+            format!(
+                "[{}]",
+                list.iter().map(sorted).collect::<Vec<_>>().join(",")
+            )
+        }
+        plain => plain.to_string(),
+    }
+}
+
+/// The address that an asset has.
 fn sealed(mut asset: Value) -> Value {
     use sha2::Digest as _;
-    let digest = sha2::Sha256::digest(asset.to_string().as_bytes());
+    let digest = sha2::Sha256::digest(sorted(&asset).as_bytes());
     asset["asset_id"] = json!(format!("sha256:{}", hex::encode(digest)));
     asset
 }

@@ -55,6 +55,64 @@ fn values_are_known_by_their_form() {
 }
 
 #[test]
+fn forms_that_logs_of_any_kind_have_are_values() {
+    // Addresses with zeros left out, and names that only look like them.
+    check(
+        &[
+            "login from ::1 failed",
+            "login from fe80::1ff:fe23:4567:890a failed",
+            "login from [::1]:22 failed",
+        ],
+        &["login from <*> failed", "login from [<*>]:<*> failed"],
+    );
+    check(
+        &["std::add failed", "dead::beef failed"],
+        &["std::add failed", "dead::beef failed"],
+    );
+    // Units glued to numbers, percentages, sizes, times.
+    check(
+        &[
+            "disk 91.5% of 20GB (18.3GiB used) in 5ms at 10MB/s",
+            "disk 7% of 1.5TB (100MiB used) in 1m3s at 7KB/s",
+        ],
+        &["disk <*> of <*> (<*> used) in <*> at <*>"],
+    );
+    check(
+        &[
+            "at 2026-01-02T03:04:05.678Z done",
+            "at 2026-01-02T03:04:05+01:00 done",
+            "at 02/Jan/2026:03:04:05 done",
+        ],
+        &["at <*> done"],
+    );
+    // Nested brackets, numbers in them, what was hidden, less than so many.
+    check(
+        &[
+            "skip Token{df0798e in=Token{78af589 Record{3b04890 u0}}} now",
+            "skip Token{1a in=Token{7 Record{3b04 u0}}} now",
+        ],
+        &["skip Token{<*> in=<*>} now"],
+    );
+    check(
+        &["switch<0>(0x0) up", "switch<12>(0xff) up"],
+        &["switch<<*>>(<*>) up"],
+    );
+    check(
+        &["speeds 3552 3534 of fan", "speeds **** 3515 of fan"],
+        &["speeds <*> <*> of fan"],
+    );
+    check(&["took <1 sec", "took 12 sec"], &["took <*> sec"]);
+    check(
+        &[
+            r"open C:\Users\a\b.txt",
+            r"open \\server\share\x",
+            "open ../up/one",
+        ],
+        &["open <*>"],
+    );
+}
+
+#[test]
 fn lists_of_any_length_are_one_value() {
     check(
         &["ports 1, 2, 3 are taken", "ports 8080 are taken"],

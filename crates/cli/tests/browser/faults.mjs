@@ -45,7 +45,9 @@ await browse(async (browser) => {
       const width = await page.evaluate(() => document.documentElement.scrollWidth);
       if (width > viewport.width) found.wide.push(`${name} ${locale} ${width}`);
       if (input.shots) {
+        await page.setViewportSize({ width: viewport.width, height: 2600 });
         await page.screenshot({ path: `${input.shots}/${name}-${locale}-${viewport.width}.png`, fullPage: true });
+        await page.setViewportSize(viewport);
       }
       found.pages[`${name} ${locale}`] = await page.locator("main").innerText();
     }

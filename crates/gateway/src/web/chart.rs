@@ -28,7 +28,7 @@ pub(super) fn bars(title: &str, bars: &[Bar], line: Option<&Line>) -> Markup {
     let highest = highest.max(line.map_or(0, |line| line.value)).max(1);
     let height = |value: u64| scaled(value, highest);
     let step = (WIDTH * 100).checked_div(bars.len()).unwrap_or(0);
-    let width = (step * 7 / 10).max(100);
+    let width = (step * 7 / 10).clamp(100, 6_000);
     // As many names as have room.
     let every = (bars.len() * 56).div_ceil(WIDTH).max(1);
     html! {
@@ -140,7 +140,8 @@ pub(super) fn meters(title: &str, meters: &[Meter]) -> Markup {
 
 /// Parts of a hundred, each with a mark where it should be.
 pub(super) fn shares(title: &str, meters: &[Meter]) -> Markup {
-    let place = |part: f64| SCALE_FROM + (SCALE_TO - SCALE_FROM) * (part / 100.0).clamp(0.0, 1.0);
+    let most = SCALE_TO - 30.0;
+    let place = |part: f64| SCALE_FROM + (most - SCALE_FROM) * (part / 100.0).clamp(0.0, 1.0);
     let height = meters.len() * ROW + 4;
     html! {
         figure class="chart rows-chart" {
@@ -149,7 +150,7 @@ pub(super) fn shares(title: &str, meters: &[Meter]) -> Markup {
                     @let y = at * ROW + ROW / 2;
                     @let bound = tenths(place(meter.bound));
                     text class="left" x="0" y=(y + 4) { (meter.name) }
-                    line class="axis" x1=(SCALE_FROM) x2=(SCALE_TO) y1=(y) y2=(y) {}
+                    line class="axis" x1=(SCALE_FROM) x2=(most) y1=(y) y2=(y) {}
                     line class="arm" x1=(SCALE_FROM) x2=(tenths(place(meter.value))) y1=(y) y2=(y) {}
                     line class="limit" x1=(bound) x2=(bound) y1=(y - 12) y2=(y + 12) {}
                     text class="right" x=(WIDTH) y=(y + 4) { (format!("{:.0} / {:.0} %", meter.value, meter.bound)) }

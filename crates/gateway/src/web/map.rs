@@ -34,7 +34,7 @@ pub(super) fn map(title: &str, spots: &[Spot]) -> Markup {
     html! {
         figure class="chart faults" {
             figcaption { (title) }
-            svg viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(title) {
+            svg viewBox={ "0 0 " (WIDTH) " " (height) } role="group" aria-label=(title) {
                 @for (lane, place) in (0_u64..).zip(&lanes) {
                     @let y = LANE * lane + LANE / 2;
                     line class="axis" x1=(LEFT) x2=(WIDTH) y1=(y) y2=(y) {}

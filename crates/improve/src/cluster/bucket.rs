@@ -12,10 +12,27 @@ const PLACES_MAX: usize = 64;
 /// Places that may vary together.
 const TOGETHER_MAX: u32 = 4;
 
-/// Different words at a place before they count as values.
-const PLAIN_MIN: usize = 5;
-const ODD_MIN: usize = 4;
-const FIRST_MIN: usize = 12;
+/// How many different words at a place there have to be before they count as values. One setting is for
+/// all systems; others exist so that it can be shown on systems that it was not chosen on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Setting {
+    /// Words of a sentence.
+    pub plain: usize,
+    /// Names and constants.
+    pub odd: usize,
+    /// The first word of a message.
+    pub first: usize,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            plain: 5,
+            odd: 4,
+            first: 12,
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Row {
@@ -27,6 +44,7 @@ pub(super) struct Row {
 #[derive(Default, Debug)]
 pub(super) struct Bucket {
     pub(super) rows: Vec<Row>,
+    pub(super) setting: Setting,
 }
 
 /// Rows that became one, and which of its words vary now.
@@ -132,9 +150,9 @@ impl Bucket {
             }
             let odd = seen.iter().filter(|word| is_odd(word)).count();
             let enough = match place {
-                0 => FIRST_MIN,
-                _ if odd * 2 > seen.len() => ODD_MIN,
-                _ => PLAIN_MIN,
+                0 => self.setting.first,
+                _ if odd * 2 > seen.len() => self.setting.odd,
+                _ => self.setting.plain,
             };
             seen.len() + 1 >= enough + together
         })

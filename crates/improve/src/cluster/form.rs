@@ -91,7 +91,9 @@ pub(super) fn form(text: &[u8]) -> Form {
         return Form::Word;
     }
     if all & (DIGIT | LETTER) == 0 {
-        return Form::Mark;
+        // What was left out or hidden: `****`.
+        let hidden = text.len() >= 4 && text.iter().all(|byte| *byte == b'*');
+        return if hidden { Form::Value } else { Form::Mark };
     }
     if digits > 0 {
         if letters == 0 {

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::bucket::{Bucket, Joined, Row};
+use super::bucket::{Bucket, Joined, Row, Setting};
 use super::key::{Hashed, Keys, as_scanned, hash, keys};
 use super::scan::{Kind, Piece, Scan};
 
@@ -44,6 +44,7 @@ pub struct Miner {
     joins: Vec<Join>,
     next: GroupId,
     clock: u64,
+    setting: Setting,
 }
 
 #[derive(Debug)]
@@ -71,6 +72,15 @@ pub struct Kept {
 }
 
 impl Miner {
+    /// A miner that believes in values sooner or later than the usual one.
+    #[must_use]
+    pub fn with(setting: Setting) -> Self {
+        Self {
+            setting,
+            ..Self::default()
+        }
+    }
+
     /// Puts a message into a group.
     pub fn add(&mut self, message: &str) -> GroupId {
         let line = message.as_bytes();
@@ -165,7 +175,7 @@ impl Miner {
         let words = words
             .map(|(word, place)| (!kept.varies.contains(&place)).then(|| Box::from(word)))
             .collect();
-        let bucket = self.buckets.entry(keys.skeleton).or_default();
+        let bucket = bucket(&mut self.buckets, keys.skeleton, self.setting);
         bucket.rows.push(Row {
             words,
             group: kept.group,
@@ -189,7 +199,7 @@ impl Miner {
         let words = owned(&self.words(line));
         let words: Vec<&[u8]> = words.iter().map(AsRef::as_ref).collect();
         let known = &self.known;
-        let bucket = self.buckets.entry(keys.skeleton).or_default();
+        let bucket = bucket(&mut self.buckets, keys.skeleton, self.setting);
         let joined = bucket.add(&words, group, &|word| known.contains(&hash(word)));
         let mut at = group;
         for joined in joined {
@@ -450,6 +460,17 @@ impl Miner {
 /// One piece counts as another kind.
 fn turned(place: usize, into: Kind) -> impl Fn(usize, Kind) -> Kind {
     move |at, kind| if at == place { into } else { kind }
+}
+
+fn bucket(
+    buckets: &mut HashMap<u64, Bucket, Hashed>,
+    skeleton: u64,
+    setting: Setting,
+) -> &mut Bucket {
+    buckets.entry(skeleton).or_insert_with(|| Bucket {
+        rows: Vec::new(),
+        setting,
+    })
 }
 
 fn owned(words: &[&[u8]]) -> Vec<Box<[u8]>> {

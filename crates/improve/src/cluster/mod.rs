@@ -10,4 +10,5 @@ mod miner;
 mod scan;
 mod template;
 
+pub use bucket::Setting;
 pub use miner::{GROUPS_MAX, GroupId, Join, Kept, Miner};

@@ -122,8 +122,8 @@ impl Scan {
     fn mark(&mut self, line: &[u8], at: usize, spaced: bool) -> usize {
         let byte = line[at];
         let next = line.get(at + 1).copied().unwrap_or(b' ');
-        if matches!(byte, b'<' | b'>') && class(next) & DIGIT != 0 {
-            // Less than so many.
+        if matches!(byte, b'<' | b'>') && class(next) & DIGIT != 0 && (spaced || at == 0) {
+            // Less than so many; `name<0>` is none of that.
             return self.word(line, at + 1, spaced);
         }
         if let Some(pair) = self.pair
@@ -320,7 +320,9 @@ fn word_end(line: &[u8], start: usize) -> usize {
         }
         let next = line.get(end).copied().unwrap_or(b' ');
         let alone = class(next) & (SPACE | MARK) != 0;
-        if alone || end > start + 1 || matches!(first, b':' | b'@') {
+        let short = first == b':' && end == start + 2 && is_address(line, start);
+        let climbs = first == b'.' && end <= start + 2 && next == b'/';
+        if !short && !climbs && (alone || end > start + 1 || matches!(first, b':' | b'@')) {
             return end;
         }
     }
@@ -351,7 +353,7 @@ fn inside(line: &[u8], start: usize, at: usize) -> bool {
         return true;
     }
     if next == b':' || before == b':' {
-        return class(next) & (SPACE | MARK) == 0;
+        return class(next) & (SPACE | MARK) == 0 || is_address(line, start);
     }
     match next {
         b'/' => line.get(at + 2) == Some(&b'/'),
@@ -365,8 +367,11 @@ fn is_address(line: &[u8], start: usize) -> bool {
     let mut colons = 0;
     let mut digits = 0;
     let mut run = 0;
+    // Zeros that are left out make it an address with fewer groups.
+    let mut short = false;
     for &byte in &line[start..] {
         if byte == b':' {
+            short |= run == 0 && colons > 0;
             colons += 1;
             run = 0;
         } else if class(byte) & HEX != 0 && run < 4 {
@@ -376,5 +381,5 @@ fn is_address(line: &[u8], start: usize) -> bool {
             break;
         }
     }
-    colons >= 3 && digits >= 1
+    (colons >= 3 || short) && digits >= 1
 }
