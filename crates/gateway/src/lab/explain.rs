@@ -65,6 +65,7 @@ pub async fn attempt(
         proposer: "owner".to_owned(),
         reason: format!("{} about {fault}: {}", word("gene"), word("title")),
         evidence: instar_protocol::Label::owner(),
+        sources: Vec::new(),
     };
     let made = app.releases.propose(proposal, app.clock.now()).await;
     made.map_err(missing_release)
