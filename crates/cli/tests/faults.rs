@@ -296,3 +296,107 @@ fn a_job_with_the_lab_s_walls_can_do_none_of_what_it_must_not() {
     }
     assert!(!instar.state.join("made-by-the-lab").exists());
 }
+
+#[test]
+fn a_fault_is_divided_by_a_value_and_taken_together_again() {
+    let instar = failing();
+    cycle(&instar);
+    let places = |faults: &[Value], place: &str| {
+        let of = faults.iter().filter(|fault| fault["place"] == place);
+        of.cloned().collect::<Vec<Value>>()
+    };
+    let before = places(&faults(&instar), "tool:read");
+    assert_eq!(before.len(), 1, "{before:?}");
+    let id = before[0]["id"].as_str().unwrap();
+    let wrong = instar.run(["fault", "divide", id, "--by-value", "9"]);
+    assert!(wrong.stderr.contains("no value at that place"), "{wrong:?}");
+    let divided = instar
+        .run(["fault", "divide", id, "--by-value", "1", "--json"])
+        .json();
+    assert_eq!(divided["divided"], json!({"value": {"place": 0}}));
+    for word in ["first", "second", "second"] {
+        said(&instar, word);
+    }
+    cycle(&instar);
+    let apart = places(&faults(&instar), "tool:read");
+    let mut counts: Vec<u64> = apart
+        .iter()
+        .map(|fault| fault["failures"].as_u64().unwrap())
+        .collect();
+    counts.sort_unstable();
+    // What was counted before stays where it was.
+    assert_eq!(counts, [1, 2, 2], "{apart:#?}");
+    let named = |name: &str| apart.iter().any(|fault| fault["title"].as_str().unwrap().contains(name));
+    assert!(named("2026-01-02") && named("2026-03-04"), "{apart:#?}");
+
+    instar.run(["fault", "unite", id, "--json"]).json();
+    let whole = places(&faults(&instar), "tool:read");
+    assert_eq!((whole.len(), &whole[0]["failures"]), (1, &json!(5)), "{whole:#?}");
+    said(&instar, "first");
+    cycle(&instar);
+    let whole = places(&faults(&instar), "tool:read");
+    assert_eq!((whole.len(), &whole[0]["failures"]), (1, &json!(6)), "{whole:#?}");
+    // And back.
+    instar
+        .run(["fault", "divide", id, "--by-arguments", "--json"])
+        .json();
+    assert_eq!(places(&faults(&instar), "tool:read").len(), 3);
+    let log = instar.run(["fault", "log"]).stdout;
+    assert!(log.contains("divide") && log.contains("unite"), "{log}");
+}
+
+#[test]
+fn an_embedder_only_proposes_merges_and_a_person_decides() {
+    let rows = [
+        ("first", "read", json!({"path": "gone.md"})),
+        ("second", "ls", json!({"path": "gone"})),
+        ("third", "grep", json!({"pattern": "(", "path": "."})),
+    ];
+    let instar = Instar::start(Setup::scripted(calling(&rows)));
+    workspace(&instar);
+    for word in ["first", "second", "third"] {
+        said(&instar, word);
+    }
+    cycle(&instar);
+    let asked = |instar: &Instar| {
+        let requests = instar.model.requests();
+        let all = requests.iter().filter(|request| request.path.ends_with("/embeddings"));
+        all.map(|request| request.body["input"].as_array().unwrap().len()).collect::<Vec<_>>()
+    };
+    // Nobody is asked before the owner says whom.
+    assert!(asked(&instar).is_empty());
+    let list = |instar: &Instar| instar.run(["fault", "merges", "list", "--json"]).json();
+    assert_eq!(list(&instar), json!([]));
+    let known = faults(&instar);
+    let set = instar.run(["config", "set", "improve.embedder", "scripted/x"]);
+    assert_eq!(set.code, 0, "{set:?}");
+    crate::support::until("the key is in force", || {
+        cycle(&instar);
+        (!asked(&instar).is_empty()).then_some(())
+    });
+    let texts: usize = asked(&instar).iter().sum();
+    cycle(&instar);
+    // What is known is not asked again.
+    assert_eq!(asked(&instar).iter().sum::<usize>(), texts);
+    let proposed = list(&instar);
+    assert_eq!(faults(&instar).len(), known.len(), "nothing was merged: {proposed}");
+    let one = &proposed[0];
+    let (fault, into) = (one["fault"].as_str().unwrap(), one["into"].as_str().unwrap());
+    assert!(one["alike"].as_f64().unwrap() >= 0.92, "{one}");
+    let wrong = instar.run(["fault", "merges", "accept", "flt_0", into]);
+    assert_ne!(wrong.code, 0, "{wrong:?}");
+    instar.run(["fault", "merges", "accept", fault, into, "--json"]).json();
+    assert_eq!(faults(&instar).len(), known.len() - 1);
+    // The vectors go into the files of the exchange.
+    let dir = instar.home().join("vectors");
+    instar.run(["lab", "export", dir.to_str().unwrap(), "--json"]).json();
+    let file = std::fs::read_to_string(dir.join("memory/embeddings-cache.json")).unwrap();
+    let file: Value = serde_json::from_str(&file).unwrap();
+    assert_eq!(file["model"], "scripted/x");
+    assert!(!file["entries"].as_object().unwrap().is_empty(), "{file}");
+
+    // Taken apart again, they are left apart.
+    instar.run(["fault", "split", fault, "--json"]).json();
+    cycle(&instar);
+    assert_eq!(list(&instar), json!([]));
+}

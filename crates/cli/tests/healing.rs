@@ -81,7 +81,9 @@ fn a_fault_is_found_a_fix_is_proposed_tried_and_shown_to_work() {
         }
     }
     let trial = trial(&instar).unwrap();
-    assert_eq!(trial["stage"], "proven", "{trial:#}");
+    // Where the coin falls well it is adopted with the last unit, too.
+    let stage = trial["stage"].as_str().unwrap_or_default();
+    assert!(["proven", "adopted"].contains(&stage), "{trial:#}");
     assert_eq!(trial["fault"], json!(fault));
     assert!(trial["evidence_proven"].as_f64().unwrap() >= 20.0);
     let units = |arm: &str| trial[arm][0].as_u64().unwrap();

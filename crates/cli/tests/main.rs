@@ -15,6 +15,7 @@ mod browser;
 mod browser_approvals;
 mod browser_branches;
 mod browser_chat;
+mod browser_evidence;
 mod browser_faults;
 mod browser_forms;
 mod browser_pages;

@@ -316,6 +316,8 @@ fn the_house_is_run_over_the_socket() {
         json!(["fault.show", { "name": "flt_0" }]),
         json!(["fault.edit", { "edit": "mute", "fault": "flt_0", "muted": true }]),
         json!(["fault.log", {}]),
+        json!(["fault.merges", {}]),
+        json!(["fault.merge", { "fault": "flt_0", "into": "flt_1", "accept": true }]),
         json!(["heal.status", {}]),
         json!(["heal.case", {}]),
         json!(["heal.explain", { "name": "flt_0" }]),
@@ -336,7 +338,7 @@ fn the_house_is_run_over_the_socket() {
     // Nor is there a fault of that name.
     assert_eq!(
         refused,
-        [2, 3, 6, 9, 17, 65, 73, 74, 78, 79],
+        [2, 3, 6, 9, 17, 65, 73, 74, 77, 80, 81],
         "{answers:#?}"
     );
     assert!(

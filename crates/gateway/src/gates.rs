@@ -30,6 +30,10 @@ pub struct ImproveConfig {
     pub solver_package: Option<PathBuf>,
     /// What rollouts begin with, unless more is said: yours, and those that the gateway begins by itself.
     pub rollout: RolloutConfig,
+    /// A model for embeddings, as `PROVIDER/MODEL` of `models.providers` (`ollama/nomic-embed-text`, or any server that
+    /// speaks `/embeddings`). It is told the templates of faults, redacted, and proposes which of them are one; a
+    /// person decides. Nothing is asked while it is unset.
+    pub embedder: Option<String>,
 }
 
 /// The `improve.rollout` section. What is left out has a sound value.

@@ -189,9 +189,14 @@ pub(crate) async fn provenance(
     _caller: Caller,
     Path(name): Path<String>,
 ) -> Result<Json<Lineage>, ApiProblem> {
+    Ok(Json(lineage_of(&app, &name).await?))
+}
+
+/// Where a release comes from, with the keys of this house.
+pub(crate) async fn lineage_of(app: &AppState, name: &str) -> Result<Lineage, ApiProblem> {
     let signer = app.releases.signer().ok_or_else(ApiProblem::internal)?;
-    let owners = known_owners(&app)?;
-    Ok(Json(lineage(&app.releases, &name, signer, &owners).await?))
+    let owners = known_owners(app)?;
+    Ok(lineage(&app.releases, name, signer, &owners).await?)
 }
 
 pub(crate) async fn spoken(

@@ -274,6 +274,7 @@ fn a_foreign_folder_is_read_with_a_report_of_what_is_not_to_be_believed() {
     let kept = report.takeover.assets;
     let kinds: Vec<ForeignKind> = kept.iter().map(|one| one.what).collect();
     assert_eq!(kinds, [ForeignKind::Gene, ForeignKind::Capsule]);
+    assert!(kept[0].address != kept[1].address && kept[0].address.len() == 71);
     let told = serde_json::to_string(&kept).unwrap();
     for gone in ["npm", "Change the code", "hostname", "0.85"] {
         assert!(!told.contains(gone), "{gone}: {told}");

@@ -22,6 +22,7 @@ pub mod stream;
 mod catalog;
 pub mod config;
 mod discover;
+mod embed;
 mod endpoint;
 mod error;
 pub mod price;
@@ -31,5 +32,6 @@ pub mod vendor;
 
 pub use config::{Dollars, ModelsConfig, ProviderConfig};
 pub use discover::LocalServer;
+pub use embed::{EmbedError, TEXTS_MAX};
 pub use error::ModelError;
 pub use models::{Call, Ledger, Mend, ModelInfo, Models, ObjectSource, Parts, Probe, SpendRecord};

@@ -150,6 +150,22 @@ pub struct Fault {
     pub releases: BTreeMap<ReleaseId, u64>,
     pub arms: BTreeMap<String, u64>,
     pub blast: Blast,
+    /// A person said by what its failures are told apart; each value has a fault of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divided: Option<Divided>,
+    /// The fault that it is a part of, since that was divided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<String>,
+}
+
+/// By what the failures of one fault are told apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Divided {
+    /// The names of the arguments of the call.
+    Arguments,
+    /// The value at a place of the template, the first being 0.
+    Value { place: usize },
 }
 
 /// Who and what a fault reached.
@@ -193,6 +209,14 @@ pub enum FaultEdit {
     Merge { fault: String, into: String },
     /// It stands by itself again; the lab does not merge it any more.
     Split { fault: String },
+    /// From now on its failures are told apart by this, each with a fault of its own.
+    Divide {
+        fault: String,
+        #[serde(deserialize_with = "divided")]
+        by: Divided,
+    },
+    /// They are not told apart any more, and the parts count as parts of it again.
+    Unite { fault: String },
     /// A name for people; an empty one goes back to the template.
     Name { fault: String, name: String },
     Mute {
@@ -202,8 +226,8 @@ pub enum FaultEdit {
     },
 }
 
-/// As JSON has it, or as a form does.
-fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+/// A yes or no as JSON has it, or as a form does.
+pub fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Said {
@@ -216,12 +240,33 @@ fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     }
 }
 
+/// As JSON has it; a form says `arguments` or the place of a value, counted from 1.
+fn divided<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Divided, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Said {
+        Plain(Divided),
+        Word(String),
+    }
+    let word = match Said::deserialize(deserializer)? {
+        Said::Plain(by) => return Ok(by),
+        Said::Word(word) => word,
+    };
+    let place = word.parse::<usize>().ok().and_then(|place| place.checked_sub(1));
+    match place {
+        Some(place) => Ok(Divided::Value { place }),
+        None => Err(serde::de::Error::custom("by: arguments, or the place of a value from 1 on")),
+    }
+}
+
 impl FaultEdit {
     #[must_use]
     pub fn fault(&self) -> &str {
         match self {
             Self::Merge { fault, .. }
             | Self::Split { fault }
+            | Self::Divide { fault, .. }
+            | Self::Unite { fault }
             | Self::Name { fault, .. }
             | Self::Mute { fault, .. } => fault,
         }
@@ -276,6 +321,8 @@ impl Fault {
             releases: BTreeMap::new(),
             arms: BTreeMap::new(),
             blast: Blast::default(),
+            divided: None,
+            part_of: None,
         }
     }
 

@@ -56,7 +56,7 @@ fn prompts(old: &Behaviour, new: &Behaviour, changes: &mut Vec<Change>) {
         let text = |of: &Option<PromptFile>| of.as_ref().map_or("", |of| &of.text).to_owned();
         changes.push(Change {
             path: format!("agents.{agent}.prompt.{file}"),
-            text: unified(file, &text(&before), &text(&after)),
+            text: text_diff(file, &text(&before), &text(&after)),
             before: before.as_ref().map(size),
             after: after.as_ref().map(size),
         });
@@ -67,7 +67,9 @@ fn size(file: &PromptFile) -> Value {
     json!({ "chars": file.text.chars().count(), "cut_chars": file.cut_chars })
 }
 
-fn unified(file: &str, before: &str, after: &str) -> Option<String> {
+/// Two texts as a unified diff; nothing where they are equal.
+#[must_use]
+pub fn text_diff(file: &str, before: &str, after: &str) -> Option<String> {
     if before == after {
         return None;
     }

@@ -54,7 +54,7 @@ pub use check::{
 };
 pub use class::{Assessment, Class};
 pub use delta::Delta;
-pub use diff::{Change, diff};
+pub use diff::{Change, diff, text_diff};
 pub use endorse::Spoken;
 pub use error::ReleaseError;
 pub use files::FILES;

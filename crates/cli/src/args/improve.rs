@@ -27,6 +27,16 @@ pub(crate) enum Fault {
         /// Its id or the beginning of it
         fault: String,
     },
+    /// Tell the failures of a fault apart, each kind with a fault of its own from now on
+    Divide(Divide),
+    /// Tell the failures of a divided fault apart no more; its parts count as parts of it
+    Unite {
+        /// Its id or the beginning of it
+        fault: String,
+    },
+    /// Faults that an embedder of yours takes for one (`improve.embedder`): yours to say
+    #[command(subcommand)]
+    Merges(Merges),
     /// Keep a fault off the list
     Mute {
         /// Its id or the beginning of it
@@ -45,6 +55,39 @@ pub(crate) enum Fault {
     },
     /// Show what was changed in the register of faults, and by whom
     Log,
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false, args = ["by_value", "by_arguments"])]
+pub(crate) struct Divide {
+    /// Its id or the beginning of it
+    pub(crate) fault: String,
+    /// By the value at this place of its template, counted from 1
+    #[arg(long, value_name = "PLACE", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) by_value: Option<u16>,
+    /// By the names of the call's arguments
+    #[arg(long)]
+    pub(crate) by_arguments: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Merges {
+    /// List what is proposed, the most alike first
+    List,
+    /// Merge the two
+    Accept {
+        /// The fault that goes into the other
+        fault: String,
+        /// The fault that it goes into
+        into: String,
+    },
+    /// Say that they are two; they are not proposed again
+    Refuse {
+        /// The one
+        fault: String,
+        /// The other
+        into: String,
+    },
 }
 
 #[derive(Subcommand, Debug)]

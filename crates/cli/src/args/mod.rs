@@ -20,7 +20,7 @@ pub(crate) use demo::{Demo, DemoOptions};
 pub(crate) use eval::{Eval, EvalRun, SampleKind};
 pub(crate) use heal::{Gene, Heal};
 pub(crate) use house::{Config, Devices, Doctor, Gateway, Logs, Models, Secrets, Token};
-pub(crate) use improve::{Fault, Lab, LabRun};
+pub(crate) use improve::{Divide, Fault, Lab, LabRun, Merges};
 pub(crate) use policy::{Asker, Explain, Policy};
 pub(crate) use reports::{Candidate, Events, Release, Usage};
 pub(crate) use rollout::{PlanArgs, Rollout, Simulate, Start};

@@ -1,13 +1,14 @@
 //! `instar fault`.
 
-use instar_protocol::fault::FaultEdit;
+use instar_gateway::lab::MergeWord;
+use instar_protocol::fault::{Divided, FaultEdit};
 use serde_json::Value;
 
 use super::events::escape;
 use super::models::text;
 use super::offline;
 use super::release::when;
-use crate::args::Fault;
+use crate::args::{Divide, Fault, Merges};
 use crate::context::Context;
 use crate::out::{Out, Style, visible};
 
@@ -17,6 +18,8 @@ pub(crate) enum Asked {
     One(String),
     Edits,
     Edit(FaultEdit),
+    Merges,
+    Word(MergeWord),
 }
 
 pub(crate) async fn run(command: &Fault, run: &Context) -> anyhow::Result<()> {
@@ -28,7 +31,17 @@ pub(crate) async fn run(command: &Fault, run: &Context) -> anyhow::Result<()> {
         Fault::List { all } => list(&answer, *all, run.out),
         Fault::Show { .. } => show(&answer, run.out),
         Fault::Log => log(&answer, run.out),
-        Fault::Merge { .. } | Fault::Split { .. } | Fault::Mute { .. } | Fault::Name { .. } => {
+        Fault::Merges(Merges::List) => merges(&answer, run.out),
+        Fault::Merges(Merges::Refuse { .. }) => {
+            run.out.line("they are two, and are not proposed again");
+        }
+        Fault::Merge { .. }
+        | Fault::Merges(Merges::Accept { .. })
+        | Fault::Split { .. }
+        | Fault::Divide(_)
+        | Fault::Unite { .. }
+        | Fault::Mute { .. }
+        | Fault::Name { .. } => {
             run.out.line(&format!(
                 "{} {}",
                 text(&answer, "id"),
@@ -57,6 +70,20 @@ fn asked(command: &Fault) -> Asked {
         Fault::Split { fault } => FaultEdit::Split {
             fault: fault.clone(),
         },
+        Fault::Divide(Divide {
+            fault, by_value, ..
+        }) => FaultEdit::Divide {
+            fault: fault.clone(),
+            by: by_value.map_or(Divided::Arguments, |place| Divided::Value {
+                place: usize::from(place) - 1,
+            }),
+        },
+        Fault::Unite { fault } => FaultEdit::Unite {
+            fault: fault.clone(),
+        },
+        Fault::Merges(Merges::List) => return Asked::Merges,
+        Fault::Merges(Merges::Accept { fault, into }) => return word(fault, into, true),
+        Fault::Merges(Merges::Refuse { fault, into }) => return word(fault, into, false),
         Fault::Mute { fault, off } => FaultEdit::Mute {
             fault: fault.clone(),
             muted: !off,
@@ -67,6 +94,31 @@ fn asked(command: &Fault) -> Asked {
         },
     };
     Asked::Edit(edit)
+}
+
+fn word(fault: &str, into: &str, accept: bool) -> Asked {
+    Asked::Word(MergeWord {
+        fault: fault.to_owned(),
+        into: into.to_owned(),
+        accept,
+    })
+}
+
+fn merges(answer: &Value, out: Out) {
+    let rows = answer.as_array().map_or(&[][..], Vec::as_slice);
+    if rows.is_empty() {
+        out.note("nothing is proposed; `improve.embedder` names a model that compares faults");
+    }
+    for row in rows {
+        let (fault, into) = (text(row, "fault"), text(row, "into"));
+        let alike = row["alike"].as_f64().unwrap_or(0.0);
+        out.line(&format!("{fault} into {into}  alike {alike:.2}"));
+        out.line(&format!("  {}", visible(&text(row, "fault_says"))));
+        out.line(&format!("  {}", visible(&text(row, "into_says"))));
+    }
+    if !rows.is_empty() {
+        out.note("`instar fault merges accept FAULT INTO` merges two, `refuse` keeps them apart");
+    }
 }
 
 pub(super) async fn fetch(asked: Asked, run: &Context) -> anyhow::Result<Value> {
@@ -82,6 +134,8 @@ pub(super) async fn fetch(asked: Asked, run: &Context) -> anyhow::Result<Value> 
         }
         Asked::Edits => client.get("/api/v1/faults/edits").await,
         Asked::Edit(edit) => client.post("/api/v1/faults/edits", &edit).await,
+        Asked::Merges => client.get("/api/v1/faults/merges").await,
+        Asked::Word(word) => client.post("/api/v1/faults/merges", &word).await,
     }
 }
 

@@ -88,6 +88,12 @@ pub(crate) async fn fault(run: &Context, asked: fault::Asked) -> anyhow::Result<
             let now = SystemClock.now();
             lab::edit(store, edit, now).await.map(serde_json::to_value)
         }
+        fault::Asked::Merges => lab::merges(store).await.map(serde_json::to_value),
+        fault::Asked::Word(word) => {
+            let now = SystemClock.now();
+            let said = lab::merge_word(store, word, now).await;
+            said.map(serde_json::to_value)
+        }
     };
     let answer = answer.map_err(explain)??;
     folder.close().await?;

@@ -11,7 +11,7 @@ use super::input::{Asked, PageQuery, Strict};
 use super::queries::{PAGE, PAGE_MAX, QueryError, page};
 use crate::app::AppState;
 use crate::auth::Caller;
-use crate::lab::{self, Cycle, EditView, FaultView, LabError};
+use crate::lab::{self, Cycle, EditView, FaultView, LabError, Likeness, MergeWord};
 use crate::problem::ApiProblem;
 
 /// What a cycle is asked for.
@@ -80,6 +80,23 @@ pub(super) async fn log(
             .await
             .map_err(QueryError::from)?,
     ))
+}
+
+pub(super) async fn merges(
+    State(app): State<AppState>,
+    _caller: Caller,
+) -> Result<Json<Vec<Likeness>>, ApiProblem> {
+    Ok(Json(lab::merges(&app.store).await?))
+}
+
+pub(super) async fn merge_word(
+    State(app): State<AppState>,
+    caller: Caller,
+    Strict(word): Strict<MergeWord>,
+) -> Result<Json<Option<FaultView>>, ApiProblem> {
+    owner(&caller)?;
+    let now = app.clock.now();
+    Ok(Json(lab::merge_word(&app.store, word, now).await?))
 }
 
 pub(super) async fn ledger(

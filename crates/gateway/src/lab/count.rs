@@ -11,7 +11,7 @@ use instar_protocol::redact::redact;
 use instar_store::{FaultRow, Op};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::Cycle;
+use super::{Cycle, divide};
 
 /// Who merges what turned out to have one template.
 const LAB: &str = "lab";
@@ -77,11 +77,16 @@ impl Count {
         let detail = clean(&found.detail, DETAIL_CHARS_MAX);
         let born = clean(&found.born, TEXT_CHARS_MAX);
         let id = id(found.kind, &place, &detail, &born);
+        // An example is the event's own words, not what somebody says that it said.
+        let text = said(event).filter(|said| said.contains(&found.text));
+        let text = clean(text.map_or("", |_| found.text.as_str()), TEXT_CHARS_MAX);
+        let (id, detail, part_of) = self.part(id, detail, found, event, &text);
         let row = self.faults.entry(id.clone()).or_insert_with(|| {
             cycle.faults_new += 1;
             let mut fault = Fault::new(id.clone(), found.kind, place, event.at);
             fault.detail = detail;
             fault.born = born;
+            fault.part_of = part_of;
             FaultRow {
                 fault,
                 into: None,
@@ -92,13 +97,32 @@ impl Count {
         });
         row.fault.template = clean(&found.template, TEXT_CHARS_MAX);
         row.fault.also.extend(found.also.iter().copied());
-        // An example is the event's own words, not what somebody says that it said.
-        let text = said(event).filter(|said| said.contains(&found.text));
-        row.fault.happened(
-            event,
-            &clean(text.map_or("", |_| found.text.as_str()), TEXT_CHARS_MAX),
-        );
+        row.fault.happened(event, &text);
         self.touched.insert(id);
+    }
+
+    /// The part of a divided fault that a failure belongs to, or the fault itself.
+    fn part(
+        &self,
+        whole: String,
+        detail: String,
+        found: &Found,
+        event: &Event,
+        text: &str,
+    ) -> (String, String, Option<String>) {
+        let fault = self.faults.get(&whole).map(|row| &row.fault);
+        let told = fault.and_then(|fault| divide::part(fault.divided?, event, &fault.template, text));
+        let (Some(fault), Some(told)) = (fault, told) else {
+            return (whole, detail, None);
+        };
+        let named = |told: &str| clean(format!("{detail} [{told}]").trim(), DETAIL_CHARS_MAX);
+        let of = |detail: &str| id(found.kind, &fault.place, detail, &fault.born);
+        let mut part = named(&told);
+        let parts = self.faults.values().filter(|row| row.fault.part_of.as_deref() == Some(&whole));
+        if !self.faults.contains_key(&of(&part)) && parts.count() >= divide::PARTS_MAX {
+            part = named("other");
+        }
+        (of(&part), part, Some(whole))
     }
 
     /// Templates that turned out to be one: their faults are merged, unless a person took them apart.

@@ -46,7 +46,7 @@ pub async fn ledger(store: &Store, releases: &Releases) -> Result<Ledger, QueryE
         trials: healing::trials(store).await?,
         case: healing::case(store, releases, AgentId::main().as_str()).await?,
         feedback: store.events(spoken).await?,
-        embeddings: Value::Null,
+        embeddings: super::alike::vectors(store).await?,
     })
 }
 

@@ -5,7 +5,9 @@
 //! is counted is read from the gateway's own copy of that event. A cycle is written down in one commit
 //! with the place in the event log up to which it went, so nothing is counted twice or left out.
 
+mod alike;
 mod count;
+mod divide;
 mod exchange;
 mod explain;
 mod register;
@@ -13,6 +15,7 @@ mod story;
 mod trend;
 
 pub use exchange::{Ledger, foreign, forget, ledger, take_over};
+pub use alike::{Likeness, MergeWord, merge_word, merges};
 pub(crate) use exchange::{heard, proposed};
 pub use explain::{attempt, explain};
 pub use register::{Arms, DayRow, EditView, FaultView, edit, edits, list, one};
@@ -147,6 +150,9 @@ pub async fn cycle(app: &AppState, at_any_load: bool) -> Result<Cycle, LabError>
     app.store.commit(ops).await?;
     if cycle.outcome == Outcome::Done {
         choose(app, &mut cycle).await;
+        if let Err(why) = alike::look(app).await {
+            tracing::warn!(why, "the embedder could not be asked which faults are alike");
+        }
     }
     cycle.millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     write_down(app, &cycle).await?;

@@ -1,13 +1,14 @@
 //! The register of faults as people see it and change it. Every change is reversible: a fault that went
 //! into another keeps its own counts.
 
-use instar_protocol::fault::{Fault, FaultEdit, Occasions};
+use instar_protocol::fault::{Divided, Fault, FaultEdit, Occasions};
 use instar_protocol::{ReleaseId, Timestamp};
 use instar_store::{FaultRow, Op, Store};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::count::edit_op;
+use super::divide::holes;
 use super::trend::{Trend, trend};
 use crate::api::queries::QueryError;
 
@@ -123,6 +124,10 @@ pub async fn edit(
             row.is_apart = true;
             FaultEdit::Split { fault: id }
         }
+        FaultEdit::Divide { by, .. } => {
+            return divide(store, &register, row, by, now).await;
+        }
+        FaultEdit::Unite { .. } => return unite(store, &register, row, now).await,
         FaultEdit::Name { name, .. } => {
             let name: String = name
                 .trim()
@@ -140,6 +145,58 @@ pub async fn edit(
     };
     let id = row.fault.id.clone();
     let ops = vec![Op::PutFault(Box::new(row)), edit_op(done, "owner", now)];
+    store.commit(ops).await?;
+    one(store, &id).await
+}
+
+/// Its failures are told apart from now on. Parts that it had before stand by themselves again.
+async fn divide(
+    store: &Store,
+    register: &Register,
+    mut row: FaultRow,
+    by: Divided,
+    now: Timestamp,
+) -> Result<FaultView, QueryError> {
+    if let Divided::Value { place } = by
+        && place >= holes(&row.fault.template)
+    {
+        return Err(invalid("by", "its template has no value at that place"));
+    }
+    if by == Divided::Arguments && !row.fault.place.starts_with("tool:") {
+        return Err(invalid("by", "only the failures of a tool have arguments"));
+    }
+    if row.fault.part_of.is_some() {
+        return Err(invalid("fault", "it is a part of a divided fault already"));
+    }
+    let id = row.fault.id.clone();
+    row.fault.divided = Some(by);
+    let mut ops = vec![Op::PutFault(Box::new(row))];
+    for mut part in register.parts(&id) {
+        part.into = None;
+        ops.push(Op::PutFault(Box::new(part)));
+    }
+    ops.push(edit_op(FaultEdit::Divide { fault: id.clone(), by }, "owner", now));
+    store.commit(ops).await?;
+    one(store, &id).await
+}
+
+/// Its parts go into it; what each counted stays its own, so that this can be taken back, too.
+async fn unite(
+    store: &Store,
+    register: &Register,
+    mut row: FaultRow,
+    now: Timestamp,
+) -> Result<FaultView, QueryError> {
+    let id = row.fault.id.clone();
+    if row.fault.divided.take().is_none() {
+        return Err(invalid("fault", "it is not divided"));
+    }
+    let mut ops = vec![Op::PutFault(Box::new(row))];
+    for mut part in register.parts(&id) {
+        part.into = Some(id.clone());
+        ops.push(Op::PutFault(Box::new(part)));
+    }
+    ops.push(edit_op(FaultEdit::Unite { fault: id.clone() }, "owner", now));
     store.commit(ops).await?;
     one(store, &id).await
 }
@@ -186,6 +243,12 @@ impl Register {
             ));
         }
         Ok(first)
+    }
+
+    /// What a divided fault was divided into.
+    fn parts(&self, id: &str) -> Vec<FaultRow> {
+        let parts = self.rows.iter().filter(|row| row.fault.part_of.as_deref() == Some(id));
+        parts.cloned().collect()
     }
 
     fn root<'a>(&'a self, row: &'a FaultRow) -> &'a FaultRow {
@@ -251,6 +314,8 @@ impl Register {
             ("", "") => format!("{} {}", fault.kind.name(), fault.detail)
                 .trim()
                 .to_owned(),
+            // Parts of one fault have one template.
+            ("", template) if fault.part_of.is_some() => format!("{template} {}", fault.detail),
             ("", template) => template.to_owned(),
             (name, _) => name.to_owned(),
         };

@@ -11,6 +11,7 @@ mod chart;
 mod chat;
 mod composer;
 mod curve;
+mod graph;
 mod entries;
 mod frame;
 mod page;

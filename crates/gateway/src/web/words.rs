@@ -441,6 +441,25 @@ words! {
     metric_cost: "dear", "дорого", "费用高";
     metric_latency: "slow", "медленно", "缓慢";
     metric_questions: "asked the owner", "спросил владельца", "询问了主人";
+    lineage: "Where it comes from", "Откуда он взялся", "来源";
+    lineage_about: "What a release was made of and measured with: everything to the right of a thing is what it comes from. Statements are verified as they are read.", "Из чего сделан выпуск и чем измерен: справа от каждой вещи стоит то, из чего она взялась. Подписи проверяются при чтении.", "版本由什么构成、用什么衡量：每项右侧是它的来源。声明在读取时验证。";
+    reports: "Reports of evals", "Отчёты проверок", "评测报告";
+    reports_about: "What came of suites of cases: which cases passed, and where a candidate answered otherwise than what it was held against.", "Результаты наборов случаев: какие пройдены и где кандидат ответил иначе, чем то, с чем его сравнивали.", "用例集的结果：哪些通过，以及候选与对照回答不同之处。";
+    no_reports: "No report yet", "Отчётов пока нет", "还没有报告";
+    no_reports_do: "`instar eval run builtin:golden --candidate ID` makes one.", "`instar eval run builtin:golden --candidate ID` создаёт отчёт.", "`instar eval run builtin:golden --candidate ID` 生成一份报告。";
+    report: "Report", "Отчёт", "报告";
+    suite: "Suite", "Набор", "用例集";
+    passed: "Passed", "Пройдено", "通过";
+    regressions: "Got worse", "Стало хуже", "变差";
+    improvements: "Got better", "Стало лучше", "变好";
+    difference: "Difference of pass rates", "Разность долей", "通过率之差";
+    flaky: "Now so, now so", "То так, то иначе", "不稳定";
+    all_cases: "All", "Все", "全部";
+    other_answer: "Other answer", "Другой ответ", "回答不同";
+    same_answer: "Same answer", "Тот же ответ", "回答相同";
+    got_worse: "got worse", "стало хуже", "变差";
+    got_better: "got better", "стало лучше", "变好";
+    prompt: "What was asked", "Что спросили", "提问";
     // Events.
     kind: "Kind", "Вид", "类型";
     faults_about: "What goes wrong, grouped by cause as far as it can be told. Counted from the event log; the lab only gives the groups their names.", "Что идёт не так, сгруппировано по причине, насколько её можно определить. Считается по журналу событий; лаборатория лишь даёт группам имена.", "出错的情况，按可辨别的原因归组。计数来自事件日志；实验室只为各组命名。";
@@ -460,6 +479,11 @@ words! {
     fault_mute: "Mute", "Скрыть", "静音";
     fault_unmute: "Put back on the list", "Вернуть в список", "恢复到列表";
     fault_keep: "Keep", "Сохранить", "保存";
+    merges: "These may be one fault", "Возможно, это один сбой", "这些可能是同一个故障";
+    merge_yes: "Merge them", "Объединить", "合并";
+    merge_no: "They are two", "Это разные", "不是同一个";
+    fault_divide: "Tell apart by the value at place", "Различать по значению на месте", "按此位置的值区分";
+    fault_unite: "Tell apart no more", "Больше не различать", "不再区分";
     fault_trials: "Fixes on trial", "Исправления на испытании", "试验中的修复";
     no_trials: "Nothing was tried about it here yet. `instar heal explain` says what could be.", "Против этого здесь ещё ничего не пробовали. Что можно, скажет `instar heal explain`.", "这里还没有尝试过任何修复。`instar heal explain` 会说明可以做什么。";
     fault_tried: "How trials ended", "Чем кончились испытания", "试验的结果";

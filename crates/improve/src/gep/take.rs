@@ -62,7 +62,8 @@ pub(super) fn capsule(asset: &Value, has_failed: bool) -> Foreign {
 
 fn record(asset: &Value, what: ForeignKind) -> Foreign {
     Foreign {
-        address: cut(asset[FIELD].as_str().unwrap_or_default()),
+        // It was verified, so it is a hash and nothing else.
+        address: asset[FIELD].as_str().unwrap_or_default().to_owned(),
         id: cut(asset["id"].as_str().unwrap_or_default()),
         what,
         summary: cut(asset["summary"].as_str().unwrap_or_default()),

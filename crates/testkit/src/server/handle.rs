@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{Recorded, break_it};
-use crate::wire::{Asked, Frame, Refusal, Turn, Wire, chat, messages, ollama, responses};
+use crate::wire::{Asked, Frame, Refusal, Turn, Wire, chat, embed, messages, ollama, responses};
 
 /// The most bytes of a request body, as with the vendors.
 const BODY_BYTES_MAX: usize = 32 << 20;
@@ -58,6 +58,9 @@ impl Handler {
                 whole(&messages::models(&self.models()))
             }
             (Method::GET, "/v1/models") => whole(&chat::models(&self.models())),
+            (Method::POST, "/v1/embeddings" | "/api/embed") => {
+                whole(&embed::answer(wire == Wire::Ollama, &body.unwrap_or_default()))
+            }
             (
                 Method::POST,
                 "/v1/chat/completions" | "/v1/responses" | "/v1/messages" | "/api/chat",
@@ -186,12 +189,12 @@ impl Handler {
 /// The format that a path speaks. Two vendors share `/v1/models`; one of them names its version.
 fn wire(path: &str, headers: &HeaderMap) -> Option<Wire> {
     Some(match path {
-        "/v1/chat/completions" => Wire::Chat,
+        "/v1/chat/completions" | "/v1/embeddings" => Wire::Chat,
         "/v1/models" if headers.contains_key("anthropic-version") => Wire::Messages,
         "/v1/models" => Wire::Chat,
         "/v1/responses" => Wire::Responses,
         "/v1/messages" => Wire::Messages,
-        "/api/chat" | "/api/tags" | "/api/version" => Wire::Ollama,
+        "/api/chat" | "/api/embed" | "/api/tags" | "/api/version" => Wire::Ollama,
         _ => return None,
     })
 }

@@ -6,6 +6,7 @@
 
 pub(crate) mod chat;
 pub(crate) mod messages;
+pub(crate) mod embed;
 pub(crate) mod ollama;
 pub(crate) mod responses;
 

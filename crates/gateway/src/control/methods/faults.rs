@@ -10,7 +10,7 @@ use crate::api::faults::RunAsked;
 use crate::api::queries::{PAGE, PAGE_MAX, QueryError, page};
 use crate::control::method::{Call, Method, Need, Refusal, Scope};
 use crate::healing::{self, GeneAsked};
-use crate::lab::{self, LabError};
+use crate::lab::{self, LabError, MergeWord};
 
 pub(super) const METHODS: &[Method] = &[
     Method {
@@ -36,6 +36,18 @@ pub(super) const METHODS: &[Method] = &[
         need: Need::Scope(Scope::Admin),
         advertised: true,
         run: |call| Box::pin(edit(call)),
+    },
+    Method {
+        name: "fault.merges",
+        need: Need::Scope(Scope::Read),
+        advertised: true,
+        run: |call| Box::pin(merges(call)),
+    },
+    Method {
+        name: "fault.merge",
+        need: Need::Scope(Scope::Admin),
+        advertised: true,
+        run: |call| Box::pin(merge_word(call)),
     },
     Method {
         name: "heal.status",
@@ -159,6 +171,17 @@ async fn edit(call: Call) -> Result<Value, Refusal> {
     let asked: FaultEdit = call.params()?;
     let edited = lab::edit(&call.app.store, asked, call.app.clock.now());
     Ok(json!({ "fault": edited.await? }))
+}
+
+async fn merges(call: Call) -> Result<Value, Refusal> {
+    let Nothing {} = call.params()?;
+    Ok(json!({ "merges": lab::merges(&call.app.store).await? }))
+}
+
+async fn merge_word(call: Call) -> Result<Value, Refusal> {
+    let word: MergeWord = call.params()?;
+    let merged = lab::merge_word(&call.app.store, word, call.app.clock.now());
+    Ok(json!({ "fault": merged.await? }))
 }
 
 async fn trials(call: Call) -> Result<Value, Refusal> {

@@ -280,6 +280,10 @@ fn edits(words: &Words, forms: &Forms, one: &FaultView) -> Markup {
             (form("mute", id, html! { input type="hidden" name="muted" value=(!one.muted); button { (if one.muted { words.fault_unmute } else { words.fault_mute }) } }))
             @if one.into.is_some() { (form("split", id, html! { button { (words.fault_split) } })) }
             @else { (form("merge", id, html! { label { (words.fault_into) " " input name="into" required pattern="flt_[0-9a-f]+"; } " " button { (words.fault_into) } })) }
+            @if one.fault.divided.is_some() { (form("unite", id, html! { button { (words.fault_unite) } })) }
+            @else if one.fault.part_of.is_none() && one.fault.template.contains("<*>") {
+                (form("divide", id, html! { label { (words.fault_divide) " " input name="by" type="number" min="1" value="1" required; } " " button { (words.fault_split) } }))
+            }
             @if !one.members.is_empty() {
                 h2 { (words.fault_members) }
                 ul { @for member in &one.members { li { a href={ "/faults/" (member) } { (member) } " "

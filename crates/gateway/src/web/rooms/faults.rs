@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use crate::app::AppState;
 use crate::door::Caller;
 use crate::healing;
-use crate::lab::{self, Course, Cycle, FaultView, Outcome};
+use crate::lab::{self, Course, Cycle, FaultView, Likeness, Outcome};
 use crate::policing::word;
 use crate::problem::ApiProblem;
 use crate::web::act::{Act, Forms};
@@ -36,6 +36,7 @@ pub(super) async fn page(
     let case = healing::case(&app.store, &app.releases, AgentId::main().as_str()).await;
     let case =
         case.map_err(|error| ApiProblem::from(crate::api::queries::QueryError::from(error)))?;
+    let merges = lab::merges(&app.store).await.map_err(ApiProblem::from)?;
     let shown: Vec<&FaultView> = faults
         .iter()
         .filter(|fault| !fault.muted)
@@ -51,6 +52,7 @@ pub(super) async fn page(
     let body = html! {
         p class="soft lead" { (words.faults_about) }
         (forms.form(run, &html! { button { (words.lab_run) } }))
+        (proposed(words, &forms, &merges))
         div id="faults" data-fresh="5" {
             @if shown.is_empty() { p { (words.no_faults) } } @else {
                 (map(words.fault_map, &spots))
@@ -91,6 +93,35 @@ fn table(words: &Words, faults: &[&FaultView]) -> Markup {
                 td { (share(one.fault.failures, one.exposures)) } td { (word(&one.trend.course)) }
                 td { (moment(one.fault.last_seen)) }
             } } }
+        } }
+    }
+}
+
+/// Faults that an embedder takes for one: a person says.
+fn proposed(words: &Words, forms: &Forms, merges: &[Likeness]) -> Markup {
+    let act = Act {
+        method: "POST",
+        path: "/api/v1/faults/merges",
+        then: "/faults",
+        script: "reload",
+    };
+    let word = |one: &Likeness, accept: bool, told: &str| {
+        let fields = html! {
+            input type="hidden" name="fault" value=(one.fault);
+            input type="hidden" name="into" value=(one.into);
+            input type="hidden" name="accept" value=(accept);
+            button { (told) }
+        };
+        forms.form(act, &fields)
+    };
+    html! {
+        @if !merges.is_empty() { section class="merges" {
+            h2 { (words.merges) }
+            @for one in merges { article class="card" {
+                p { a href={ "/faults/" (one.fault) } { code { (cut(&one.fault_says)) } } }
+                p { a href={ "/faults/" (one.into) } { code { (cut(&one.into_says)) } } " " span class="mark" { (format!("{:.2}", one.alike)) } }
+                div class="acts" { (word(one, true, words.merge_yes)) (word(one, false, words.merge_no)) }
+            } }
         } }
     }
 }

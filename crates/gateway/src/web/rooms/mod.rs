@@ -11,10 +11,12 @@ mod fault;
 mod faults;
 mod health;
 mod letters;
+mod lineage;
 mod logs;
 pub(super) mod models;
 mod policy;
 mod releases;
+mod reports;
 mod rollouts;
 mod sessions;
 mod setup;
@@ -47,6 +49,9 @@ pub(super) fn routes() -> Routes {
         .route("/usage", get(usage::page))
         .route("/releases", get(releases::list))
         .route("/releases/{name}", get(releases::one))
+        .route("/releases/{name}/lineage", get(lineage::page))
+        .route("/reports", get(reports::list))
+        .route("/reports/{name}", get(reports::one))
         .route("/candidates/{name}", get(candidates::one))
         .route("/rollouts", get(rollouts::list))
         .route("/rollouts/{name}", get(rollouts::one))

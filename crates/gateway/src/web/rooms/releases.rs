@@ -34,7 +34,7 @@ pub(super) async fn list(
     let body = html! {
         p class="soft lead" { (words.releases_about) }
         @if let Some(now) = app.releases.rollout() { (super::rollouts::card(words, &forms, &now)) }
-        p { a href="/rollouts" { (words.rollouts) } }
+        p { a href="/rollouts" { (words.rollouts) } " · " a href="/reports" { (words.reports) } }
         div class="wide" tabindex="0" { table class="rows" {
             thead { tr { th scope="col" { (words.release) } th scope="col" { (words.why) }
                 th scope="col" { (words.made_by) } th scope="col" { (words.when) } th scope="col" { (words.authority) } } }
@@ -108,6 +108,7 @@ pub(super) async fn one(
             div { dt { (words.authority) } dd { (short(&release.authority)) } }
             div { dt { (words.version) } dd { (release.code_version) } }
         }
+        p { a href={ "/releases/" (id) "/lineage" } { (words.lineage) } }
         @if was_stable { div class="acts" { (go_back(words, &forms, &id)) } }
         section {
             h2 { (words.compare) }
@@ -138,6 +139,18 @@ fn go_back(words: &Words, forms: &Forms, id: &str) -> Markup {
     )
 }
 
+/// The lines of a unified diff.
+pub(super) fn lines_of(text: &str) -> Markup {
+    html! {
+        pre class="diff" { @for line in text.lines() {
+            @let class = match line.as_bytes().first() {
+                Some(b'+') => "added", Some(b'-') => "gone", Some(b'@') => "place", _ => "",
+            };
+            span class=(class) { (line) "\n" }
+        } }
+    }
+}
+
 pub(super) fn shown(words: &Words, change: &Change) -> Markup {
     let value = |value: &serde_json::Value| {
         let text = value
@@ -149,12 +162,7 @@ pub(super) fn shown(words: &Words, change: &Change) -> Markup {
         article class="change" {
             h3 { code { (change.path) } }
             @if let Some(text) = &change.text {
-                pre class="diff" { @for line in text.lines() {
-                    @let class = match line.as_bytes().first() {
-                        Some(b'+') => "added", Some(b'-') => "gone", Some(b'@') => "place", _ => "",
-                    };
-                    span class=(class) { (line) "\n" }
-                } }
+                (lines_of(text))
             } @else {
                 dl class="facts" {
                     @if let Some(before) = &change.before { div { dt { (words.before) } dd class="gone" { (value(before)) } } }

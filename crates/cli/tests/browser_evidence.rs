@@ -1,0 +1,57 @@
+//! What speaks for a release, in a real browser: gates, reports side by side, and where it comes from.
+
+use serde_json::{Value, json};
+
+use crate::browser::{Browser, link};
+use crate::support::{Instar, Setup};
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+#[test]
+fn gates_are_asked_by_buttons_answers_stand_side_by_side_and_a_release_shows_its_origin() {
+    let Some(browser) = Browser::find() else {
+        return;
+    };
+    let instar = Instar::start(Setup::default());
+    let delta = json!([
+        {"set_prompt": {"agent": "main", "file": "SOUL.md", "text": null}},
+        {"set_limit": {"agent": "main", "limit": "tool_calls_max", "value": 1}},
+    ]);
+    let args = ["candidate", "new", "--delta", "-", "--json"];
+    let bad = instar.run_with(&args, &delta.to_string()).json();
+    let bad = text(&bad["id"]).to_owned();
+    // It breaks cases of the suite, which are the first that the report shows.
+    let run = ["eval", "run", "builtin:golden", "--candidate", &bad, "--json"];
+    let report = instar.run_with(&run, "").stdout;
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let worse = report["comparison"]["regressions"].as_array().unwrap();
+    assert!(!worse.is_empty(), "{report:#}");
+
+    let delta = json!({"set_limit": {"agent": "main", "limit": "tool_calls_max", "value": 9}});
+    let good = instar.run_with(&args, &delta.to_string()).json();
+    let release = instar.run(["release", "show", "stable", "--json"]).json();
+    let more = json!({
+        "candidate": good["id"], "release": release["id"],
+        "shots": std::env::var("INSTAR_TEST_SHOTS").ok(),
+    });
+    let found = browser.run("evidence.mjs", &instar.url(), &link(&instar), more);
+    assert_eq!(found["faults"], json!([]), "what the checker says");
+    assert_eq!(found["wide"], json!([]), "pages that scroll sideways");
+    assert!(text(&found["gates"]).contains("well-formed"), "{found:#}");
+    let table = instar.run(["candidate", "show", text(&good["id"]), "--json"]).json();
+    assert!(table.to_string().contains("owner"), "{table:#}");
+    assert!(text(&found["pages"]["reports"]).contains("builtin:golden"));
+    assert!(text(&found["first"]).contains("got worse"), "{found:#}");
+    assert_eq!(found["worse"], json!(worse.len()), "{found:#}");
+    assert!(found["sides"].as_u64().unwrap() >= 2 && found["diff"].as_u64().unwrap() > 0);
+    assert!(found["nodes"].as_u64().unwrap() >= 2 && found["edges"].as_u64().unwrap() >= 1, "{found:#}");
+    for (page, told) in [
+        ("lineage en-US", "Where it comes from"),
+        ("lineage ru-RU", "Откуда он взялся"),
+        ("report zh-CN", "变差"),
+    ] {
+        assert!(text(&found["pages"][page]).contains(told), "{found:#}");
+    }
+}
