@@ -23,7 +23,14 @@ fn gates_are_asked_by_buttons_answers_stand_side_by_side_and_a_release_shows_its
     let bad = instar.run_with(&args, &delta.to_string()).json();
     let bad = text(&bad["id"]).to_owned();
     // It breaks cases of the suite, which are the first that the report shows.
-    let run = ["eval", "run", "builtin:golden", "--candidate", &bad, "--json"];
+    let run = [
+        "eval",
+        "run",
+        "builtin:golden",
+        "--candidate",
+        &bad,
+        "--json",
+    ];
     let report = instar.run_with(&run, "").stdout;
     let report: Value = serde_json::from_str(&report).unwrap();
     let worse = report["comparison"]["regressions"].as_array().unwrap();
@@ -40,13 +47,18 @@ fn gates_are_asked_by_buttons_answers_stand_side_by_side_and_a_release_shows_its
     assert_eq!(found["faults"], json!([]), "what the checker says");
     assert_eq!(found["wide"], json!([]), "pages that scroll sideways");
     assert!(text(&found["gates"]).contains("well-formed"), "{found:#}");
-    let table = instar.run(["candidate", "show", text(&good["id"]), "--json"]).json();
+    let table = instar
+        .run(["candidate", "show", text(&good["id"]), "--json"])
+        .json();
     assert!(table.to_string().contains("owner"), "{table:#}");
     assert!(text(&found["pages"]["reports"]).contains("builtin:golden"));
     assert!(text(&found["first"]).contains("got worse"), "{found:#}");
     assert_eq!(found["worse"], json!(worse.len()), "{found:#}");
     assert!(found["sides"].as_u64().unwrap() >= 2 && found["diff"].as_u64().unwrap() > 0);
-    assert!(found["nodes"].as_u64().unwrap() >= 2 && found["edges"].as_u64().unwrap() >= 1, "{found:#}");
+    assert!(
+        found["nodes"].as_u64().unwrap() >= 2 && found["edges"].as_u64().unwrap() >= 1,
+        "{found:#}"
+    );
     for (page, told) in [
         ("lineage en-US", "Where it comes from"),
         ("lineage ru-RU", "Откуда он взялся"),

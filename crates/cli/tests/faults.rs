@@ -326,16 +326,28 @@ fn a_fault_is_divided_by_a_value_and_taken_together_again() {
     counts.sort_unstable();
     // What was counted before stays where it was.
     assert_eq!(counts, [1, 2, 2], "{apart:#?}");
-    let named = |name: &str| apart.iter().any(|fault| fault["title"].as_str().unwrap().contains(name));
+    let named = |name: &str| {
+        apart
+            .iter()
+            .any(|fault| fault["title"].as_str().unwrap().contains(name))
+    };
     assert!(named("2026-01-02") && named("2026-03-04"), "{apart:#?}");
 
     instar.run(["fault", "unite", id, "--json"]).json();
     let whole = places(&faults(&instar), "tool:read");
-    assert_eq!((whole.len(), &whole[0]["failures"]), (1, &json!(5)), "{whole:#?}");
+    assert_eq!(
+        (whole.len(), &whole[0]["failures"]),
+        (1, &json!(5)),
+        "{whole:#?}"
+    );
     said(&instar, "first");
     cycle(&instar);
     let whole = places(&faults(&instar), "tool:read");
-    assert_eq!((whole.len(), &whole[0]["failures"]), (1, &json!(6)), "{whole:#?}");
+    assert_eq!(
+        (whole.len(), &whole[0]["failures"]),
+        (1, &json!(6)),
+        "{whole:#?}"
+    );
     // And back.
     instar
         .run(["fault", "divide", id, "--by-arguments", "--json"])
@@ -360,8 +372,11 @@ fn an_embedder_only_proposes_merges_and_a_person_decides() {
     cycle(&instar);
     let asked = |instar: &Instar| {
         let requests = instar.model.requests();
-        let all = requests.iter().filter(|request| request.path.ends_with("/embeddings"));
-        all.map(|request| request.body["input"].as_array().unwrap().len()).collect::<Vec<_>>()
+        let all = requests
+            .iter()
+            .filter(|request| request.path.ends_with("/embeddings"));
+        all.map(|request| request.body["input"].as_array().unwrap().len())
+            .collect::<Vec<_>>()
     };
     // Nobody is asked before the owner says whom.
     assert!(asked(&instar).is_empty());
@@ -379,17 +394,28 @@ fn an_embedder_only_proposes_merges_and_a_person_decides() {
     // What is known is not asked again.
     assert_eq!(asked(&instar).iter().sum::<usize>(), texts);
     let proposed = list(&instar);
-    assert_eq!(faults(&instar).len(), known.len(), "nothing was merged: {proposed}");
+    assert_eq!(
+        faults(&instar).len(),
+        known.len(),
+        "nothing was merged: {proposed}"
+    );
     let one = &proposed[0];
-    let (fault, into) = (one["fault"].as_str().unwrap(), one["into"].as_str().unwrap());
+    let (fault, into) = (
+        one["fault"].as_str().unwrap(),
+        one["into"].as_str().unwrap(),
+    );
     assert!(one["alike"].as_f64().unwrap() >= 0.92, "{one}");
     let wrong = instar.run(["fault", "merges", "accept", "flt_0", into]);
     assert_ne!(wrong.code, 0, "{wrong:?}");
-    instar.run(["fault", "merges", "accept", fault, into, "--json"]).json();
+    instar
+        .run(["fault", "merges", "accept", fault, into, "--json"])
+        .json();
     assert_eq!(faults(&instar).len(), known.len() - 1);
     // The vectors go into the files of the exchange.
     let dir = instar.home().join("vectors");
-    instar.run(["lab", "export", dir.to_str().unwrap(), "--json"]).json();
+    instar
+        .run(["lab", "export", dir.to_str().unwrap(), "--json"])
+        .json();
     let file = std::fs::read_to_string(dir.join("memory/embeddings-cache.json")).unwrap();
     let file: Value = serde_json::from_str(&file).unwrap();
     assert_eq!(file["model"], "scripted/x");

@@ -41,11 +41,17 @@ impl Models {
         session: &SessionId,
     ) -> Result<Vec<Vec<f32>>, EmbedError> {
         let done = tokio::time::timeout(TIMEOUT, self.vectors(model, texts, agent, session)).await;
-        let late = || Err(Failure::new(ErrorClass::Timeout, "it took longer than 60 s"));
-        done.unwrap_or_else(|_| late()).map_err(|failure| EmbedError {
-            model: model.to_string(),
-            why: failure.operator,
-        })
+        let late = || {
+            Err(Failure::new(
+                ErrorClass::Timeout,
+                "it took longer than 60 s",
+            ))
+        };
+        done.unwrap_or_else(|_| late())
+            .map_err(|failure| EmbedError {
+                model: model.to_string(),
+                why: failure.operator,
+            })
     }
 
     async fn vectors(
@@ -57,7 +63,10 @@ impl Models {
     ) -> Result<Vec<Vec<f32>>, Failure> {
         let catalog = self.catalog();
         let unknown = || Failure::new(ErrorClass::Config, "no such provider");
-        let provider = catalog.providers.get(model.provider()).ok_or_else(unknown)?;
+        let provider = catalog
+            .providers
+            .get(model.provider())
+            .ok_or_else(unknown)?;
         let texts = texts.get(..TEXTS_MAX).unwrap_or(texts);
         let parts = &self.inner.parts;
         let key = provider.secret(parts);
@@ -69,7 +78,10 @@ impl Models {
                 input_tokens: tokens,
                 ..Usage::default()
             };
-            facts.cost.as_ref().map_or(0, |cost| price::cost_micros(cost, usage))
+            facts
+                .cost
+                .as_ref()
+                .map_or(0, |cost| price::cost_micros(cost, usage))
         };
         // Held until what was used is in the ledger.
         let _reservation = if facts.is_free() {
@@ -82,7 +94,13 @@ impl Models {
             Some(admitted.map_err(|why| Failure::new(ErrorClass::Budget, why))?)
         };
         let tokens = tokens_of(body.len());
-        let request = outgoing(provider, key.as_ref(), Method::POST, address(provider)?, body.into());
+        let request = outgoing(
+            provider,
+            key.as_ref(),
+            Method::POST,
+            address(provider)?,
+            body.into(),
+        );
         let answer = self.inner.egress.send(request).await;
         let answer = answer.map_err(|error| Failure::egress(&error))?;
         let status = answer.status;
@@ -95,7 +113,9 @@ impl Models {
         let said: Value = serde_json::from_slice(&bytes)
             .map_err(|_| Failure::new(ErrorClass::Malformed, "its answer is no JSON"))?;
         let counted = said["usage"]["prompt_tokens"].as_u64();
-        let used = counted.or(said["prompt_eval_count"].as_u64()).unwrap_or(tokens);
+        let used = counted
+            .or(said["prompt_eval_count"].as_u64())
+            .unwrap_or(tokens);
         parts.ledger.add(SpendRecord {
             agent: agent.clone(),
             session: session.clone(),
@@ -142,15 +162,25 @@ fn read(said: &Value, count: usize) -> Result<Vec<Vec<f32>>, Failure> {
     };
     let vector = |row: &Value| -> Option<Vec<f32>> {
         let numbers = row.as_array().filter(|row| row.len() <= NUMBERS_MAX)?;
-        #[expect(clippy::cast_possible_truncation, reason = "vectors are compared roughly")]
-        let all = numbers.iter().map(|number| number.as_f64().map(|number| number as f32));
-        all.collect::<Option<Vec<f32>>>().filter(|all| !all.is_empty())
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "vectors are compared roughly"
+        )]
+        let all = numbers
+            .iter()
+            .map(|number| number.as_f64().map(|number| number as f32));
+        all.collect::<Option<Vec<f32>>>()
+            .filter(|all| !all.is_empty())
     };
     let vectors: Option<Vec<Vec<f32>>> = rows.into_iter().map(vector).collect();
     let vectors = vectors.ok_or_else(|| wrong("a vector of its answer is none"))?;
-    let same = vectors.windows(2).all(|pair| pair[0].len() == pair[1].len());
+    let same = vectors
+        .windows(2)
+        .all(|pair| pair[0].len() == pair[1].len());
     if vectors.len() != count || !same {
-        return Err(wrong("it gave another number of vectors than texts, or of several lengths"));
+        return Err(wrong(
+            "it gave another number of vectors than texts, or of several lengths",
+        ));
     }
     Ok(vectors)
 }

@@ -252,10 +252,15 @@ fn divided<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Divided, D::Err
         Said::Plain(by) => return Ok(by),
         Said::Word(word) => word,
     };
-    let place = word.parse::<usize>().ok().and_then(|place| place.checked_sub(1));
+    let place = word
+        .parse::<usize>()
+        .ok()
+        .and_then(|place| place.checked_sub(1));
     match place {
         Some(place) => Ok(Divided::Value { place }),
-        None => Err(serde::de::Error::custom("by: arguments, or the place of a value from 1 on")),
+        None => Err(serde::de::Error::custom(
+            "by: arguments, or the place of a value from 1 on",
+        )),
     }
 }
 

@@ -133,7 +133,10 @@ pub(crate) fn routes() -> Routes {
         .route("/candidates/{name}/rebase", post(gates::rebase))
         .route("/faults", get(faults::all))
         .route("/faults/edits", get(faults::edits).post(faults::edit))
-        .route("/faults/merges", get(faults::merges).post(faults::merge_word))
+        .route(
+            "/faults/merges",
+            get(faults::merges).post(faults::merge_word),
+        )
         .route("/faults/{name}", get(faults::one))
         .route("/lab/run", post(faults::run))
         .route("/lab/log", get(faults::log))

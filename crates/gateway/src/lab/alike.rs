@@ -116,8 +116,16 @@ pub(super) async fn look(app: &AppState) -> Result<usize, String> {
     };
     let model = ModelRef::parse(&model).ok_or("improve.embedder is no PROVIDER/MODEL")?;
     let told = |error: QueryError| error.to_string();
-    let rows = app.store.faults().await.map_err(|error| error.to_string())?;
-    let faults: Vec<&FaultRow> = rows.iter().filter(|row| is_open(row)).take(COMPARED_MAX).collect();
+    let rows = app
+        .store
+        .faults()
+        .await
+        .map_err(|error| error.to_string())?;
+    let faults: Vec<&FaultRow> = rows
+        .iter()
+        .filter(|row| is_open(row))
+        .take(COMPARED_MAX)
+        .collect();
     let mut vectors: Vectors = read(&app.store, VECTORS).await.map_err(told)?;
     if vectors.model != model.as_str() {
         vectors = Vectors {
@@ -133,7 +141,9 @@ pub(super) async fn look(app: &AppState) -> Result<usize, String> {
         })
         .collect();
     let asked = ask(app, &model, &mut vectors, &keyed).await;
-    vectors.entries.retain(|hash, _| keyed.iter().any(|(of, ..)| of == hash));
+    vectors
+        .entries
+        .retain(|hash, _| keyed.iter().any(|(of, ..)| of == hash));
     let mut merges: Merges = read(&app.store, MERGES).await.map_err(told)?;
     merges.proposed = alike(&keyed, &vectors, &merges.refused);
     let count = merges.proposed.len();
@@ -160,7 +170,10 @@ async fn ask(
     for part in missing.chunks(TEXTS_MAX) {
         let texts: Vec<String> = part.iter().map(|(_, text)| (*text).clone()).collect();
         let session = SessionId::from_stored(SESSION);
-        let found = app.models.embed(model, &texts, &AgentId::main(), &session).await;
+        let found = app
+            .models
+            .embed(model, &texts, &AgentId::main(), &session)
+            .await;
         let found = found.map_err(|error| error.to_string())?;
         for ((hash, _), vector) in part.iter().zip(found) {
             vectors.entries.insert((*hash).clone(), rounded(vector));
@@ -188,7 +201,10 @@ fn alike(
             {
                 continue;
             }
-            let both = vectors.entries.get(hash).zip(vectors.entries.get(other_hash));
+            let both = vectors
+                .entries
+                .get(hash)
+                .zip(vectors.entries.get(other_hash));
             let alike = both.map_or(0.0, |(one, other)| cosine(one, other));
             if alike >= ALIKE_MIN {
                 found.push(Likeness {
@@ -211,12 +227,19 @@ fn is_open(row: &FaultRow) -> bool {
 }
 
 fn pair(one: &str, other: &str) -> String {
-    let (first, second) = if one < other { (one, other) } else { (other, one) };
+    let (first, second) = if one < other {
+        (one, other)
+    } else {
+        (other, one)
+    };
     format!("{first} {second}")
 }
 
 fn rounded(vector: Vec<f32>) -> Vec<f32> {
-    vector.into_iter().map(|number| (number * 1e4).round() / 1e4).collect()
+    vector
+        .into_iter()
+        .map(|number| (number * 1e4).round() / 1e4)
+        .collect()
 }
 
 fn cosine(one: &[f32], other: &[f32]) -> f32 {
@@ -225,9 +248,14 @@ fn cosine(one: &[f32], other: &[f32]) -> f32 {
     dot / (size(one) * size(other)).max(f32::MIN_POSITIVE)
 }
 
-async fn read<T: Default + for<'a> Deserialize<'a>>(store: &Store, name: &str) -> Result<T, QueryError> {
+async fn read<T: Default + for<'a> Deserialize<'a>>(
+    store: &Store,
+    name: &str,
+) -> Result<T, QueryError> {
     let kept = store.lab_memory(name).await?;
-    Ok(kept.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+    Ok(kept
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default())
 }
 
 async fn keep(store: &Store, name: &str, value: &impl Serialize) -> Result<(), QueryError> {

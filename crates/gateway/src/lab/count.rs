@@ -111,14 +111,18 @@ impl Count {
         text: &str,
     ) -> (String, String, Option<String>) {
         let fault = self.faults.get(&whole).map(|row| &row.fault);
-        let told = fault.and_then(|fault| divide::part(fault.divided?, event, &fault.template, text));
+        let told =
+            fault.and_then(|fault| divide::part(fault.divided?, event, &fault.template, text));
         let (Some(fault), Some(told)) = (fault, told) else {
             return (whole, detail, None);
         };
         let named = |told: &str| clean(format!("{detail} [{told}]").trim(), DETAIL_CHARS_MAX);
         let of = |detail: &str| id(found.kind, &fault.place, detail, &fault.born);
         let mut part = named(&told);
-        let parts = self.faults.values().filter(|row| row.fault.part_of.as_deref() == Some(&whole));
+        let parts = self
+            .faults
+            .values()
+            .filter(|row| row.fault.part_of.as_deref() == Some(&whole));
         if !self.faults.contains_key(&of(&part)) && parts.count() >= divide::PARTS_MAX {
             part = named("other");
         }

@@ -18,7 +18,9 @@ pub(super) fn part(by: Divided, event: &Event, template: &str, text: &str) -> Op
             EventKind::ToolCall { argument_names, .. } => Some(argument_names.join(",")),
             _ => None,
         },
-        Divided::Value { place } => values(template, text)?.get(place).map(|text| (*text).to_owned()),
+        Divided::Value { place } => values(template, text)?
+            .get(place)
+            .map(|text| (*text).to_owned()),
     }?;
     Some(value.chars().take(VALUE_CHARS_MAX).collect())
 }
@@ -54,7 +56,10 @@ mod tests {
     #[test]
     fn values_are_what_stands_in_the_holes_of_a_template() {
         let all = |template, text| values(template, text);
-        assert_eq!(all("no <*> in <*> s", "no answer in 12 s"), Some(vec!["answer", "12"]));
+        assert_eq!(
+            all("no <*> in <*> s", "no answer in 12 s"),
+            Some(vec!["answer", "12"])
+        );
         assert_eq!(all("at <*>", "at a b"), Some(vec!["a b"]));
         assert_eq!(all("<*>: gone", "x: gone"), Some(vec!["x"]));
         assert_eq!(all("at <*><*>", "at ab"), None);

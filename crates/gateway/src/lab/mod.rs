@@ -14,8 +14,8 @@ mod register;
 mod story;
 mod trend;
 
-pub use exchange::{Ledger, foreign, forget, ledger, take_over};
 pub use alike::{Likeness, MergeWord, merge_word, merges};
+pub use exchange::{Ledger, foreign, forget, ledger, take_over};
 pub(crate) use exchange::{heard, proposed};
 pub use explain::{attempt, explain};
 pub use register::{Arms, DayRow, EditView, FaultView, edit, edits, list, one};
@@ -151,7 +151,10 @@ pub async fn cycle(app: &AppState, at_any_load: bool) -> Result<Cycle, LabError>
     if cycle.outcome == Outcome::Done {
         choose(app, &mut cycle).await;
         if let Err(why) = alike::look(app).await {
-            tracing::warn!(why, "the embedder could not be asked which faults are alike");
+            tracing::warn!(
+                why,
+                "the embedder could not be asked which faults are alike"
+            );
         }
     }
     cycle.millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);

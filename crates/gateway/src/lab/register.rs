@@ -175,7 +175,14 @@ async fn divide(
         part.into = None;
         ops.push(Op::PutFault(Box::new(part)));
     }
-    ops.push(edit_op(FaultEdit::Divide { fault: id.clone(), by }, "owner", now));
+    ops.push(edit_op(
+        FaultEdit::Divide {
+            fault: id.clone(),
+            by,
+        },
+        "owner",
+        now,
+    ));
     store.commit(ops).await?;
     one(store, &id).await
 }
@@ -196,7 +203,11 @@ async fn unite(
         part.into = Some(id.clone());
         ops.push(Op::PutFault(Box::new(part)));
     }
-    ops.push(edit_op(FaultEdit::Unite { fault: id.clone() }, "owner", now));
+    ops.push(edit_op(
+        FaultEdit::Unite { fault: id.clone() },
+        "owner",
+        now,
+    ));
     store.commit(ops).await?;
     one(store, &id).await
 }
@@ -247,7 +258,10 @@ impl Register {
 
     /// What a divided fault was divided into.
     fn parts(&self, id: &str) -> Vec<FaultRow> {
-        let parts = self.rows.iter().filter(|row| row.fault.part_of.as_deref() == Some(id));
+        let parts = self
+            .rows
+            .iter()
+            .filter(|row| row.fault.part_of.as_deref() == Some(id));
         parts.cloned().collect()
     }
 

@@ -38,7 +38,12 @@ pub(super) fn graph(title: &str, nodes: &[Node], edges: &[Edge]) -> Markup {
     let nodes = nodes.get(..NODES_MAX).unwrap_or(nodes);
     let places = places(nodes, edges);
     let width = places.values().map(|(x, _)| x + BOX).max().unwrap_or(BOX) + MARGIN;
-    let height = places.values().map(|(_, y)| y + HEIGHT).max().unwrap_or(HEIGHT) + MARGIN;
+    let height = places
+        .values()
+        .map(|(_, y)| y + HEIGHT)
+        .max()
+        .unwrap_or(HEIGHT)
+        + MARGIN;
     html! {
         figure class="chart graph" {
             figcaption { (title) }
@@ -85,7 +90,9 @@ fn places<'a>(nodes: &'a [Node], edges: &'a [Edge]) -> BTreeMap<&'a str, (usize,
             let Some(column) = columns.get(edge.of.as_str()).map(|column| column + 1) else {
                 continue;
             };
-            let is_further = columns.get(edge.from.as_str()).is_none_or(|there| *there < column);
+            let is_further = columns
+                .get(edge.from.as_str())
+                .is_none_or(|there| *there < column);
             if is_further && column < nodes.len() {
                 columns.insert(&edge.from, column);
                 moved = true;
@@ -100,7 +107,10 @@ fn places<'a>(nodes: &'a [Node], edges: &'a [Edge]) -> BTreeMap<&'a str, (usize,
     for node in nodes {
         if let Some(column) = columns.get(node.id.as_str()) {
             let row = rows.entry(*column).or_default();
-            places.insert(node.id.as_str(), (MARGIN + column * COLUMN, MARGIN + *row * ROW));
+            places.insert(
+                node.id.as_str(),
+                (MARGIN + column * COLUMN, MARGIN + *row * ROW),
+            );
             *row += 1;
         }
     }
@@ -147,13 +157,24 @@ mod tests {
     #[test]
     fn what_a_thing_comes_from_stands_to_its_right_and_a_circle_ends() {
         let nodes = [node("a"), node("b"), node("c"), node("alone")];
-        let edges = [edge("a", "b"), edge("b", "c"), edge("a", "c"), edge("c", "a")];
+        let edges = [
+            edge("a", "b"),
+            edge("b", "c"),
+            edge("a", "c"),
+            edge("c", "a"),
+        ];
         let all = places(&nodes, &edges[..3]);
         assert!(all["a"].0 < all["b"].0 && all["b"].0 < all["c"].0);
         assert!(!all.contains_key("alone"));
         assert!(places(&nodes, &edges).len() == 3);
         let drawn = graph("t", &nodes, &edges[..3]).into_string();
-        assert_eq!((drawn.matches("<path").count(), drawn.matches("<rect").count()), (3, 3));
+        assert_eq!(
+            (
+                drawn.matches("<path").count(),
+                drawn.matches("<rect").count()
+            ),
+            (3, 3)
+        );
         assert!(drawn.contains("&lt;a&gt;"));
     }
 }

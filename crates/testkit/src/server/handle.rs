@@ -58,9 +58,10 @@ impl Handler {
                 whole(&messages::models(&self.models()))
             }
             (Method::GET, "/v1/models") => whole(&chat::models(&self.models())),
-            (Method::POST, "/v1/embeddings" | "/api/embed") => {
-                whole(&embed::answer(wire == Wire::Ollama, &body.unwrap_or_default()))
-            }
+            (Method::POST, "/v1/embeddings" | "/api/embed") => whole(&embed::answer(
+                wire == Wire::Ollama,
+                &body.unwrap_or_default(),
+            )),
             (
                 Method::POST,
                 "/v1/chat/completions" | "/v1/responses" | "/v1/messages" | "/api/chat",

@@ -13,10 +13,9 @@ pub(crate) fn answer(ollama: bool, body: &Value) -> Value {
     if ollama {
         return json!({ "model": body["model"], "embeddings": vectors, "prompt_eval_count": tokens });
     }
-    let data = vectors
-        .iter()
-        .enumerate()
-        .map(|(index, vector)| json!({ "object": "embedding", "index": index, "embedding": vector }));
+    let data = vectors.iter().enumerate().map(
+        |(index, vector)| json!({ "object": "embedding", "index": index, "embedding": vector }),
+    );
     json!({
         "object": "list", "model": body["model"], "data": data.collect::<Vec<_>>(),
         "usage": { "prompt_tokens": tokens, "total_tokens": tokens },

@@ -5,8 +5,8 @@
 //! with the client-side codecs: what they agree on is the vendors' documentation.
 
 pub(crate) mod chat;
-pub(crate) mod messages;
 pub(crate) mod embed;
+pub(crate) mod messages;
 pub(crate) mod ollama;
 pub(crate) mod responses;
 

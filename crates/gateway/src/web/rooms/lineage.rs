@@ -7,7 +7,6 @@ use maud::{Markup, html};
 use crate::app::AppState;
 use crate::door::Caller;
 use crate::policing::word;
-use crate::problem::ApiProblem;
 use crate::signing;
 use crate::web::frame::{Frame, Tab, beginning, short};
 use crate::web::graph::{Edge, Node, graph};

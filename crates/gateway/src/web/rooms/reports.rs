@@ -135,7 +135,10 @@ pub(super) async fn one(
     let is_digest = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
     let file = folder(&app).join(format!("{name}.json"));
     let report = match is_digest {
-        true => tokio::task::spawn_blocking(move || read(&file)).await.ok().flatten(),
+        true => tokio::task::spawn_blocking(move || read(&file))
+            .await
+            .ok()
+            .flatten(),
         false => None,
     };
     let report = report.ok_or_else(|| ApiProblem::not_found("there is no such report"))?;
@@ -168,7 +171,12 @@ fn all(folder: &File) -> Vec<(String, Report)> {
     };
     let mut files: Vec<_> = entries
         .flatten()
-        .filter(|entry| entry.path().extension().is_some_and(|ending| ending == "json"))
+        .filter(|entry| {
+            entry
+                .path()
+                .extension()
+                .is_some_and(|ending| ending == "json")
+        })
         .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
         .collect();
     files.sort();
@@ -282,7 +290,9 @@ fn filters(words: &Words, name: &str, now: Option<Change>, cases: &[Case<'_>]) -
 fn side_by_side(words: &Words, report: &Report, case: &Case<'_>) -> Markup {
     let name = |at: usize| report.arms.get(at).map_or("", |arm| arm.name.as_str());
     let (mine, theirs) = (answer(case.candidate), case.baseline.map(answer));
-    let diff = theirs.as_ref().and_then(|theirs| text_diff(words.compare, theirs, &mine));
+    let diff = theirs
+        .as_ref()
+        .and_then(|theirs| text_diff(words.compare, theirs, &mine));
     html! {
         article class="card case" {
             h3 { (case.candidate.name) " " span class="mark" { (told(words, case.change)) } }
