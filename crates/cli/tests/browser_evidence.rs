@@ -51,7 +51,7 @@ fn gates_are_asked_by_buttons_answers_stand_side_by_side_and_a_release_shows_its
         .run(["candidate", "show", text(&good["id"]), "--json"])
         .json();
     assert!(table.to_string().contains("owner"), "{table:#}");
-    assert!(text(&found["pages"]["reports"]).contains("builtin:golden"));
+    assert!(text(&found["pages"]["reports"]).contains(text(&report["suite"])));
     assert!(text(&found["first"]).contains("got worse"), "{found:#}");
     assert_eq!(found["worse"], json!(worse.len()), "{found:#}");
     assert!(found["sides"].as_u64().unwrap() >= 2 && found["diff"].as_u64().unwrap() > 0);

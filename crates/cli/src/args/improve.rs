@@ -58,15 +58,15 @@ pub(crate) enum Fault {
 }
 
 #[derive(Args, Debug)]
-#[group(required = true, multiple = false, args = ["by_value", "by_arguments"])]
+#[command(group(clap::ArgGroup::new("by").required(true)))]
 pub(crate) struct Divide {
     /// Its id or the beginning of it
     pub(crate) fault: String,
     /// By the value at this place of its template, counted from 1
-    #[arg(long, value_name = "PLACE", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, group = "by", value_name = "PLACE", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) by_value: Option<u16>,
     /// By the names of the call's arguments
-    #[arg(long)]
+    #[arg(long, group = "by")]
     pub(crate) by_arguments: bool,
 }
 

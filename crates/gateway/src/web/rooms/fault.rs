@@ -125,19 +125,20 @@ fn rates(words: &Words, one: &FaultView, trial: &TrialView) -> Vec<Arm> {
     let (exposures, failures) = lab::before(one, trial.begun);
     vec![
         rate(words.fault_before, count(failures), exposures, false),
-        rate(words.without_fix, trial.control.1, trial.control.0, false),
-        rate(words.with_fix, trial.treated.1, trial.treated.0, true),
+        rate(words.without_fix, trial.control.1, trial.control.0, true),
+        rate(words.with_fix, trial.treated.1, trial.treated.0, false),
     ]
 }
 
-fn rate(name: &str, bad: f64, units: u64, is_new: bool) -> Arm {
+fn rate(name: &str, bad: f64, units: u64, is_bare: bool) -> Arm {
     let some = units > 0;
     Arm {
         name: name.to_owned(),
         rate: some.then(|| (bad / count(units)).min(1.0)),
         interval: some.then(|| wilson(bad.min(count(units)), units)),
         told: format!("{bad:.0} / {units}"),
-        is_new,
+        // Drawn as what is bad: nothing is done there.
+        is_new: is_bare,
     }
 }
 

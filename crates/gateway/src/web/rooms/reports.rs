@@ -201,7 +201,7 @@ fn read(file: &File) -> Option<Report> {
 }
 
 fn arms(report: &Report) -> String {
-    let names: Vec<&str> = report.arms.iter().map(|arm| arm.name.as_str()).collect();
+    let names: Vec<&str> = report.arms.iter().map(|arm| called(&arm.name)).collect();
     names.join(" / ")
 }
 
@@ -254,7 +254,7 @@ fn facts(words: &Words, report: &Report) -> Markup {
         dl class="facts" {
             div { dt { (words.suite) } dd { (report.suite) " " (short(&report.suite_digest)) } }
             @for arm in &report.arms {
-                div { dt { (arm.name) } dd { @if let Some(release) = &arm.release { a href={ "/releases/" (release) } { (short(release)) } } } }
+                div { dt { (called(&arm.name)) } dd { @if let Some(release) = &arm.release { a href={ "/releases/" (release) } { (short(release)) } } } }
             }
             div { dt { (words.passed) } dd { (passed(report)) } }
             @if let Some(found) = &report.comparison {
@@ -288,11 +288,9 @@ fn filters(words: &Words, name: &str, now: Option<Change>, cases: &[Case<'_>]) -
 }
 
 fn side_by_side(words: &Words, report: &Report, case: &Case<'_>) -> Markup {
-    let name = |at: usize| report.arms.get(at).map_or("", |arm| arm.name.as_str());
+    let name = |at: usize| report.arms.get(at).map_or("", |arm| called(&arm.name));
     let (mine, theirs) = (answer(case.candidate), case.baseline.map(answer));
-    let diff = theirs
-        .as_ref()
-        .and_then(|theirs| text_diff(words.compare, theirs, &mine));
+    let diff = theirs.as_ref().and_then(|theirs| changed(theirs, &mine));
     html! {
         article class="card case" {
             h3 { (case.candidate.name) " " span class="mark" { (told(words, case.change)) } }
@@ -304,6 +302,19 @@ fn side_by_side(words: &Words, report: &Report, case: &Case<'_>) -> Markup {
             @if let Some(diff) = diff { details open[case.change == Change::Worse] { summary { (words.compare) } (super::releases::lines_of(&diff)) } }
         }
     }
+}
+
+/// What changed between two answers, without the head of a file.
+fn changed(before: &str, after: &str) -> Option<String> {
+    let diff = text_diff("", &format!("{before}\n"), &format!("{after}\n"))?;
+    let lines: Vec<&str> = diff.lines().skip(2).collect();
+    Some(lines.join("\n"))
+}
+
+/// A release is called by the beginning of its hash.
+fn called(name: &str) -> &str {
+    let is_hash = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_hash { beginning(name) } else { name }
 }
 
 fn side(name: &str, row: &Row, text: &str) -> Markup {
