@@ -96,6 +96,7 @@ const EXAMPLES: &[(&str, &str, Form)] = &[
     ("release log", "", Form::Document),
     ("release verify", "", Form::Document),
     ("release provenance", "", Form::Document),
+    ("release keys list", "", Form::Document),
     ("candidate list", "", Form::Document),
     (
         "candidate new --delta -",
@@ -144,6 +145,7 @@ const ELSEWHERE: &[&str] = &[
     "token take",
     "candidate show",
     "release sign",
+    "release keys rotate",
     "release export",
     "release statement",
     "release endorse",

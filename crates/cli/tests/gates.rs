@@ -281,3 +281,41 @@ fn an_equal_rule_in_other_words_is_proved_by_every_solver_there_is() {
         assert_eq!(why.contains(part), there, "{why}");
     }
 }
+
+/// One identity makes the model look something up that the other does not; both answers pass.
+const REACHING: &str = r#"
+name: reaching
+providers: [agent]
+tests:
+  - description: answers
+    agent:
+      tools:
+        look_up: {description: "Looks a word up.", returns: "a word"}
+      model:
+        rules:
+          - {when: {no_result: true, system_contains: "in verse"}, answer: {say: [{call: {name: look_up, arguments: {}}}]}}
+        otherwise: {say: [{text: "Hello."}]}
+      turns: [hello]
+    assert:
+      - {type: contains, value: Hello}
+"#;
+
+#[test]
+fn a_candidate_that_is_seen_to_reach_for_more_than_stable_does_asks_before_it_goes_anywhere() {
+    let instar = Instar::start(Setup::default());
+    std::fs::create_dir_all(instar.state.join("suites")).unwrap();
+    std::fs::write(instar.state.join("suites/reaching.yaml"), REACHING).unwrap();
+    let text = "You answer in verse.\n";
+    let delta = json!({"set_prompt": {"agent": "main", "file": "SOUL.md", "text": text}});
+    let table = check(&instar, &make(&instar, &delta));
+    let evals = row(&table, "evals");
+    assert_eq!(evals["outcome"], "pass", "{table:#}");
+    let reach = evals["reach"][0].as_str().unwrap();
+    assert!(reach.contains("it asks for look_up"), "{reach}");
+    assert_eq!(
+        (&table["class"], &table["decision"]["may"]),
+        (&json!("C"), &json!("nothing"))
+    );
+    let told = instar.run(["rollout", "status"]);
+    assert!(told.stderr.contains("no rollout is under way"), "{told:?}");
+}

@@ -228,3 +228,34 @@ fn the_owner_signs_a_release_with_a_key_of_his_own_and_checks_ours_with_tools_of
         (&serde_json::json!([]), &1.into())
     );
 }
+
+#[test]
+fn the_signing_key_is_changed_and_what_it_had_signed_still_verifies() {
+    let mut instar = Instar::start(Setup::default());
+    let before = instar.run(["release", "keys", "list", "--json"]).json();
+    assert_eq!(before.as_array().unwrap().len(), 1, "{before:#}");
+    let running = instar.run(["release", "keys", "rotate"]);
+    assert!(running.stderr.contains("stop it first"), "{running:?}");
+    let _stopped = instar.terminate();
+    let after = instar.run(["release", "keys", "rotate", "--json"]).json();
+    assert_eq!(after[0]["key"], before[0]["key"], "{after:#}");
+    assert!(
+        after[0]["retired_at"].is_u64() && after[1]["retired_at"].is_null(),
+        "{after:#}"
+    );
+    assert_ne!(after[0]["key"], after[1]["key"]);
+    instar.launch();
+    let verified = instar.run(["release", "verify", "--all", "--json"]).json();
+    assert_eq!(verified["problems"], serde_json::json!([]));
+    assert_eq!(verified["key"], after[1]["key"]);
+    let listed = instar.run(["release", "keys", "list"]).stdout;
+    assert!(
+        listed.contains("retired") && listed.contains("signs"),
+        "{listed}"
+    );
+    let log = instar.run(["release", "log"]).stdout;
+    assert!(
+        log.contains("the signing key was changed to number 2"),
+        "{log}"
+    );
+}

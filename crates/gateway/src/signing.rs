@@ -5,8 +5,9 @@ use axum::extract::{Path, State};
 use instar_config::{SecretError, SecretStore, StateDir};
 use instar_protocol::{ReleaseId, Timestamp};
 use instar_release::lineage::Lineage;
-use instar_release::sign::{NAMESPACE, PublicKey, SignError};
-use instar_release::{Bundle, Releases, Signer, Spoken, Verified};
+use instar_release::sign::{PublicKey, SignError};
+use instar_release::{Bundle, KeyShown, ReleaseError, Releases, Signer, Spoken, Verified, purpose};
+use instar_store::Store;
 use serde::{Deserialize, Serialize};
 use std::io::Read as _;
 
@@ -29,12 +30,39 @@ pub enum KeyError {
     Owners(#[source] std::io::Error),
     #[error("the key cannot be used")]
     Key(#[from] SignError),
+    #[error("the keys before it cannot be read")]
+    Release(#[from] ReleaseError),
 }
 
 /// The gateway's key. It is derived from the master key of the secret store and for nothing else, so
 /// that no secret of that name lies anywhere and no reference can hand it out.
-pub fn signer(secrets: &SecretStore) -> Result<Signer, KeyError> {
-    Ok(Signer::of_seed(&*secrets.derive(NAMESPACE)?)?)
+pub async fn signer(secrets: &SecretStore, store: &Store) -> Result<Signer, KeyError> {
+    Signer::of_chain(store, |number| seed(secrets, number)).await
+}
+
+fn seed(secrets: &SecretStore, number: u32) -> Result<[u8; 32], KeyError> {
+    Ok(*secrets.derive(&purpose(number))?)
+}
+
+/// Hands over to the next key. Nobody else may have the folder meanwhile.
+pub async fn rotate(
+    secrets: &SecretStore,
+    store: &Store,
+    now: Timestamp,
+    random: [u8; 10],
+) -> Result<Vec<KeyShown>, KeyError> {
+    let old = signer(secrets, store).await?;
+    let next = seed(secrets, old.number() + 1)?;
+    let _stable = Releases::rotate_key(store, &old, &next, now, random).await?;
+    Ok(signer(secrets, store).await?.shown_keys())
+}
+
+pub(crate) async fn keys(
+    State(app): State<AppState>,
+    _caller: Caller,
+) -> Result<Json<Vec<KeyShown>>, ApiProblem> {
+    let signer = app.releases.signer().ok_or_else(ApiProblem::internal)?;
+    Ok(Json(signer.shown_keys()))
 }
 
 /// The keys that the owner signs with himself: a file of public keys in the state folder, one a line,

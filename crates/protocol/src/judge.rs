@@ -61,6 +61,9 @@ pub struct Judged {
     /// The files that its cases were read from.
     #[serde(default)]
     pub datasets: Vec<File>,
+    /// What the candidate asked for in it and stable did not: a tool, and what was decided of it.
+    #[serde(default)]
+    pub reach: Vec<String>,
     pub verdict: Verdict,
     /// Cases that both decided.
     pub pairs: u64,

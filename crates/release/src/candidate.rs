@@ -173,6 +173,7 @@ impl Releases {
             state: CandidateState::Open,
             at: now,
             settled_at: None,
+            said: 0,
         };
         store.commit(vec![Op::PutCandidate(row)]).await?;
         self.candidate(&id).await
@@ -206,7 +207,7 @@ impl Releases {
         self.candidate(row.id.as_str()).await
     }
 
-    async fn candidate_row(&self, name: &str) -> Result<CandidateRow, ReleaseError> {
+    pub(crate) async fn candidate_row(&self, name: &str) -> Result<CandidateRow, ReleaseError> {
         let unknown = || ReleaseError::UnknownCandidate(bounded(name));
         let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         if name.len() < PREFIX_CHARS_MIN || !name.bytes().all(is_hex) {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::ReleaseError;
 use crate::releases::Releases;
 use crate::sign::statement::PROVENANCE;
-use crate::sign::{Envelope, PublicKey, SignError, minisign, sshsig};
+use crate::sign::{PublicKey, SignError, minisign, sshsig};
 use crate::trust::{BUILT, Signer};
 
 /// The kind of row that names the owner's signature.
@@ -120,7 +120,7 @@ impl Releases {
             signer.statement(store, row, PROVENANCE).await?;
             let bytes = store.object(&row.object).await;
             let bytes = bytes.map_err(|_| SignError::Tampered)?;
-            payloads.push(Envelope::read_own(&bytes)?.verify_own(signer.public())?);
+            payloads.push(signer.own(&row.object, &bytes)?.0);
         }
         if payloads.is_empty() {
             return Err(SignError::Missing);

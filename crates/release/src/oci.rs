@@ -16,7 +16,7 @@ use crate::record::{self, Manifest};
 use crate::releases::{LIST_MAX, Releases, STABLE};
 use crate::sign::statement::PROVENANCE;
 use crate::sign::{Envelope, PublicKey, SignError, Statement};
-use crate::trust::{BUILT, IMPORTED};
+use crate::trust::{BUILT, IMPORTED, Signer};
 
 const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
@@ -266,9 +266,7 @@ impl Releases {
         let id = id_of(bundle.behaviour.as_bytes());
         let manifest = sound(&bundle, &id)?;
         let object = ObjectHash::from_hex(canonical::sha256(bundle.manifest.as_bytes()));
-        let mut keys = trusted.to_vec();
-        keys.push(signer.public());
-        let (envelope, by) = provenance(&bundle, &id, &object, &keys, now)
+        let (envelope, by) = provenance(&bundle, &id, &object, (trusted, signer), now)
             .map_err(|reason| ReleaseError::refused(&id, BUILT, reason))?;
         let moves = store.alias_log(Some(STABLE), LIST_MAX).await?;
         let stands = moves.first().map_or(0, |last| last.seq);
@@ -342,13 +340,20 @@ fn provenance(
     bundle: &Bundle,
     id: &ReleaseId,
     object: &ObjectHash,
-    keys: &[PublicKey],
+    (trusted, signer): (&[PublicKey], &Signer),
     now: Timestamp,
 ) -> Result<(String, PublicKey), SignError> {
     let mut refused = None;
     for text in &bundle.statements {
         let taken = || {
-            let (payload, by) = Envelope::read(text.as_bytes())?.verify(keys)?;
+            // Our own, also by a key that has retired since; or by one of those that the owner named.
+            let hash = ObjectHash::from_hex(canonical::sha256(text.as_bytes()));
+            let (payload, by) = match signer.own(&hash, text.as_bytes()) {
+                Ok(found) => found,
+                Err(SignError::Retired) => return Err(SignError::Retired),
+                Err(_) => Envelope::read(text.as_bytes())?
+                    .verify(&[trusted, &[signer.public()]].concat())?,
+            };
             let said = Statement::read(&payload, id, PROVENANCE, Some(now))?;
             said.is_about_manifest(object)?;
             Ok((text.clone(), by))

@@ -458,7 +458,7 @@ pub fn canonical(value: &Value) -> Result<String, ReleaseError> {
 }
 
 /// The alias's move and the event that tells of it; they are applied together or not at all.
-fn moving(
+pub(crate) fn moving(
     from: Option<ReleaseId>,
     to: &ReleaseId,
     by: String,

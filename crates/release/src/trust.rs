@@ -14,6 +14,7 @@ use crate::candidate::short;
 use crate::endorse::OWNER;
 use crate::error::ReleaseError;
 use crate::gate::attest;
+use crate::handover::{HANDED, HANDED_LIST, Keys, Retired};
 use crate::lineage::Material;
 use crate::record::{self, Manifest};
 use crate::releases::{Releases, STABLE};
@@ -30,22 +31,37 @@ const MOVES_MAX: usize = 10_000;
 
 /// Signs with the gateway's key and knows what it signed.
 #[derive(Clone, Debug)]
-pub struct Signer(Arc<GatewayKey>);
+pub struct Signer(Arc<Keys>);
 
 impl Signer {
-    /// The signer over the seed that the secret store derives for [`crate::sign::NAMESPACE`].
+    /// The signer over the seed that the secret store derives for [`crate::sign::NAMESPACE`], where the key was never
+    /// changed.
     pub fn of_seed(seed: &[u8; 32]) -> Result<Self, SignError> {
-        Ok(Self(Arc::new(GatewayKey::of_seed(seed)?)))
+        Ok(Self::of_keys(GatewayKey::of_seed(seed)?, 1, Vec::new()))
+    }
+
+    pub(crate) fn of_keys(key: GatewayKey, number: u32, retired: Vec<Retired>) -> Self {
+        Self(Keys::new(key, number, retired))
+    }
+
+    /// The number of the key that signs now; the first one is 1.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.0.number
+    }
+
+    pub(crate) fn retired(&self) -> &[Retired] {
+        &self.0.retired
     }
 
     #[must_use]
     pub fn public(&self) -> PublicKey {
-        self.0.public()
+        self.0.key.public()
     }
 
     #[must_use]
     pub fn key(&self) -> &GatewayKey {
-        &self.0
+        &self.0.key
     }
 
     /// Signs a statement and stores the envelope; the row names it once it is committed.
@@ -59,7 +75,7 @@ impl Signer {
     ) -> Result<Op, ReleaseError> {
         let refused = |reason| ReleaseError::refused(release, kind, reason);
         let payload = statement.to_bytes().map_err(refused)?;
-        let bytes = Envelope::sign(&payload, &self.0)
+        let bytes = Envelope::sign(&payload, self.key())
             .to_bytes()
             .map_err(refused)?;
         Ok(Op::PutEnvelope(EnvelopeRow {
@@ -181,7 +197,7 @@ impl Signer {
     ) -> Result<Statement, SignError> {
         let bytes = store.object(&row.object).await;
         let bytes = bytes.map_err(|_| SignError::Tampered)?;
-        let payload = Envelope::read_own(&bytes)?.verify_own(self.public())?;
+        let (payload, _) = self.own(&row.object, &bytes)?;
         Statement::read(&payload, &row.release, predicate, None)
     }
 
@@ -413,6 +429,7 @@ impl Releases {
                 let bytes = bytes.map_err(|_| SignError::Tampered)?;
                 Envelope::read(&bytes).map(drop)
             }
+            HANDED | HANDED_LIST => Ok(()),
             _ => Err(SignError::Malformed(
                 "an unknown kind of statement".to_owned(),
             )),

@@ -600,6 +600,7 @@ fn no_data_is_never_a_pass_and_only_what_is_asked_for_is_let_out() {
                     why: "because".to_owned(),
                     evidence: Vec::new(),
                     materials: Vec::new(),
+                    reach: Vec::new(),
                 },
                 at: None,
                 by: None,
@@ -701,4 +702,47 @@ async fn going_back_needs_a_release_that_was_stable_and_is_sound_and_is_signed_f
         .roll_back(Some(second.short()), "owner", "after all", LATER, [6; 10])
         .await;
     assert_eq!(forth.unwrap().to, second);
+}
+
+#[tokio::test]
+async fn where_a_newer_statement_was_taken_away_no_older_one_counts() {
+    let house = House::new().await;
+    let candidate = house
+        .propose(section("A brief helper.\n"), Label::owner())
+        .await;
+    house.measured(&candidate).await;
+    let checking = house
+        .releases
+        .check_candidate(&candidate.id, |_| Vec::new(), NOW)
+        .await
+        .unwrap();
+    let worse = Finding::fail("a case got worse");
+    house
+        .releases
+        .attest(&checking, Gate::Evals, worse, LATER)
+        .await
+        .unwrap();
+    let held = house.table(&candidate, &[]).await;
+    assert_eq!(
+        held.row(Gate::Evals).unwrap().finding.outcome,
+        Outcome::Fail
+    );
+    // Its row is gone: an older pass of the same gate is there.
+    let file = house.folder.path().join("instar.sqlite");
+    let gone = rusqlite::Connection::open(file).unwrap();
+    let sql = "DELETE FROM envelopes WHERE seq = (SELECT max(seq) FROM envelopes WHERE kind = 'gate:evals')";
+    assert_eq!(gone.execute(sql, []).unwrap(), 1);
+    drop(gone);
+    let table = house.table(&candidate, &[]).await;
+    let evals = &table.row(Gate::Evals).unwrap().finding;
+    assert_eq!(evals.outcome, Outcome::NoData, "{table:?}");
+    assert!(evals.why.contains("is gone"), "{}", evals.why);
+    assert_eq!(table.decision.may, Step::Nothing);
+    // Asked again, they count again.
+    house.measured(&candidate).await;
+    let table = house.table(&candidate, &[]).await;
+    assert_eq!(
+        table.row(Gate::Evals).unwrap().finding.outcome,
+        Outcome::Pass
+    );
 }

@@ -16,6 +16,7 @@ mod evidence;
 mod fixture;
 mod gates;
 mod keeping;
+mod keys;
 mod mitigations;
 mod naming;
 mod rollout;

@@ -21,6 +21,8 @@ pub struct CandidateRow {
     pub state: CandidateState,
     pub at: Timestamp,
     pub settled_at: Option<Timestamp>,
+    /// Statements that gates have made about it.
+    pub said: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,22 +61,24 @@ pub struct EnvelopeRow {
 pub(crate) fn put(connection: &Connection, row: &CandidateRow) -> Result<(), StoreError> {
     run_sql(
         connection,
-        "INSERT INTO candidates (id, release, state, at, settled_at) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (id) DO UPDATE SET state = excluded.state, settled_at = excluded.settled_at",
+        "INSERT INTO candidates (id, release, state, at, settled_at, said)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (id) DO UPDATE SET state = excluded.state, settled_at = excluded.settled_at,
+         said = max(said, excluded.said)",
         params![
             row.id.as_str(),
             row.release.as_str(),
             word(&row.state)?,
             millis(row.at),
             row.settled_at.map(millis),
+            i64::try_from(row.said).unwrap_or(i64::MAX),
         ],
     )
 }
 
 /// The newest first.
 pub(crate) fn candidates(connection: &Connection) -> Result<Vec<CandidateRow>, StoreError> {
-    let sql =
-        "SELECT id, release, state, at, settled_at FROM candidates ORDER BY seq DESC LIMIT ?1";
+    let sql = "SELECT id, release, state, at, settled_at, said FROM candidates ORDER BY seq DESC LIMIT ?1";
     all(connection, sql, [rows(ROWS_MAX)], |row| {
         let id = text(row, 0)?;
         let settled: Option<i64> = row.get(4).map_err(column)?;
@@ -83,6 +87,7 @@ pub(crate) fn candidates(connection: &Connection) -> Result<Vec<CandidateRow>, S
             state: from_word("candidate", &id, &text(row, 2)?)?,
             at: time(row, 3)?,
             settled_at: settled.map(|at| Timestamp::from_millis(unsigned(at))),
+            said: unsigned(row.get(5).map_err(column)?),
             id: ObjectHash::from_hex(id),
         })
     })
@@ -115,6 +120,24 @@ pub(crate) fn envelopes(
         params![release, rows(ROWS_MAX)],
         envelope_row,
     )
+}
+
+/// Those of one kind, the oldest first.
+pub(crate) fn envelopes_of(
+    connection: &Connection,
+    kind: &str,
+) -> Result<Vec<EnvelopeRow>, StoreError> {
+    let sql =
+        "SELECT release, kind, object, at FROM envelopes WHERE kind = ?1 ORDER BY seq LIMIT ?2";
+    all(connection, sql, params![kind, rows(ROWS_MAX)], envelope_row)
+}
+
+/// The objects of all of them, in order, each once.
+pub(crate) fn envelope_objects(connection: &Connection) -> Result<Vec<ObjectHash>, StoreError> {
+    let sql = "SELECT DISTINCT object FROM envelopes ORDER BY object";
+    all(connection, sql, [], |row| {
+        Ok(ObjectHash::from_hex(text(row, 0)?))
+    })
 }
 
 fn envelope_row(row: &Row<'_>) -> Result<EnvelopeRow, StoreError> {

@@ -356,6 +356,18 @@ impl Store {
         self.read(candidates::candidates).await
     }
 
+    /// Signed statements of one kind, the oldest first.
+    pub async fn envelopes_of(&self, kind: &str) -> Result<Vec<EnvelopeRow>, StoreError> {
+        let kind = kind.to_owned();
+        self.read(move |sql| candidates::envelopes_of(sql, &kind))
+            .await
+    }
+
+    /// The objects of all signed statements, in order, each once.
+    pub async fn envelope_objects(&self) -> Result<Vec<ObjectHash>, StoreError> {
+        self.read(candidates::envelope_objects).await
+    }
+
     /// Signed statements about a release, or about all; the newest first.
     pub async fn envelopes(
         &self,

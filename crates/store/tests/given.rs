@@ -213,6 +213,7 @@ pub(crate) fn candidate(number: u64) -> CandidateRow {
         state: CandidateState::Open,
         at: at(number),
         settled_at: None,
+        said: 0,
     }
 }
 

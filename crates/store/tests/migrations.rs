@@ -27,6 +27,7 @@ const FIXTURES: &[&[u8]] = &[
     include_bytes!("fixtures/v11.sqlite"),
     include_bytes!("fixtures/v12.sqlite"),
     include_bytes!("fixtures/v13.sqlite"),
+    include_bytes!("fixtures/v14.sqlite"),
 ];
 
 #[tokio::test]

@@ -89,6 +89,17 @@ pub(crate) enum Release {
     },
     /// Sign the release in service again, as your own word (no gateway may run)
     Sign,
+    /// The gateway's signing keys
+    #[command(subcommand)]
+    Keys(ReleaseKeys),
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum ReleaseKeys {
+    /// List the key that signs now, and those before it
+    List,
+    /// Hand over to a new key; what the old one signed until now still counts, and nothing after (no gateway may run)
+    Rotate,
 }
 
 #[derive(Subcommand, Debug)]

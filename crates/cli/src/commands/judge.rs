@@ -2,7 +2,8 @@
 //! is stable, and says what came of it. It has no network and no file but an empty folder of its own.
 
 use instar_evals::{
-    AgentProviders, Arm, Files, Finding, Options, Report, Suite, SuiteError, builtin, run,
+    AgentProviders, Arm, ArmReport, Files, Finding, Options, Report, Suite, SuiteError, builtin,
+    run,
 };
 use instar_protocol::judge::{
     Case, FILES_MAX, File, Judged, NAMED_MAX, SUITES_MAX, Said, SuiteText, TOLD_CHARS_MAX, Verdict,
@@ -11,6 +12,7 @@ use instar_protocol::judge::{
 use instar_release::Behaviour;
 use instar_sandbox::confined::{LineError, Post};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Does all of it; the exit code tells where nobody is there to be told.
 pub(crate) fn judge(mut post: Post) -> u8 {
@@ -96,6 +98,7 @@ fn said(name: &str, report: &Report) -> Said {
                 digest: one.digest.clone(),
             })
             .collect(),
+        reach: reach(report),
         verdict: match found.verdict {
             Finding::NoData => Verdict::NoData,
             Finding::Worse => Verdict::Worse,
@@ -112,6 +115,28 @@ fn said(name: &str, report: &Report) -> Said {
         low: found.low,
         high: found.high,
     })
+}
+
+/// What the first arm asked for and the second did not.
+fn reach(report: &Report) -> Vec<String> {
+    let asked = |arm: Option<&ArmReport>| -> BTreeSet<String> {
+        let rows = arm.map_or(&[][..], |arm| arm.rows.as_slice());
+        let calls = rows
+            .iter()
+            .filter_map(|row| row.metadata.get("calls")?.as_array());
+        calls.flatten().map(asked_for).collect()
+    };
+    let mut arms = report.arms.iter();
+    let (candidate, stable) = (asked(arms.next()), asked(arms.next()));
+    let new = candidate.difference(&stable);
+    new.take(NAMED_MAX).map(|one| cut(one)).collect()
+}
+
+fn asked_for(call: &Value) -> String {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let decision = text(&call["decision"]).or_else(|| text(&call["decision"]["decision"]));
+    let tool = text(&call["tool"]).unwrap_or_default();
+    format!("{tool} ({})", decision.unwrap_or_default())
 }
 
 fn unable(suite: &str, why: &str) -> Said {

@@ -25,7 +25,7 @@ use instar_protocol::receipt::ChainReport;
 use instar_protocol::security::SecurityReport;
 use instar_protocol::time::SystemClock;
 use instar_protocol::{AgentId, Clock};
-use instar_release::{Bundle, Releases, Spoken};
+use instar_release::{Bundle, KeyShown, Releases, Spoken};
 use instar_store::{Options, Store};
 use serde_json::Value;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -234,16 +234,23 @@ pub(crate) async fn release(run: &Context, command: &Release) -> anyhow::Result<
                 noted: noted.clone(),
                 all: *all,
             };
-            let signer = signing::signer(&SecretStore::open(&run.state()?, &environment)?)?;
+            let secrets = SecretStore::open(&run.state()?, &environment)?;
+            let signer = signing::signer(&secrets, &folder.store).await?;
             let found =
                 signing::verify(&releases, &signer, &signing::owners(&run.state()?)?, &query).await;
             serde_json::to_value(found.map_err(explain)?)?
         }
         Release::Provenance { release } => {
-            let signer = signing::signer(&SecretStore::open(&run.state()?, &environment)?)?;
+            let secrets = SecretStore::open(&run.state()?, &environment)?;
+            let signer = signing::signer(&secrets, &folder.store).await?;
             let owners = signing::owners(&run.state()?)?;
             let found = signing::lineage(&releases, release, &signer, &owners).await;
             serde_json::to_value(found.map_err(explain)?)?
+        }
+        Release::Keys(_) => {
+            let secrets = SecretStore::open(&run.state()?, &environment)?;
+            let signer = signing::signer(&secrets, &folder.store).await?;
+            serde_json::to_value(signer.shown_keys())?
         }
         Release::Sign
         | Release::Rollback { .. }
@@ -286,7 +293,8 @@ pub(crate) async fn import(run: &Context, asked: Import) -> anyhow::Result<Impor
 async fn signed(run: &Context) -> anyhow::Result<(Folder, Releases)> {
     let state = run.state()?;
     let folder = Folder::open(&state)?;
-    let signer = signing::signer(&SecretStore::open(&state, &environment)?)?;
+    let secrets = SecretStore::open(&state, &environment)?;
+    let signer = signing::signer(&secrets, &folder.store).await?;
     let releases = Releases::open_signed(folder.store.clone(), signer, run.now()).await?;
     Ok((folder, releases))
 }
@@ -317,12 +325,25 @@ pub(crate) async fn endorse(
 pub(crate) async fn sign(run: &Context) -> anyhow::Result<String> {
     let state = run.state()?;
     let folder = Folder::open(&state)?;
-    let signer = signing::signer(&SecretStore::open(&state, &environment)?)?;
+    let secrets = SecretStore::open(&state, &environment)?;
+    let signer = signing::signer(&secrets, &folder.store).await?;
     let mut random = [0; 10];
     getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
     let id = Releases::sign_again(&folder.store, &signer, run.now(), random).await?;
     folder.close().await?;
     Ok(id.to_string())
+}
+
+/// Hands over to a new signing key; the folder's lock is held meanwhile.
+pub(crate) async fn rotate(run: &Context) -> anyhow::Result<Vec<KeyShown>> {
+    let state = run.state()?;
+    let folder = Folder::open(&state)?;
+    let secrets = SecretStore::open(&state, &environment)?;
+    let mut random = [0; 10];
+    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
+    let keys = signing::rotate(&secrets, &folder.store, run.now(), random).await?;
+    folder.close().await?;
+    Ok(keys)
 }
 
 /// Goes back with no gateway running; the next start serves it.

@@ -12,7 +12,7 @@ use super::events::escape;
 use super::models::text;
 use super::offline;
 use super::status::clock;
-use crate::args::Release;
+use crate::args::{Release, ReleaseKeys};
 use crate::context::Context;
 use crate::failure::{Code, Failure};
 use crate::out::{Out, Style, visible};
@@ -24,6 +24,9 @@ const KEY_BYTES_MAX: u64 = 16 * 1024;
 pub(crate) async fn run(command: &Release, run: &Context) -> anyhow::Result<()> {
     if matches!(command, Release::Sign) {
         return sign(run).await;
+    }
+    if let Release::Keys(ReleaseKeys::Rotate) = command {
+        return rotate(run).await;
     }
     match command {
         Release::Export { release, dir } => return export(release, dir, run).await,
@@ -54,6 +57,7 @@ pub(crate) async fn run(command: &Release, run: &Context) -> anyhow::Result<()> 
         Release::List => list(rows, run.out),
         Release::Log => log(rows, run.out),
         Release::Diff { .. } => changes(rows, run.out),
+        Release::Keys(_) => key_list(rows, run.out),
         _ => run.out.value(&answer)?,
     }
     Ok(())
@@ -70,6 +74,7 @@ pub(super) async fn fetch(command: &Release, run: &Context) -> anyhow::Result<Va
         Release::Provenance { release } => {
             format!("/api/v1/releases/{}/provenance", escape(release))
         }
+        Release::Keys(_) => "/api/v1/releases/keys".to_owned(),
         Release::Verify { all, noted } => {
             let noted = noted
                 .as_deref()
@@ -257,14 +262,53 @@ fn key(file: &Path) -> anyhow::Result<String> {
     Ok(text.trim().lines().last().unwrap_or_default().to_owned())
 }
 
+/// Hands over to a new key.
+async fn rotate(run: &Context) -> anyhow::Result<()> {
+    nobody_runs(run).await?;
+    let keys = offline::rotate(run).await?;
+    if run.out.json() {
+        return run.out.value(&keys);
+    }
+    let rows = serde_json::to_value(&keys)?;
+    key_list(rows.as_array().map_or(&[][..], Vec::as_slice), run.out);
+    run.out
+        .note("whoever trusts your releases elsewhere needs the new key; those that were signed until now still verify here");
+    Ok(())
+}
+
+fn key_list(rows: &[Value], out: Out) {
+    let table: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let is_old = row["retired_at"].is_u64();
+            let state = if is_old { "retired" } else { "signs" };
+            vec![
+                (Style::Plain, row["number"].to_string()),
+                (
+                    if is_old { Style::Faint } else { Style::Good },
+                    state.to_owned(),
+                ),
+                (Style::Faint, when(row, "retired_at")),
+                (Style::Plain, text(row, "key")),
+            ]
+        })
+        .collect();
+    out.table(&["number", "", "retired", "key"], &table);
+}
+
+async fn nobody_runs(run: &Context) -> anyhow::Result<()> {
+    if offline::live(run).await?.is_none() {
+        return Ok(());
+    }
+    let message = "a gateway runs here, and signs what it takes by itself";
+    Err(Failure::new(Code::Locked, message)
+        .next("stop it first; `instar release verify --all` says what does not fit")
+        .into())
+}
+
 /// Puts the owner's word upon the release that is stable.
 async fn sign(run: &Context) -> anyhow::Result<()> {
-    if offline::live(run).await?.is_some() {
-        let message = "a gateway runs here, and signs what it takes by itself";
-        return Err(Failure::new(Code::Locked, message)
-            .next("stop it first; `instar release verify --all` says what does not fit")
-            .into());
-    }
+    nobody_runs(run).await?;
     let id = offline::sign(run).await?;
     if run.out.json() {
         return run.out.value(&serde_json::json!({ "signed": id }));

@@ -148,6 +148,7 @@ pub(crate) fn routes() -> Routes {
                 .delete(faults::forget),
         )
         .route("/releases", get(reports::releases))
+        .route("/releases/keys", get(crate::signing::keys))
         .route("/releases/verify", get(crate::signing::answer))
         .route("/releases/log", get(reports::release_log))
         .route("/releases/diff", get(reports::release_diff))

@@ -188,7 +188,7 @@ fn finding(sitting: &Sitting, said: &[Said]) -> Finding {
         }
         evidence.push(words);
     };
-    let mut materials = Vec::new();
+    let (mut materials, mut reach) = (Vec::new(), Vec::new());
     let (mut pairs, mut suites) = (0, 0);
     for (asked, said) in sitting.suites.iter().zip(said) {
         match said {
@@ -196,6 +196,12 @@ fn finding(sitting: &Sitting, said: &[Said]) -> Finding {
                 suites += 1;
                 pairs += judged.pairs;
                 materials.extend(measured_with(judged));
+                for new in judged.reach.iter().take(NAMED_MAX) {
+                    reach.push(format!(
+                        "{}: it asks for {new}, and stable does not",
+                        judged.suite
+                    ));
+                }
                 let (found, words) = words(judged);
                 note(found, words);
                 for case in judged.worse.iter().take(NAMED_MAX) {
@@ -228,6 +234,7 @@ fn finding(sitting: &Sitting, said: &[Said]) -> Finding {
         why,
         evidence,
         materials,
+        reach,
     }
 }
 

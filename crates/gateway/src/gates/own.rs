@@ -22,7 +22,7 @@ const PAIRS: u64 = 134;
 /// Episodes of the watch over what was promoted, before the next one begins by itself.
 const WATCHED_MIN: u64 = 200;
 /// Ticks between two looks.
-const TICKS: u64 = 5;
+const TICKS: u64 = 15;
 
 /// What was looked at and left, so that it is looked at again only when something changed.
 #[derive(Debug, Default)]

@@ -47,14 +47,16 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
     let began = Instant::now();
     let started_at = options.clock.now();
     let lock = prepare(&options)?;
+    // What jobs left that were killed with the gateway before this one.
+    let _swept = instar_sandbox::confined::sweep();
     let config = ConfigHandle::new(read_config(&options)?);
     let current = config.current();
     let logs = begin_logging(&options, &current.value)?;
     let secrets = SecretStore::open(&options.state, &options.env)
         .map_err(StartError::Secrets)?
         .with_environment(options.env);
-    let signer = crate::signing::signer(&secrets)?;
-    let secrets: Arc<dyn SecretSource> = Arc::new(secrets);
+    let vault = Arc::new(secrets);
+    let secrets: Arc<dyn SecretSource> = vault.clone();
     // A port that is taken ends the start here: no token was made that nobody saw, and no turn of
     // the last run was taken up. Nothing is accepted before all else is ready.
     check_age(&current.value, started_at)?;
@@ -64,6 +66,8 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
     let door = open_door(&options, &current.value, &egress, &*secrets)?;
     let store =
         Store::open(options.state.root(), store_options(&options)?).map_err(StartError::Open)?;
+    let signer = crate::signing::signer(&vault, &store).await?;
+    drop(vault);
     let releases = Releases::open_signed(store.clone(), signer, started_at).await?;
     releases
         .take_up_rollout(started_at, crate::random::ten())

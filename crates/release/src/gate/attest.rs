@@ -5,6 +5,7 @@ use instar_protocol::{ReleaseId, Timestamp};
 use instar_store::{EnvelopeRow, Op, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::collections::BTreeSet;
 
 use super::{Finding, Gate, Outcome, Row};
 use crate::candidate::Candidate;
@@ -35,18 +36,33 @@ struct Attested {
     stable: Option<ReleaseId>,
     at: Timestamp,
     by: String,
+    /// Its number among the statements about this candidate; 0 for those from before they were counted.
+    #[serde(default)]
+    number: u64,
     finding: Finding,
+}
+
+/// What a gate says.
+pub(crate) struct Said<'a> {
+    pub(crate) gate: Gate,
+    pub(crate) finding: Finding,
+    pub(crate) by: &'a str,
+    pub(crate) number: u64,
 }
 
 pub(crate) async fn put(
     signer: &Signer,
     store: &Store,
     held: &Held,
-    gate: Gate,
-    finding: Finding,
-    by: &str,
+    said: Said<'_>,
     now: Timestamp,
 ) -> Result<Op, ReleaseError> {
+    let Said {
+        gate,
+        finding,
+        by,
+        number,
+    } = said;
     let finding = finding.bounded();
     let result = match finding.outcome {
         Outcome::Pass => "PASSED",
@@ -83,6 +99,7 @@ pub(crate) async fn put(
             stable: held.stable.clone(),
             at: now,
             by: by.to_owned(),
+            number,
             finding: finding.clone(),
         },
         "timeTested": rfc3339(now),
@@ -95,13 +112,16 @@ pub(crate) async fn put(
 }
 
 /// The row of each gate: the newest statement about this candidate, held against what is stable now. A
-/// newest one that does not verify is told as that, and none before it counts.
+/// newest one that does not verify is told as that, and none before it counts. Where one of the `counted`
+/// statements is gone, it may have been the newest of any gate, so that none before it counts either.
 pub(crate) async fn rows(
     signer: &Signer,
     store: &Store,
     held: &Held,
+    counted: u64,
 ) -> Result<Vec<Row>, ReleaseError> {
     let stored = store.envelopes(Some(&held.release)).await?;
+    let gone = gone(signer, store, held, &stored, counted).await;
     let mut rows = Vec::new();
     for gate in Gate::ALL {
         let kind = format!("{KIND}{}", gate.name());
@@ -119,6 +139,12 @@ pub(crate) async fn rows(
                         "it was held against another release than the one that is stable now: check it again",
                     );
                 }
+                Ok(attested) if attested.number < gone => {
+                    row = silent(
+                        gate,
+                        "a statement about the candidate is gone that came after it: check it again",
+                    );
+                }
                 Ok(attested) => {
                     row = Row {
                         gate,
@@ -134,6 +160,34 @@ pub(crate) async fn rows(
         rows.push(row);
     }
     Ok(rows)
+}
+
+/// The highest number of a statement that is gone; 0 if none is. One that cannot be read any more is told where it
+/// stands.
+async fn gone(
+    signer: &Signer,
+    store: &Store,
+    held: &Held,
+    stored: &[EnvelopeRow],
+    counted: u64,
+) -> u64 {
+    let (mut there, mut unreadable) = (BTreeSet::new(), 0);
+    for envelope in stored.iter().filter(|one| one.kind.starts_with(KIND)) {
+        match read(signer, store, envelope).await {
+            Ok(attested) if attested.candidate == held.candidate => {
+                there.insert(attested.number);
+            }
+            Ok(_) => {}
+            Err(_) => unreadable += 1,
+        }
+    }
+    let missing: Vec<u64> = (1..=counted)
+        .filter(|number| !there.contains(number))
+        .collect();
+    if missing.len() <= unreadable {
+        return 0;
+    }
+    missing.last().copied().unwrap_or(0)
 }
 
 /// What each gate said last of a candidate, whatever it was held against.

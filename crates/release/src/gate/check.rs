@@ -1,9 +1,9 @@
 //! Asking the gates of a candidate, and what the owner does with what they say.
 
 use instar_protocol::{ObjectHash, ReleaseId, Timestamp};
-use instar_store::CandidateState;
+use instar_store::{CandidateRow, CandidateState, Op};
 
-use super::attest::{self, Held};
+use super::attest::{self, Held, Said};
 use super::fixed::{self, Gone};
 use super::policy::{Prover, policy};
 use super::{Autonomy, Finding, Gate, Outcome, Table, decide};
@@ -156,8 +156,23 @@ impl Releases {
         now: Timestamp,
     ) -> Result<(), CheckError> {
         let signer = self.signer().ok_or(CheckError::NoKey)?;
-        let op = attest::put(signer, self.store(), held, gate, finding, by, now).await?;
-        self.store().commit(vec![op]).await?;
+        // Each has its number, and the candidate's row knows the last one.
+        let _one_at_a_time = self.moving_lock().await;
+        let row = self.candidate_row(&held.candidate).await?;
+        let said = Said {
+            gate,
+            finding,
+            by,
+            number: row.said + 1,
+        };
+        let op = attest::put(signer, self.store(), held, said, now).await?;
+        let counted = CandidateRow {
+            said: row.said + 1,
+            ..row
+        };
+        self.store()
+            .commit(vec![op, Op::PutCandidate(counted)])
+            .await?;
         Ok(())
     }
 
@@ -170,11 +185,19 @@ impl Releases {
     ) -> Result<Table, CheckError> {
         let signer = self.signer().ok_or(CheckError::NoKey)?;
         let held = self.held(candidate);
-        let rows = attest::rows(signer, self.store(), &held).await?;
+        let counted = self.candidate_row(&held.candidate).await?.said;
+        let rows = attest::rows(signer, self.store(), &held, counted).await?;
         let proved = rows
             .iter()
             .any(|row| row.gate == Gate::Policy && row.finding.outcome == Outcome::Pass);
-        let class = candidate.assessment.class_with(proved);
+        // What it was seen to reach for counts beside what its deltas say.
+        let is_new = |row: &super::Row| !row.finding.reach.is_empty();
+        let seen = if rows.iter().any(is_new) {
+            Class::C
+        } else {
+            Class::A
+        };
+        let class = candidate.assessment.class_with(proved).max(seen);
         let endorsed = self.is_endorsed(signer, &held.release, owners).await?;
         let decision = if candidate.fit == Fit::Current {
             decide(&rows, class, endorsed, autonomy)

@@ -113,6 +113,9 @@ pub struct Finding {
     /// What it was measured with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub materials: Vec<Material>,
+    /// What it was seen to ask for that stable does not: a ground for a higher class.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reach: Vec<String>,
 }
 
 impl Finding {
@@ -134,6 +137,7 @@ impl Finding {
             why: why.into(),
             evidence: Vec::new(),
             materials: Vec::new(),
+            reach: Vec::new(),
         }
     }
 
@@ -159,6 +163,12 @@ impl Finding {
             why: line(&self.why),
             evidence: self
                 .evidence
+                .iter()
+                .take(EVIDENCE_MAX)
+                .map(|one| line(one))
+                .collect(),
+            reach: self
+                .reach
                 .iter()
                 .take(EVIDENCE_MAX)
                 .map(|one| line(one))

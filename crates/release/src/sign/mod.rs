@@ -32,6 +32,8 @@ pub enum SignError {
     Namespace { found: String, wanted: String },
     #[error("its payload is {0:?}, which is not read here")]
     PayloadType(String),
+    #[error("it was signed with a key of this gateway's after that had been retired")]
+    Retired,
     #[error("it speaks of something else")]
     Subject,
     #[error("it is no {0}")]

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use scratch::Scratch;
+pub use scratch::sweep;
 
 /// The name under which the binary is started as a job.
 pub(crate) const NAME: &str = "instar-confined";
