@@ -708,7 +708,7 @@ async fn going_back_needs_a_release_that_was_stable_and_is_sound_and_is_signed_f
 async fn where_a_newer_statement_was_taken_away_no_older_one_counts() {
     let house = House::new().await;
     let candidate = house
-        .propose(section("A brief helper.\n"), Label::owner())
+        .propose(section("# Who\nA brief helper.\n"), Label::owner())
         .await;
     house.measured(&candidate).await;
     let checking = house
