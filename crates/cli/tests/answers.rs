@@ -181,6 +181,7 @@ const ELSEWHERE: &[&str] = &[
     "gene allow",
     "heal explain",
     "heal try",
+    "heal rehearse",
     "lab export",
     "lab import",
     "lab forget",

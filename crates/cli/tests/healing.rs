@@ -3,7 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Instar, Setup};
+use instar_demo::{Answer, Rule, Step, When};
+
+use crate::support::terminal::Terminal;
+use crate::support::{Instar, Setup, until};
 use crate::tools::{calling, said, workspace};
 
 /// A house whose model asks for a number of lines as if it were a word. The tool refuses that each time.
@@ -124,6 +127,175 @@ fn a_fault_is_found_a_fix_is_proposed_tried_and_shown_to_work() {
     instar.launch();
     let again = instar.run(["heal", "status", "--json"]).json();
     assert_eq!(again[0], trial);
+
+    // Another model on the route, and what was found is of a world that is gone.
+    instar.run(["models", "set", "scripted/x", "--fallback", "demo/guide"]);
+    let opened = until("the trial is opened again", || {
+        let trial = self::trial(&instar)?;
+        (trial["chapter"] == 2).then_some(trial)
+    });
+    assert_eq!(opened["stage"], "running", "{opened:#}");
+    assert_eq!(opened["changes"][0]["what"], json!(["models"]));
+    assert_eq!(opened["bound"], 40.0);
+    let told = instar.run(["heal", "status"]).stdout;
+    assert!(told.contains("opened again: models changed"), "{told}");
+}
+
+#[test]
+fn what_is_made_up_is_counted_apart_and_proves_nothing() {
+    let instar = failing();
+    said(&instar, "look");
+    instar.run(["lab", "run", "--at-any-load", "--json"]).json();
+    let fault = fault(&instar);
+    let made = instar.run(["heal", "rehearse", &fault, "--json"]).json();
+    assert_eq!(made["synthetic"], true, "{made:#}");
+    let units = |arm: &str| made[arm][0].as_u64().unwrap();
+    let bad = |arm: &str| made[arm][1].as_f64().unwrap();
+    assert!(units("treated") > 0 && units("control") > 0, "{made:#}");
+    // Without the fix each call is refused; with it those are not that can be put right.
+    let control = u32::try_from(units("control")).unwrap();
+    assert!(
+        (bad("control") - f64::from(control)).abs() < 0.5,
+        "{made:#}"
+    );
+    let treated = u32::try_from(units("treated")).unwrap();
+    assert!(bad("treated") < f64::from(treated) - 0.5, "{made:#}");
+    let stage = made["verdict"].as_str().unwrap_or("running");
+    assert!(
+        ["running", "supported_synthetic", "undecided"].contains(&stage),
+        "{made:#}"
+    );
+    let told = instar.run(["heal", "explain", &fault]).stdout;
+    assert!(told.contains("made up, no proof"), "{told}");
+    // One that happens is counted by itself.
+    let id = proposed(&instar)["id"].as_str().unwrap().to_owned();
+    for step in ["check", "approve"] {
+        instar.run(["candidate", step, &id, "--json"]).json();
+    }
+    instar.run(["rollout", "start", &id, "--json"]).json();
+    instar.run(["rollout", "promote", "--json"]).json();
+    said(&instar, "look");
+    let both = until("both are counted", || {
+        let trials = instar.run(["heal", "status", "--json"]).json();
+        (trials.as_array().unwrap().len() == 2).then_some(trials)
+    });
+    let real = both
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["synthetic"] == false);
+    let real = real.unwrap();
+    assert_eq!(real["stage"], "running");
+    let of = |arm: &str| real[arm][0].as_u64().unwrap();
+    assert!(of("treated") + of("control") <= 1, "{real:#}");
+    let told = instar.run(["heal", "explain", &fault]).stdout;
+    assert!(
+        told.contains("made up") && told.contains("(happened: "),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_person_looks_at_each_candidate_before_it_goes_on() {
+    let instar = failing();
+    said(&instar, "look");
+    let refused = instar.run(["lab", "run", "--review", "--yes"]);
+    assert_ne!(refused.code, 0, "{refused:?}");
+    // Nobody is there to be asked: it waits.
+    let told = instar.run(["lab", "run", "--review", "--at-any-load"]);
+    assert!(told.stdout.contains("by lab: reshape-argument"), "{told:?}");
+    assert!(told.stderr.contains("waits for you"), "{told:?}");
+    let waiting = proposed(&instar);
+    assert_eq!(waiting["state"], "open", "{waiting}");
+    let id = waiting["id"].as_str().unwrap();
+    instar.run(["candidate", "withdraw", id, "--json"]).json();
+
+    for (answer, says) in [("y", "its gates were asked"), ("n", "withdrawn")] {
+        said(&instar, "look");
+        let words = ["lab", "run", "--review", "--at-any-load"].map(str::to_owned);
+        let mut terminal = Terminal::start(&instar.command(&[], &words));
+        terminal.expect("Let it go on?");
+        terminal.line(answer);
+        terminal.expect(says);
+        let (seen, ended) = terminal.end();
+        assert!(ended.success(), "{seen}");
+        let all = instar.run(["candidate", "list", "--json"]).json();
+        let all = all.as_array().unwrap();
+        let withdrawn = all.iter().filter(|one| one["state"] == "withdrawn");
+        let expected = if answer == "y" { 1 } else { 2 };
+        assert_eq!(withdrawn.count(), expected, "{all:#?}");
+    }
+}
+
+#[test]
+fn a_model_proposes_in_the_types_of_proposals_and_in_nothing_else() {
+    let answer = json!([
+        {"fault": "FAULT", "change": {"widen_policy": {"posture": "open"}}},
+        {"fault": "FAULT", "change": {"prompt": {"file": "TOOLS.md", "text": "Lines are numbers.\n"}}},
+        {"fault": "FAULT", "change": {"lesson": {"argument_is": {"tool": "read", "argument": "limit", "shape": "number"}}}},
+        {"fault": "another", "change": {"lesson": {"not_twice_the_same": {"tool": "read"}}}},
+    ]);
+    // The scripted model cannot copy an id out of what it is shown: its answer is made when that is known.
+    let instar = failing();
+    said(&instar, "look");
+    let first = instar.run(["lab", "run", "--at-any-load", "--json"]).json();
+    assert_eq!(
+        first["proposed"], 1,
+        "no model is asked unless it is named: {first}"
+    );
+    let fault = self::fault(&instar);
+    drop(instar);
+
+    let said_by_model = answer.to_string().replace("FAULT", &fault);
+    let when = When {
+        system_contains: Some("You are shown faults".to_owned()),
+        ..When::default()
+    };
+    let wrong = json!({"path": "note.md", "limit": "2"});
+    let mut script = calling(&[("look", "read", wrong)]);
+    let rule = Rule {
+        when,
+        answer: Answer::of([Step::Text(said_by_model)]),
+        ..Rule::default()
+    };
+    script.rules.insert(0, rule);
+    let instar = Instar::start(Setup::scripted(script));
+    std::fs::write(workspace(&instar).join("note.md"), "the sea is calm\n").unwrap();
+    instar.run(["config", "set", "improve.proposer", "scripted/x"]);
+    said(&instar, "look");
+    // The key is in force a little after it was written.
+    let of_model = until("the model has proposed something", || {
+        instar.run(["lab", "run", "--at-any-load", "--json"]).json();
+        Some(by_model(&instar)).filter(|all| !all.is_empty())
+    });
+    assert_eq!(
+        self::fault(&instar),
+        fault,
+        "a fault has its name from what it is"
+    );
+    assert_eq!(of_model.len(), 2, "{of_model:#?}");
+    let class = |kind: &str| {
+        let mut found = of_model
+            .iter()
+            .filter(|one| !one["deltas"][0][kind].is_null());
+        found.next().unwrap()["class"].clone()
+    };
+    assert_eq!(class("set_mitigation"), "B");
+    assert_eq!(
+        class("set_prompt"),
+        "C",
+        "free text with evidence that is not the owner's"
+    );
+    // The same fault is not shown twice.
+    instar.run(["lab", "run", "--at-any-load", "--json"]).json();
+    assert_eq!(by_model(&instar).len(), 2);
+}
+
+fn by_model(instar: &Instar) -> Vec<Value> {
+    let all = instar.run(["candidate", "list", "--json"]).json();
+    let mut all = all.as_array().unwrap().clone();
+    all.retain(|one| one["proposer"] == "model: scripted/x");
+    all
 }
 
 #[test]

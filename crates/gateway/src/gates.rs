@@ -19,21 +19,39 @@ use crate::app::AppState;
 use crate::problem::{ApiProblem, chain};
 
 /// The `improve` section.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct ImproveConfig {
+    /// Whether the gateway looks for faults by itself in quiet hours. `instar lab run` works in any case.
+    pub enabled: bool,
     /// How far a candidate may go without you, by its risk class, when every gate has passed: `nothing`,
     /// `shadow`, `canary` or `stable`. Class D has no key: it always needs your own signature.
     pub autonomy: Autonomy,
     /// The folder in which the Python package `cvc5` lies: a second solver that has to agree with the system's
     /// before rules count as proved.
     pub solver_package: Option<PathBuf>,
+    /// A model, `PROVIDER/MODEL`, that is shown each new fault once, in redacted words, and may propose lessons, fixes
+    /// of arguments and prompt texts as candidates. When absent no model is asked.
+    pub proposer: Option<String>,
     /// What rollouts begin with, unless more is said: yours, and those that the gateway begins by itself.
     pub rollout: RolloutConfig,
     /// A model for embeddings, as `PROVIDER/MODEL` of `models.providers` (`ollama/nomic-embed-text`, or any server that
     /// speaks `/embeddings`). It is told the templates of faults, redacted, and proposes which of them are one; a
     /// person decides. Nothing is asked while it is unset.
     pub embedder: Option<String>,
+}
+
+impl Default for ImproveConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            autonomy: Autonomy::default(),
+            solver_package: None,
+            proposer: None,
+            embedder: None,
+            rollout: RolloutConfig::default(),
+        }
+    }
 }
 
 /// The `improve.rollout` section. What is left out has a sound value.

@@ -2,6 +2,8 @@
 //! are derived here and nowhere else; the lab only proposes what is tried.
 
 mod around;
+pub(crate) mod model;
+mod rehearse;
 
 use instar_agent::TrialsPort;
 use instar_protocol::event::Event;
@@ -32,6 +34,9 @@ const FIRST: &str = "evt_00000000000000000000000000";
 const GENE_BYTES_MAX: usize = 16 * 1024;
 /// Trials that run at the same time.
 const RUNNING_MAX: usize = 10;
+
+pub use rehearse::Rehearsal;
+pub(crate) use rehearse::rehearse;
 
 /// The shares in force. The fold itself is taken up from the store when there is something to fold.
 #[derive(Debug, Default)]
@@ -83,6 +88,8 @@ pub struct TrialView {
     pub waiting: usize,
     /// The first is 1; each change of the environment begins another, at half the level.
     pub chapter: u32,
+    /// Its exposures were made up. They are counted apart, and prove nothing.
+    pub synthetic: bool,
     /// What changed so that it was opened again.
     pub changes: Vec<Changed>,
     /// The evidence over the units, thinned, for whoever draws it.
@@ -172,6 +179,13 @@ fn known(
     let kept = keeper
         .trials()
         .find(|kept| kept.experiment == moved.experiment)?;
+    let supported = Stage::Ended {
+        verdict: Verdict::SupportedSynthetic,
+    };
+    // What was made up says nothing against a fix.
+    if kept.trial.plan().synthetic && moved.stage != supported {
+        return None;
+    }
     let before = before.iter().find(|row| row.id == moved.experiment);
     let before = before.and_then(|row| serde_json::from_str::<Known>(&row.body).ok());
     let outcome = word(&moved.stage).to_owned();
@@ -257,6 +271,7 @@ fn view(kept: &Kept) -> TrialView {
         decided_after: trial.decided_after(),
         waiting: kept.waiting(),
         chapter: trial.chapter(),
+        synthetic: trial.plan().synthetic,
         changes: kept.changes.clone(),
         curve: trial.curve().points().to_vec(),
     }
@@ -310,7 +325,8 @@ pub(crate) async fn of_cycle(app: &AppState) -> Result<Option<Case>, HealingErro
     // What the environment changed may be tried again.
     fold(app).await?;
     let running = trials(&app.store).await?;
-    let running = running.iter().filter(|one| one.stage == Stage::Running);
+    let is_on = |one: &&TrialView| one.stage == Stage::Running && !one.synthetic;
+    let running = running.iter().filter(is_on);
     let room = RUNNING_MAX.saturating_sub(running.count());
     let mut case = case(&app.store, &app.releases, AgentId::main().as_str()).await?;
     case.most = case.most.min(room);

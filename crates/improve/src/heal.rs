@@ -6,8 +6,10 @@ use instar_release::mitigation::Mitigation;
 use instar_release::{Behaviour, Class, build};
 
 use crate::choose::{Chance, Chooser, Intent, Outcome, Spent, Strategy, Trialable};
-use crate::gene::{Catalogue, Gene, GeneError, Proposal, Symptom, words_of};
+use crate::gene::{self, Catalogue, Gene, GeneError, Proposal, Symptom, words_of};
 
+/// What a rehearsal can come to at the most.
+const REHEARSED: &str = "supported_synthetic";
 /// Ends of a trial after which nobody has the fix.
 const IN_VAIN: [&str; 4] = ["undecided", "failed", "harmful", "harmed_later"];
 
@@ -196,11 +198,17 @@ fn options(
     Ok(options)
 }
 
-/// The verdict of a trial is in, whichever it was.
+/// The verdict of a trial is in, whichever it was. A rehearsal gives none.
 fn is_over(case: &Case, mitigation: &str) -> bool {
     case.known
         .iter()
-        .any(|known| known.mitigation == mitigation)
+        .any(|known| known.mitigation == mitigation && known.outcome != REHEARSED)
+}
+
+/// Calls that have what is wrong at a fault, made up; none where its text does not say.
+pub fn wrong_calls(case: &Case, fault: &str) -> Vec<serde_json::Value> {
+    let found = case.faults.iter().find(|one| one.id == fault);
+    found.map_or_else(Vec::new, |fault| gene::wrong_calls(&Symptom::of(fault)))
 }
 
 /// It was tried about this fault, under this release, and came to nothing.

@@ -52,4 +52,15 @@ pub(crate) enum Heal {
         #[arg(long, default_value = "main")]
         agent: String,
     },
+    /// Put a fix to calls that are made up, for a fault that is too rare for a trial; this proves nothing
+    Rehearse {
+        /// The fault, by its id
+        fault: String,
+        /// The recipe
+        #[arg(long, value_name = "ID")]
+        gene: Option<String>,
+        /// The agent that has it
+        #[arg(long, default_value = "main")]
+        agent: String,
+    },
 }

@@ -126,6 +126,9 @@ pub(crate) struct LabRun {
     /// Go on with cycles until interrupted
     #[arg(long = "loop")]
     pub(crate) repeat: bool,
+    /// Ask about each candidate before it goes on; without a terminal they wait
+    #[arg(long)]
+    pub(crate) review: bool,
     /// Also when the machine is busy
     #[arg(long)]
     pub(crate) at_any_load: bool,

@@ -49,16 +49,20 @@ pub(crate) async fn gene(command: &Gene, run: &Context) -> anyhow::Result<()> {
 
 pub(crate) async fn heal(command: &Heal, run: &Context) -> anyhow::Result<()> {
     match command {
-        Heal::Status => {
-            let trials = match offline::live(run).await? {
-                Some(client) => client.get("/api/v1/healing").await?,
-                None => offline::trials(run).await?,
-            };
-            status(&trials, run.out)
-        }
+        Heal::Status => status(&trials(run).await?, run.out),
         Heal::Explain { fault, agent } => {
             let (id, told) = explained(&case(run, agent).await?, fault)?;
-            explain(&id, &told, run.out)
+            explain(&id, &told, run.out)?;
+            if !run.out.json() {
+                counts(&id, &trials(run).await?, run.out);
+            }
+            Ok(())
+        }
+        Heal::Rehearse { fault, gene, agent } => {
+            let case = case(run, agent).await?;
+            let (id, told) = explained(&case, fault)?;
+            let calls = heal::wrong_calls(&case, &id);
+            rehearse(&id, &told, gene.as_deref(), &calls, run).await
         }
         Heal::Try { fault, gene, agent } => {
             let (id, told) = explained(&case(run, agent).await?, fault)?;
@@ -74,6 +78,13 @@ async fn case(run: &Context, agent: &str) -> anyhow::Result<Case> {
             client.get(&path).await
         }
         None => offline::case(run, agent).await,
+    }
+}
+
+async fn trials(run: &Context) -> anyhow::Result<Value> {
+    match offline::live(run).await? {
+        Some(client) => client.get("/api/v1/healing").await,
+        None => offline::trials(run).await,
     }
 }
 
@@ -220,20 +231,81 @@ fn explain(fault: &str, told: &[Told], out: Out) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Units of the trials about a fault: those that happened, and apart from them those that were made up.
+fn counts(fault: &str, trials: &Value, out: Out) {
+    let rows = trials.as_array().map_or(&[][..], Vec::as_slice);
+    for row in rows.iter().filter(|row| row["fault"] == fault) {
+        let stage = row["verdict"].as_str().or(row["stage"].as_str());
+        let kind = if row["synthetic"] == true {
+            "made up, no proof"
+        } else {
+            "happened"
+        };
+        out.line(&format!(
+            "{}: {} ({kind}: {} with the fix, {} without)",
+            text(row, "mitigation"),
+            stage.unwrap_or_default(),
+            row["treated"][0],
+            row["control"][0]
+        ));
+    }
+}
+
+/// The first recipe that does anything about the fault, or the one that is asked for.
+fn able<'a>(
+    fault: &str,
+    told: &'a [Told],
+    gene: Option<&str>,
+) -> anyhow::Result<(&'a Told, Value)> {
+    let wanted = |one: &&Told| gene.is_none_or(|gene| one.gene == gene);
+    let found = told.iter().filter(wanted).find(|one| one.delta.is_some());
+    let found = found.and_then(|one| Some((one, one.delta.clone()?)));
+    found.ok_or_else(|| {
+        let message = format!("no recipe does anything about {fault}");
+        Failure::new(Code::NotFound, message)
+            .next(format!("`instar heal explain {fault}` says why"))
+            .into()
+    })
+}
+
+async fn rehearse(
+    fault: &str,
+    told: &[Told],
+    gene: Option<&str>,
+    calls: &[Value],
+    run: &Context,
+) -> anyhow::Result<()> {
+    let (one, delta) = able(fault, told, gene)?;
+    if calls.is_empty() {
+        let message = format!("the text of {fault} does not say what is wrong with the arguments");
+        return Err(Failure::new(Code::Usage, message)
+            .next("only faults of arguments are rehearsed; `instar heal try` puts a fix on trial")
+            .into());
+    }
+    let set = &delta["set_mitigation"];
+    let asked = json!({"agent": set["agent"], "mitigation": set["mitigation"], "calls": calls});
+    let made: Value = run
+        .client()?
+        .post("/api/v1/healing/rehearse", &asked)
+        .await?;
+    if run.out.json() {
+        return run.out.value(&made);
+    }
+    run.out
+        .line(&format!("{}, rehearsed with made-up calls:", one.gene));
+    counts(fault, &json!([made]), run.out);
+    run.out
+        .note("what is made up is counted apart: it can support a fix and never prove one");
+    Ok(())
+}
+
 async fn propose(
     fault: &str,
     told: &[Told],
     gene: Option<&str>,
     run: &Context,
 ) -> anyhow::Result<()> {
-    let wanted = |one: &&Told| gene.is_none_or(|gene| one.gene == gene);
-    let found = told.iter().filter(wanted).find(|one| one.delta.is_some());
-    let Some((one, delta)) = found.and_then(|one| Some((one, one.delta.clone()?))) else {
-        let message = format!("no recipe does anything about {fault}");
-        return Err(Failure::new(Code::NotFound, message)
-            .next(format!("`instar heal explain {fault}` says why"))
-            .into());
-    };
+    let (one, delta) = able(fault, told, gene)?;
     let asked = NewCandidate {
         from: instar_release::STABLE.to_owned(),
         deltas: delta,
@@ -268,8 +340,13 @@ fn status(trials: &Value, out: Out) -> anyhow::Result<()> {
     for row in rows {
         let stage = row["verdict"].as_str().or(row["stage"].as_str());
         let name = out.paint(Style::Strong, &text(row, "mitigation"));
+        let made_up = if row["synthetic"] == true {
+            " (made up, no proof)"
+        } else {
+            ""
+        };
         out.line(&format!(
-            "{name}  {}  fault {}, share {:.2}",
+            "{name}  {}{made_up}  fault {}, share {:.2}",
             stage.unwrap_or_default(),
             text(row, "fault"),
             row["share"].as_f64().unwrap_or_default()

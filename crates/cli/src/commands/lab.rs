@@ -9,6 +9,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
+use super::review::Review;
 use super::{offline, up};
 use crate::args::{Lab, LabRun};
 use crate::client::Client;
@@ -56,9 +57,17 @@ enum Place {
 
 async fn cycles_of(place: &Place, asked: &LabRun, run: &Context) -> anyhow::Result<()> {
     let mut pause = PAUSE;
+    let mut review = if asked.review {
+        Some(Review::begin(run).await?)
+    } else {
+        None
+    };
     loop {
         let done = one(place, asked.at_any_load).await?;
         line(&done, run.out)?;
+        if let Some(review) = &mut review {
+            review.look(run).await?;
+        }
         if !asked.repeat {
             return match done.outcome {
                 Outcome::Done => Ok(()),

@@ -29,6 +29,7 @@ pub(crate) mod onboard;
 pub(crate) mod policy;
 pub(crate) mod process;
 pub(crate) mod release;
+mod review;
 pub(crate) mod rollout;
 pub(crate) mod secrets;
 pub(crate) mod security;

@@ -13,7 +13,7 @@ use super::input::{Asked, Strict};
 use super::queries::{QueryError, missing_release};
 use crate::app::AppState;
 use crate::auth::Caller;
-use crate::healing::{self, GeneAsked, HealingError, TrialView};
+use crate::healing::{self, GeneAsked, HealingError, Rehearsal, TrialView};
 use crate::problem::ApiProblem;
 
 #[derive(Deserialize, Debug, Default)]
@@ -62,6 +62,17 @@ pub(super) async fn case(
 ) -> Result<Json<Case>, ApiProblem> {
     let agent = query.agent.unwrap_or_else(|| AgentId::main().to_string());
     Ok(Json(told(&app.store, &app.releases, &agent).await?))
+}
+
+pub(super) async fn rehearse(
+    State(app): State<AppState>,
+    caller: Caller,
+    Strict(asked): Strict<Rehearsal>,
+) -> Result<Json<TrialView>, ApiProblem> {
+    if !caller.principal.is_owner() {
+        return Err(ApiProblem::forbidden("only the owner rehearses fixes"));
+    }
+    Ok(Json(healing::rehearse(&app, asked).await?))
 }
 
 pub(super) async fn gene(

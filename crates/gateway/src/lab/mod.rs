@@ -173,8 +173,10 @@ pub(crate) async fn keep(app: AppState) {
             () = tokio::time::sleep(wait) => {}
         }
         wait = PAUSE;
+        // Read each time: it is switched without a restart.
+        let is_wanted = app.config.current().value.improve.enabled;
         let commits = app.store.stats().commits;
-        if commits == seen || app.sessions.awake() > 0 {
+        if !is_due(is_wanted, commits == seen, app.sessions.awake()) {
             continue;
         }
         match Box::pin(cycle(&app, false)).await {
@@ -186,6 +188,11 @@ pub(crate) async fn keep(app: AppState) {
         }
         seen = app.store.stats().commits;
     }
+}
+
+/// Whether a cycle begins by itself now.
+fn is_due(is_wanted: bool, nothing_happened: bool, awake: usize) -> bool {
+    is_wanted && !nothing_happened && awake == 0
 }
 
 /// Lets the lab choose what is tried next. A cycle that found faults is done, whatever becomes of this.
@@ -215,6 +222,10 @@ async fn choose(app: &AppState, cycle: &mut Cycle) {
     match made {
         Ok(made) => cycle.proposed = made,
         Err(error) => tracing::warn!(%error, "what the lab chose could not be kept"),
+    }
+    match healing::model::ask(app, &case).await {
+        Ok(made) => cycle.proposed += made,
+        Err(error) => tracing::warn!(%error, "what a model proposes could not be kept"),
     }
 }
 
@@ -343,4 +354,17 @@ fn load_max(app: &AppState) -> f64 {
     let told = (app.env)("EVOLVE_LOAD_MAX").and_then(|text| text.trim().parse::<f64>().ok());
     told.filter(|most| most.is_finite() && *most > 0.0)
         .unwrap_or(LOAD_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cycle_begins_by_itself_only_where_it_is_wanted_and_the_house_is_quiet() {
+        assert!(is_due(true, false, 0));
+        assert!(!is_due(false, false, 0), "switched off");
+        assert!(!is_due(true, true, 0), "nothing happened");
+        assert!(!is_due(true, false, 1), "somebody is being answered");
+    }
 }

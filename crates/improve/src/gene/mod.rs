@@ -8,6 +8,7 @@
 
 mod fit;
 mod write;
+mod wrong;
 
 use instar_protocol::fault::SignalKind;
 use instar_release::canonical;
@@ -18,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use fit::Symptom;
 pub use write::{Answer, Proposal, Unfit};
+pub use wrong::wrong_calls;
 
 /// The most genes of a catalogue.
 pub const GENES_MAX: usize = 256;

@@ -276,7 +276,7 @@ fn other_tool(failing: &str, behaviour: &Behaviour) -> Option<String> {
 
 /// What the check of arguments said was wrong.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Said {
+pub(super) enum Said {
     Shape { argument: String, shape: Shape },
     AtMost { argument: String, most: i32 },
     AtLeast { argument: String, least: i32 },
@@ -286,7 +286,7 @@ enum Said {
 
 impl Said {
     /// Reads a sentence of the toolbox. What is not one of these says nothing, whatever it looks like.
-    fn read(text: &str) -> Option<Self> {
+    pub(super) fn read(text: &str) -> Option<Self> {
         let (_, rest) = text.split_once("bad arguments: ")?;
         let rest = rest.lines().next()?.trim();
         let rest = rest.strip_prefix("arguments")?;

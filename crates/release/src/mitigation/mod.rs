@@ -15,6 +15,9 @@ pub use argument::ArgumentFix;
 pub use check::{MITIGATIONS_MAX, PATIENCE_SECONDS};
 pub use lesson::{Lesson, Shape};
 
+/// How the experiments over made-up exposures begin: nothing of them is proof.
+pub const REHEARSAL: &str = "rehearsal/";
+
 /// Something done about a fault, with where it comes from and for whom it is on.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -182,7 +185,17 @@ impl Mitigation {
     /// The experiment that its coin is of.
     #[must_use]
     pub fn experiment(&self, agent: &str) -> String {
+        format!("fix/{}", self.chapter(agent))
+    }
+
+    /// The one over exposures that are made up.
+    #[must_use]
+    pub fn rehearsal(&self, agent: &str) -> String {
+        format!("{REHEARSAL}{}", self.chapter(agent))
+    }
+
+    fn chapter(&self, agent: &str) -> String {
         let chapter = self.trial.map_or(0, |toss| toss.chapter);
-        format!("fix/{agent}/{}/{chapter}", self.id)
+        format!("{agent}/{}/{chapter}", self.id)
     }
 }

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Environment, Month, Plan, Settled, Stage, Trial, Verdict, World};
 use crate::error::ReleaseError;
 use crate::evidence::Arm;
+use crate::mitigation::REHEARSAL;
 
 /// The kinds of rows that a keeper has.
 pub const TRIAL: &str = "trial";
@@ -165,7 +166,7 @@ impl Keeper {
         }
         let trial = match self.chapter_before(experiment) {
             Some(before) => before.reopened(),
-            None => match Trial::begin(Plan::coin()) {
+            None => match Trial::begin(plan(experiment)) {
                 Ok(trial) => trial,
                 Err(_) => return,
             },
@@ -269,7 +270,8 @@ impl Keeper {
             return Vec::new();
         };
         for (experiment, kept) in &self.trials {
-            let is_on = matches!(kept.trial.stage(), Stage::Running | Stage::Proven);
+            let is_on = matches!(kept.trial.stage(), Stage::Running | Stage::Proven)
+                && !kept.trial.plan().synthetic;
             let slot = slot(experiment, &kept.trial);
             if is_on && month.enter(&slot).is_ok() {
                 month.note(&slot, kept.trial.evidence_proven());
@@ -358,6 +360,14 @@ impl Open {
             share: f64::from(self.share_permille) / 1_000.0,
             bad: self.bad.map(|bad| f64::from(u8::from(bad))),
         }
+    }
+}
+
+fn plan(experiment: &str) -> Plan {
+    if experiment.starts_with(REHEARSAL) {
+        Plan::rehearsal()
+    } else {
+        Plan::coin()
     }
 }
 

@@ -122,7 +122,7 @@ impl Story<'_> {
     }
 
     /// The lab reads the event log behind its walls; what it proposes are candidates. Those that are about
-    /// what was planted are let out, and the owner leaves the others lying.
+    /// what was planted are let out, and the owner withdraws the others.
     async fn lab(&mut self, places: &[&str]) -> anyhow::Result<Vec<Value>> {
         let stage = self.stage;
         let asked = json!({"atAnyLoad": true});
@@ -144,9 +144,18 @@ impl Story<'_> {
             ));
             self.places.insert(id, place);
         }
-        let mut candidates: Vec<Value> = stage.get("/api/v1/candidates").await?;
-        let place = |one: &Value| self.place(&one["deltas"][0]["set_mitigation"]["mitigation"]);
-        candidates.retain(|one| places.contains(&place(one)));
+        let all: Vec<Value> = stage.get("/api/v1/candidates").await?;
+        let mut candidates = Vec::new();
+        for one in all.into_iter().filter(|one| one["state"] == "open") {
+            let about = self.place(&one["deltas"][0]["set_mitigation"]["mitigation"]);
+            if places.contains(&about) {
+                candidates.push(one);
+                continue;
+            }
+            // What is left lying would go into its shadow by itself.
+            let path = format!("/api/v1/candidates/{}/withdraw", word(&one["id"]));
+            let _withdrawn = stage.post(&path, &json!({})).await?;
+        }
         anyhow::ensure!(
             candidates.len() == places.len(),
             "the lab did not propose a fix for each fault"
