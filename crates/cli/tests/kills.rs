@@ -37,6 +37,9 @@ fn whole(instar: &Instar) -> Value {
     last
 }
 
+/// Whether a rollout is where it is waited for.
+type There = Box<dyn Fn(&Value) -> bool>;
+
 /// The parts that say how far a rollout is.
 fn place(shown: &Value) -> Vec<Value> {
     [
@@ -145,7 +148,7 @@ fn a_gateway_that_is_killed_at_every_step_to_a_promotion_goes_on_where_it_was() 
     let _none = killed(&mut instar);
     begin(&instar, &made, "2");
     let mut from = 0;
-    let steps: [Box<dyn Fn(&Value) -> bool>; 5] = [
+    let steps: [There; 5] = [
         Box::new(|shown| shown["stage"]["stage"] == "shadow"),
         Box::new(|shown| shown["pairs"] == 1 || shown["stage"]["stage"] != "shadow"),
         Box::new(at("canary", 0)),
