@@ -296,6 +296,7 @@ fn tampered(id: &ObjectHash) -> ReleaseError {
 }
 
 /// The beginning of an id, as people are told it.
-pub(crate) fn short(id: &str) -> String {
+#[must_use]
+pub fn short(id: &str) -> String {
     id.chars().take(12).collect()
 }

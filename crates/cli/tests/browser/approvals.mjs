@@ -1,17 +1,7 @@
 // Five questions wait for the owner: the badge on every page, the cards, answers by mouse and keyboard,
 // what the checker says, phones and languages.
 
-import { again, axe, browse, input, signIn } from "./lib.mjs";
-
-const DESK = { width: 1280, height: 860 };
-const PHONE = { width: 390, height: 844 };
-
-async function faults(page, name) {
-  await page.evaluate(axe());
-  const { violations } = await page.evaluate(() => window.axe.run());
-  return violations.filter(({ impact }) => ["serious", "critical"].includes(impact))
-    .map(({ id, nodes }) => ({ page: name, id, nodes: nodes.map((node) => node.html) }));
-}
+import { again, browse, DESK, faults, input, PHONE, signIn } from "./lib.mjs";
 
 const badge = (page) => page.locator(".tabs [data-waiting]").innerText();
 const cards = (page) => page.locator("[data-question]").count();

@@ -1,18 +1,9 @@
 // Every page beside the chat: what the accessibility checker says in both themes and both widths, what a
 // first visit loads, whether anything jumps, and what can be done there.
 
-import { again, axe, browse, input, signIn, talk } from "./lib.mjs";
+import { again, browse, DESK, faults, input, PHONE, signIn, talk } from "./lib.mjs";
 
 const PAGES = ["/approvals", "/policy", "/audit", "/sessions", "/usage", "/releases", "/events", "/faults", "/agents", "/models", "/devices", "/config", "/config/key?path=gateway.bind", "/status?checks=1", "/logs"];
-const DESK = { width: 1280, height: 860 };
-const PHONE = { width: 390, height: 844 };
-
-async function faults(page, name) {
-  await page.evaluate(axe());
-  const { violations } = await page.evaluate(() => window.axe.run());
-  return violations.filter(({ impact }) => ["serious", "critical"].includes(impact))
-    .map(({ id, nodes }) => ({ page: name, id, nodes: nodes.map((node) => node.html) }));
-}
 
 /** Bytes on the wire of one cold visit, and how far things moved while it came. */
 async function cold(browser, first, path) {

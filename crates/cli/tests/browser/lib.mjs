@@ -133,3 +133,15 @@ export async function talk(page, text) {
 
 /** The accessibility checker's source. Pages refuse it; only a context with `bypassCSP` runs it. */
 export const axe = () => readFileSync(path.join(input.modules, "axe-core/axe.min.js"), "utf8");
+
+// A screen on a desk, and one in a hand.
+export const DESK = { width: 1280, height: 860 };
+export const PHONE = { width: 390, height: 844 };
+
+// What keeps somebody from using a page, and where.
+export async function faults(page, name) {
+  await page.evaluate(axe());
+  const { violations } = await page.evaluate(() => window.axe.run());
+  return violations.filter(({ impact }) => ["serious", "critical"].includes(impact))
+    .map(({ id, nodes }) => ({ page: name, id, nodes: nodes.map((node) => node.html) }));
+}

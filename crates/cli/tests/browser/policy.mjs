@@ -1,17 +1,7 @@
 // The policy page: rules in words, rights in every posture, a call and a decision explained, what
 // another posture would have changed; with the keyboard alone, on a phone, in three languages.
 
-import { again, axe, browse, input, signIn } from "./lib.mjs";
-
-const DESK = { width: 1280, height: 860 };
-const PHONE = { width: 390, height: 844 };
-
-async function faults(page, name) {
-  await page.evaluate(axe());
-  const { violations } = await page.evaluate(() => window.axe.run());
-  return violations.filter(({ impact }) => ["serious", "critical"].includes(impact))
-    .map(({ id, nodes }) => ({ page: name, id, nodes: nodes.map((node) => node.html) }));
-}
+import { again, browse, DESK, faults, input, PHONE, signIn } from "./lib.mjs";
 
 await browse(async (browser) => {
   const first = await signIn(browser);

@@ -1,16 +1,6 @@
 // The rollout page: both arms, the evidence, and the button that takes the candidate back.
 
-import { again, axe, browse, input, signIn } from "./lib.mjs";
-
-const DESK = { width: 1280, height: 860 };
-const PHONE = { width: 390, height: 844 };
-
-async function faults(page, name) {
-  await page.evaluate(axe());
-  const { violations } = await page.evaluate(() => window.axe.run());
-  return violations.filter(({ impact }) => ["serious", "critical"].includes(impact))
-    .map(({ id, nodes }) => ({ page: name, id, nodes: nodes.map((node) => node.html) }));
-}
+import { again, browse, DESK, faults, input, PHONE, signIn } from "./lib.mjs";
 
 await browse(async (browser) => {
   const first = await signIn(browser);

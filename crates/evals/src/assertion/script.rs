@@ -1,6 +1,6 @@
 //! Assertions that a script decides: what it is told, and what its answer means.
 //!
-//! A script is somebody's program. It runs inside walls that the caller brings ([`Scripts`]), or not at
+//! A script is somebody's program. It runs inside walls that the caller brings ([`crate::Scripts`]), or not at
 //! all; what it writes is read as an answer to one assertion and nothing else. A script that fails, or says
 //! something else than a verdict, has not passed, whether or not `not-` stands before it.
 

@@ -6,6 +6,7 @@ use instar_protocol::letter::{Letter, LetterKind, LetterState};
 use instar_protocol::{Label, LetterId, RunId, SessionId, SessionKey};
 use instar_release::gate::{Gate, Outcome, Step, Table};
 use instar_release::rollout::{BY_ITSELF, Reason, Shown, Stage};
+use instar_release::short;
 use instar_store::{CandidateRow, CandidateState};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -96,7 +97,7 @@ impl Own {
 
     /// Leaves a line for the owner: once about each thing, also over restarts.
     async fn tell(&mut self, app: &AppState, shown: &Shown) {
-        let short: String = shown.candidate.chars().take(12).collect();
+        let short = short(&shown.candidate);
         if let Some(step) = shown.view.awaits {
             let text = format!(
                 "Candidate {short} passed {} and waits for your yes to go further: `instar candidate approve {short}`, or \
@@ -133,7 +134,7 @@ impl Own {
         else {
             return;
         };
-        let short: String = shown.candidate.chars().take(12).collect();
+        let short = short(&shown.candidate);
         let text = format!(
             "Candidate {short} had become stable and was taken back: {}. `instar rollout status` shows the numbers.",
             Reason::Later.words()
@@ -142,7 +143,7 @@ impl Own {
     }
 
     async fn ask(&mut self, app: &AppState, table: &Table) {
-        let short: String = table.candidate.chars().take(12).collect();
+        let short = short(&table.candidate);
         let text = format!(
             "Candidate {short} (class {:?}) passed its gates and waits for you: `instar candidate show {short}`, \
              `instar candidate approve {short}`, `instar rollout start {short}`.",

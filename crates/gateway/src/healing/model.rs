@@ -15,7 +15,7 @@ use instar_protocol::{AgentId, Label, SessionId};
 use instar_release::Proposal;
 use instar_release::delta::Delta;
 use instar_release::lineage::Material;
-use instar_release::mitigation::{Act, ArgumentFix, Lesson, Mitigation, Reach, Toss};
+use instar_release::mitigation::{Act, ArgumentFix, Lesson, Mitigation};
 use instar_store::{HealingRow, Op, Spend};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -33,7 +33,6 @@ const SHOWN_MAX: usize = 500;
 const SHOWN: &str = "shown";
 const OUTPUT_TOKENS_MAX: u32 = 1_500;
 const PATIENCE: Duration = Duration::from_secs(120);
-const SHARE_PERMILLE: u16 = 500;
 const ID_CHARS_MAX: usize = 60;
 
 const PROMPT: &str = "\
@@ -141,22 +140,8 @@ fn delta(agent: &str, fault: &Fault, model: &ModelRef, number: usize, change: Ch
     let is_owned = |origin: &String| origin == "owner" || origin == "system";
     let origins = &fault.blast.origins;
     let is_outside = !origins.is_empty() && !origins.keys().any(is_owned);
-    let mitigation = Mitigation {
-        id: id.clone(),
-        gene: format!("model:{model}"),
-        fault: fault.id.clone(),
-        reach: if is_outside {
-            Reach::Outsiders
-        } else {
-            Reach::Everybody
-        },
-        trial: Some(Toss {
-            unit: act.unit(),
-            share_permille: SHARE_PERMILLE,
-            chapter: 1,
-        }),
-        act,
-    };
+    let gene = format!("model:{model}");
+    let mitigation = Mitigation::on_trial(id.clone(), gene, &fault.id, is_outside, act);
     Delta::SetMitigation {
         agent: agent.to_owned(),
         id,
@@ -279,6 +264,7 @@ async fn remember(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use instar_release::mitigation::Reach;
 
     #[test]
     fn only_what_is_a_change_is_taken_from_an_answer() {

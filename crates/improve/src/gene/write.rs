@@ -1,7 +1,7 @@
 //! From a gene and a symptom to the change that is proposed.
 
 use instar_protocol::fault::SignalKind;
-use instar_release::mitigation::{Act, ArgumentFix, Lesson, Mitigation, Reach, Shape, Toss};
+use instar_release::mitigation::{Act, ArgumentFix, Lesson, Mitigation, Shape};
 use instar_release::{AgentBehaviour, Behaviour, Delta};
 
 use super::{Catalogue, Gene, GeneError, Recipe, Symptom};
@@ -33,9 +33,6 @@ pub enum Unfit {
     #[error("the agent does something like it already")]
     There,
 }
-
-/// Half of the units have the fix while it is on trial.
-const SHARE_PERMILLE: u16 = 500;
 
 impl Proposal {
     /// The change as a delta.
@@ -88,22 +85,9 @@ impl Catalogue {
         if of.mitigations.iter().any(|there| there.act == act) {
             return Ok(Err(Unfit::There));
         }
-        let mitigation = Mitigation {
-            id: id(&gene.id, &symptom.fault),
-            gene: gene.reference()?,
-            fault: symptom.fault.clone(),
-            reach: if symptom.is_outside {
-                Reach::Outsiders
-            } else {
-                Reach::Everybody
-            },
-            trial: Some(Toss {
-                unit: act.unit(),
-                share_permille: SHARE_PERMILLE,
-                chapter: 1,
-            }),
-            act,
-        };
+        let (name, reference) = (id(&gene.id, &symptom.fault), gene.reference()?);
+        let mitigation =
+            Mitigation::on_trial(name, reference, &symptom.fault, symptom.is_outside, act);
         if let Err(why) = mitigation.check(of, &behaviour.authority) {
             return Ok(Err(Unfit::Refused(why)));
         }

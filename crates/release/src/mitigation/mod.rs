@@ -181,7 +181,31 @@ impl Act {
     }
 }
 
+/// Of the coins of a trial half have the fix, in thousandths.
+const SHARE_PERMILLE: u16 = 500;
+
 impl Mitigation {
+    /// One that is tried: every other unit has it. A fault of outsiders alone is mitigated with them alone.
+    #[must_use]
+    pub fn on_trial(id: String, gene: String, fault: &str, is_outside: bool, act: Act) -> Self {
+        Self {
+            id,
+            gene,
+            fault: fault.to_owned(),
+            reach: if is_outside {
+                Reach::Outsiders
+            } else {
+                Reach::Everybody
+            },
+            trial: Some(Toss {
+                unit: act.unit(),
+                share_permille: SHARE_PERMILLE,
+                chapter: 1,
+            }),
+            act,
+        }
+    }
+
     /// The experiment that its coin is of.
     #[must_use]
     pub fn experiment(&self, agent: &str) -> String {

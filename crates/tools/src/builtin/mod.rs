@@ -7,6 +7,8 @@ mod sessions_history;
 mod sessions_list;
 mod sessions_search;
 
+use instar_policy::Annotation;
+use instar_protocol::{Label, Readers};
 use std::sync::Arc;
 
 use crate::tool::{SessionsPort, Tool};
@@ -14,6 +16,15 @@ use crate::tool::{SessionsPort, Tool};
 pub use errands::{ErrandsPort, Sent, Task};
 pub(crate) use errands::{send as sessions_send, spawn as sessions_spawn};
 pub(crate) use output_page::tool as output_page;
+
+/// Reading the agent's own conversations. What is read brings its own labels; the frame around it is the
+/// gateway's, for the owner.
+fn reads_own() -> Annotation {
+    Annotation::reads(Label {
+        readers: Readers::Private,
+        ..Label::system()
+    })
+}
 
 pub(crate) fn all(sessions: Arc<dyn SessionsPort>) -> [Arc<dyn Tool>; 4] {
     [

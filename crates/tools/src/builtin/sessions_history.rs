@@ -3,10 +3,11 @@
 use futures_util::future::BoxFuture;
 use instar_policy::Annotation;
 use instar_protocol::tool::ToolSpec;
-use instar_protocol::{AgentId, Label, Readers, SessionKey};
+use instar_protocol::{AgentId, SessionKey};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+use super::reads_own;
 use crate::plain::{number, spec};
 use crate::tool::{Caller, Output, SessionsPort, Tool, ToolError};
 
@@ -52,12 +53,8 @@ impl Tool for SessionsHistory {
         &self.spec
     }
 
-    /// The rows bring their own labels; the frame around them is the gateway's, for the owner.
     fn annotation(&self) -> Annotation {
-        Annotation::reads(Label {
-            readers: Readers::Private,
-            ..Label::system()
-        })
+        reads_own()
     }
 
     fn run<'a>(

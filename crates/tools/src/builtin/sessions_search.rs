@@ -3,11 +3,11 @@
 use futures_util::future::BoxFuture;
 use instar_policy::Annotation;
 use instar_protocol::tool::ToolSpec;
-use instar_protocol::{Label, Readers};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::reads_own;
 use crate::plain::spec;
 use crate::tool::{Caller, Output, SessionsPort, Tool, ToolError};
 
@@ -51,12 +51,8 @@ impl Tool for SessionsSearch {
         &self.spec
     }
 
-    /// The rows bring their own labels, as those of `sessions_history` do.
     fn annotation(&self) -> Annotation {
-        Annotation::reads(Label {
-            readers: Readers::Private,
-            ..Label::system()
-        })
+        reads_own()
     }
 
     fn run<'a>(
