@@ -12,7 +12,7 @@ use instar_protocol::judge::{
 use instar_release::Behaviour;
 use instar_sandbox::confined::{LineError, Post};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Does all of it; the exit code tells where nobody is there to be told.
 pub(crate) fn judge(mut post: Post) -> u8 {
@@ -117,26 +117,56 @@ fn said(name: &str, report: &Report) -> Said {
     })
 }
 
-/// What the first arm asked for and the second did not.
+/// The tools with which the first arm came further than the second: a call that is refused now and was let
+/// through before reaches for nothing more.
 fn reach(report: &Report) -> Vec<String> {
-    let asked = |arm: Option<&ArmReport>| -> BTreeSet<String> {
+    let furthest = |arm: Option<&ArmReport>| {
         let rows = arm.map_or(&[][..], |arm| arm.rows.as_slice());
         let calls = rows
             .iter()
             .filter_map(|row| row.metadata.get("calls")?.as_array());
-        calls.flatten().map(asked_for).collect()
+        let mut tools = BTreeMap::<String, Came>::new();
+        for (tool, came) in calls.flatten().filter_map(came) {
+            let furthest = tools.entry(tool).or_insert(came);
+            *furthest = came.max(*furthest);
+        }
+        tools
     };
     let mut arms = report.arms.iter();
-    let (candidate, stable) = (asked(arms.next()), asked(arms.next()));
-    let new = candidate.difference(&stable);
-    new.take(NAMED_MAX).map(|one| cut(one)).collect()
+    let (candidate, stable) = (furthest(arms.next()), furthest(arms.next()));
+    let is_new = |(tool, came): &(&String, &Came)| stable.get(*tool).is_none_or(|was| was < came);
+    let new = candidate.iter().filter(is_new).take(NAMED_MAX);
+    new.map(|(tool, came)| cut(&format!("{tool} ({})", came.word())))
+        .collect()
 }
 
-fn asked_for(call: &Value) -> String {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let decision = text(&call["decision"]).or_else(|| text(&call["decision"]["decision"]));
-    let tool = text(&call["tool"]).unwrap_or_default();
-    format!("{tool} ({})", decision.unwrap_or_default())
+/// How far a call came.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Came {
+    Denied,
+    Asked,
+    Allowed,
+}
+
+impl Came {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Asked => "asked",
+            Self::Allowed => "allowed",
+        }
+    }
+}
+
+fn came(call: &Value) -> Option<(String, Came)> {
+    let said = call["decision"].as_str();
+    let came = match said.or_else(|| call["decision"]["decision"].as_str()) {
+        Some("denied") => Came::Denied,
+        Some("asked") => Came::Asked,
+        // What nobody decided about ran.
+        _ => Came::Allowed,
+    };
+    Some((call["tool"].as_str()?.to_owned(), came))
 }
 
 fn unable(suite: &str, why: &str) -> Said {
