@@ -192,5 +192,5 @@ fn a_tool_that_cannot_be_checked_or_told_apart_is_refused() {
     let schema = json!({"type": "object", "properties": {"a": {"anyOf": []}}});
     let unchecked = toolbox.register(Arc::new(Stub::with("x", Act::Panic, Effect::Read, schema)));
     assert!(matches!(unchecked, Err(RegisterError::Schema { .. })));
-    assert_eq!(toolbox.specs().len(), 3);
+    assert_eq!(toolbox.specs().len(), 4);
 }

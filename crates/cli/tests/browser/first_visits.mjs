@@ -8,10 +8,10 @@ const PAGES = ["/approvals", "/policy", "/audit", "/sessions", "/usage", "/relea
 /** Bytes on the wire of one cold visit, and how far things moved while it came. */
 async function cold(browser, first, path) {
   const page = await again(browser, first);
-  let bytes = 0;
-  page.on("response", async (response) => {
+  const bodies = [];
+  page.on("response", (response) => {
     const kind = response.request().resourceType();
-    if (["document", "stylesheet", "script", "image"].includes(kind)) bytes += (await response.body()).length;
+    if (["document", "stylesheet", "script", "image"].includes(kind)) bodies.push(response.body());
   });
   await page.addInitScript(() => {
     window.__moved = 0;
@@ -22,6 +22,7 @@ async function cold(browser, first, path) {
   await page.goto(`${input.origin}${path}`);
   await page.waitForLoadState("load");
   const moved = await page.evaluate(() => window.__moved);
+  const bytes = (await Promise.all(bodies)).reduce((sum, body) => sum + body.length, 0);
   const { seen } = page;
   await page.context().close();
   return { path, bytes, moved, elsewhere: seen.requests.filter((url) => !url.startsWith(input.origin) && !url.startsWith("data:")), complaints: seen.complaints };

@@ -12,7 +12,9 @@ use crate::web::words::Words;
 /// Characters of a value in the list; its own page has it whole.
 const VALUE_CHARS: usize = 160;
 
-pub(super) fn sections(words: &Words, keys: &[&Key]) -> Markup {
+/// All keys tell the first sentence of what they mean, and their own pages the rest; those that were looked
+/// for tell all of it.
+pub(super) fn sections(words: &Words, keys: &[&Key], is_whole: bool) -> Markup {
     let section = |key: &Key| key.path.split('.').next().unwrap_or_default().to_owned();
     let mut names: Vec<String> = keys.iter().map(|key| section(key)).collect();
     names.dedup();
@@ -26,15 +28,19 @@ pub(super) fn sections(words: &Words, keys: &[&Key]) -> Markup {
                         th scope="col" { (words.key) } th scope="col" { (words.config_value) }
                         th scope="col" { (words.config_source) } th scope="col" { (words.config_meaning) }
                     } }
-                    tbody { @for key in keys.iter().filter(|key| section(key) == *name) { (line(words, key)) } }
+                    tbody { @for key in keys.iter().filter(|key| section(key) == *name) { (line(words, key, is_whole)) } }
                 } }
             }
         }
     }
 }
 
-fn line(words: &Words, key: &Key) -> Markup {
+fn line(words: &Words, key: &Key, is_whole: bool) -> Markup {
     let dim = (!key.editable).then_some("told");
+    let told = match is_whole {
+        true => key.doc.docs.as_str(),
+        false => first_sentence(&key.doc.docs),
+    };
     html! {
         tr class=[dim] {
             td {
@@ -43,9 +49,15 @@ fn line(words: &Words, key: &Key) -> Markup {
             }
             td { @if let Some(value) = &key.value { code { (cut(&typed(value))) } } }
             td { @if key.editable { (source(words, key)) } }
-            td class="main" lang="en" { (docs(&key.doc.docs)) div class="soft" { (key.doc.kind) } }
+            td class="main" lang="en" { (docs(told)) div class="soft" { (key.doc.kind) } }
         }
     }
+}
+
+fn first_sentence(text: &str) -> &str {
+    let end = text.match_indices(['.', ':']).map(|(at, _)| at + 1);
+    let mut ends = end.filter(|at| text[*at..].starts_with(char::is_whitespace));
+    ends.next().map_or(text, |end| &text[..end])
 }
 
 /// Where the value comes from, as a mark.

@@ -37,6 +37,10 @@ impl Asked {
         self.set.as_deref() == Some("1")
     }
 
+    fn is_narrow(&self) -> bool {
+        self.only_set() || !self.find.trim().is_empty()
+    }
+
     fn wants(&self, key: &Key) -> bool {
         let sought = self.find.trim().to_lowercase();
         let found = key.path.to_lowercase().contains(&sought)
@@ -61,7 +65,7 @@ pub(super) async fn page(
     let body = html! {
         p class="soft lead" { (coded(words.config_about)) }
         (tools(words, &asked))
-        (list::sections(words, &rows))
+        (list::sections(words, &rows, asked.is_narrow()))
         h2 { (words.config_history) }
         (list::history(words, &history))
     };
