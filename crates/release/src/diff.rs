@@ -93,7 +93,9 @@ fn without_prompts(behaviour: &Behaviour) -> Value {
         .into_iter()
         .flat_map(|all| all.values_mut())
     {
-        agent.as_object_mut().map(|parts| parts.remove("prompt"));
+        agent
+            .as_object_mut()
+            .map(|parts| parts.shift_remove("prompt"));
     }
     json!({ "agents": agents, "authority": behaviour.authority })
 }

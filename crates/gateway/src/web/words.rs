@@ -581,6 +581,7 @@ words! {
     // Configuration.
     config_about: "Every key of `instar.json`: what holds now, where that comes from and what it means. A change is checked and shown before it is written.", "Все ключи `instar.json`: что действует, откуда это взято и что значит. Изменение проверяется и показывается до записи.", "`instar.json` 的全部键：当前值、来源和含义。更改在写入前会先检查并预览。";
     config_find: "Find a key", "Найти ключ", "查找键";
+    config_short: "This list is short. A search shows every key with the words, also those of entries by name, and all that is said of it.", "Это краткий список. Поиск показывает все подходящие ключи, включая ключи именованных записей, и полное описание.", "此处为简表。搜索会显示所有匹配的键（包括按名称列出的条目的键）及其完整说明。";
     config_only_set: "Only what is set", "Только заданные", "仅显示已设置";
     config_value: "Now", "Сейчас", "当前值";
     config_source: "Comes from", "Откуда", "来源";

@@ -100,6 +100,11 @@ fn fits(documented: &str, path: &KeyPath) -> bool {
 }
 
 impl Key {
+    /// True if there is nothing to say of where its value comes from.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self.source, Source::Default) && !self.waits
+    }
+
     fn told(doc: &KeyDoc) -> Self {
         Self {
             path: doc.path.clone(),

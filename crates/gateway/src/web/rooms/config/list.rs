@@ -12,9 +12,11 @@ use crate::web::words::Words;
 /// Characters of a value in the list; its own page has it whole.
 const VALUE_CHARS: usize = 160;
 
-/// All keys tell the first sentence of what they mean, and their own pages the rest; those that were looked
-/// for tell all of it.
+/// A list of all keys is short: those that can be set here, with the first sentence of what they mean. What was
+/// looked for tells all of it.
 pub(super) fn sections(words: &Words, keys: &[&Key], is_whole: bool) -> Markup {
+    let is_shown = |key: &&&Key| is_whole || key.editable;
+    let keys: Vec<&Key> = keys.iter().filter(is_shown).copied().collect();
     let section = |key: &Key| key.path.split('.').next().unwrap_or_default().to_owned();
     let mut names: Vec<String> = keys.iter().map(|key| section(key)).collect();
     names.dedup();
@@ -37,10 +39,6 @@ pub(super) fn sections(words: &Words, keys: &[&Key], is_whole: bool) -> Markup {
 
 fn line(words: &Words, key: &Key, is_whole: bool) -> Markup {
     let dim = (!key.editable).then_some("told");
-    let told = match is_whole {
-        true => key.doc.docs.as_str(),
-        false => first_sentence(&key.doc.docs),
-    };
     html! {
         tr class=[dim] {
             td {
@@ -48,8 +46,11 @@ fn line(words: &Words, key: &Key, is_whole: bool) -> Markup {
                 @else { code { (key.path) } }
             }
             td { @if let Some(value) = &key.value { code { (cut(&typed(value))) } } }
-            td { @if key.editable { (source(words, key)) } }
-            td class="main" lang="en" { (docs(told)) div class="soft" { (key.doc.kind) } }
+            td { @if key.editable && (is_whole || !key.is_plain()) { (source(words, key)) } }
+            td class="main" lang="en" {
+                @if is_whole { (docs(&key.doc.docs)) div class="soft" { (key.doc.kind) } }
+                @else { (docs(first_sentence(&key.doc.docs))) }
+            }
         }
     }
 }

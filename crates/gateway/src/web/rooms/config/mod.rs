@@ -65,6 +65,7 @@ pub(super) async fn page(
     let body = html! {
         p class="soft lead" { (coded(words.config_about)) }
         (tools(words, &asked))
+        @if !asked.is_narrow() { p class="soft" { (words.config_short) } }
         (list::sections(words, &rows, asked.is_narrow()))
         h2 { (words.config_history) }
         (list::history(words, &history))
