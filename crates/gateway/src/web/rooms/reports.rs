@@ -291,9 +291,10 @@ fn side_by_side(words: &Words, report: &Report, case: &Case<'_>) -> Markup {
     let name = |at: usize| report.arms.get(at).map_or("", |arm| called(&arm.name));
     let (mine, theirs) = (answer(case.candidate), case.baseline.map(answer));
     let diff = theirs.as_ref().and_then(|theirs| changed(theirs, &mine));
+    let bad = (case.change == Change::Worse).then_some("wrong");
     html! {
         article class="card case" {
-            h3 { (case.candidate.name) " " span class="mark" { (told(words, case.change)) } }
+            h3 { (case.candidate.name) " " span class={ "mark " (bad.unwrap_or_default()) } { (told(words, case.change)) } }
             @if !case.candidate.prompt.is_empty() { details { summary { (words.prompt) } pre { (cut(&case.candidate.prompt)) } } }
             div class="sides" {
                 @if let (Some(row), Some(text)) = (case.baseline, &theirs) { (side(name(1), row, text)) }
