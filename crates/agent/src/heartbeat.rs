@@ -5,12 +5,11 @@
 //! that each effect asks. What the agent finds worth telling is left in the owner's inbox.
 
 use instar_protocol::heartbeat::{Beat, BeatEnd};
-use instar_protocol::letter::{Letter, LetterKind, LetterState};
+use instar_protocol::letter::{Letter, Sender};
 use instar_protocol::live::{Outcome, OutcomeStatus};
 use instar_protocol::message::{Inbound, OnRestart, Overrides, Part};
 use instar_protocol::{AgentId, InboundId, Label, LetterId, Principal, SessionKey, Timestamp};
 use instar_release::Heartbeat;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +17,6 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::time::MissedTickBehavior;
 
-use crate::letters;
 use crate::sessions::Sessions;
 use crate::submit::SubmitError;
 
@@ -313,32 +311,16 @@ impl Sessions {
         if recent.iter().any(|letter| letter.text == outcome.text) {
             return Ok(BeatEnd::Repeated);
         }
-        let open = house
-            .letters
-            .open()
-            .await
-            .map_err(|error| error.to_string())?;
-        if open.len() >= letters::OPEN_MAX {
-            return Err("too much waits for the owner already".to_owned());
-        }
         let labels = outcome.entries.iter().map(|entry| &entry.label);
-        let letter = Letter {
-            id: LetterId::new(now, house.random()),
-            kind: LetterKind::Message,
+        let label = labels.fold(Label::system(), |joined, label| joined.join(label));
+        let sender = Sender {
             session: entry.session.clone(),
             key: SessionKey::under(agent, &[KIND]).map_err(|error| error.to_string())?,
             run,
             agent: agent.clone(),
-            label: labels.fold(Label::system(), |joined, label| joined.join(label)),
-            text: outcome.text.clone(),
-            options: Vec::new(),
-            facts: Value::Null,
-            at: now,
-            expires_at: None,
-            state: LetterState::Open,
-            reply: None,
         };
-        let id = letter.id.clone();
+        let id = LetterId::new(now, house.random());
+        let letter = Letter::message(id.clone(), sender, label, &outcome.text, now);
         house
             .letters
             .leave(letter)

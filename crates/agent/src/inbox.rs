@@ -8,7 +8,7 @@
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use instar_protocol::errand::Errand;
-use instar_protocol::letter::{Letter, LetterKind, LetterState, Reply, Said};
+use instar_protocol::letter::{Letter, LetterKind, LetterState, Reply, Said, Sender};
 use instar_protocol::message::{Inbound, NoticeKind, OnRestart, Overrides, Part};
 use instar_protocol::principal::Via;
 use instar_protocol::{InboundId, LetterId, Principal, Timestamp};
@@ -24,7 +24,7 @@ use crate::calls::Judged;
 use crate::driver::{Basis, Turn};
 use crate::errander::Errander;
 use crate::errands::Chain;
-use crate::letters::OPEN_MAX;
+use crate::letters::LetterError;
 use crate::sessions::Sessions;
 
 /// The surface of an answer on its way into the conversation.
@@ -35,6 +35,9 @@ const TOOL: &str = "ask_owner";
 const QUESTIONS_MAX: usize = 6;
 /// Messages of one conversation in an hour.
 const MESSAGES_MAX: usize = 20;
+/// Letters of one conversation that are looked at for these two.
+const RECENT_MAX: usize = 100;
+const UNREACHABLE: &str = "the owner's inbox cannot be reached right now";
 const HOUR: u64 = 60 * 60 * 1_000;
 /// How often a turn that waits looks whether the owner wrote something else.
 const LOOK: Duration = Duration::from_millis(100);
@@ -60,10 +63,10 @@ impl Errander {
         let house = &sessions.inner.house;
         let now = house.now();
         let letters = &house.letters;
-        let unreadable = |_| failed("the owner's inbox cannot be reached right now");
+        let unreadable = |_| failed(UNREACHABLE);
         let hour_ago = Timestamp::from_millis(now.millis().saturating_sub(HOUR));
         let of = Some((&caller.session, hour_ago));
-        let recent = house.parts.store.letters(None, of, OPEN_MAX).await;
+        let recent = house.parts.store.letters(None, of, RECENT_MAX).await;
         let mut recent = recent.map_err(unreadable)?;
         recent.retain(|letter| letter.kind == kind);
         let mut facts = Value::Null;
@@ -102,30 +105,27 @@ impl Errander {
                 "this conversation has sent the owner {max} {what} within an hour: say it in your answer"
             )));
         }
-        if letters.open().await.map_err(unreadable)?.len() >= OPEN_MAX {
-            return Err(failed(
-                "too much waits for the owner already: say it in your answer",
-            ));
-        }
-        let letter = Letter {
-            id: LetterId::new(now, house.random()),
-            kind,
+        let sender = Sender {
             session: caller.session.clone(),
             key: caller.key.clone(),
             run: caller.run.clone(),
             agent: caller.agent.clone(),
-            label: caller.context.clone(),
-            text: text.to_owned(),
+        };
+        let id = LetterId::new(now, house.random());
+        let letter = Letter {
+            kind,
             options: options.to_vec(),
             facts,
-            at: now,
             expires_at,
-            state: LetterState::Open,
-            reply: None,
+            ..Letter::message(id.clone(), sender, caller.context.clone(), text, now)
         };
-        let id = letter.id.clone();
-        letters.leave(letter).await.map_err(unreadable)?;
-        Ok(id)
+        match letters.leave(letter).await {
+            Ok(()) => Ok(id),
+            Err(LetterError::Full) => Err(failed(
+                "too much waits for the owner already: say it in your answer",
+            )),
+            Err(_) => Err(failed(UNREACHABLE)),
+        }
     }
 }
 
@@ -285,7 +285,7 @@ impl Sessions {
     async fn deliver_waiting(&self) {
         let store = &self.inner.house.parts.store;
         match store
-            .letters(Some(LetterState::Answered), None, OPEN_MAX)
+            .letters(Some(LetterState::Answered), None, RECENT_MAX)
             .await
         {
             Ok(answered) => {

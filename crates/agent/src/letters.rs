@@ -16,7 +16,7 @@ use tokio::sync::broadcast;
 use crate::asking::salt;
 
 /// Letters that may wait in the whole house.
-pub(crate) const OPEN_MAX: usize = 100;
+const OPEN_MAX: usize = 100;
 /// The most characters of an answer.
 pub const ANSWER_CHARS_MAX: usize = 4_000;
 /// Changes that a slow watcher may lag behind before it has to look into the store.
@@ -45,6 +45,8 @@ pub enum LetterError {
     TooLate(LetterId),
     #[error("{0}")]
     Invalid(String),
+    #[error("too much waits for the owner already")]
+    Full,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -77,8 +79,11 @@ impl Letters {
         Ok(open)
     }
 
-    /// Stores a letter and tells of it.
-    pub async fn leave(&self, letter: Letter) -> Result<(), StoreError> {
+    /// Stores a letter and tells of it, unless too much waits already.
+    pub async fn leave(&self, letter: Letter) -> Result<(), LetterError> {
+        if self.open().await?.len() >= OPEN_MAX {
+            return Err(LetterError::Full);
+        }
         let body = json!({
             "letter": letter.id,
             "kind": letter.kind,

@@ -39,7 +39,43 @@ pub struct Letter {
     pub reply: Option<Reply>,
 }
 
+/// Who writes a letter: the run, and the conversation that an answer goes to.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    pub session: SessionId,
+    pub key: SessionKey,
+    pub run: RunId,
+    pub agent: AgentId,
+}
+
 impl Letter {
+    /// A message to be read; nothing waits for it.
+    #[must_use]
+    pub fn message(
+        id: LetterId,
+        from: Sender,
+        label: Label,
+        text: impl Into<String>,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            kind: LetterKind::Message,
+            session: from.session,
+            key: from.key,
+            run: from.run,
+            agent: from.agent,
+            label,
+            text: text.into(),
+            options: Vec::new(),
+            facts: Value::Null,
+            at,
+            expires_at: None,
+            state: LetterState::Open,
+            reply: None,
+        }
+    }
+
     /// True if it waits for the owner now.
     #[must_use]
     pub fn waits_at(&self, now: Timestamp) -> bool {

@@ -29,6 +29,7 @@ impl From<LetterError> for ApiProblem {
                 Self::conflict(text).next("say it in the conversation itself")
             }
             LetterError::Invalid(_) => Self::invalid(text),
+            LetterError::Full => Self::conflict(text).next("`instar inbox list` shows what waits"),
             LetterError::Store(error) => error.into(),
         }
     }

@@ -2,13 +2,12 @@
 //! the lab proposed, one whose gates have all passed goes into its shadow, the others wait for their owner.
 
 use instar_agent::LetterError;
-use instar_protocol::letter::{Letter, LetterKind, LetterState};
+use instar_protocol::letter::{Letter, Sender};
 use instar_protocol::{Label, LetterId, RunId, SessionId, SessionKey};
 use instar_release::gate::{Gate, Outcome, Step, Table};
 use instar_release::rollout::{BY_ITSELF, Reason, Shown, Stage};
 use instar_release::short;
 use instar_store::{CandidateRow, CandidateState};
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
@@ -153,12 +152,16 @@ impl Own {
     }
 
     async fn leave(&mut self, app: &AppState, what: &str, text: String) {
-        if !self.told.insert(what.to_owned()) {
+        if self.told.contains(what) {
             return;
         }
-        if let Err(error) = left(app, what, text).await {
-            tracing::warn!(%error, "the owner could not be told");
+        match left(app, what, text).await {
+            // Said as soon as he has read something.
+            Err(LetterError::Full) => return,
+            Err(error) => tracing::warn!(%error, "the owner could not be told"),
+            Ok(()) => {}
         }
+        self.told.insert(what.to_owned());
     }
 }
 
@@ -244,22 +247,13 @@ async fn left(app: &AppState, what: &str, text: String) -> Result<(), LetterErro
     let agent = app.default_agent();
     let key = SessionKey::main(&agent);
     let session = app.store.session_by_key(&key).await?;
-    let letter = Letter {
-        id,
-        kind: LetterKind::Message,
+    let sender = Sender {
         session: session.map_or_else(|| SessionId::from_stored("ses_none"), |row| row.id),
         key,
         run: RunId::from_stored("run_gateway"),
         agent,
-        label: Label::system(),
-        text,
-        options: Vec::new(),
-        facts: Value::Null,
-        at: app.clock.now(),
-        expires_at: None,
-        state: LetterState::Open,
-        reply: None,
     };
+    let letter = Letter::message(id, sender, Label::system(), text, app.clock.now());
     app.sessions.letters().leave(letter).await?;
     Ok(())
 }
