@@ -54,7 +54,7 @@ struct Way {
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let own = native()?.with_maker(Maker::Own);
-    let ready = own.clone().keeping_ready(&[]);
+    let ready = own.clone().keeping_ready(&[], Duration::from_secs(600));
     let mut makers = vec![
         (JUDGED.to_owned(), Some(ready)),
         ("native, built when asked for".to_owned(), Some(own)),

@@ -204,6 +204,11 @@ fn a_helper_that_dies_is_started_anew() {
 }
 
 #[test]
+fn walls_that_stood_too_long_are_not_used() {
+    hold("aged", "ready");
+}
+
+#[test]
 fn many_runs_at_once_have_walls_of_their_own() {
     hold("many", "ready");
 }

@@ -102,10 +102,11 @@ impl Native {
     }
 
     /// Keeps walls of our own ready from the first run on, for jobs that are shown these folders and have
-    /// no network. All others are built when they are asked for.
+    /// no network; none is used that has stood for longer than this. All others are built when they are
+    /// asked for.
     #[must_use]
-    pub fn keeping_ready(mut self, extras: &[Extra]) -> Self {
-        self.warm = Some(Arc::new(Warm::new(extras)));
+    pub fn keeping_ready(mut self, extras: &[Extra], fresh: Duration) -> Self {
+        self.warm = Some(Arc::new(Warm::new(extras, fresh)));
         self
     }
 

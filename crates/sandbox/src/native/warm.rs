@@ -18,8 +18,6 @@ use std::time::{Duration, Instant};
 
 /// Sets of walls that stand ready.
 const AHEAD: usize = 2;
-/// What stands longer may show what the system has replaced since.
-const FRESH: Duration = Duration::from_secs(15 * 60);
 /// Then a run does not wait for the helper any longer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -27,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Warm {
     extras: Vec<Extra>,
+    /// What stands longer may show what the system has replaced since.
+    fresh: Duration,
     helper: Arc<Mutex<Option<Helper>>>,
 }
 
@@ -52,9 +52,10 @@ pub(super) struct Started {
 }
 
 impl Warm {
-    pub(super) fn new(extras: &[Extra]) -> Self {
+    pub(super) fn new(extras: &[Extra], fresh: Duration) -> Self {
         Self {
             extras: extras.to_vec(),
+            fresh,
             helper: Arc::default(),
         }
     }
@@ -130,7 +131,7 @@ impl Warm {
             helper.have(1).ok()?;
             let set = helper.next()?;
             // An old one ends with its line.
-            if set.asked.elapsed() < FRESH {
+            if set.asked.elapsed() < self.fresh {
                 break set;
             }
         };

@@ -13,7 +13,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-const EXTRAS: [Extra; 2] = [Extra::Certificates, Extra::TimeZone];
+pub(crate) const EXTRAS: [Extra; 2] = [Extra::Certificates, Extra::TimeZone];
+const LONG: Duration = Duration::from_secs(600);
 /// The name of a key of the caller's.
 pub(crate) const KEY: &str = "instar-bait-key";
 pub(crate) const SECRET: &str = "the-bait-that-nobody-may-see";
@@ -39,6 +40,7 @@ pub(crate) fn drive(case: &str, maker: &str, folder: &Path) -> ExitCode {
         "reuse" => return several::reuse(&native, folder),
         "twice" => return several::twice(&native, folder),
         "helper" => return several::helper(&native, folder),
+        "aged" => return several::aged(&native, folder),
         "many" => return several::many(&native, folder),
         _ => {}
     }
@@ -62,7 +64,7 @@ pub(crate) fn native(maker: &str) -> Native {
     let native = Native::of_this_binary();
     match maker {
         "own" => native.with_maker(Maker::Own),
-        "ready" => native.with_maker(Maker::Own).keeping_ready(&EXTRAS),
+        "ready" => native.with_maker(Maker::Own).keeping_ready(&EXTRAS, LONG),
         path => native.with_maker(Maker::Bubblewrap(path.into())),
     }
 }

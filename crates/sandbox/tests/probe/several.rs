@@ -1,6 +1,6 @@
 //! Runs beside and after one another: each has walls of its own, whoever made them.
 
-use crate::drive::{job, native, own};
+use crate::drive::{EXTRAS, job, native, own};
 use instar_sandbox::cgroup::Groups;
 use instar_sandbox::native::{Ended, Native, Running};
 use instar_sandbox::spec::{Argv, Input, Job};
@@ -82,6 +82,34 @@ pub(crate) fn helper(native: &Native, folder: &Path) -> ExitCode {
     }
     println!("fine {fine}, helpers {helpers:?}");
     verdict(fine && helpers.len() >= 2)
+}
+
+/// Walls were made ready by the first run, and waited too long for the second: it has younger ones.
+pub(crate) fn aged(native: &Native, folder: &Path) -> ExitCode {
+    const FRESH: Duration = Duration::from_secs(3);
+    let native = native.clone().keeping_ready(&EXTRAS, FRESH);
+    let run = || {
+        let mut job = job("python", folder);
+        job.argv = Argv::new(own(&["sh", "-c", "cat /proc/1/stat; echo end"])).unwrap();
+        let mut running = native.start(job, None).unwrap();
+        let stat = said(&running);
+        let ready = running.stood_ready();
+        running.wait().unwrap();
+        (ready, begun(&stat))
+    };
+    let first = run();
+    let waited = FRESH + Duration::from_millis(500);
+    std::thread::sleep(waited);
+    let second = run();
+    println!("{first:?}, {second:?}");
+    verdict(first.0 && second.0 && second.1.saturating_sub(first.1) >= FRESH)
+}
+
+/// When a process began, since the machine did.
+fn begun(stat: &str) -> Duration {
+    let fields = stat.rsplit_once(") ").unwrap().1;
+    let ticks: u64 = fields.split(' ').nth(19).unwrap().parse().unwrap();
+    Duration::from_millis(ticks * 1_000 / rustix::param::clock_ticks_per_second())
 }
 
 /// A program has ended, and its number is somebody else's by then: nothing that the caller still holds

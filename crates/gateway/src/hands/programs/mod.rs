@@ -20,6 +20,7 @@ use instar_tools::exec::{End, How, Job, Order, ProgramsPort, Ran};
 use instar_tools::{Caller, ToolError};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::Parts;
 use super::files::WorkspaceFiles;
@@ -32,6 +33,8 @@ const IN_ALL: usize = 32;
 const OF_ONE: u32 = 4;
 /// Output of one program that is kept.
 const OUTPUT_BYTES: usize = 1 << 20;
+/// Walls that stand ready may show what the system has replaced since.
+const WALLS_FRESH: Duration = Duration::from_secs(15 * 60);
 
 /// What is kept with each program.
 #[derive(Clone, Debug)]
@@ -66,7 +69,7 @@ impl Programs {
         if let Err(why) = cgroup::claim() {
             tracing::debug!(why, "programs are limited one by one, not as a whole");
         }
-        let walled = Native::of_this_binary().keeping_ready(&order::EXTRAS);
+        let walled = Native::of_this_binary().keeping_ready(&order::EXTRAS, WALLS_FRESH);
         let inner = Inner {
             files,
             store: parts.store.clone(),
