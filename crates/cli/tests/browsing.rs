@@ -158,6 +158,39 @@ fn a_page_is_kept_as_a_strangers_file_and_the_profile_is_closed_to_others() {
 }
 
 #[test]
+fn a_browser_is_given_and_taken_away_while_the_gateway_runs() {
+    let web = Web::start(pages).unwrap();
+    let instar = start(&web, "open");
+    let tools = || {
+        let listed = instar.run(["tools", "list", "--json"]).json();
+        let names = listed["tools"].as_array().unwrap().iter();
+        let names = names.map(|tool| tool["name"].as_str().unwrap().to_owned());
+        names
+            .filter(|name| name.starts_with("browser_"))
+            .collect::<Vec<_>>()
+    };
+    let before = tools();
+    assert!(before.contains(&"browser_open".to_owned()), "{before:?}");
+    let _read = said(&instar, &format!("visit {SHOP}"));
+    let set = |key: &str, value: &str| {
+        let set = instar.run(["config", "set", key, value]);
+        assert!(!set.stderr.contains("restart"), "{set:?}");
+    };
+    set("browser.enabled", "false");
+    until("the tools are gone, and the browser", || {
+        let mut below = descendants(instar.pid()).into_iter();
+        let runs = below.any(|pid| command(pid).contains("/work/profile"));
+        (tools().is_empty() && !runs).then_some(())
+    });
+    set("browser.enabled", "true");
+    set("browser.evaluateEnabled", "true");
+    until("all are there, scripts too", || {
+        (tools().len() == before.len() + 1).then_some(())
+    });
+    assert!(said(&instar, &format!("visit {SHOP}")).contains("Tea for two."));
+}
+
+#[test]
 fn a_gateway_that_is_killed_takes_its_browser_with_it() {
     let web = Web::start(pages).unwrap();
     let mut instar = start(&web, "open");

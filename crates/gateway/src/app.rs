@@ -1,6 +1,7 @@
 //! What every handler sees: the subsystems of one running gateway.
 
 use instar_agent::Sessions;
+use instar_browser::Browsers;
 use instar_config::{Loaded, StateDir};
 use instar_egress::Egress;
 use instar_models::{Dollars, Models};
@@ -47,6 +48,7 @@ pub struct App {
     pub(crate) files: WorkspaceFiles,
     /// The programs that tools run.
     pub(crate) programs: Programs,
+    pub(crate) browsers: Browsers,
     pub ledger: Arc<DayLedger>,
     pub config: ConfigHandle,
     /// Secrets by reference.

@@ -12,6 +12,7 @@ use crate::behaviour;
 use crate::certificate::Files;
 use crate::config::{InstarConfig, ReloadMode, needs_restart};
 use crate::door::{Digest, Settings, stored_token, token_file};
+use crate::hands;
 use crate::ledger::zone_named;
 use crate::problem::chain;
 
@@ -283,6 +284,18 @@ pub(crate) async fn adopt(app: &App, config: &InstarConfig, reason: &str) -> Res
     for folder in behaviour::folders(config, &app.state_dir) {
         instar_agent::workspace::seed(&folder).map_err(|error| chain(&error))?;
     }
+    let offer = |settings| hands::browser::offer(&app.toolbox, &app.browsers, &app.files, settings);
+    offer(&config.browser);
+    let adopted = Box::pin(put_in_force(app, config, reason)).await;
+    if adopted.is_err() {
+        offer(&app.config.current().value.browser);
+    } else if !config.browser.enabled {
+        app.browsers.stop().await;
+    }
+    adopted
+}
+
+async fn put_in_force(app: &App, config: &InstarConfig, reason: &str) -> Result<(), String> {
     let discovered = app.discovered.as_deref();
     let mut behaviour = behaviour::compose(config, &app.toolbox, &app.state_dir, discovered)
         .map_err(|error| chain(&error))?;

@@ -234,8 +234,6 @@ const RESTART: &[&str] = &[
     "logging.consoleLevel",
     "logging.consoleStyle",
     "agents.defaults.maxConcurrent",
-    "browser.enabled",
-    "browser.evaluateEnabled",
 ];
 
 /// True if the key at this path is read only when the gateway starts.

@@ -1,11 +1,15 @@
 //! The browsers of the agents: below the state folder, with the one way out, until the gateway ends.
 
-use instar_browser::{Browsers, Parts};
+use instar_browser::{BrowserConfig, Browsers, Parts};
 use instar_config::StateDir;
 use instar_egress::Egress;
 use instar_sandbox::native::Native;
+use instar_tools::Toolbox;
+use instar_tools::browser::{BROWSER_PREFIX, BrowserPort};
+use instar_tools::files::FilesPort;
 use std::sync::Arc;
 
+use super::files::WorkspaceFiles;
 use crate::app::{AppState, ConfigHandle};
 
 pub(crate) fn browsers(state: &StateDir, config: &ConfigHandle, egress: &Egress) -> Browsers {
@@ -27,8 +31,28 @@ pub(crate) fn browsers(state: &StateDir, config: &ConfigHandle, egress: &Egress)
     })
 }
 
+/// Puts the browser's tools into the toolbox as it is configured: all of them, those that run no scripts, none.
+pub(crate) fn offer(
+    toolbox: &Toolbox,
+    browsers: &Browsers,
+    files: &WorkspaceFiles,
+    settings: &BrowserConfig,
+) {
+    let tools = if settings.enabled {
+        let browser: Arc<dyn BrowserPort> = Arc::new(browsers.clone());
+        let files: Arc<dyn FilesPort> = Arc::new(files.clone());
+        instar_tools::browser::tools(&browser, &files, settings.evaluate_enabled)
+    } else {
+        Vec::new()
+    };
+    let left_out = toolbox.replace(BROWSER_PREFIX, tools);
+    if !left_out.is_empty() {
+        tracing::error!(?left_out, "tools of the browser cannot be checked");
+    }
+}
+
 /// Ends browsers that nobody uses, and all of them when the gateway ends.
-pub(crate) async fn tend(app: AppState, browsers: Browsers) {
-    let _closing = app.closing.run_until_cancelled(browsers.tend()).await;
-    browsers.stop().await;
+pub(crate) async fn tend(app: AppState) {
+    let _closing = app.closing.run_until_cancelled(app.browsers.tend()).await;
+    app.browsers.stop().await;
 }

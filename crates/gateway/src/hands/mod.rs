@@ -15,7 +15,6 @@ use instar_config::StateDir;
 use instar_egress::Egress;
 use instar_protocol::{Clock, SecretSource};
 use instar_store::Store;
-use instar_tools::browser::BrowserPort;
 use instar_tools::exec::ProgramsPort;
 use instar_tools::files::FilesPort;
 use instar_tools::web::WebPort;
@@ -60,11 +59,7 @@ pub(crate) fn equip(
     });
     toolbox.extend(instar_tools::web::tools(&web))?;
     let settings = parts.config.current().value.browser.clone();
-    if settings.enabled {
-        let browser: Arc<dyn BrowserPort> = Arc::new(parts.browsers.clone());
-        let tools = instar_tools::browser::tools(&browser, &files, settings.evaluate_enabled);
-        toolbox.extend(tools)?;
-    }
+    browser::offer(toolbox, &parts.browsers, &workspace, &settings);
     let outputs = KeptOutputs::new(parts.store.clone(), Arc::clone(&parts.clock));
     toolbox.keep_outputs(Arc::new(outputs))?;
     Ok((workspace, programs))

@@ -156,6 +156,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         toolbox,
         files,
         programs,
+        browsers,
         ledger,
         config,
         secrets,
@@ -184,7 +185,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         healing,
         desk: Desk::default(),
     });
-    let _task = app.tasks.spawn(hands::browser::tend(app.clone(), browsers));
+    let _task = app.tasks.spawn(hands::browser::tend(app.clone()));
     let recovered = app.sessions.recover().await?;
     log_recovery(recovered);
     let running = accept(&options, app, bound, &local, lock, made)?;
