@@ -19,9 +19,7 @@ fn gates_are_asked_by_buttons_answers_stand_side_by_side_and_a_release_shows_its
         {"set_prompt": {"agent": "main", "file": "SOUL.md", "text": null}},
         {"set_limit": {"agent": "main", "limit": "tool_calls_max", "value": 1}},
     ]);
-    let args = ["candidate", "new", "--delta", "-", "--json"];
-    let bad = instar.run_with(&args, &delta.to_string()).json();
-    let bad = text(&bad["id"]).to_owned();
+    let bad = instar.candidate(&delta);
     // It breaks cases of the suite, which are the first that the report shows.
     let run = [
         "eval",
@@ -37,10 +35,11 @@ fn gates_are_asked_by_buttons_answers_stand_side_by_side_and_a_release_shows_its
     assert!(!worse.is_empty(), "{report:#}");
 
     let delta = json!({"set_limit": {"agent": "main", "limit": "tool_calls_max", "value": 9}});
-    let good = instar.run_with(&args, &delta.to_string()).json();
+    let good = instar.propose(&delta).json();
     let release = instar.run(["release", "show", "stable", "--json"]).json();
+    let changed = changed(&instar, text(&report["digest"]));
     let more = json!({
-        "candidate": good["id"], "release": release["id"],
+        "candidate": good["id"], "release": release["id"], "changed": changed,
         "shots": std::env::var("INSTAR_TEST_SHOTS").ok(),
     });
     let found = browser.run("evidence.mjs", &instar.url(), &link(&instar), more);
@@ -52,6 +51,7 @@ fn gates_are_asked_by_buttons_answers_stand_side_by_side_and_a_release_shows_its
         .json();
     assert!(table.to_string().contains("owner"), "{table:#}");
     assert!(text(&found["pages"]["reports"]).contains(text(&report["suite"])));
+    assert!(text(&found["changed"]).contains("changed after it was kept"));
     assert!(text(&found["first"]).contains("got worse"), "{found:#}");
     assert_eq!(found["worse"], json!(worse.len()), "{found:#}");
     assert!(found["sides"].as_u64().unwrap() >= 2 && found["diff"].as_u64().unwrap() > 0);
@@ -66,4 +66,16 @@ fn gates_are_asked_by_buttons_answers_stand_side_by_side_and_a_release_shows_its
     ] {
         assert!(text(&found["pages"][page]).contains(told), "{found:#}");
     }
+}
+
+/// The report once more under a name that is not its own, as if it had been changed long ago.
+fn changed(instar: &Instar, digest: &str) -> String {
+    let reports = instar.state.join("evals/reports");
+    let name = "0".repeat(64);
+    let file = reports.join(format!("{name}.json"));
+    let hex = digest.trim_start_matches("sha256:");
+    std::fs::copy(reports.join(format!("{hex}.json")), &file).unwrap();
+    let file = std::fs::File::options().write(true).open(file).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    name
 }

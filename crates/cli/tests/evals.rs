@@ -114,12 +114,7 @@ fn the_built_in_suites_pass_for_what_is_served_and_name_what_a_candidate_breaks(
         {"set_prompt": {"agent": "main", "file": "SOUL.md", "text": null}},
         {"set_limit": {"agent": "main", "limit": "tool_calls_max", "value": 1}},
     ]);
-    let made = instar.run_with(
-        &["candidate", "new", "--delta", "-", "--json"],
-        &delta.to_string(),
-    );
-    assert_eq!(made.code, 0, "{made:?}");
-    let id = made.json()["id"].as_str().unwrap().to_owned();
+    let id = instar.candidate(&delta);
     let look = |instar: &Instar| {
         let compared = ["eval", "run", "builtin:golden", "--candidate", id.as_str()];
         let output = instar.run_with(&compared, "");

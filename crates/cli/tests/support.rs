@@ -193,6 +193,28 @@ impl Instar {
         }
     }
 
+    /// Proposes a change of what is stable, as its owner.
+    pub(crate) fn propose(&self, deltas: &Value) -> Output {
+        let args = [
+            "candidate",
+            "new",
+            "--delta",
+            "-",
+            "--reason",
+            "a try",
+            "--json",
+        ];
+        self.run_with(&args, &deltas.to_string())
+    }
+
+    /// The id of a candidate that is made of this.
+    pub(crate) fn candidate(&self, deltas: &Value) -> String {
+        self.propose(deltas).json()["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
     /// The binary with this test's environment, behind the program in `under`.
     pub(crate) fn command(&self, under: &[String], args: &[String]) -> Command {
         let binary = env!("CARGO_BIN_EXE_instar").to_owned();

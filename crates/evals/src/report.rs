@@ -1,8 +1,8 @@
 //! What came of a run.
 
-use instar_policy::canonical;
+use instar_release::lineage::report_address;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 use crate::compare::Comparison;
@@ -171,24 +171,10 @@ impl Report {
         counts
     }
 
-    /// The content address: SHA-256 over what was decided, in canonical form. What was measured on the way
-    /// (time, and whether an answer was kept) is left out, so that equal runs have equal addresses.
+    /// The content address, under which the report is kept.
     #[must_use]
     pub fn digest(&self) -> String {
-        let arms: Vec<_> = self
-            .arms
-            .iter()
-            .map(|arm| {
-                let rows: Vec<_> = arm.rows.iter().map(decided).collect();
-                json!({"name": arm.name, "release": arm.release, "rows": rows})
-            })
-            .collect();
-        let whole = json!({
-            "version": self.version, "suite": self.suite_digest, "seed": self.seed.to_string(),
-            "repeat": self.repeat, "arms": arms,
-        });
-        let text = canonical::write(&whole).unwrap_or_else(|_| whole.to_string());
-        canonical::sha256(text.as_bytes())
+        report_address(serde_json::to_value(self).unwrap_or(Value::Null))
     }
 
     /// The report in the words of its own form, with its content address.
@@ -203,17 +189,4 @@ impl Report {
         }
         value
     }
-}
-
-fn decided(row: &Row) -> Value {
-    let checks: Vec<_> = row
-        .checks
-        .iter()
-        .map(|check| json!([check.kind, check.verdict.pass]))
-        .collect();
-    json!({
-        "case": row.case, "column": row.column, "repeat": row.repeat, "outcome": row.outcome,
-        "score": row.score.to_string(), "output": canonical::sha256(row.output.to_string().as_bytes()),
-        "checks": checks,
-    })
 }

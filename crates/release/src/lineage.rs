@@ -7,6 +7,7 @@
 use instar_policy::canonical;
 use instar_protocol::ReleaseId;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 use crate::candidate::{Candidate, short};
@@ -85,6 +86,34 @@ impl Material {
             "digest": {"sha256": self.digest},
         })
     }
+}
+
+/// The content address of a report of evals: SHA-256 over its canonical form. What was measured on the way
+/// (time, and whether an answer was kept) is left out, so that equal runs have equal addresses.
+#[must_use]
+pub fn report_address(mut report: Value) -> String {
+    if let Some(whole) = report.as_object_mut() {
+        whole.remove("digest");
+        // A seed has more digits than a number of JSON is sure to keep.
+        if let Some(seed) = whole.get_mut("seed") {
+            *seed = Value::String(seed.to_string());
+        }
+    }
+    for arm in members(&mut report, "arms") {
+        for part in ["columns", "rows"] {
+            for one in members(arm, part).filter_map(Value::as_object_mut) {
+                one.remove("latency_ms");
+                one.remove("cached");
+            }
+        }
+    }
+    let text = canonical::write(&report).unwrap_or_else(|_| report.to_string());
+    canonical::sha256(text.as_bytes())
+}
+
+fn members<'a>(of: &'a mut Value, name: &str) -> impl Iterator<Item = &'a mut Value> {
+    let list = of.get_mut(name).and_then(Value::as_array_mut);
+    list.into_iter().flatten()
 }
 
 /// What a node of a lineage is.

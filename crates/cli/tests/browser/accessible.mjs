@@ -1,9 +1,6 @@
 // What the accessibility checker says about every page, in both colour schemes and both widths.
 
-import { again, axe, browse, input, open, signIn, talk } from "./lib.mjs";
-
-const DESK = { width: 1280, height: 860 };
-const PHONE = { width: 390, height: 844 };
+import { again, axe, browse, DESK, input, open, PHONE, signIn, talk } from "./lib.mjs";
 
 async function check(page, name) {
   await page.evaluate(axe());

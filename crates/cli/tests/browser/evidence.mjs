@@ -26,6 +26,8 @@ await browse(async (browser) => {
   await desk.waitForURL(/show=worse/);
   found.worse = await desk.locator("article.case").count();
   found.diff = await desk.locator("article.case pre.diff span").count();
+  await desk.goto(`${input.origin}/reports/${input.changed}`);
+  found.changed = await desk.locator("main").innerText();
   for (const [locale, viewport, colorScheme] of [
     ["en-US", DESK, "light"], ["en-US", PHONE, "dark"], ["ru-RU", PHONE, "light"], ["zh-CN", DESK, "dark"],
   ]) {

@@ -1,9 +1,7 @@
 // Letters of agents to their owner: on the page of approvals, counted in the bar, answered in words with a
 // script and by an offered answer without one.
 
-import { again, axe, browse, input, signIn } from "./lib.mjs";
-
-const PHONE = { width: 390, height: 844 };
+import { again, axe, browse, input, PHONE, signIn } from "./lib.mjs";
 
 const badge = (page) => page.locator(".tabs [data-waiting]").innerText();
 const cards = (page) => page.locator("[data-question]").count();

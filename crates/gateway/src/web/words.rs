@@ -446,6 +446,7 @@ words! {
     reports: "Reports of evals", "Отчёты проверок", "评测报告";
     reports_about: "What came of suites of cases: which cases passed, and where a candidate answered otherwise than what it was held against.", "Результаты наборов случаев: какие пройдены и где кандидат ответил иначе, чем то, с чем его сравнивали.", "用例集的结果：哪些通过，以及候选与对照回答不同之处。";
     no_reports: "No report yet", "Отчётов пока нет", "还没有报告";
+    report_changed: "its file was changed after it was kept: run the suite again", "файл изменён после записи: запустите набор заново", "文件在保存后被改动：请重新运行";
     no_reports_do: "`instar eval run builtin:golden --candidate ID` makes one.", "`instar eval run builtin:golden --candidate ID` создаёт отчёт.", "`instar eval run builtin:golden --candidate ID` 生成一份报告。";
     report: "Report", "Отчёт", "报告";
     suite: "Suite", "Набор", "用例集";

@@ -1,6 +1,7 @@
 //! Reports of evals: which there are, and the answers of both arms side by side, regressions first.
 
 use axum::extract::{Path, Query, State};
+use instar_release::lineage::report_address;
 use instar_release::text_diff;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -21,7 +22,7 @@ const BYTES_MAX: u64 = 32 << 20;
 const CASES_MAX: usize = 200;
 const ANSWER_CHARS_MAX: usize = 4_000;
 
-/// A report as far as it is shown. Whether it is what it says is for `instar eval show`.
+/// A report as far as it is shown.
 #[derive(Deserialize, Debug, Default)]
 #[serde(default)]
 struct Report {
@@ -30,6 +31,9 @@ struct Report {
     arms: Vec<ArmOf>,
     comparison: Option<Found>,
     flaky: Vec<Flaky>,
+    /// Its content has the address that it is kept under.
+    #[serde(skip)]
+    is_whole: bool,
 }
 
 #[derive(Deserialize, Debug, Default)]
@@ -111,7 +115,7 @@ pub(super) async fn list(
                 thead { tr { th scope="col" { (words.report) } th scope="col" { (words.suite) } th scope="col" { (words.arm) }
                     th scope="col" { (words.passed) } th scope="col" { (words.regressions) } th scope="col" { (words.verdict) } } }
                 tbody { @for (name, one) in &reports { tr {
-                    td class="main" { a href={ "/reports/" (name) } { (beginning(name)) } }
+                    td class="main" { a href={ "/reports/" (name) } { (beginning(name)) } @if !one.is_whole { " " (not_whole(words)) } }
                     td { (one.suite) } td { (arms(one)) } td { (passed(one)) }
                     td { (one.comparison.as_ref().map_or_else(|| "–".to_owned(), |found| found.regressions.len().to_string())) }
                     td { (one.comparison.as_ref().map_or("–".to_owned(), |found| found.verdict.replace('_', " "))) }
@@ -142,6 +146,12 @@ pub(super) async fn one(
         false => None,
     };
     let report = report.ok_or_else(|| ApiProblem::not_found("there is no such report"))?;
+    if !report.is_whole {
+        return Ok(Frame::new(&app, words, Tab::Releases)
+            .await
+            .titled(&format!("{} {}", words.report, beginning(&name)))
+            .around(&html! { div class="trouble" role="alert" { (words.report_changed) } }));
+    }
     let cases = cases(&report);
     let shown: Vec<&Case<'_>> = cases
         .iter()
@@ -194,10 +204,20 @@ fn all(folder: &File) -> Vec<(String, Report)> {
         .collect()
 }
 
+/// A report, with whether it is what its name says.
 fn read(file: &File) -> Option<Report> {
     let size = std::fs::metadata(file).ok()?.len();
     let bytes = (size <= BYTES_MAX).then(|| std::fs::read(file).ok())??;
-    serde_json::from_slice(&bytes).ok()
+    let mut report: Report = serde_json::from_slice(&bytes).ok()?;
+    let address = report_address(serde_json::from_slice(&bytes).ok()?);
+    report.is_whole = file
+        .file_stem()
+        .is_some_and(|name| name == address.as_str());
+    Some(report)
+}
+
+fn not_whole(words: &Words) -> Markup {
+    html! { span class="mark warning" { (words.report_changed) } }
 }
 
 fn arms(report: &Report) -> String {
