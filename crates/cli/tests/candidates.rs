@@ -4,21 +4,6 @@ use serde_json::{Value, json};
 
 use crate::support::{Instar, Setup};
 
-fn make(instar: &Instar, deltas: &Value) -> crate::support::Output {
-    let args = [
-        "candidate",
-        "new",
-        "--from",
-        "stable",
-        "--delta",
-        "-",
-        "--reason",
-        "a try",
-        "--json",
-    ];
-    instar.run_with(&args, &deltas.to_string())
-}
-
 fn rows(instar: &Instar) -> usize {
     let list = instar.run(["candidate", "list", "--json"]).json();
     list.as_array().unwrap().len()
@@ -28,15 +13,13 @@ fn rows(instar: &Instar) -> usize {
 fn a_candidate_is_made_shown_and_taken_back_and_serves_nobody() {
     let mut instar = Instar::start(Setup::default());
     let before = instar.run(["release", "show", "--json"]).json();
-    let made = make(
-        &instar,
-        &json!([
+    let made = instar
+        .propose(&json!([
             {"set_prompt": {"agent": "main", "file": "SOUL.md", "text": "You answer in verse.\n"}},
             {"set_limit": {"agent": "main", "limit": "tool_calls_max", "value": 3}},
             {"widen_policy": {"posture": "open"}},
-        ]),
-    )
-    .json();
+        ]))
+        .json();
     let id = made["id"].as_str().unwrap().to_owned();
     assert_eq!(
         (&made["class"], &made["state"]),
@@ -102,7 +85,7 @@ fn what_is_wrong_with_a_candidate_is_told_with_its_place_and_nothing_is_stored()
         ),
         (json!([]), "deltas: there are 0"),
     ] {
-        let output = make(&instar, &deltas);
+        let output = instar.propose(&deltas);
         assert_ne!(output.code, 0, "{deltas}");
         let all = format!("{}{}", output.stdout, output.stderr);
         assert!(all.contains(told), "{told}: {all}");

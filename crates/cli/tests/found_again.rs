@@ -8,8 +8,7 @@ use crate::tools::{calling, said, workspace};
 
 /// Proposes a change, says yes to it and has it served to everybody.
 fn serve(instar: &Instar, delta: &Value, class: &str) {
-    let propose = ["candidate", "new", "--delta", "-", "--json"];
-    let made = instar.run_with(&propose, &delta.to_string()).json();
+    let made = instar.propose(delta).json();
     assert_eq!(made["class"], class, "{made}");
     let id = made["id"].as_str().unwrap();
     for command in [
@@ -24,7 +23,7 @@ fn serve(instar: &Instar, delta: &Value, class: &str) {
 
 /// Why a change is refused.
 fn refusal(instar: &Instar, delta: &Value) -> String {
-    let refused = instar.run_with(&["candidate", "new", "--delta", "-"], &delta.to_string());
+    let refused = instar.propose(delta);
     assert_ne!(refused.code, 0, "{refused:?}");
     refused.stderr
 }

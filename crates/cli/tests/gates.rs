@@ -5,20 +5,6 @@ use std::path::Path;
 
 use crate::support::{Instar, Output, Setup, until};
 
-fn make(instar: &Instar, deltas: &Value) -> String {
-    let args = [
-        "candidate",
-        "new",
-        "--delta",
-        "-",
-        "--reason",
-        "a try",
-        "--json",
-    ];
-    let made = instar.run_with(&args, &deltas.to_string()).json();
-    made["id"].as_str().unwrap().to_owned()
-}
-
 fn check(instar: &Instar, id: &str) -> Value {
     instar.run(["candidate", "check", id, "--json"]).json()
 }
@@ -45,7 +31,7 @@ fn has_solver() -> bool {
 #[test]
 fn the_gates_of_a_candidate_are_asked_shown_and_overruled_by_the_owners_yes_alone() {
     let instar = Instar::start(Setup::default());
-    let id = make(&instar, &limit(3));
+    let id = instar.candidate(&limit(3));
     let before = instar.run(["candidate", "show", &id]);
     assert!(
         all(&before).contains("it was not asked yet"),
@@ -100,7 +86,7 @@ fn a_candidate_that_widens_policy_is_refused_at_the_gate_with_a_sentence() {
     let instar = Instar::start(Setup::default());
     let rules = "@rule(\"may-fetch\")\npermit (principal is Owner, action == Action::\"fetch\", resource);\n";
     let delta = json!({"widen_policy": {"rules": {"file": "mine.cedar", "text": rules}}});
-    let id = make(&instar, &delta);
+    let id = instar.candidate(&delta);
     let table = check(&instar, &id);
     let policy = row(&table, "policy");
     assert_ne!(policy["outcome"], "pass", "{table}");
@@ -173,7 +159,7 @@ fn going_back_reaches_the_next_turn_outlives_a_restart_and_keeps_the_files_out()
 #[test]
 fn a_candidate_is_rebased_where_stable_changed_elsewhere() {
     let instar = Instar::start(Setup::default());
-    let id = make(&instar, &limit(3));
+    let id = instar.candidate(&limit(3));
     let early = instar.run(["candidate", "rebase", &id]);
     assert!(all(&early).contains("nothing to rebase"), "{}", all(&early));
     let first = instar.run(["release", "show", "--json"]).json();
@@ -212,7 +198,7 @@ fn a_candidate_that_does_worse_in_the_owners_own_suite_is_held_and_the_case_is_n
     std::fs::write(instar.state.join("suites/mine.yaml"), OWN_SUITE).unwrap();
     let text = "You answer in verse.\n";
     let worse = json!({"set_prompt": {"agent": "main", "file": "SOUL.md", "text": text}});
-    let id = make(&instar, &worse);
+    let id = instar.candidate(&worse);
     let table = check(&instar, &id);
     let evals = row(&table, "evals");
     assert_eq!(evals["outcome"], "fail", "{table}");
@@ -231,11 +217,11 @@ fn a_candidate_that_does_worse_in_the_owners_own_suite_is_held_and_the_case_is_n
         all(&refused)
     );
     // One that changes something else is let through by the same suite.
-    let table = check(&instar, &make(&instar, &limit(30)));
+    let table = check(&instar, &instar.candidate(&limit(30)));
     assert_eq!(row(&table, "evals")["outcome"], "pass", "{table}");
     // A suite that nobody can read holds.
     std::fs::write(instar.state.join("suites/mine.yaml"), "tests: [").unwrap();
-    let table = check(&instar, &make(&instar, &limit(31)));
+    let table = check(&instar, &instar.candidate(&limit(31)));
     assert_eq!(row(&table, "evals")["outcome"], "no-data", "{table}");
     assert_eq!(table["decision"]["may"], "nothing");
 }
@@ -265,7 +251,7 @@ fn an_equal_rule_in_other_words_is_proved_by_every_solver_there_is() {
     let same =
         "forbid (principal, action in [Action::\"send\"], resource) unless { !context.tainted };\n";
     let delta = json!({"widen_policy": {"rules": {"file": "mine.cedar", "text": same}}});
-    let table = check(&instar, &make(&instar, &delta));
+    let table = check(&instar, &instar.candidate(&delta));
     let policy = row(&table, "policy");
     let why = policy["why"].as_str().unwrap();
     if !has_solver() && package().is_none() {
@@ -307,7 +293,7 @@ fn a_candidate_that_is_seen_to_reach_for_more_than_stable_does_asks_before_it_go
     std::fs::write(instar.state.join("suites/reaching.yaml"), REACHING).unwrap();
     let text = "You answer in verse.\n";
     let delta = json!({"set_prompt": {"agent": "main", "file": "SOUL.md", "text": text}});
-    let table = check(&instar, &make(&instar, &delta));
+    let table = check(&instar, &instar.candidate(&delta));
     let evals = row(&table, "evals");
     assert_eq!(evals["outcome"], "pass", "{table:#}");
     let reach = evals["reach"][0].as_str().unwrap();

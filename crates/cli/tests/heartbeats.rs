@@ -71,8 +71,7 @@ fn a_heartbeat_is_a_part_of_the_release_and_changed_as_one() {
     );
     let heartbeat = json!({ "every_minutes": 30, "offset_minutes": 7, "text": "Mind the door." });
     let delta = json!({ "set_heartbeat": { "agent": "main", "heartbeat": heartbeat } });
-    let propose = ["candidate", "new", "--delta", "-", "--json"];
-    let made = instar.run_with(&propose, &delta.to_string()).json();
+    let made = instar.propose(&delta).json();
     let candidate = made["id"].as_str().unwrap();
     assert_eq!(made["class"], "C", "{made}");
     let shown = instar.run(["candidate", "diff", candidate]).stdout;
@@ -82,7 +81,7 @@ fn a_heartbeat_is_a_part_of_the_release_and_changed_as_one() {
     );
     let late = json!({ "every_minutes": 30, "offset_minutes": 30, "text": "x" });
     let delta = json!({ "set_heartbeat": { "agent": "main", "heartbeat": late } });
-    let refused = instar.run_with(&propose, &delta.to_string());
+    let refused = instar.propose(&delta);
     assert!(
         refused.code != 0 && refused.stderr.contains("offset_minutes is below"),
         "{refused:?}"

@@ -19,16 +19,7 @@ fn a_release_tells_what_it_comes_from_down_to_the_files_that_it_was_measured_wit
     std::fs::write(instar.state.join("suites/mine.yaml"), SUITE).unwrap();
     std::fs::write(instar.state.join("suites/words.csv"), WORDS).unwrap();
     let delta = json!({"set_limit": {"agent": "main", "limit": "tool_calls_max", "value": 3}});
-    let args = [
-        "candidate",
-        "new",
-        "--delta",
-        "-",
-        "--reason",
-        "shorter turns",
-        "--json",
-    ];
-    let made = instar.run_with(&args, &delta.to_string()).json();
+    let made = instar.propose(&delta).json();
     let id = made["id"].as_str().unwrap();
     for step in ["check", "approve"] {
         let _table = instar.run(["candidate", step, id, "--json"]).json();
@@ -57,7 +48,7 @@ fn a_release_tells_what_it_comes_from_down_to_the_files_that_it_was_measured_wit
         node("candidate", "candidate")["says"]
             .as_str()
             .unwrap()
-            .contains("shorter turns")
+            .contains("a try")
     );
     assert_eq!(node("signature", "adoption")["says"], "verified");
     assert!(node("delta", "tool_calls_max")["digest"].is_string());

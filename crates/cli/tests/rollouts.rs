@@ -46,9 +46,7 @@ pub(crate) fn script() -> Script {
 
 pub(crate) fn candidate(instar: &Instar, identity: &str) -> String {
     let delta = json!({"set_prompt": {"agent": "main", "file": "SOUL.md", "text": identity}});
-    let args = ["candidate", "new", "--delta", "-", "--json"];
-    let made = instar.run_with(&args, &delta.to_string()).json();
-    made["id"].as_str().unwrap().to_owned()
+    instar.candidate(&delta)
 }
 
 /// Episodes of one turn, judged as soon as they ended. The gates have spoken and the owner has said yes.
@@ -239,10 +237,8 @@ fn a_plan_tells_how_long_it_takes_before_anything_begins() {
     assert!(told.stderr.contains("to see a doubling"), "{told:?}");
     let none = instar.run(["rollout", "status"]);
     assert!(none.stderr.contains("no rollout is under way"), "{none:?}");
-    let wide = json!({"widen_policy": {"posture": "open"}}).to_string();
-    let args = ["candidate", "new", "--delta", "-", "--json"];
-    let wide = instar.run_with(&args, &wide).json();
-    let refused = instar.run(["rollout", "start", wide["id"].as_str().unwrap()]);
+    let wide = instar.candidate(&json!({"widen_policy": {"posture": "open"}}));
+    let refused = instar.run(["rollout", "start", &wide]);
     assert_ne!(refused.code, 0);
     assert!(
         refused.stderr.contains("may not go as far as stable"),
