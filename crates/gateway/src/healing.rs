@@ -13,7 +13,7 @@ use instar_protocol::{AgentId, EventId, Label, Timestamp};
 use instar_release::delta::Delta;
 use instar_release::lineage::Material;
 use instar_release::trial::{Changed, Keeper, Kept, Moved, Point, STATE, Stage, TRIAL, Verdict};
-use instar_release::{Proposal, ReleaseError, Releases, read_deltas};
+use instar_release::{Candidate, Proposal, ReleaseError, Releases, read_deltas};
 use instar_store::{EventFilter, HealingRow, Op, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 use tokio::sync::Mutex;
 
-use crate::api::queries::QueryError;
+use crate::api::queries::{QueryError, missing_release};
 use crate::app::AppState;
 
 const GENE: &str = "gene";
@@ -146,9 +146,10 @@ pub async fn fold(app: &AppState) -> Result<Vec<Moved>, HealingError> {
     moved.extend(keeper.settle(now));
     moved.extend(around::look(app, &mut keeper, now));
     let mut ops = keeper.ops(now)?;
-    let before = app.store.healing(KNOWN).await?;
-    for one in &moved {
-        ops.extend(known(app, &keeper, &before, one, now));
+    if !moved.is_empty() {
+        let before = app.store.healing(KNOWN).await?;
+        let remembered = |one| known(app, &keeper, &before, one, now);
+        ops.extend(moved.iter().filter_map(remembered));
     }
     app.store.commit(ops).await?;
     app.healing.share(&keeper);
@@ -359,9 +360,7 @@ pub(crate) async fn propose(
             proposer: format!("lab: {}", one.gene),
             reason: because.join("; "),
             evidence: evidence(fault),
-            sources: Material::evidence(&format!("fault {}", fault.id), fault)
-                .into_iter()
-                .collect(),
+            sources: sources(fault),
         };
         match app.releases.propose(proposal, app.clock.now()).await {
             Ok(candidate) => {
@@ -400,6 +399,44 @@ pub(crate) fn sound(of_agent: &str, one: &Proposed) -> Option<Vec<Delta>> {
     };
     let is_sound = agent == of_agent && mitigation.fault == one.fault && mitigation.trial.is_some();
     is_sound.then_some(deltas)
+}
+
+/// A candidate of the owner's: he picked the recipe. What it does was made of what strangers may have
+/// caused, and the candidate carries that.
+pub async fn chosen(
+    releases: &Releases,
+    agent: &str,
+    fault: &Fault,
+    one: &Proposed,
+    now: Timestamp,
+) -> Result<Candidate, QueryError> {
+    let deltas = sound(agent, one).ok_or_else(|| QueryError::Invalid {
+        param: "fault",
+        why: format!("{} does nothing about it that could be tried", one.gene),
+    })?;
+    let proposal = Proposal {
+        from: instar_release::STABLE.to_owned(),
+        deltas,
+        proposer: "owner".to_owned(),
+        reason: format!(
+            "{} about {}: {}",
+            one.gene,
+            fault.id,
+            one.because.join("; ")
+        ),
+        evidence: Label::owner().join(&evidence(fault)),
+        sources: sources(fault),
+    };
+    releases
+        .propose(proposal, now)
+        .await
+        .map_err(missing_release)
+}
+
+/// What a proposal about a fault rests on.
+fn sources(fault: &Fault) -> Vec<Material> {
+    let name = format!("fault {}", fault.id);
+    Material::evidence(&name, fault).into_iter().collect()
 }
 
 /// Where what is known of a fault comes from.

@@ -1,10 +1,10 @@
 //! `instar gene` and `instar heal`.
 
-use instar_gateway::api::candidates::NewCandidate;
+use instar_gateway::api::healing::Trying;
 use instar_gateway::healing::GeneAsked;
 use instar_improve::gene::Gene as Recipe;
 use instar_improve::heal::{self, Told};
-use instar_protocol::lab::{Case, Foreign, ForeignKind};
+use instar_protocol::lab::{Case, Foreign, ForeignKind, Proposed};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -64,10 +64,7 @@ pub(crate) async fn heal(command: &Heal, run: &Context) -> anyhow::Result<()> {
             let calls = heal::wrong_calls(&case, &id);
             rehearse(&id, &told, gene.as_deref(), &calls, run).await
         }
-        Heal::Try { fault, gene, agent } => {
-            let (id, told) = explained(&case(run, agent).await?, fault)?;
-            propose(&id, &told, gene.as_deref(), run).await
-        }
+        Heal::Try { fault, gene, agent } => propose(fault, gene.as_deref(), agent, run).await,
     }
 }
 
@@ -301,27 +298,40 @@ async fn rehearse(
 
 async fn propose(
     fault: &str,
-    told: &[Told],
     gene: Option<&str>,
+    agent: &str,
     run: &Context,
 ) -> anyhow::Result<()> {
-    let (one, delta) = able(fault, told, gene)?;
-    let asked = NewCandidate {
-        from: instar_release::STABLE.to_owned(),
-        deltas: delta,
-        reason: format!("{} about {fault}: {}", one.gene, one.title),
-    };
-    let made = match offline::live(run).await? {
-        Some(client) => client.post("/api/v1/candidates", &asked).await?,
-        None => offline::new_candidate(run, asked).await?,
+    let made: Value = match offline::live(run).await? {
+        Some(client) => {
+            let asked = Trying {
+                fault: fault.to_owned(),
+                gene: gene.map(str::to_owned),
+                agent: Some(agent.to_owned()),
+            };
+            client.post("/api/v1/healing/try", &asked).await?
+        }
+        None => {
+            let (id, told) = explained(&case(run, agent).await?, fault)?;
+            let (one, delta) = able(&id, &told, gene)?;
+            let proposed = Proposed {
+                fault: id,
+                gene: one.gene.clone(),
+                delta,
+                because: vec![one.title.clone()],
+            };
+            offline::try_fix(run, agent, proposed).await?
+        }
     };
     if run.out.json() {
         return run.out.value(&made);
     }
     let id = short(&made, "id");
     let class = text(&made, "class");
-    run.out
-        .line(&format!("candidate {id}, class {class}: {}", one.gene));
+    run.out.line(&format!(
+        "candidate {id}, class {class}: {}",
+        visible(&text(&made, "reason"))
+    ));
     run.out.note(&format!(
         "`instar candidate diff {id}` shows it; `instar rollout start {id}` serves it, and half of the units \
          have the fix while it is on trial"

@@ -313,7 +313,7 @@ async fn sign(run: &Context) -> anyhow::Result<()> {
     if run.out.json() {
         return run.out.value(&serde_json::json!({ "signed": id }));
     }
-    let short: String = id.chars().take(12).collect();
+    let short = instar_release::short(&id);
     run.out.line(&format!(
         "signed {short} again; it is served at the next start"
     ));
@@ -354,7 +354,7 @@ pub(super) fn when(row: &Value, field: &str) -> String {
 }
 
 pub(super) fn short(row: &Value, field: &str) -> String {
-    text(row, field).chars().take(12).collect()
+    instar_release::short(&text(row, field))
 }
 
 fn list(rows: &[Value], out: Out) {

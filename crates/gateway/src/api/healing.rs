@@ -5,15 +5,16 @@ use axum::Json;
 use axum::extract::State;
 use instar_protocol::lab::Case;
 use instar_protocol::{AgentId, Timestamp};
-use instar_release::Releases;
+use instar_release::{Candidate, Releases};
 use instar_store::Store;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::input::{Asked, Strict};
 use super::queries::{QueryError, missing_release};
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::healing::{self, GeneAsked, HealingError, Rehearsal, TrialView};
+use crate::lab;
 use crate::problem::ApiProblem;
 
 #[derive(Deserialize, Debug, Default)]
@@ -62,6 +63,32 @@ pub(super) async fn case(
 ) -> Result<Json<Case>, ApiProblem> {
     let agent = query.agent.unwrap_or_else(|| AgentId::main().to_string());
     Ok(Json(told(&app.store, &app.releases, &agent).await?))
+}
+
+/// Which recipe is to be tried about which fault.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trying {
+    /// The id of a fault or the beginning of it.
+    pub fault: String,
+    /// The recipe; without one, the one that is believed in most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gene: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+}
+
+pub(super) async fn attempt(
+    State(app): State<AppState>,
+    caller: Caller,
+    Strict(asked): Strict<Trying>,
+) -> Result<Json<Candidate>, ApiProblem> {
+    if !caller.principal.is_owner() {
+        return Err(ApiProblem::forbidden("only the owner puts fixes on trial"));
+    }
+    let agent = asked.agent.unwrap_or_else(|| AgentId::main().to_string());
+    let made = lab::attempt(&app, &asked.fault, asked.gene.as_deref(), &agent);
+    Ok(Json(made.await?))
 }
 
 pub(super) async fn rehearse(

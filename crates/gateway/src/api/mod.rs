@@ -120,6 +120,7 @@ pub(crate) fn routes() -> Routes {
         .route("/healing", get(healing::trials))
         .route("/healing/case", get(healing::case))
         .route("/healing/genes", post(healing::gene))
+        .route("/healing/try", post(healing::attempt))
         .route("/healing/rehearse", post(healing::rehearse))
         .route("/rollouts", get(rollouts::all).post(rollouts::make))
         .route("/rollouts/pause", post(rollouts::pause))

@@ -31,7 +31,7 @@ const REFUSED_MAX: usize = 2_000;
 const SESSION: &str = "lab";
 
 /// Vectors by the hash of model and text.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
 struct Vectors {
     model: String,
     entries: BTreeMap<String, Vec<f32>>,
@@ -126,7 +126,8 @@ pub(super) async fn look(app: &AppState) -> Result<usize, String> {
         .filter(|row| is_open(row))
         .take(COMPARED_MAX)
         .collect();
-    let mut vectors: Vectors = read(&app.store, VECTORS).await.map_err(told)?;
+    let kept: Vectors = read(&app.store, VECTORS).await.map_err(told)?;
+    let mut vectors = kept.clone();
     if vectors.model != model.as_str() {
         vectors = Vectors {
             model: model.to_string(),
@@ -145,10 +146,14 @@ pub(super) async fn look(app: &AppState) -> Result<usize, String> {
         .entries
         .retain(|hash, _| keyed.iter().any(|(of, ..)| of == hash));
     let mut merges: Merges = read(&app.store, MERGES).await.map_err(told)?;
-    merges.proposed = alike(&keyed, &vectors, &merges.refused);
-    let count = merges.proposed.len();
-    keep(&app.store, MERGES, &merges).await.map_err(told)?;
-    if serde_json::to_string(&vectors).is_ok_and(|text| text.len() <= CACHE_BYTES_MAX) {
+    let proposed = alike(&keyed, &vectors, &merges.refused);
+    let count = proposed.len();
+    if proposed != merges.proposed {
+        merges.proposed = proposed;
+        keep(&app.store, MERGES, &merges).await.map_err(told)?;
+    }
+    let fits = || serde_json::to_string(&vectors).is_ok_and(|text| text.len() <= CACHE_BYTES_MAX);
+    if vectors != kept && fits() {
         keep(&app.store, VECTORS, &vectors).await.map_err(told)?;
     }
     asked.map(|()| count)

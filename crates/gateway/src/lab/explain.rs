@@ -1,26 +1,27 @@
 //! Asking the lab why: what each recipe would do about a fault. The answer is the job's and is shown as
 //! such; what is proposed from it is checked like whatever the lab proposes.
 
+use instar_protocol::fault::Fault;
 use instar_protocol::lab::{Proposed, ToLab};
-use instar_release::{Candidate, Proposal};
+use instar_release::Candidate;
 use serde_json::Value;
 
 use super::{blocking, job, one};
-use crate::api::queries::{QueryError, missing_release};
+use crate::api::queries::QueryError;
 use crate::app::AppState;
 use crate::healing;
 
-/// The fault's id, and what is said of every recipe.
+/// The fault, and what is said of every recipe.
 pub async fn explain(
     app: &AppState,
     fault: &str,
     agent: &str,
-) -> Result<(String, Vec<Value>), QueryError> {
-    let fault = one(&app.store, fault).await?.fault.id;
+) -> Result<(Fault, Vec<Value>), QueryError> {
+    let fault = one(&app.store, fault).await?.fault;
     let case = healing::case(&app.store, &app.releases, agent).await?;
     let asked = ToLab::Explain {
         case: Box::new(case),
-        fault: fault.clone(),
+        fault: fault.id.clone(),
     };
     let told = blocking(move || {
         let mut job = job(instar_protocol::lab::ROLE)?;
@@ -53,20 +54,10 @@ pub async fn attempt(
     let chosen = chosen.ok_or_else(nothing)?;
     let word = |field: &str| chosen[field].as_str().unwrap_or_default().to_owned();
     let proposed = Proposed {
-        fault: fault.clone(),
+        fault: fault.id.clone(),
         gene: word("gene"),
         delta: chosen["delta"].clone(),
-        because: Vec::new(),
+        because: vec![word("title")],
     };
-    let deltas = healing::sound(agent, &proposed).ok_or_else(nothing)?;
-    let proposal = Proposal {
-        from: instar_release::STABLE.to_owned(),
-        deltas,
-        proposer: "owner".to_owned(),
-        reason: format!("{} about {fault}: {}", word("gene"), word("title")),
-        evidence: instar_protocol::Label::owner(),
-        sources: Vec::new(),
-    };
-    let made = app.releases.propose(proposal, app.clock.now()).await;
-    made.map_err(missing_release)
+    healing::chosen(&app.releases, agent, &fault, &proposed, app.clock.now()).await
 }

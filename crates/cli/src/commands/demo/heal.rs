@@ -333,7 +333,7 @@ fn word(value: &Value) -> String {
 }
 
 fn short(id: &Value) -> String {
-    word(id).chars().take(12).collect()
+    instar_release::short(&word(id))
 }
 
 /// A model that asks for things in the wrong way, by chance, and does what it is asked otherwise.

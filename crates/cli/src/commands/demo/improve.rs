@@ -143,7 +143,7 @@ impl Story<'_> {
             .post("/api/v1/releases/rollback", &json!({"reason": "enough"}))
             .await?;
         let took = begun.elapsed();
-        let short = |name: &str| word(&moved[name]).chars().take(12).collect::<String>();
+        let short = |name: &str| instar_release::short(&word(&moved[name]));
         stage.say(&format!(
             "release rollback: {} to {} in {} ms; the next turn of every conversation is served by it",
             short("from"),
@@ -157,7 +157,7 @@ impl Story<'_> {
         let asked = json!({"deltas": delta, "reason": reason});
         let made = self.stage.post("/api/v1/candidates", &asked).await?;
         let id = word(&made["id"]);
-        let short: String = id.chars().take(12).collect();
+        let short = instar_release::short(&id);
         self.stage.say(&format!(
             "candidate {short}, class {}: {reason}",
             word(&made["class"])

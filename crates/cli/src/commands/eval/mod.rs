@@ -82,7 +82,7 @@ fn list(run: &Context) -> anyhow::Result<()> {
         .iter()
         .map(|one| {
             vec![
-                (Style::Strong, one.digest.chars().take(12).collect()),
+                (Style::Strong, instar_release::short(&one.digest)),
                 (Style::Plain, visible(&one.suite)),
                 (Style::Plain, visible(&one.arms.join(" against "))),
                 (Style::Plain, one.passed.to_string()),

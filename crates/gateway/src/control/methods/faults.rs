@@ -205,7 +205,7 @@ async fn case(call: Call) -> Result<Value, Refusal> {
 async fn explain(call: Call) -> Result<Value, Refusal> {
     let asked: About = call.params()?;
     let (fault, told) = lab::explain(&call.app, &asked.name, &agent(asked.agent)).await?;
-    Ok(json!({ "fault": fault, "recipes": told }))
+    Ok(json!({ "fault": fault.id, "recipes": told }))
 }
 
 async fn attempt(call: Call) -> Result<Value, Refusal> {
