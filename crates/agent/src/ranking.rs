@@ -15,7 +15,7 @@ use crate::port::iso;
 const RANKED_MAX: usize = 200;
 /// Characters before the first word of a passage.
 const BEFORE: usize = 80;
-const DAY_MILLIS: f64 = 86_400_000.0;
+const DAY_SECONDS: f64 = 86_400.0;
 
 /// Passages with these words, the best fit first, and the join of their labels.
 pub(crate) async fn search(
@@ -79,7 +79,7 @@ fn numbers(releases: &Releases, caller: &Caller, now: Timestamp) -> Retrieval {
 }
 
 fn passage(one: &Found, words: u32, asked: u32, caller: &Caller, now: Timestamp) -> Passage {
-    let age = now.since(one.entry.at).as_secs_f64() * 1_000.0 / DAY_MILLIS;
+    let age = now.since(one.entry.at).as_secs_f64() / DAY_SECONDS;
     let is_owners = matches!(
         &one.entry.body,
         EntryBody::User {
