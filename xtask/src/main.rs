@@ -5,6 +5,7 @@
 mod test;
 
 mod bench;
+mod breaks;
 mod dist;
 mod features;
 mod fuzz;
