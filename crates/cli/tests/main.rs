@@ -27,6 +27,7 @@ mod canary;
 mod candidates;
 mod chat;
 mod clients;
+mod closed;
 mod commands;
 mod crash;
 mod demo;

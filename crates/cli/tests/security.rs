@@ -179,3 +179,38 @@ fn what_widens_policy_is_found() {
         "{own:#}"
     );
 }
+
+#[test]
+fn known_faults_are_looked_for_where_the_owner_brings_their_list() {
+    let instar = Instar::start(Setup::default());
+    let look = || {
+        let report = instar.run(["security", "audit", "--json"]).json();
+        finding(&report, "dependencies.advisories").clone()
+    };
+    assert_eq!(look()["severity"], "notice");
+    assert!(look()["fix"].as_str().unwrap().contains("OSV"));
+    let folder = instar.state.join("advisories/crates");
+    private_folder(&instar.state.join("advisories"));
+    private_folder(&folder);
+    let put = |name: &str, events: &Value| {
+        let advisory = json!({"id": name, "summary": "made up", "affected": [{
+            "package": {"ecosystem": "crates.io", "name": "tokio"},
+            "ranges": [{"type": "SEMVER", "events": events}],
+        }]});
+        let file = folder.join(format!("{name}.json"));
+        write_private(&file, &advisory.to_string());
+    };
+    put("OLD-1", &json!([{"introduced": "0"}, {"fixed": "0.2.0"}]));
+    assert_eq!(look()["severity"], "fine");
+    put("NEW-1", &json!([{"introduced": "1.0.0"}]));
+    let found = look();
+    assert_eq!(found["severity"], "error", "{found:#}");
+    let evidence = found["evidence"].to_string();
+    assert!(evidence.contains("NEW-1: tokio 1."), "{found:#}");
+    assert!(!evidence.contains("OLD-1"), "{found:#}");
+    // Half a list is no list.
+    write_private(&folder.join("torn.json"), "{\"id\": ");
+    assert_eq!(look()["severity"], "error", "{:#}", look());
+    std::fs::remove_file(folder.join("NEW-1.json")).unwrap();
+    assert_eq!(look()["severity"], "warning");
+}

@@ -4,10 +4,10 @@ use instar_protocol::api::Severity;
 use instar_protocol::security::SecurityFinding;
 use instar_protocol::tool::Effect;
 
-use super::{Subject, With as _, finding, fine, not_looked};
+use super::{Subject, With as _, advisories, finding, fine, not_looked};
 
 pub(super) fn look(subject: &Subject) -> Vec<SecurityFinding> {
-    vec![tools(subject), old_program(), advisories()]
+    vec![tools(subject), old_program(), advisories::look(subject)]
 }
 
 pub(super) fn look_deep(subject: &Subject) -> Vec<SecurityFinding> {
@@ -59,18 +59,6 @@ fn old_program() -> SecurityFinding {
         ),
         Err(_) => not_looked(id, "this system does not tell which program runs"),
     }
-}
-
-/// The program is one file with everything in it, and carries no list of known faults.
-fn advisories() -> SecurityFinding {
-    not_looked(
-        "dependencies.advisories",
-        concat!(
-            "no list of known faults is at hand here; the releases page says whether ",
-            env!("CARGO_PKG_VERSION"),
-            " is still good"
-        ),
-    )
 }
 
 fn chain(subject: &Subject) -> SecurityFinding {

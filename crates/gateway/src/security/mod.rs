@@ -4,6 +4,7 @@
 //! nothing says that it looked; one that cannot look says that, too, and never counts as fine.
 //! The threats that findings name are rows of `security/threats.yaml`.
 
+mod advisories;
 mod exposure;
 mod files;
 mod house;
