@@ -1,7 +1,6 @@
 //! Published faults of the crates that this program is made of. The list is the owner's to bring: a folder of
 //! files in the OSV form, as RustSec publishes them. Nothing is fetched here.
 
-use instar_protocol::Timestamp;
 use instar_protocol::api::Severity;
 use instar_protocol::security::SecurityFinding;
 use semver::Version;
@@ -141,11 +140,9 @@ fn age(files: &[PathBuf]) -> String {
         .iter()
         .filter_map(|file| file.metadata().ok()?.modified().ok())
         .max();
-    let since = newest.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-    let millis = since.and_then(|since| u64::try_from(since.as_millis()).ok());
-    millis.map_or_else(String::new, |millis| {
-        let at = Timestamp::from_millis(millis).to_string();
-        format!(", brought on {}", at.split('T').next().unwrap_or(&at))
+    let old = newest.and_then(|at| at.elapsed().ok());
+    old.map_or_else(String::new, |old| {
+        format!(", the newest brought {} days ago", old.as_secs() / 86_400)
     })
 }
 
@@ -215,7 +212,7 @@ impl Affected {
         let named = self
             .versions
             .iter()
-            .any(|one| Version::parse(one).as_ref() == Ok(version));
+            .any(|one| Version::parse(one).is_ok_and(|one| one == *version));
         named
             || self
                 .ranges
