@@ -277,7 +277,7 @@ mod tests {
             .hits(&parts)
     }
 
-    fn of(package: &str, events: Value) -> Value {
+    fn of(package: &str, events: &Value) -> Value {
         json!({"id": "RUSTSEC-2026-0001", "summary": "reads too far", "affected": [{
             "package": {"ecosystem": "crates.io", "name": package},
             "ranges": [{"type": "SEMVER", "events": events}],
@@ -310,26 +310,26 @@ mod tests {
             ),
         ];
         for (events, expected) in cases {
-            let found = hits(of("left", events.clone()));
+            let found = hits(of("left", &events));
             let found: Vec<&str> = found
                 .iter()
                 .filter_map(|hit| hit.line.split(' ').nth(2)?.strip_suffix(':'))
                 .collect();
             assert_eq!(found, expected, "{events}");
         }
-        assert!(hits(of("other", json!([{"introduced": "0"}]))).is_empty());
+        assert!(hits(of("other", &json!([{"introduced": "0"}]))).is_empty());
     }
 
     #[test]
     fn what_was_withdrawn_is_of_elsewhere_or_is_no_fault_is_told_apart() {
         let every = json!([{"introduced": "0"}]);
-        let mut gone = of("right", every.clone());
+        let mut gone = of("right", &every);
         gone["withdrawn"] = json!("2026-01-01T00:00:00Z");
         assert!(hits(gone).is_empty());
-        let mut elsewhere = of("right", every.clone());
+        let mut elsewhere = of("right", &every);
         elsewhere["affected"][0]["package"]["ecosystem"] = json!("npm");
         assert!(hits(elsewhere).is_empty());
-        let mut notice = of("right", every.clone());
+        let mut notice = of("right", &every);
         notice["affected"][0]["database_specific"] = json!({"informational": "unmaintained"});
         assert!(!hits(notice)[0].is_fault);
         let fault = hits(of(
