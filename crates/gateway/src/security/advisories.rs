@@ -334,7 +334,7 @@ mod tests {
         assert!(!hits(notice)[0].is_fault);
         let fault = hits(of(
             "right",
-            json!([{"introduced": "0"}, {"fixed": "0.3.1"}]),
+            &json!([{"introduced": "0"}, {"fixed": "0.3.1"}]),
         ));
         assert!(fault[0].is_fault);
         assert_eq!(
