@@ -92,3 +92,29 @@ fn what_is_wrong_with_a_candidate_is_told_with_its_place_and_nothing_is_stored()
     }
     assert_eq!(rows(&instar), 0);
 }
+
+#[test]
+fn a_candidate_whose_bytes_were_changed_hides_none_of_the_others() {
+    let instar = Instar::start(Setup::default());
+    let limit = |value: u32| json!({"set_limit": {"agent": "main", "limit": "tool_calls_max", "value": value}});
+    let (changed, sound) = (instar.candidate(&limit(3)), instar.candidate(&limit(4)));
+    let (begin, end) = changed.split_at(2);
+    let file = instar.state.join(format!("objects/{begin}/{end}"));
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, bytes).unwrap();
+    let listed = instar.run(["candidate", "list"]);
+    assert_eq!(listed.code, 0, "{listed:?}");
+    assert!(listed.stdout.contains(&sound[..12]), "{listed:?}");
+    assert!(
+        listed.stdout.contains("do not have that hash"),
+        "{listed:?}"
+    );
+    let page = instar.http.get("/releases");
+    assert_eq!(page.status, 200, "{page:?}");
+    let page = page.body;
+    assert!(page.contains(&sound[..12]) && page.contains("do not have that hash"));
+    assert_ne!(instar.run(["candidate", "show", &changed]).code, 0);
+}

@@ -64,6 +64,30 @@ pub struct Candidate {
     pub changes: Vec<Change>,
 }
 
+/// A row of the list. One candidate whose stored bytes were changed hides none of the others.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Listed {
+    Candidate(Box<Candidate>),
+    Unreadable {
+        id: String,
+        state: CandidateState,
+        /// Why it cannot be read.
+        unreadable: String,
+    },
+}
+
+impl Listed {
+    /// The candidate, if it can be read.
+    #[must_use]
+    pub fn candidate(self) -> Option<Candidate> {
+        match self {
+            Self::Candidate(candidate) => Some(*candidate),
+            Self::Unreadable { .. } => None,
+        }
+    }
+}
+
 /// How a candidate stands to what is stable now.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case", tag = "is")]
@@ -180,10 +204,19 @@ impl Releases {
     }
 
     /// The newest candidates, the newest first.
-    pub async fn candidates(&self, limit: usize) -> Result<Vec<Candidate>, ReleaseError> {
+    pub async fn candidates(&self, limit: usize) -> Result<Vec<Listed>, ReleaseError> {
         let mut all = Vec::new();
         for row in self.store().candidates().await?.into_iter().take(limit) {
-            all.push(self.shown(row).await?);
+            let (id, state) = (row.id.to_string(), row.state);
+            all.push(match self.shown(row).await {
+                Ok(candidate) => Listed::Candidate(Box::new(candidate)),
+                Err(error @ ReleaseError::Store(_)) => return Err(error),
+                Err(error) => Listed::Unreadable {
+                    id,
+                    state,
+                    unreadable: error.to_string(),
+                },
+            });
         }
         Ok(all)
     }

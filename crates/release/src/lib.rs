@@ -48,8 +48,8 @@ mod trust;
 
 pub use behaviour::{AgentBehaviour, Behaviour, Limits, PROMPT_FILES, PromptFile, Route};
 pub use candidate::{
-    Candidate, DELTAS_BYTES_MAX, DELTAS_MAX, Fit, OPEN_MAX, Proposal, Spec, build, read_deltas,
-    short,
+    Candidate, DELTAS_BYTES_MAX, DELTAS_MAX, Fit, Listed, OPEN_MAX, Proposal, Spec, build,
+    read_deltas, short,
 };
 pub use check::{
     AGENTS_MAX, BEHAVIOUR_BYTES_MAX, FALLBACKS_MAX, PROMPT_CHARS_MAX, PROMPTS_CHARS_MAX, check,

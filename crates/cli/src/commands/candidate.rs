@@ -206,6 +206,11 @@ fn list(rows: &[Value], out: Out) {
     let table: Vec<_> = rows
         .iter()
         .map(|row| {
+            let broken = text(row, "unreadable");
+            let reason = match broken.as_str() {
+                "" => (Style::Plain, text(row, "reason")),
+                why => (Style::Bad, why.to_owned()),
+            };
             vec![
                 (Style::Strong, short(row, "id")),
                 (Style::Plain, text(row, "state")),
@@ -213,7 +218,7 @@ fn list(rows: &[Value], out: Out) {
                 (Style::Plain, text(&row["fit"], "is")),
                 (Style::Faint, when(row, "made_at")),
                 (Style::Plain, text(row, "proposer")),
-                (Style::Plain, text(row, "reason")),
+                reason,
             ]
         })
         .collect();

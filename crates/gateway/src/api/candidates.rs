@@ -4,7 +4,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use instar_protocol::{Label, Timestamp};
-use instar_release::{Candidate, Proposal, Releases, read_deltas};
+use instar_release::{Candidate, Listed, Proposal, Releases, read_deltas};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ fn stable() -> String {
 }
 
 /// The newest first.
-pub async fn list(releases: &Releases, limit: Option<usize>) -> Result<Vec<Candidate>, QueryError> {
+pub async fn list(releases: &Releases, limit: Option<usize>) -> Result<Vec<Listed>, QueryError> {
     let limit = page("limit", limit, PAGE, PAGE_MAX)?;
     releases.candidates(limit).await.map_err(missing_release)
 }
@@ -73,7 +73,7 @@ pub(super) async fn all(
     State(app): State<AppState>,
     _caller: Caller,
     Asked(query): Asked<PageQuery>,
-) -> Result<Json<Vec<Candidate>>, ApiProblem> {
+) -> Result<Json<Vec<Listed>>, ApiProblem> {
     Ok(Json(list(&app.releases, query.limit).await?))
 }
 

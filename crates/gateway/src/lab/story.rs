@@ -4,7 +4,7 @@
 use instar_protocol::event::{Event, EventKind};
 use instar_protocol::lab::Known;
 use instar_release::delta::Delta;
-use instar_release::{Candidate, Releases};
+use instar_release::{Candidate, Listed, Releases};
 use instar_store::{EventFilter, Store};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -41,6 +41,7 @@ pub async fn story(
     tried.sort_by_key(|known| std::cmp::Reverse(known.at));
     let candidates = releases.candidates(CANDIDATES).await;
     let candidates = candidates.map_err(missing_release)?.into_iter();
+    let candidates = candidates.filter_map(Listed::candidate);
     let filter = EventFilter {
         kind: Some("exposure".to_owned()),
         limit: EXPOSURES,

@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, State};
 use instar_release::gate::{Outcome, Table};
-use instar_release::{Candidate, Fit};
+use instar_release::{Candidate, Fit, Listed};
 use instar_store::CandidateState;
 use maud::{Markup, html};
 
@@ -18,7 +18,7 @@ use crate::web::pages::Refused;
 use crate::web::words::{Reader, Words};
 
 /// The list on the page of releases.
-pub(super) fn section(words: &Words, list: &[Candidate]) -> Markup {
+pub(super) fn section(words: &Words, list: &[Listed]) -> Markup {
     html! {
         section id="candidates" {
             h2 { (words.candidates) }
@@ -34,7 +34,22 @@ pub(super) fn section(words: &Words, list: &[Candidate]) -> Markup {
     }
 }
 
-fn line(one: &Candidate) -> Markup {
+fn line(one: &Listed) -> Markup {
+    let one = match one {
+        Listed::Candidate(one) => one,
+        Listed::Unreadable {
+            id,
+            state,
+            unreadable,
+        } => {
+            return html! {
+                tr {
+                    td class="main" { (short(id)) " " span class="mark" { (word(state)) } }
+                    td {} td colspan="4" { span class="mark warning" { (unreadable) } }
+                }
+            };
+        }
+    };
     html! {
         tr {
             td class="main" {
