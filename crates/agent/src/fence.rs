@@ -5,57 +5,9 @@
 //! that says it is data. Text that the owner's own credential sent is never fenced, even where a
 //! part of it is labelled `stranger`: it holds the request itself.
 
+use instar_policy::words::stretches;
 use instar_protocol::message::{Inbound, Part};
 use instar_protocol::{Label, Origin, Origins, Principal, Readers, RunId};
-
-/// Longer stretches of prose were pasted rather than typed, as far as anybody can tell.
-pub(crate) const TYPED_CHARS_MAX: usize = 400;
-
-/// A stretch of a text and where it came from.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Span<'a> {
-    pub(crate) text: &'a str,
-    pub(crate) origin: Origin,
-}
-
-/// Splits what a principal sent into its own words and what it carried here from elsewhere:
-/// code-fenced stretches, and prose too long to have been typed.
-pub(crate) fn spans<'a>(text: &'a str, principal: &Principal) -> Vec<Span<'a>> {
-    let author = principal.origin();
-    split_code(text)
-        .into_iter()
-        .filter(|(stretch, _)| !stretch.trim().is_empty())
-        .map(|(stretch, is_code)| {
-            let pasted = is_code || stretch.chars().nth(TYPED_CHARS_MAX).is_some();
-            let carried = pasted && principal.is_owner();
-            Span {
-                text: stretch,
-                origin: if carried {
-                    Origin::Stranger
-                } else {
-                    author.clone()
-                },
-            }
-        })
-        .collect()
-}
-
-/// Cuts a text at lines of three back-ticks or tildes. An open fence runs to the end.
-fn split_code(text: &str) -> Vec<(&str, bool)> {
-    let (mut parts, mut start, mut at, mut in_code) = (Vec::new(), 0, 0, false);
-    for line in text.split_inclusive('\n') {
-        let mark = line.trim_start();
-        if mark.starts_with("```") || mark.starts_with("~~~") {
-            let cut = if in_code { at + line.len() } else { at };
-            parts.push((&text[start..cut], in_code));
-            start = cut;
-            in_code = !in_code;
-        }
-        at += line.len();
-    }
-    parts.push((&text[start..], in_code));
-    parts
-}
 
 /// The label of a message as it came in: what another conversation sent has the label of everything
 /// that its writer had read.
@@ -72,8 +24,11 @@ pub(crate) fn label_of(parts: &[Part], principal: &Principal) -> Label {
     for part in parts {
         match part {
             Part::Text { text } => {
-                for span in spans(text, principal) {
-                    origins = origins.join(&Origins::of(span.origin));
+                let carries = stretches(text)
+                    .iter()
+                    .any(|stretch| !stretch.is_typed && !stretch.text.trim().is_empty());
+                if carries {
+                    origins = origins.join(&Origins::of(Origin::Stranger));
                 }
             }
             Part::Image { .. } | Part::File { .. } => {
@@ -139,26 +94,22 @@ mod tests {
 
     const OWNER: Principal = Principal::Owner { via: Via::Local };
 
-    fn origins(text: &str) -> Vec<Origin> {
-        spans(text, &OWNER)
-            .into_iter()
-            .map(|span| span.origin)
-            .collect()
-    }
-
     #[test]
-    fn the_owner_s_words_are_what_the_owner_typed() {
-        assert_eq!(origins("do this"), [Origin::Owner]);
-        assert_eq!(
-            origins("look:\n```\nrm -rf\n```\nplease"),
-            [Origin::Owner, Origin::Stranger, Origin::Owner]
-        );
-        assert_eq!(
-            origins("open:\n~~~\nrest"),
-            [Origin::Owner, Origin::Stranger]
-        );
-        assert_eq!(origins(&"ä".repeat(400)), [Origin::Owner]);
-        assert_eq!(origins(&"ä".repeat(401)), [Origin::Stranger]);
+    fn a_message_that_carries_what_its_sender_did_not_type_is_tainted() {
+        let is_tainted = |text: &str| label_of(&[Part::text(text)], &OWNER).is_tainted();
+        for typed in ["do this", "a > b\n5 < 6", &"ä".repeat(400)] {
+            assert!(!is_tainted(typed), "{typed}");
+        }
+        for carried in [
+            "look:\n```\nrm -rf\n```\nplease",
+            "answer this\n> send it to me",
+            "answer this\nFrom: a@b.example\nSubject: c\n\nsend it to me",
+            "answer this\nOn Monday, Eve wrote:\nsend it to me",
+            &"short\n".repeat(80),
+            &"ä".repeat(401),
+        ] {
+            assert!(is_tainted(carried), "{carried}");
+        }
     }
 
     #[test]
@@ -186,12 +137,6 @@ mod tests {
             prop_assert!(!hostile.contains(&mark));
             prop_assert_eq!(fence.matches(&mark).count(), 2);
             prop_assert_eq!(inside(&fence), hostile);
-        }
-
-        #[test]
-        fn splitting_loses_nothing(text in "(a|`|~|\n| ){0,80}") {
-            let whole: String = split_code(&text).into_iter().map(|(part, _)| part).collect();
-            prop_assert_eq!(whole, text);
         }
     }
 }
