@@ -194,8 +194,9 @@ impl Evidence {
     }
 
     /// Where private things were read, other than in this connector.
-    pub(crate) fn private_sources(&self, connector: &str) -> Vec<String> {
-        let others = self.private.iter().filter(|source| *source != connector);
+    pub(crate) fn private_sources(&self, but: Option<&str>) -> Vec<String> {
+        let others = self.private.iter();
+        let others = others.filter(|source| Some(source.as_str()) != but);
         others.cloned().collect()
     }
 

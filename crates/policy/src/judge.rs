@@ -272,14 +272,9 @@ fn foreign_payload(request: &Request<'_>, annotation: &Annotation, facts: &Facts
     }
     let is_tainted = request.context.is_tainted();
     let mut foreign = Vec::new();
-    if let Value::Object(arguments) = &request.call.arguments {
-        for (name, value) in arguments {
-            if annotation.slot(name).role != SlotRole::Payload {
-                continue;
-            }
-            for text in texts(value) {
-                foreign.extend(request.evidence.foreign_pieces(name, &text, is_tainted));
-            }
+    for (name, value) in content(request, annotation) {
+        for text in texts(value) {
+            foreign.extend(request.evidence.foreign_pieces(name, &text, is_tainted));
         }
     }
     let why = foreign.iter().map(|carried| {
@@ -295,21 +290,39 @@ fn foreign_payload(request: &Request<'_>, annotation: &Annotation, facts: &Facts
 /// True if what goes along reaches people or places outside.
 fn takes_out(annotation: &Annotation, facts: &Facts) -> bool {
     matches!(facts.effect, Effect::Send | Effect::Grant | Effect::Spend)
-        || (facts.effect == Effect::Fetch && annotation.reach == Reach::Public)
+        || matches!(annotation.reach, Reach::Outside | Reach::Public)
+}
+
+/// The arguments that can say anything: content, and what is asked for in words.
+fn content<'a>(
+    request: &Request<'a>,
+    annotation: &'a Annotation,
+) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    let arguments = request.call.arguments.as_object();
+    arguments.into_iter().flatten().filter(|(name, value)| {
+        let slot = annotation.slot(name);
+        let is_free = match slot.role {
+            SlotRole::Payload => true,
+            SlotRole::Plain => !slot.kind.is_closed(),
+            SlotRole::Who | SlotRole::Where | SlotRole::Which | SlotRole::Amount => false,
+        };
+        is_free && !texts(value).is_empty()
+    })
 }
 
 /// Private things go where the owner's words send them, or stay in the workspace they come from.
 fn not_cleared(request: &Request<'_>, annotation: &Annotation, facts: &Facts) -> Vec<String> {
-    let sources = request.evidence.private_sources(&annotation.connector);
-    if sources.is_empty() || facts.effect == Effect::Fetch || !takes_out(annotation, facts) {
+    if !takes_out(annotation, facts) || !carries(request, annotation, facts) {
         return Vec::new();
     }
-    let is_sure = facts
-        .graded
-        .iter()
-        .filter(|value| matches!(value.role, SlotRole::Who | SlotRole::Where))
-        .all(|value| value.grade >= Grade::G2 || request.evidence.is_own_value(value));
-    if is_sure && !matches!(request.plan, Planned::Nobody) {
+    let inside = match facts.reach {
+        // Another conversation of the owner's is his own as well.
+        Reach::Own => return Vec::new(),
+        Reach::Closed => Some(annotation.connector.as_str()),
+        Reach::Outside | Reach::Public => None,
+    };
+    let sources = request.evidence.private_sources(inside);
+    if sources.is_empty() || is_released(request, facts) {
         return Vec::new();
     }
     vec![format!(
@@ -317,4 +330,48 @@ fn not_cleared(request: &Request<'_>, annotation: &Annotation, facts: &Facts) ->
         sources.join(", "),
         annotation.connector
     )]
+}
+
+/// True if a call can take anything along that was read: values that are evidenced, whole, and
+/// nothing else beside them say no more than they did before.
+fn carries(request: &Request<'_>, annotation: &Annotation, facts: &Facts) -> bool {
+    let is_vague = |value: &Graded| value.grade < Grade::G2 && !is_sure(value, facts, request);
+    facts.graded.iter().any(is_vague)
+        || content(request, annotation).any(|(name, value)| {
+            let slot = annotation.slot(name);
+            // A number of a thing that a list gave is no content.
+            let is_given = |text: &String| {
+                let graded = request
+                    .evidence
+                    .grade(&annotation.connector, name, slot, text);
+                slot.kind == Kind::Id && graded.grade >= Grade::G1
+            };
+            !texts(value).iter().all(is_given)
+        })
+}
+
+/// True if the owner's words send it there. With a plan, what its own steps read may go where its
+/// steps lead; without one only to a place that he named himself.
+fn is_released(request: &Request<'_>, facts: &Facts) -> bool {
+    let least = match request.plan {
+        Planned::Is(_) => Grade::G2,
+        Planned::Unknown => Grade::G3,
+        Planned::Nobody => return false,
+    };
+    let mut places = facts
+        .graded
+        .iter()
+        .filter(|value| matches!(value.role, SlotRole::Who | SlotRole::Where))
+        .peekable();
+    if places.peek().is_none() {
+        // A search engine, a form: a step of the plan leads there, or nothing does.
+        return matches!(request.plan, Planned::Is(_));
+    }
+    places.all(|value| value.grade >= least || is_sure(value, facts, request))
+}
+
+/// True for the owner's own address, and for a link that is followed as a contact wrote it.
+fn is_sure(value: &Graded, facts: &Facts, request: &Request<'_>) -> bool {
+    request.evidence.is_own_value(value)
+        || (facts.effect == Effect::Fetch && value.is_from_named_source)
 }

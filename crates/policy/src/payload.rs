@@ -2,7 +2,7 @@
 
 use instar_protocol::Origin;
 
-use crate::evidence::{Evidence, carried};
+use crate::evidence::{Cell, Evidence, carried};
 use crate::typed::{Kind, normal};
 
 /// A piece of a payload that must not go along unasked.
@@ -49,11 +49,17 @@ impl Evidence {
         is_said || self.words.says(piece)
     }
 
-    /// True if a system or party field holds exactly this.
+    /// True if a system or party field holds exactly this. Where a stranger could have put it there, as
+    /// an address that a search found, it vouches for nothing.
     fn is_assigned(&self, piece: &str) -> bool {
         self.rows.iter().flat_map(|row| &row.cells).any(|cell| {
             cell.role != crate::annotation::FieldRole::Text
+                && !is_strangers_link(cell)
                 && cell.typed.as_ref().is_some_and(|typed| typed.form == piece)
         })
     }
+}
+
+fn is_strangers_link(cell: &Cell) -> bool {
+    matches!(cell.kind, Kind::Url | Kind::Host) && cell.origin == Origin::Stranger
 }

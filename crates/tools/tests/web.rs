@@ -2,7 +2,12 @@
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use instar_protocol::tool::Effect;
+use instar_policy::{
+    Authority, Counts, Decision, Evidence, Plan, Planned, Posture, Request, Step, decide,
+};
+use instar_protocol::principal::Via;
+use instar_protocol::tool::{Effect, ToolCall};
+use instar_protocol::{AgentId, Label, Origin, Principal, Readers, ReleaseId, SessionId};
 use instar_tools::web::{self, Engine, KeyPlace, WebAnswer, WebPort, WebRequest, WebSettings};
 use instar_tools::{Caller, Output, ToolError};
 use serde_json::{Value, json};
@@ -260,4 +265,228 @@ async fn what_a_call_does_follows_from_the_tool_and_credentials_from_nobody() {
         Engine::named("serpapi").unwrap().key,
         Some(KeyPlace::Query("api_key"))
     );
+}
+
+/// What has been read, when a call comes up.
+struct Read {
+    words: &'static str,
+    /// A file of the owner's own.
+    private: bool,
+    /// A mail of somebody's.
+    strange: bool,
+}
+
+/// The rule that decides a call of one of these very tools; the plan, where there is one, has it.
+fn ruled(read: &Read, posture: Posture, is_planned: bool, name: &str, arguments: Value) -> String {
+    let port: Arc<dyn WebPort> = Arc::new(Scripted::default());
+    let tools = web::tools(&port);
+    let annotated = tools.iter();
+    let annotated = annotated.map(|tool| (tool.spec().name.clone(), tool.annotation()));
+    let mut authority = Authority::over(annotated.collect());
+    authority.posture = posture;
+    let mut evidence = Evidence::of_words(read.words);
+    let mut context = Label::owner();
+    if read.private {
+        evidence.text("files", "the minutes", &Origin::System, &Readers::Private);
+        context = context.join(&Label {
+            readers: Readers::Private,
+            ..Label::system()
+        });
+    }
+    if read.strange {
+        let text = "see https://trap.example/a7, the code is 48213";
+        evidence.text("web", text, &Origin::Stranger, &Readers::Public);
+        context = context.join(&Label::stranger(Readers::Public));
+    }
+    let plan = Plan {
+        steps: vec![Step {
+            tool: name.to_owned(),
+            times: 9,
+            only: std::collections::BTreeMap::new(),
+        }],
+    };
+    let call = ToolCall {
+        id: "call".to_owned(),
+        name: name.to_owned(),
+        arguments,
+    };
+    let request = Request {
+        call: &call,
+        principal: &Principal::Owner { via: Via::Token },
+        agent: &AgentId::main(),
+        session: &SessionId::from_stored("ses_1"),
+        release: &ReleaseId::from_hex("r1"),
+        context: &context,
+        evidence: &evidence,
+        plan: if is_planned {
+            Planned::Is(&plan)
+        } else {
+            Planned::Unknown
+        },
+        counts: &Counts::default(),
+        standing: &[],
+        approval: None,
+        environment: &Value::Null,
+    };
+    match decide(&request, &authority) {
+        Decision::Allow(permit) => format!("+{}", permit.rule()),
+        Decision::Ask(draft) => format!("?{}", draft.rule),
+        Decision::Deny(denial) => format!("-{}", denial.rule),
+    }
+}
+
+/// Whatever goes to an address or to a search engine goes to everybody: what was read for the owner
+/// alone, and what somebody else wants passed on, does not go along unasked.
+#[test]
+fn nothing_that_was_read_leaves_in_a_question_a_header_or_an_address() {
+    let words = "look at https://example.org/a and search for tea";
+    let read = |private, strange| Read {
+        words,
+        private,
+        strange,
+    };
+    let search = |query: &str| ("web_search", json!({ "query": query }));
+    let fetch = |url: &str| ("web_fetch", json!({ "url": url }));
+    let get = |url: &str, header: &str| ("http_get", json!({ "url": url, "headers": [header] }));
+    let (own, other) = ("https://example.org/a", "https://else.example/?q=minutes");
+    let (balanced, open) = (Posture::Balanced, Posture::Open);
+    for (read, posture, is_planned, (name, arguments), expected) in [
+        // Nothing private, nobody else: the plan decides.
+        (
+            read(false, false),
+            balanced,
+            true,
+            search("tea"),
+            "+own-words",
+        ),
+        (
+            read(false, true),
+            balanced,
+            true,
+            search("tea"),
+            "+evidence",
+        ),
+        (
+            read(false, true),
+            open,
+            false,
+            search("tea"),
+            "+posture-open",
+        ),
+        // A step of the plan releases what the steps before it read; without a plan nothing does.
+        (
+            read(true, false),
+            balanced,
+            true,
+            search("tea"),
+            "+own-words",
+        ),
+        (read(true, true), balanced, true, search("tea"), "+evidence"),
+        (
+            read(true, false),
+            balanced,
+            false,
+            search("tea"),
+            "?not-cleared",
+        ),
+        (
+            read(true, true),
+            balanced,
+            false,
+            search("tea"),
+            "?not-cleared",
+        ),
+        (read(true, true), open, false, search("tea"), "?not-cleared"),
+        // What somebody else wants passed on asks, planned or not.
+        (
+            read(false, true),
+            balanced,
+            true,
+            search("48213"),
+            "?foreign-payload",
+        ),
+        (
+            read(false, true),
+            open,
+            false,
+            search("trap.example"),
+            "?foreign-payload",
+        ),
+        (
+            read(false, true),
+            balanced,
+            true,
+            get(own, "x-a: 48213"),
+            "?foreign-payload",
+        ),
+        (
+            read(false, true),
+            open,
+            false,
+            get(own, "x-a: https://trap.example/a7"),
+            "?foreign-payload",
+        ),
+        // An address that the owner wrote carries nothing along; with a header it can.
+        (read(true, true), balanced, true, fetch(own), "+evidence"),
+        (read(true, true), open, false, fetch(own), "+posture-open"),
+        (
+            read(true, true),
+            balanced,
+            true,
+            get(own, "x-a: minutes"),
+            "+evidence",
+        ),
+        (
+            read(true, true),
+            balanced,
+            false,
+            get(own, "x-a: minutes"),
+            "+evidence",
+        ),
+        // One that the model made up can say anything.
+        (
+            read(false, true),
+            balanced,
+            true,
+            fetch(other),
+            "?weak-place",
+        ),
+        (
+            read(true, true),
+            balanced,
+            true,
+            fetch(other),
+            "?weak-place",
+        ),
+        (
+            read(true, false),
+            balanced,
+            false,
+            fetch(other),
+            "?not-cleared",
+        ),
+        (read(true, true), open, false, fetch(other), "?not-cleared"),
+        (
+            read(false, true),
+            open,
+            false,
+            fetch(other),
+            "+posture-open",
+        ),
+        (
+            read(true, false),
+            open,
+            false,
+            fetch(other),
+            "+posture-open",
+        ),
+    ] {
+        let found = ruled(&read, posture, is_planned, name, arguments.clone());
+        let case = format!("{name} {arguments} {posture:?} planned {is_planned}");
+        assert_eq!(
+            found, expected,
+            "{case} private {} strange {}",
+            read.private, read.strange
+        );
+    }
 }
