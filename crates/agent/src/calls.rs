@@ -276,6 +276,7 @@ impl Turn {
                 text: output.text.clone(),
             });
             let body = EntryBody::ToolResult {
+                has_rows: has_rows(&output),
                 call_id: judged.call.id,
                 tool: judged.call.name,
                 text: output.text,
@@ -379,6 +380,13 @@ pub(crate) fn failure(text: &str) -> Output {
     }
 }
 
+/// True if the rows of a result stand, whole, in its text: then they are there to be read again.
+fn has_rows(output: &Output) -> bool {
+    output.value.as_ref().is_some_and(|value| {
+        serde_json::from_str(&output.text).is_ok_and(|text: serde_json::Value| text == *value)
+    })
+}
+
 /// The digest of the arguments as they were judged; their text where they have no canonical form.
 fn arguments_digest(call: &ToolCall) -> String {
     let text = canonical::write(&call.arguments).unwrap_or_else(|_| call.arguments.to_string());
@@ -458,6 +466,23 @@ mod tests {
         };
         turn.take_in_batch();
         turn
+    }
+
+    #[test]
+    fn a_result_has_rows_where_its_text_is_the_value_that_came_beside_it() {
+        let result = |text: &str, value: Option<serde_json::Value>| Output {
+            value,
+            ..failure(text)
+        };
+        let value = json!([{ "id": 1 }]);
+        assert!(has_rows(&result("[ {\"id\":1} ]", Some(value.clone()))));
+        for text in ["[{\"id\":2}]", "one row, with the id 1", ""] {
+            assert!(!has_rows(&result(text, Some(value.clone()))), "{text}");
+        }
+        assert!(
+            !has_rows(&result("[{\"id\":1}]", None)),
+            "nobody vouches for it"
+        );
     }
 
     #[tokio::test]

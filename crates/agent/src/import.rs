@@ -63,6 +63,7 @@ impl Turn {
                         tool: tool.to_owned(),
                         text: text.clone(),
                         is_error: false,
+                        has_rows: false,
                         decision: ToolDecision::Handed,
                     };
                     self.append(body, Label::stranger(Readers::Private));

@@ -24,7 +24,7 @@ use crate::window::{Seen, Window};
 
 /// The owner's newest messages that make up the request: what he said, and what he added to it.
 const REQUEST_MESSAGES: usize = 3;
-/// Where a text counts as read that another conversation sent.
+/// Where a text counts as read that another conversation sent, or that a summary tells of.
 const ERRANDS: &str = "conversations";
 
 /// The rule that stands for what cannot be done, whoever is asked.
@@ -451,9 +451,13 @@ pub(crate) fn seen_so_far(
                 tool,
                 arguments,
                 text,
+                has_rows,
                 label,
-            } => match (authority.annotations.get(tool), serde_json::from_str(text)) {
-                (Some(annotation), Ok(value)) => {
+            } => match (
+                authority.annotations.get(tool),
+                serde_json::from_str(text).ok().filter(|_| has_rows),
+            ) {
+                (Some(annotation), Some(value)) => {
                     evidence.result(tool, annotation, arguments, &value, &label.readers);
                 }
                 (annotation, _) => {
@@ -479,4 +483,97 @@ fn worst(label: &Label) -> instar_protocol::Origin {
         .last()
         .cloned()
         .unwrap_or(instar_protocol::Origin::System)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use instar_policy::{Annotation, Field, FieldRole, Grade, Kind, Slot, SlotRole};
+    use instar_protocol::message::{Entry, EntryBody};
+    use instar_protocol::model::{ModelRef, StopReason, Usage};
+    use instar_protocol::{EntryId, Readers, SessionId};
+    use std::sync::Arc;
+
+    fn push(window: &mut Window, label: &Label, body: EntryBody) {
+        window.push(&Entry {
+            id: EntryId::from_stored("ent_1"),
+            session: SessionId::from_stored("ses_1"),
+            parent: None,
+            at: Timestamp::from_millis(1),
+            run: None,
+            label: label.clone(),
+            body,
+        });
+    }
+
+    /// How an id is evidenced that stands in a stored result, and what it was read from.
+    fn found_again(has_rows: bool) -> (Grade, bool) {
+        let text = r#"[{"id":"17"}]"#;
+        let call = ToolCall {
+            id: "call".to_owned(),
+            name: "list".to_owned(),
+            arguments: json!({}),
+        };
+        let mut window = Window::new(Arc::new(jiff::tz::TimeZone::UTC));
+        let asked = EntryBody::Assistant {
+            text: String::new(),
+            tool_calls: vec![call],
+            reasoning: None,
+            model: ModelRef::parse("test/one").unwrap(),
+            usage: Usage::default(),
+            cost_micros: 0,
+            stop: StopReason::ToolUse,
+        };
+        let result = EntryBody::ToolResult {
+            call_id: "call".to_owned(),
+            tool: "list".to_owned(),
+            text: text.to_owned(),
+            is_error: false,
+            has_rows,
+            decision: ToolDecision::Allowed {
+                rule: "x".to_owned(),
+            },
+            pictures: Vec::new(),
+        };
+        let label = Label::stranger(Readers::Private);
+        push(&mut window, &label, asked);
+        push(&mut window, &label, result);
+        let annotation = Annotation {
+            connector: "drive".to_owned(),
+            fields: vec![Field {
+                path: "[].id".to_owned(),
+                kind: Kind::Id,
+                role: FieldRole::System,
+                author: None,
+            }],
+            ..Annotation::reads(label)
+        };
+        let authority = Authority::over([("list".to_owned(), annotation)].into());
+        let (evidence, _words) = seen_so_far(&window, &authority, &[]);
+        let slot = Slot {
+            role: SlotRole::Which,
+            kind: Kind::Id,
+        };
+        let grade = evidence.grade("drive", "id", slot, "17").grade;
+        (grade, evidence.has_results())
+    }
+
+    #[test]
+    fn rows_are_what_a_tool_gave_as_rows_and_no_text_that_looks_like_them() {
+        assert_eq!(found_again(true), (Grade::G1, true));
+        assert_eq!(found_again(false), (Grade::G0, true));
+    }
+
+    #[test]
+    fn what_a_summary_tells_of_is_as_private_as_it_was() {
+        let mut window = Window::new(Arc::new(jiff::tz::TimeZone::UTC));
+        let summary = EntryBody::Compaction {
+            summary: "the code is 48213".to_owned(),
+            first_kept: None,
+            tokens_before: 9,
+        };
+        push(&mut window, &Label::stranger(Readers::Private), summary);
+        let (evidence, _words) = seen_so_far(&window, &Authority::default(), &[]);
+        assert_eq!(evidence.foreign_pieces("text", "48213", false).len(), 1);
+    }
 }

@@ -49,8 +49,11 @@ struct Mark {
     label: Label,
     /// What the owner typed, where it is a message of his.
     words: Option<Box<str>>,
-    /// What another conversation sent, where it is a message of such.
+    /// What another conversation sent, where it is a message of such, and the summary of what was cut
+    /// away.
     errand: Option<Box<str>>,
+    /// A result of rows.
+    has_rows: bool,
     /// The size of the pictures that a result shows.
     picture_bytes: u64,
 }
@@ -60,13 +63,15 @@ struct Mark {
 pub(crate) enum Seen<'a> {
     /// The owner's words, and where they stand.
     Words { text: &'a str, entry: &'a EntryId },
-    /// What another conversation sent.
+    /// What another conversation sent, or a summary tells of.
     Errand { text: &'a str, label: &'a Label },
     /// A result of a tool.
     Result {
         tool: &'a str,
         arguments: &'a Value,
         text: &'a str,
+        /// The text is the rows that the tool's own machine gave.
+        has_rows: bool,
         label: &'a Label,
     },
 }
@@ -190,6 +195,7 @@ impl Window {
                 tool,
                 text,
                 is_error,
+                has_rows,
                 pictures,
                 ..
             } => {
@@ -211,6 +217,9 @@ impl Window {
                     attached: pictures::attached(pictures),
                 };
                 self.add(message, entry, false);
+                if let Some(mark) = self.marks.last_mut() {
+                    mark.has_rows = *has_rows;
+                }
                 self.shows(pictures);
             }
             EntryBody::Compaction {
@@ -244,6 +253,10 @@ impl Window {
         self.clear();
         let parts = vec![Part::text(text)];
         self.add(ModelMessage::User { parts }, entry, false);
+        if let Some(mark) = self.marks.last_mut() {
+            // What it tells was read somewhere, and is no more free to go out than it was there.
+            mark.errand = Some(summary.into());
+        }
         for (message, mark) in tail.into_iter().zip(marks) {
             self.tokens += u64::from(mark.tokens);
             self.label = self.label.join(&mark.label);
@@ -308,6 +321,7 @@ impl Window {
             label: entry.label.clone(),
             words: None,
             errand: None,
+            has_rows: false,
             picture_bytes: 0,
         });
     }
@@ -343,6 +357,7 @@ impl Window {
                         tool: name,
                         arguments,
                         text: fence::inside(text),
+                        has_rows: mark.has_rows,
                         label: &mark.label,
                     },
                 )),

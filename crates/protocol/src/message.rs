@@ -204,6 +204,10 @@ pub enum EntryBody {
         tool: String,
         text: String,
         is_error: bool,
+        /// The text is the rows that the tool's own machine gave apart from any words: JSON that evidence
+        /// is taken from field by field. A text that merely looks like it is somebody's text.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        has_rows: bool,
         decision: ToolDecision,
         /// What the tool had to show.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -208,6 +208,7 @@ mod tests {
             tool: call.name,
             text: "there".to_owned(),
             is_error: false,
+            has_rows: false,
             decision: ToolDecision::Allowed {
                 rule: "x".to_owned(),
             },
