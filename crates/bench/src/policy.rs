@@ -5,7 +5,7 @@ use clap::Args;
 use instar_policy::cedar::{RuleFile, Rules};
 use instar_policy::{
     Annotation, Authority, Counts, Decision, Evidence, Families, Plan, Planned, Posture, Request,
-    Step, decide,
+    Server, Step, decide,
 };
 use instar_protocol::principal::Via;
 use instar_protocol::tool::{ToolCall, ToolSpec};
@@ -102,7 +102,7 @@ fn annotation() -> Annotation {
             "properties": { "recipients": { "type": "array", "items": text }, "subject": text, "body": text },
         }),
     };
-    Families::built_in().infer("mail", &spec)
+    Families::built_in().infer(Server::open("mail"), &spec)
 }
 
 /// The median of batches, in microseconds.

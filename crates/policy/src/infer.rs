@@ -37,9 +37,9 @@ struct Family {
     name: String,
     /// Words in a tool's name, or in that of its server, that belong to it.
     words: Vec<String>,
-    /// Its members are known to each other: one closed workspace.
+    /// Where the owner says that a server is closed, its members are known to each other.
     #[serde(default)]
-    closed: bool,
+    members: bool,
     /// What it reads lies outside, and the question itself leaves the house.
     #[serde(default)]
     public: bool,
@@ -94,10 +94,34 @@ enum PersonWord {
 static BUILT_IN: LazyLock<Families> =
     LazyLock::new(|| serde_json::from_str(TABLE).unwrap_or_default());
 
-/// The annotation of a tool that nobody annotated. `server` is the name that its owner gave to where
-/// it comes from.
+/// Where a tool comes from that nobody annotated, as its owner set it up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Server<'a> {
+    /// The name that he gave to it.
+    pub name: &'a str,
+    /// He says that whoever writes there is one of his own people: a name does not say that.
+    pub is_closed: bool,
+}
+
+impl<'a> Server<'a> {
+    /// One where anybody may write.
+    #[must_use]
+    pub fn open(name: &'a str) -> Self {
+        let is_closed = false;
+        Self { name, is_closed }
+    }
+
+    /// One closed workspace.
+    #[must_use]
+    pub fn closed(name: &'a str) -> Self {
+        let is_closed = true;
+        Self { name, is_closed }
+    }
+}
+
+/// The annotation of a tool that nobody annotated.
 #[must_use]
-pub fn infer(server: &str, spec: &ToolSpec) -> Annotation {
+pub fn infer(server: Server<'_>, spec: &ToolSpec) -> Annotation {
     BUILT_IN.infer(server, spec)
 }
 
@@ -151,10 +175,12 @@ impl Families {
 
     /// The annotation that this table gives to a tool.
     #[must_use]
-    pub fn infer(&self, server: &str, spec: &ToolSpec) -> Annotation {
+    pub fn infer(&self, server: Server<'_>, spec: &ToolSpec) -> Annotation {
         let name = words_of(&spec.name);
+        let is_closed = server.is_closed;
+        let server = server.name;
         let (verb, verb_effect) = self.verb(&name, server);
-        let family = self.family(&name, server);
+        let family = self.family(&name, server, is_closed);
         let arguments: Vec<(&String, &Value)> = spec
             .parameters
             .get("properties")
@@ -176,7 +202,8 @@ impl Families {
         let goes_out = slots.values().any(|slot| {
             slot.role == SlotRole::Where && matches!(slot.kind, Kind::Url | Kind::Host)
         }) || has_strange(&slots);
-        let (effect, reach) = effect_and_reach(verb_effect, family, goes_out, &slots);
+        let closed = is_closed && family.is_some_and(|family| family.members);
+        let (effect, reach) = effect_and_reach(verb_effect, family, goes_out, closed, &slots);
         let reads_own = effect == Effect::Read;
         let undoable =
             effect == Effect::Write && family.is_some_and(|family| family.undoable.contains(&verb));
@@ -261,20 +288,22 @@ impl Families {
     }
 
     /// The family of a tool: that of the most words in its name, else that of its server.
-    fn family(&self, name: &[String], server: &str) -> Option<&Family> {
+    fn family(&self, name: &[String], server: &str, is_closed: bool) -> Option<&Family> {
         let server = words_of(server);
         // Where several fit, the strictest.
         let fits = |words: &[String]| {
             self.families
                 .iter()
                 .filter(|family| words.iter().any(|word| family.words.contains(word)))
-                .max_by_key(|family| (family.guarded, family.public, !family.closed))
+                .max_by_key(|family| (family.guarded, family.public, !family.members))
         };
         let by_server = fits(&server);
         let by_name = fits(name);
         match (by_name, by_server) {
             // In a closed workspace `user` is a member of it, and nothing of an account.
-            (Some(own), Some(outer)) if outer.closed && own.name == "account" => Some(outer),
+            (Some(own), Some(outer)) if is_closed && outer.members && own.name == "account" => {
+                Some(outer)
+            }
             (Some(own), _) => Some(own),
             (None, outer) => outer,
         }
@@ -405,11 +434,11 @@ fn effect_and_reach(
     verb: Effect,
     family: Option<&Family>,
     goes_out: bool,
+    closed: bool,
     slots: &BTreeMap<String, Slot>,
 ) -> (Effect, Reach) {
     let has = |role: SlotRole| slots.values().any(|slot| slot.role == role);
     let guarded = family.is_some_and(|family| family.guarded);
-    let closed = family.is_some_and(|family| family.closed);
     let public = family.is_some_and(|family| family.public);
     let effect = match verb {
         Effect::Read if goes_out || public => Effect::Fetch,
@@ -505,7 +534,7 @@ fn shape(schema: &Value, root: &Value) -> Option<Kind> {
 }
 
 /// The words of a name: `send_direct_message`, `sendDirectMessage`, `send-direct-message`.
-fn words_of(name: &str) -> Vec<String> {
+pub(crate) fn words_of(name: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut is_lower = false;
     let mut is_open = false;

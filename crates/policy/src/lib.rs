@@ -37,7 +37,7 @@ pub use decide::{
 };
 pub use evidence::Evidence;
 pub use grade::{Grade, Graded, OWNER, OWNERS_INBOX, WORKSPACE};
-pub use infer::{Families, infer};
+pub use infer::{Families, Server, infer};
 pub use permit::Permit;
 pub use plan::{OffPlan, Plan, Planned, STEPS_MAX, Step};
 pub use question::{Draft, Rule};

@@ -1,7 +1,7 @@
 //! Whatever is taken away of what policy knows of tools, nothing gets through that asked before.
 
 use instar_policy::suppose::{Seen, Supposed, SupposedPlan, SupposedRead};
-use instar_policy::{Annotation, Authority, Families, Posture};
+use instar_policy::{Annotation, Authority, Families, Posture, Server};
 use instar_protocol::tool::ToolSpec;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -11,6 +11,14 @@ fn spec(name: &str, arguments: &Value) -> ToolSpec {
         name: name.to_owned(),
         description: String::new(),
         parameters: json!({ "type": "object", "properties": arguments }),
+    }
+}
+
+/// The team's own room is closed; who writes to the others is anybody.
+fn server_of(name: &str) -> Server<'_> {
+    match name {
+        "slack" => Server::closed(name),
+        name => Server::open(name),
     }
 }
 
@@ -65,7 +73,7 @@ fn tools() -> Vec<(&'static str, ToolSpec)> {
 fn annotations(table: &Families) -> BTreeMap<String, Annotation> {
     tools()
         .into_iter()
-        .map(|(server, spec)| (spec.name.clone(), table.infer(server, &spec)))
+        .map(|(server, spec)| (spec.name.clone(), table.infer(server_of(server), &spec)))
         .collect()
 }
 

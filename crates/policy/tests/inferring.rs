@@ -1,6 +1,6 @@
 //! Tools that nobody annotated.
 
-use instar_policy::{Evidence, Families, Grade, Kind, Slot, SlotRole, infer};
+use instar_policy::{Evidence, Families, Grade, Kind, Server, Slot, SlotRole, infer};
 use instar_protocol::tool::{Effect, ToolSpec};
 use serde_json::{Value, json};
 
@@ -34,15 +34,15 @@ const DOING: [(&str, &[&str], &str); 8] = [
 
 #[test]
 fn the_table_is_there_and_what_it_does_not_know_has_the_highest_risk() {
-    let read = infer("mail", &spec("search_emails", &["query"]));
+    let read = infer(Server::open("mail"), &spec("search_emails", &["query"]));
     assert_eq!(read.effect, Effect::Read);
     assert!(!read.fields.is_empty());
-    let unknown = infer("", &spec("frobnicate", &["target"]));
+    let unknown = infer(Server::open(""), &spec("frobnicate", &["target"]));
     assert_eq!(unknown.effect, Effect::Execute);
     assert!(unknown.slot("target").role.is_target());
-    let second = infer("", &spec("find_and_delete", &["query"]));
+    let second = infer(Server::open(""), &spec("find_and_delete", &["query"]));
     assert_eq!(second.effect, Effect::Destroy);
-    let strange = infer("", &spec("get_things", &["sink"]));
+    let strange = infer(Server::open(""), &spec("get_things", &["sink"]));
     assert_eq!(
         strange.effect,
         Effect::Fetch,
@@ -56,7 +56,7 @@ fn a_row_that_is_taken_away_makes_nothing_harmless() {
     assert!(rows.len() > 200);
     for (gone, table) in rows {
         for (name, arguments, target) in DOING {
-            let annotation = table.infer("", &spec(name, arguments));
+            let annotation = table.infer(Server::open(""), &spec(name, arguments));
             assert!(annotation.effect > Effect::Read, "{name} without {gone}");
             let role = annotation.slot(target).role;
             assert!(
@@ -80,13 +80,20 @@ fn only_a_verb_that_makes_something_vouches_for_what_comes_back() {
         ("send_and_fetch_replies", false),
         ("search_emails", false),
     ] {
-        assert_eq!(infer("", &spec(name, &["body"])).makes, makes, "{name}");
+        assert_eq!(
+            infer(Server::open(""), &spec(name, &["body"])).makes,
+            makes,
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn what_an_unknown_tool_returns_is_no_evidence_and_its_links_are_somebody_elses() {
-    let annotation = infer("mail", &spec("gmail_search_messages", &["query"]));
+    let annotation = infer(
+        Server::open("mail"),
+        &spec("gmail_search_messages", &["query"]),
+    );
     assert!(
         annotation.effect.leaves_traces(),
         "it is not known to read only"

@@ -181,6 +181,11 @@ pub struct McpServerConfig {
     /// network.
     #[serde(default)]
     pub hosts: Vec<String>,
+    /// Only people whom you let in write there, as in the chat of your own team: then its members count
+    /// as known there, and the agent may write to them when you ask for it. Leave it off where anybody
+    /// can join.
+    #[serde(default)]
+    pub closed: bool,
     /// Use it.
     #[serde(default = "yes")]
     pub enabled: bool,

@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use instar_policy::{Authority, Decision};
+use instar_policy::{Authority, Decision, Server};
 use instar_protocol::tool::Effect;
 use instar_tools::mcp::{Client, McpError, Wire, adapt, tool_name};
 use instar_tools::{Toolbox, description_label};
@@ -81,7 +81,7 @@ async fn box_with(client: &Arc<Client>) -> Toolbox {
     let tools = client.tools().await.unwrap();
     let tools = tools
         .into_iter()
-        .filter_map(|tool| adapt("desk", client, tool))
+        .filter_map(|tool| adapt(Server::open("desk"), client, tool))
         .collect();
     let toolbox = Toolbox::default();
     let left_out = toolbox.replace("mcp__desk__", tools);
@@ -171,7 +171,7 @@ async fn a_server_that_forgot_us_is_met_again_and_asked_once_more() {
 async fn a_result_is_a_strangers_text() {
     let client = Arc::new(Client::new(Arc::new(Scripted::default())));
     let tools = client.tools().await.unwrap();
-    let add = adapt("desk", &client, tools[0].clone()).unwrap();
+    let add = adapt(Server::open("desk"), &client, tools[0].clone()).unwrap();
     let output = add.run(&json!({"a": 1}), &caller()).await.unwrap();
     assert_eq!(output.text, "3\n[audio that is no text]");
     assert!(output.label.is_tainted());
@@ -181,7 +181,7 @@ async fn a_result_is_a_strangers_text() {
 async fn pictures_of_a_result_are_shown_if_they_are_some_and_what_is_beyond_is_told() {
     let client = Arc::new(Client::new(Arc::new(Scripted::default())));
     let tools = client.tools().await.unwrap();
-    let add = adapt("desk", &client, tools[0].clone()).unwrap();
+    let add = adapt(Server::open("desk"), &client, tools[0].clone()).unwrap();
     let output = add.run(&json!({"a": 7}), &caller()).await.unwrap();
     assert!(output.label.is_tainted());
     let names: Vec<&str> = output

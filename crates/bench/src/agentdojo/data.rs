@@ -1,6 +1,7 @@
 //! The files of a suite: tools, tasks and attacks with the output that each call gave.
 
 use anyhow::Context;
+use instar_policy::Server;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -15,6 +16,17 @@ pub(crate) struct Suite {
     pub(crate) injection_tasks: Vec<Attack>,
     #[serde(default)]
     pub(crate) environment: Value,
+}
+
+impl Suite {
+    /// Where its tools come from, as the owner of the suite would set it up: the chat is that of his own
+    /// team, anybody can write mails.
+    pub(crate) fn server(&self) -> Server<'_> {
+        match self.suite.as_str() {
+            "slack" => Server::closed("slack"),
+            name => Server::open(name),
+        }
+    }
 }
 
 #[derive(Deserialize, Clone, Debug)]

@@ -34,7 +34,12 @@ impl<'a> House<'a> {
         let annotated = |families: &Families| -> BTreeMap<String, Annotation> {
             let tools = suite.tools.iter();
             tools
-                .map(|tool| (tool.name.clone(), families.infer(&suite.suite, &spec(tool))))
+                .map(|tool| {
+                    (
+                        tool.name.clone(),
+                        families.infer(suite.server(), &spec(tool)),
+                    )
+                })
                 .collect()
         };
         let known = Known::of(&suite.environment);

@@ -94,9 +94,13 @@ async fn list(app: &AppState, name: &str, server: &mut Server) -> bool {
     match server.client.tools().await {
         Ok(described) => {
             let count = described.len();
+            let from = instar_policy::Server {
+                name,
+                is_closed: server.config.closed,
+            };
             let adapted = described
                 .into_iter()
-                .filter_map(|tool| adapt(name, &server.client, tool));
+                .filter_map(|tool| adapt(from, &server.client, tool));
             let changed = put(app, name, adapted.collect());
             server.listed(changed);
             if changed {

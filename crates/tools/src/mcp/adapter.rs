@@ -1,7 +1,7 @@
 //! A server's tool as one of ours.
 
 use futures_util::FutureExt as _;
-use instar_policy::Annotation;
+use instar_policy::{Annotation, Server};
 use instar_protocol::tool::ToolSpec;
 use instar_protocol::{Label, Readers};
 use serde_json::{Map, Value, json};
@@ -35,7 +35,12 @@ pub fn tool_name(server: &str, tool: &str) -> Option<String> {
 
 /// The tool, if its name can be one.
 #[must_use]
-pub fn adapt(server: &str, client: &Arc<Client>, described: Described) -> Option<Arc<dyn Tool>> {
+pub fn adapt(
+    from: Server<'_>,
+    client: &Arc<Client>,
+    described: Described,
+) -> Option<Arc<dyn Tool>> {
+    let server = from.name;
     let name = tool_name(server, &described.name)?;
     let words = described
         .description
@@ -54,6 +59,7 @@ pub fn adapt(server: &str, client: &Arc<Client>, described: Described) -> Option
             parameters: simplified(&described.schema, 0),
         },
         server: server.to_owned(),
+        is_closed: from.is_closed,
         tool: described.name,
         client: Arc::clone(client),
     }))
@@ -63,6 +69,8 @@ pub fn adapt(server: &str, client: &Arc<Client>, described: Described) -> Option
 struct Adapter {
     spec: ToolSpec,
     server: String,
+    /// The owner says that it is a closed workspace.
+    is_closed: bool,
     tool: String,
     client: Arc<Client>,
 }
@@ -80,7 +88,11 @@ impl Tool for Adapter {
             description: String::new(),
             parameters: self.spec.parameters.clone(),
         };
-        let inferred = instar_policy::infer(&self.server, &spec);
+        let server = Server {
+            name: &self.server,
+            is_closed: self.is_closed,
+        };
+        let inferred = instar_policy::infer(server, &spec);
         Annotation {
             output: inferred.output.join(&Label::stranger(Readers::Private)),
             ..inferred
