@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::annotation::{FieldRole, Slot, SlotRole};
 use crate::evidence::{Cell, Evidence, Row};
+use crate::infer::words_of;
 use crate::typed::{Kind, Typed, normal};
 
 /// How a value that says who or where is traced.
@@ -63,7 +64,7 @@ pub const OWNER: &str = "owner";
 /// Words that pick one row by a number or a time of it, with the fields that they speak of.
 const SELECTORS: [(&[&str], &[&str], bool); 4] = [
     (
-        &["largest", "biggest", "longest", "самый большой", "最大"],
+        &["largest", "biggest", "longest"],
         &["size", "bytes", "length"],
         true,
     ),
@@ -235,13 +236,15 @@ impl Evidence {
         }
     }
 
-    /// True if the owner's words pick this row by a number or a time of it, out of all that there is.
+    /// True if the owner's words pick this row by a number or a time of it, out of all that there is:
+    /// `the largest file` speaks of the files that a tool listed, and of nothing else.
     fn is_picked(&self, row: &Row) -> bool {
         if !row.is_whole {
             return false;
         }
+        let nouns = row.nouns();
         SELECTORS.iter().any(|(words, fields, is_most)| {
-            if !words.iter().any(|word| self.words.says(word)) {
+            if !self.words.says_of(words, &nouns) {
                 return false;
             }
             let rank = |row: &Row| row.rank(fields);
@@ -291,6 +294,16 @@ impl Row {
             .iter()
             .map(|cell| (cell.path.trim_start_matches("[]."), cell.text.as_str()))
             .collect()
+    }
+
+    /// What one of these rows is called, by the name of the tool that listed them: `list_files` gives
+    /// each `file`.
+    fn nouns(&self) -> BTreeSet<String> {
+        let name = self.tool.rsplit("__").next().unwrap_or(&self.tool);
+        let words = words_of(name);
+        let of = |word: &&String| !matches!(word.as_str(), "in" | "of" | "from" | "by" | "for");
+        let singular = |word: &String| word.strip_suffix('s').unwrap_or(word).to_owned();
+        words.iter().skip(1).take_while(of).map(singular).collect()
     }
 
     fn names_party(&self, evidence: &Evidence) -> bool {

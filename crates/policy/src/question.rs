@@ -97,8 +97,8 @@ pub(crate) fn offer(
     };
     let is_known = graded.iter().all(|value| value.grade >= Grade::G2);
     // A rule that says neither who nor where would cover everything that the tool can do.
-    let is_narrow = !graded.is_empty() || is_hashed || matches!(effect, Effect::Write);
-    if !is_coverable || !(is_known || effect == Effect::Execute) || !is_narrow {
+    let is_narrow = !graded.is_empty();
+    if !is_coverable || !is_known || !is_narrow {
         return None;
     }
     let rule = Rule {

@@ -7,6 +7,7 @@ mod children;
 mod decisions;
 mod deletions;
 mod facts;
+mod grades;
 mod hashing;
 mod inferring;
 mod lists;
