@@ -59,7 +59,32 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         return Ok(());
     }
     fuzz::each(&tools, options.fuzz_seconds, None)?;
+    examples()?;
     tests(&tools)
+}
+
+/// The packages whose documentation holds code that is a test: the runner of the others knows none.
+const WITH_EXAMPLES: [&str; 1] = ["instar-policy"];
+
+/// Examples in documentation, those that must not compile among them.
+fn examples() -> anyhow::Result<()> {
+    for package in WITH_EXAMPLES {
+        let told = output(cargo().args(["test", "--doc", "--package", package]))?;
+        let passed = examples_passed(&told);
+        anyhow::ensure!(passed > 0, "{package} has no example that ran:\n{told}");
+        say(&format!(
+            "{passed} examples in the documentation of {package} passed"
+        ));
+    }
+    Ok(())
+}
+
+/// How many examples the runner of documentation says that passed.
+fn examples_passed(told: &str) -> usize {
+    told.lines()
+        .filter_map(|line| line.strip_prefix("test result: ok. "))
+        .filter_map(|rest| rest.split(' ').next()?.parse::<usize>().ok())
+        .sum()
 }
 
 /// Licences, bans and sources always; advisories only where their database can be had.
@@ -192,6 +217,16 @@ const GENERATED: &[(&[&str], &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn examples_are_counted_where_all_passed() {
+        let told = "running 2 tests\n\ntest result: ok. 2 passed; 0 failed; 0 ignored";
+        assert_eq!(examples_passed(told), 2);
+        assert_eq!(
+            examples_passed("test result: FAILED. 1 passed; 1 failed"),
+            0
+        );
+    }
 
     #[test]
     fn the_report_tells_passed_failed_and_skipped() {

@@ -9,20 +9,20 @@ use serde_json::Value;
 /// Its fields are private and its one constructor is visible inside this crate only, where
 /// [`crate::decide()`] is the one caller: whoever holds a permit has asked.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0599
 /// fn twice(permit: instar_policy::Permit) -> (instar_policy::Permit, instar_policy::Permit) {
 ///     (permit.clone(), permit)
 /// }
 /// ```
 ///
-/// ```compile_fail
+/// ```compile_fail,E0451
 /// fn forged(call: instar_protocol::tool::ToolCall) -> instar_policy::Permit {
 ///     instar_policy::Permit {
 ///         call,
 ///         digest: String::new(),
 ///         effect: instar_protocol::tool::Effect::None,
 ///         output: instar_protocol::Label::system(),
-///         rule: "",
+///         rule: String::new(),
 ///         environment: serde_json::Value::Null,
 ///     }
 /// }
