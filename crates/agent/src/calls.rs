@@ -427,6 +427,7 @@ mod tests {
             at: house.now(),
             session: None,
             run: None,
+            asker: None,
             release: None,
             arm: instar_protocol::event::Arm::Stable,
             label: Label::owner(),
@@ -440,7 +441,7 @@ mod tests {
         home.store.accept(&inbound, event).await.unwrap();
         let run = RunId::new(house.now(), house.random());
         let mut record = Record::new(Arc::clone(&house), AgentId::main(), home.row().await, true);
-        record.begin(run.clone());
+        record.begin(run.clone(), inbound.principal.standing());
         let mut turn = Turn {
             settings: house.settings(),
             window: Window::new(Arc::clone(&house.settings().zone)),

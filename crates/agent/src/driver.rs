@@ -346,6 +346,7 @@ impl Turn {
     /// Takes the messages that were offered since the last call into the turn.
     fn take_steered(&mut self) {
         for inbound in self.steering.take() {
+            self.record.heard(inbound.principal.standing());
             self.take_in(&inbound, None);
             self.batch.push(inbound);
         }

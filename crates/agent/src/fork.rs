@@ -104,6 +104,7 @@ fn forked(house: &House, session: &SessionId, from: &EntryId) -> Event {
         at,
         session: Some(session.clone()),
         run: None,
+        asker: None,
         release: None,
         arm: Arm::Stable,
         label: Label::owner(),

@@ -156,6 +156,7 @@ impl House {
             at,
             session: None,
             run: None,
+            asker: None,
             release: None,
             arm: Arm::Stable,
             label: Label::system(),

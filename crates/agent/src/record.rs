@@ -4,7 +4,9 @@ use instar_protocol::event::{Arm, Event, EventKind};
 use instar_protocol::message::{Entry, EntryBody};
 use instar_protocol::model::{Attempt, ModelRef, Usage};
 use instar_protocol::receipt::{Receipt, ReceiptKind};
-use instar_protocol::{AgentId, EntryId, EventId, Label, ReleaseId, RunId, SessionId, Timestamp};
+use instar_protocol::{
+    AgentId, EntryId, EventId, Label, ReleaseId, RunId, SessionId, Standing, Timestamp,
+};
 use instar_store::{Op, SessionPatch, SessionRow, Spend};
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use crate::house::House;
 pub(crate) struct Record {
     house: Arc<House>,
     pub(crate) run: Option<RunId>,
+    asker: Option<Standing>,
     agent: AgentId,
     pub(crate) row: SessionRow,
     /// True once the session's row is in the store.
@@ -39,6 +42,7 @@ impl Record {
         Self {
             house,
             run: None,
+            asker: None,
             agent,
             row,
             is_stored,
@@ -57,8 +61,9 @@ impl Record {
     }
 
     /// Starts a run on what the last one left.
-    pub(crate) fn begin(&mut self, run: RunId) {
+    pub(crate) fn begin(&mut self, run: RunId, asker: Standing) {
         self.run = Some(run);
+        self.asker = Some(asker);
     }
 
     /// Leaves the time of the session's last change as it is, for this run.
@@ -66,9 +71,20 @@ impl Record {
         self.is_quiet = true;
     }
 
+    /// Somebody spoke into the run: it counts as that of whoever is furthest away.
+    pub(crate) fn heard(&mut self, asker: Standing) {
+        self.asker = self.asker.max(Some(asker));
+    }
+
+    /// True if somebody else than the house asked for this run.
+    pub(crate) fn is_outside(&self) -> bool {
+        self.asker.is_some_and(Standing::is_outside)
+    }
+
     /// Lets go of the entries of a run whose end is durable.
     pub(crate) fn end(&mut self) {
         self.run = None;
+        self.asker = None;
         self.is_quiet = false;
         self.entries = Vec::new();
         self.committed = 0;
@@ -117,6 +133,7 @@ impl Record {
             at,
             session: Some(self.row.id.clone()),
             run: self.run.clone(),
+            asker: self.asker,
             release: self.release.clone(),
             arm: self.arm,
             label,

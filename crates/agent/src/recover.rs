@@ -261,6 +261,7 @@ mod tests {
                 at: house.now(),
                 session: None,
                 run: None,
+                asker: None,
                 release: None,
                 arm: Arm::Stable,
                 label: Label::owner(),

@@ -10,6 +10,7 @@ use instar_protocol::message::{EntryBody, OutboxState};
 use instar_protocol::model::{ModelRef, StopReason, Usage};
 use instar_protocol::{
     AgentId, Clock, EntryId, EventId, Label, OutboxId, ReleaseId, RunId, SessionId, SessionKey,
+    Standing,
 };
 use instar_release::Releases;
 use instar_store::{EventFilter, Op, Store, StoreError};
@@ -290,6 +291,7 @@ impl Sessions {
             at,
             session: Some(entry.session.clone()),
             run: Some(run.clone()),
+            asker: Some(Standing::Owner),
             release,
             arm,
             label: Label::owner(),

@@ -133,6 +133,7 @@ impl Shadow {
             at,
             session: Some(self.session.clone()),
             run: None,
+            asker: None,
             release: Some(self.of.release.id.clone()),
             arm: Arm::Shadow,
             label: Label::system(),

@@ -299,6 +299,7 @@ pub(crate) fn message_in(house: &House, inbound: &Inbound, row: &SessionRow) -> 
         at: inbound.received_at,
         session: Some(row.id.clone()),
         run: None,
+        asker: Some(inbound.principal.standing()),
         arm: served.as_ref().map_or(Arm::Stable, |served| served.arm),
         release: served.map(|served| served.release.id.clone()),
         label: fence::label_of_message(inbound),

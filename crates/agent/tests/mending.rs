@@ -1,10 +1,13 @@
 //! Mitigations in a running agent: what they do to a fault, what is noted of it, and what they leave alone.
 
-use crate::support::{Fault, Home, Reply, config, home, home_with, last_text};
-use instar_protocol::Clock as _;
+use crate::support::{Fault as Breaks, Home, Reply, config, home, home_with, last_text, outcome};
+use instar_policy::{Profile, Role};
 use instar_protocol::event::EventKind;
+use instar_protocol::fault::{Fault, SignalKind};
 use instar_protocol::live::OutcomeStatus;
+use instar_protocol::principal::Via;
 use instar_protocol::tool::ToolCall;
+use instar_protocol::{Clock as _, Principal, Standing};
 use instar_release::mitigation::{Act, ArgumentFix, Lesson, Mitigation, Reach, Toss};
 use instar_store::EventFilter;
 use serde_json::{Value, json};
@@ -94,7 +97,7 @@ async fn a_call_that_failed_is_made_again_where_that_is_to_be_done() {
     let home = home(folder.path()).await;
     let fails_twice = || {
         let mut faults = home.search.lock().unwrap();
-        faults.next.extend([Some(Fault::Fails), Some(Fault::Fails)]);
+        faults.next.extend([Some(Breaks::Fails), Some(Breaks::Fails)]);
         faults.seen.clear();
     };
     fails_twice();
@@ -145,7 +148,7 @@ async fn the_exposure_is_noted_by_what_the_coin_said_and_the_outcome_at_the_end(
     mitigate(&home, vec![on_trial("again", retry(1), 500)]).await;
     let runs = 24;
     for _ in 0..runs {
-        home.search.lock().unwrap().next = [Some(Fault::Fails)].into();
+        home.search.lock().unwrap().next = [Some(Breaks::Fails)].into();
         let _line = result(&home, json!({"query": "x"})).await;
     }
     let told = exposures(&home).await;
@@ -213,7 +216,7 @@ async fn a_fix_that_was_taken_back_acts_no_more_at_once() {
     let home = home(folder.path()).await;
     mitigate(&home, vec![on_trial("again", retry(1), 999)]).await;
     home.sessions.judge_trials(Arc::new(Taken));
-    home.search.lock().unwrap().always = Some(Fault::Fails);
+    home.search.lock().unwrap().always = Some(Breaks::Fails);
     let _line = result(&home, json!({"query": "x"})).await;
     assert_eq!(home.search.lock().unwrap().seen.len(), 1);
     assert_eq!(exposures(&home).await, []);
@@ -228,9 +231,90 @@ async fn a_fault_of_strangers_is_not_mended_for_the_owner() {
         ..mitigation("again", retry(1))
     };
     mitigate(&home, vec![outside]).await;
-    home.search.lock().unwrap().always = Some(Fault::Fails);
+    home.search.lock().unwrap().always = Some(Breaks::Fails);
     let _line = result(&home, json!({"query": "x"})).await;
     assert_eq!(home.search.lock().unwrap().seen.len(), 1, "the owner's own");
+}
+
+/// Says something as somebody, and waits for the answer.
+async fn says(home: &Home, principal: Principal) {
+    let mut message = home.message("search");
+    message.principal = principal;
+    outcome(home.sessions.submit(message).await.unwrap()).await;
+}
+
+/// What the failing calls so far would count as, all in one fault.
+async fn fault(home: &Home) -> Fault {
+    let filter = EventFilter {
+        limit: 1_000,
+        ..EventFilter::default()
+    };
+    let events = home.store.events(filter).await.unwrap();
+    let id = "f1".to_owned();
+    let kind = SignalKind::ToolError;
+    let mut fault = Fault::new(id, kind, "tool:search".to_owned(), home.clock.now());
+    for event in &events {
+        if matches!(event.kind, EventKind::ToolCall { is_error: true, .. }) {
+            fault.happened(event, "");
+        }
+    }
+    fault
+}
+
+#[tokio::test]
+async fn whose_fault_it_is_is_told_by_who_asked_and_not_by_what_a_tool_brought() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = home(folder.path()).await;
+    home.search.lock().unwrap().always = Some(Breaks::Fails);
+    let mut behaviour = home.releases.stable().unwrap().behaviour.clone();
+    for role in [Role::Contact, Role::Automation] {
+        let tools = ["search".to_owned()].into();
+        behaviour.authority.profiles.insert(role, Profile { tools });
+    }
+    let now = home.clock.now();
+    let releases = &home.releases;
+    releases
+        .adopt(behaviour, "test", "for guests", now, [2; 10])
+        .await
+        .unwrap();
+    let guest = || Principal::Contact {
+        id: "ann".to_owned(),
+    };
+    // A call that fails, and one that is refused before it is made.
+    home.script
+        .then(search(json!({"query": "x"})))
+        .then(named("no_such_tool", json!({})))
+        .says("done");
+    says(&home, guest()).await;
+    let theirs = fault(&home).await;
+    assert_eq!(theirs.failures, 2);
+    assert_eq!(theirs.blast.askers, [(Standing::Contact, 2)].into());
+    assert!(theirs.blast.is_outside() && theirs.blast.is_tainted());
+
+    // What is done about it is done for contacts; not for the owner.
+    let outside = Mitigation {
+        reach: Reach::Outsiders,
+        ..mitigation("again", retry(1))
+    };
+    mitigate(&home, vec![outside]).await;
+    for (principal, calls) in [
+        (guest(), 2),
+        (Principal::Owner { via: Via::Token }, 1),
+        (
+            Principal::Automation {
+                source: "heartbeat".to_owned(),
+            },
+            1,
+        ),
+    ] {
+        home.search.lock().unwrap().seen.clear();
+        home.script.then(search(json!({"query": "x"}))).says("done");
+        let who = format!("{principal:?}");
+        says(&home, principal).await;
+        let made = home.search.lock().unwrap().seen.len();
+        assert_eq!(made, calls, "{who}: {:?}", home.transcript().await);
+    }
+    assert!(!fault(&home).await.blast.is_outside(), "the owner's, too");
 }
 
 #[tokio::test]
@@ -243,7 +327,7 @@ async fn a_tool_that_keeps_failing_is_left_alone_for_a_while() {
         open_seconds: 60,
     };
     mitigate(&home, vec![mitigation("breaker", act)]).await;
-    home.search.lock().unwrap().always = Some(Fault::Fails);
+    home.search.lock().unwrap().always = Some(Breaks::Fails);
     for _ in 0..4 {
         let _line = result(&home, json!({"query": "x"})).await;
     }
@@ -270,7 +354,7 @@ async fn a_call_that_hangs_is_given_up_sooner_and_calls_keep_their_pace() {
     };
     let all = vec![mitigation("pace", pace), mitigation("patience", patience)];
     mitigate(&home, all).await;
-    home.search.lock().unwrap().next = [Some(Fault::Hangs)].into();
+    home.search.lock().unwrap().next = [Some(Breaks::Hangs)].into();
     let line = result(&home, json!({"query": "x"})).await;
     assert!(line.contains("took longer than 1 s"), "{line}");
     for number in 0..3 {

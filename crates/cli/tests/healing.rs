@@ -2,6 +2,8 @@
 //! tried on its own coin, and the verdict comes from the event log.
 
 use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 
 use instar_demo::{Answer, Rule, Step, When};
 
@@ -139,6 +141,79 @@ fn a_fault_is_found_a_fix_is_proposed_tried_and_shown_to_work() {
     assert_eq!(opened["bound"], 40.0);
     let told = instar.run(["heal", "status"]).stdout;
     assert!(told.contains("opened again: models changed"), "{told}");
+}
+
+/// A search engine that refuses every other question.
+fn moody_engine() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut is_well = false;
+        for client in listener.incoming().flatten() {
+            let mut reader = BufReader::new(client);
+            let mut line = String::new();
+            while reader.read_line(&mut line).unwrap_or(0) > 2 {
+                line.clear();
+            }
+            let status = if is_well { "200 OK" } else { "503 Down" };
+            is_well = !is_well;
+            let body = json!({"web": {"results": [
+                {"title": "Tides", "url": "https://tides.example.org/", "description": "High water at noon."},
+            ]}})
+            .to_string();
+            let _sent = write!(
+                reader.get_mut(),
+                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\n\
+                 content-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    url
+}
+
+/// What a search brings is a stranger's. Who asked for it is not.
+#[test]
+fn a_search_that_fails_for_the_owner_is_mended_for_the_owner() {
+    let config = json!({
+        "policy": {"posture": "open"},
+        "tools": {"web": {"search": {
+            "provider": "brave", "baseUrl": moody_engine(), "apiKey": {"source": "env", "id": "BRAVE_KEY"},
+        }}},
+    });
+    let script = calling(&[("look", "web_search", json!({"query": "tides"}))]);
+    let setup = Setup::scripted(script)
+        .config(config)
+        .env("BRAVE_KEY", "key-of-the-engine");
+    let instar = Instar::start(setup);
+    let first = said(&instar, "look");
+    assert!(first.contains("status 503"), "{first}");
+    instar.run(["lab", "run", "--at-any-load", "--json"]).json();
+    let list = instar.run(["fault", "list", "--json"]).json();
+    let fault = &list[0];
+    assert_eq!(fault["place"], "tool:web_search", "{list:#}");
+    assert_eq!(fault["blast"]["askers"], json!({"owner": 1}), "{fault:#}");
+    let id = fault["id"].as_str().unwrap();
+    for candidate in instar.run(["candidate", "list", "--json"]).json().as_array().unwrap() {
+        let id = candidate["id"].as_str().unwrap();
+        instar.run(["candidate", "withdraw", id, "--json"]).json();
+    }
+    let tried = ["heal", "try", id, "--gene", "retry-flaky-read", "--json"];
+    let made = instar.run(tried).json();
+    let candidate = made["id"].as_str().unwrap();
+    for step in ["check", "approve"] {
+        instar.run(["candidate", step, candidate, "--json"]).json();
+    }
+    instar.run(["rollout", "start", candidate, "--json"]).json();
+    instar.run(["rollout", "promote", "--json"]).json();
+    let trial = (0..24).find_map(|_| {
+        said(&instar, "look");
+        let trial = trial(&instar)?;
+        let both = ["treated", "control"].map(|arm| trial[arm][0].as_u64().unwrap());
+        (both[0] >= 3 && both[1] >= 3).then_some(trial)
+    });
+    let trial = trial.expect("the owner's searches are on trial");
+    assert_eq!(trial["treated"][1], 0.0, "{trial:#}");
 }
 
 #[test]

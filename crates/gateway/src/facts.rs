@@ -49,6 +49,7 @@ impl Facts {
             at,
             session: None,
             run: None,
+            asker: None,
             release: self.releases.stable().map(|release| release.id.clone()),
             arm: Arm::Stable,
             label: Label::system(),

@@ -442,8 +442,7 @@ fn sources(fault: &Fault) -> Vec<Material> {
 /// Where what is known of a fault comes from.
 fn evidence(fault: &Fault) -> Label {
     use instar_protocol::label::Readers;
-    let is_strange = |origin: &String| origin == "contact" || origin == "stranger";
-    if fault.blast.origins.keys().any(is_strange) {
+    if fault.blast.is_tainted() {
         return Label::system().join(&Label::stranger(Readers::Private));
     }
     Label::system()

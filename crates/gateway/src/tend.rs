@@ -244,6 +244,7 @@ mod tests {
             at: Timestamp::from_millis(at),
             session: None,
             run: None,
+            asker: None,
             release: None,
             arm: Arm::Stable,
             label: Label::system(),

@@ -15,6 +15,7 @@ fn failed(number: u64, text: &str) -> Event {
         at,
         session: None,
         run: None,
+        asker: None,
         release: None,
         arm: Arm::Stable,
         label: Label::system(),

@@ -282,6 +282,7 @@ fn event(run: &str, kind: EventKind) -> Event {
         at,
         session: None,
         run: Some(RunId::from_stored(run)),
+        asker: None,
         release: None,
         arm: Arm::Stable,
         label: Label::system(),

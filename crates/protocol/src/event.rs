@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{EntryId, EventId, InboundId, ReleaseId, RunId, SessionId};
 use crate::label::Label;
 use crate::model::{Attempt, ModelRef, StopReason, Usage};
+use crate::principal::Standing;
 use crate::time::Timestamp;
 use crate::tool::ToolDecision;
 
@@ -25,6 +26,9 @@ pub struct Event {
     pub session: Option<SessionId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
+    /// Who asked for the run; nothing where it belongs to none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asker: Option<Standing>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseId>,
     pub arm: Arm,

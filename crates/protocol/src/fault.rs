@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{Arm, Event, EventKind};
 use crate::id::{EventId, ReleaseId, SessionId};
+use crate::principal::Standing;
 use crate::time::Timestamp;
 
 /// The nineteen kinds of signs that something went wrong.
@@ -177,6 +178,9 @@ pub struct Blast {
     pub more_sessions: bool,
     /// Whose words the runs had seen: `owner`, `contact`, `stranger`.
     pub origins: BTreeMap<String, u64>,
+    /// Who had asked for the runs.
+    #[serde(default)]
+    pub askers: BTreeMap<Standing, u64>,
     pub cost_micros: u64,
 }
 
@@ -360,6 +364,7 @@ impl Fault {
         sum(&mut self.releases, &other.releases);
         sum(&mut self.arms, &other.arms);
         sum(&mut self.blast.origins, &other.blast.origins);
+        sum(&mut self.blast.askers, &other.blast.askers);
         self.also.extend(other.also.iter().copied());
         self.blast.cost_micros += other.blast.cost_micros;
         self.blast
@@ -370,6 +375,19 @@ impl Fault {
 }
 
 impl Blast {
+    /// It was seen in runs of contacts and strangers, and in no run of the house.
+    #[must_use]
+    pub fn is_outside(&self) -> bool {
+        !self.askers.is_empty() && self.askers.keys().all(|asker| asker.is_outside())
+    }
+
+    /// Words or runs of somebody else than the house took part.
+    #[must_use]
+    pub fn is_tainted(&self) -> bool {
+        let is_strange = |origin: &String| origin == "contact" || origin == "stranger";
+        self.origins.keys().any(is_strange) || self.askers.keys().any(|asker| asker.is_outside())
+    }
+
     fn reached(&mut self, event: &Event) {
         if let Some(session) = &event.session {
             if self.sessions.len() < SESSIONS_MAX {
@@ -377,6 +395,9 @@ impl Blast {
             } else if !self.sessions.contains(session) {
                 self.more_sessions = true;
             }
+        }
+        if let Some(asker) = event.asker {
+            *self.askers.entry(asker).or_default() += 1;
         }
         let worst = event.label.origins.worst();
         *self.origins.entry(worst.to_owned()).or_default() += 1;

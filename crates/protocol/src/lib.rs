@@ -36,7 +36,7 @@ pub use id::{
     RunId, SessionId, UndoId,
 };
 pub use label::{Label, Origin, Origins, Readers};
-pub use principal::Principal;
+pub use principal::{Principal, Standing};
 pub use secret::{Secret, SecretOrigin, SecretRef, SecretSource};
 pub use session::{AgentId, SessionKey};
 pub use time::{Clock, Timestamp};

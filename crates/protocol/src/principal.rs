@@ -33,7 +33,36 @@ pub enum Via {
     Local,
 }
 
+/// What a principal is to the house, without saying who it is; the further away, the greater.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Nobody asked right now: a schedule, a heartbeat, the house itself.
+    Nobody,
+    Owner,
+    Contact,
+    Stranger,
+}
+
+impl Standing {
+    /// True if somebody else than the house asked.
+    #[must_use]
+    pub fn is_outside(self) -> bool {
+        matches!(self, Self::Contact | Self::Stranger)
+    }
+}
+
 impl Principal {
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        match self {
+            Self::Owner { .. } => Standing::Owner,
+            Self::Contact { .. } => Standing::Contact,
+            Self::Stranger { .. } => Standing::Stranger,
+            Self::Automation { .. } => Standing::Nobody,
+        }
+    }
+
     /// The origin that words typed by this principal carry.
     #[must_use]
     pub fn origin(&self) -> Origin {

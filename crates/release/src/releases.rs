@@ -479,6 +479,7 @@ pub(crate) fn moving(
             at,
             session: None,
             run: None,
+            asker: None,
             release: Some(to.clone()),
             arm: Arm::Stable,
             label: Label::owner().join(&Label::system()),

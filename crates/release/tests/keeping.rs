@@ -19,6 +19,7 @@ fn event(number: u64, at: u64, kind: EventKind) -> Event {
         at: Timestamp::from_millis(at),
         session: None,
         run: None,
+        asker: None,
         release: None,
         arm: Arm::Stable,
         label: Label::system(),

@@ -99,6 +99,7 @@ pub(crate) fn event(number: u64) -> Event {
         at: at(number),
         session: number.is_multiple_of(2).then(|| session_id(number % 4)),
         run: None,
+        asker: None,
         release: None,
         arm: Arm::Stable,
         label: Label::system(),

@@ -65,9 +65,9 @@ impl Turn {
         if all.is_empty() {
             return Vec::new();
         }
-        let is_owner = self.principal().is_owner();
+        let is_outside = self.record.is_outside();
         let here = |one: &&Mitigation| {
-            one.act.site() == site && !(is_owner && one.reach == Reach::Outsiders)
+            one.act.site() == site && (is_outside || one.reach == Reach::Everybody)
         };
         let mut acts = Vec::new();
         for mitigation in all.iter().filter(here) {

@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use instar_protocol::errand::ErrandKind;
 use instar_protocol::live::{LiveEvent, Outcome};
 use instar_protocol::message::{EntryBody, NoticeKind};
-use instar_protocol::{Label, RunId, SessionKey, Timestamp};
+use instar_protocol::{Label, RunId, SessionKey, Standing, Timestamp};
 use instar_tools::LoopGuard;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -89,7 +89,9 @@ impl Owner {
         } = loaded;
         let settings = self.house.settings();
         let run = RunId::new(self.house.now(), self.house.random());
-        record.begin(run.clone());
+        // Of several, the one who is furthest away.
+        let askers = batch.iter().map(|one| one.inbound.principal.standing());
+        record.begin(run.clone(), askers.max().unwrap_or(Standing::Nobody));
         let arrived = batch
             .first()
             .map_or_else(|| self.house.now(), |first| first.inbound.received_at);

@@ -4,7 +4,7 @@
 use instar_protocol::event::{BranchReason, ErrorClass, EventKind};
 use instar_protocol::live::{LiveEvent, UserError};
 use instar_protocol::message::{EntryBody, Inbound, InboxState, NoticeKind};
-use instar_protocol::{EntryId, Label, RunId, SessionId};
+use instar_protocol::{EntryId, Label, RunId, SessionId, Standing};
 use instar_store::{Op, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,7 +168,8 @@ impl Owner {
             mut window,
         } = self.load().await?;
         let run = RunId::new(self.house.now(), self.house.random());
-        record.begin(run.clone());
+        let askers = batch.iter().map(|one| one.principal.standing());
+        record.begin(run.clone(), askers.max().unwrap_or(Standing::Nobody));
         let at = self.house.now();
         for inbound in batch {
             place::go_back(&self.house, &mut record, &mut window, &inbound).await?;

@@ -103,6 +103,7 @@ fn event(at: u64, number: u64, dice: &mut Dice) -> Event {
         at: Timestamp::from_millis(at),
         session: None,
         run: None,
+        asker: None,
         release: None,
         arm: Arm::Stable,
         label: Label::owner(),

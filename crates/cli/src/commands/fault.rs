@@ -200,7 +200,7 @@ fn show(row: &Value, out: Out) {
     let sessions = row["blast"]["sessions"].as_array().map_or(0, Vec::len);
     out.line(&format!(
         "  reached {sessions} conversations; {}",
-        row["blast"]["origins"]
+        row["blast"]["askers"]
     ));
     for example in row["examples"].as_array().map_or(&[][..], Vec::as_slice) {
         out.line(&format!(

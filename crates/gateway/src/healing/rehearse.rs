@@ -112,6 +112,7 @@ fn events(
             at: now,
             session: None,
             run: None,
+            asker: None,
             release: None,
             arm: Arm::Stable,
             label: Label::system(),

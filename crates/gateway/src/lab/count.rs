@@ -232,7 +232,7 @@ mod tests {
     use super::*;
     use instar_protocol::event::Arm;
     use instar_protocol::tool::ToolDecision;
-    use instar_protocol::{EventId, Label};
+    use instar_protocol::{EventId, Label, Standing};
 
     fn failed(number: u64) -> Event {
         let at = Timestamp::from_millis(number);
@@ -241,6 +241,7 @@ mod tests {
             at,
             session: None,
             run: None,
+            asker: Some(Standing::Contact),
             release: None,
             arm: Arm::Stable,
             label: Label::system(),
@@ -288,6 +289,8 @@ mod tests {
             (2, "tool:fetch")
         );
         assert_eq!(row.fault.examples[1].text, "");
+        assert_eq!(row.fault.blast.askers, [(Standing::Contact, 2)].into());
+        assert!(row.fault.blast.is_outside());
         assert_eq!(count.places["tool:fetch"].count, 2);
         // What a person took apart stays apart.
         let id = id.clone();

@@ -26,10 +26,6 @@ impl Symptom {
     pub fn of(fault: &Fault) -> Self {
         let example = fault.examples.last().map(|example| example.text.as_str());
         let text = example.filter(|text| !text.is_empty());
-        let origins = &fault.blast.origins;
-        let is_owned = origins
-            .keys()
-            .any(|origin| origin == "owner" || origin == "system");
         Self {
             fault: fault.id.clone(),
             kind: fault.kind,
@@ -37,7 +33,7 @@ impl Symptom {
             place: fault.place.clone(),
             detail: fault.detail.clone(),
             text: text.unwrap_or(&fault.template).to_owned(),
-            is_outside: !origins.is_empty() && !is_owned,
+            is_outside: fault.blast.is_outside(),
         }
     }
 
