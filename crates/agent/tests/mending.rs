@@ -97,7 +97,9 @@ async fn a_call_that_failed_is_made_again_where_that_is_to_be_done() {
     let home = home(folder.path()).await;
     let fails_twice = || {
         let mut faults = home.search.lock().unwrap();
-        faults.next.extend([Some(Breaks::Fails), Some(Breaks::Fails)]);
+        faults
+            .next
+            .extend([Some(Breaks::Fails), Some(Breaks::Fails)]);
         faults.seen.clear();
     };
     fails_twice();

@@ -194,7 +194,12 @@ fn a_search_that_fails_for_the_owner_is_mended_for_the_owner() {
     assert_eq!(fault["place"], "tool:web_search", "{list:#}");
     assert_eq!(fault["blast"]["askers"], json!({"owner": 1}), "{fault:#}");
     let id = fault["id"].as_str().unwrap();
-    for candidate in instar.run(["candidate", "list", "--json"]).json().as_array().unwrap() {
+    for candidate in instar
+        .run(["candidate", "list", "--json"])
+        .json()
+        .as_array()
+        .unwrap()
+    {
         let id = candidate["id"].as_str().unwrap();
         instar.run(["candidate", "withdraw", id, "--json"]).json();
     }

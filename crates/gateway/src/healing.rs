@@ -90,6 +90,8 @@ pub struct TrialView {
     pub chapter: u32,
     /// Its exposures were made up. They are counted apart, and prove nothing.
     pub synthetic: bool,
+    /// Its fix is in the release in service, or in the one that is let out.
+    pub served: bool,
     /// What changed so that it was opened again.
     pub changes: Vec<Changed>,
     /// The evidence over the units, thinned, for whoever draws it.
@@ -273,6 +275,7 @@ fn view(kept: &Kept) -> TrialView {
         waiting: kept.waiting(),
         chapter: trial.chapter(),
         synthetic: trial.plan().synthetic,
+        served: kept.is_served(),
         changes: kept.changes.clone(),
         curve: trial.curve().points().to_vec(),
     }
@@ -326,9 +329,7 @@ pub(crate) async fn of_cycle(app: &AppState) -> Result<Option<Case>, HealingErro
     // What the environment changed may be tried again.
     fold(app).await?;
     let running = trials(&app.store).await?;
-    let is_on = |one: &&TrialView| one.stage == Stage::Running && !one.synthetic;
-    let running = running.iter().filter(is_on);
-    let room = RUNNING_MAX.saturating_sub(running.count());
+    let room = room(&running);
     let mut case = case(&app.store, &app.releases, AgentId::main().as_str()).await?;
     case.most = case.most.min(room);
     case.strategy = (app.env)("EVOLVE_STRATEGY").unwrap_or_else(|| "balanced".to_owned());
@@ -336,6 +337,12 @@ pub(crate) async fn of_cycle(app: &AppState) -> Result<Option<Case>, HealingErro
     seed.copy_from_slice(&app.random()[..8]);
     case.seed = u64::from_le_bytes(seed);
     Ok((case.most > 0 && !case.faults.is_empty()).then_some(case))
+}
+
+/// How many trials may be begun. One whose fix left the release takes no room.
+fn room(trials: &[TrialView]) -> usize {
+    let is_on = |one: &&TrialView| one.stage == Stage::Running && !one.synthetic && one.served;
+    RUNNING_MAX.saturating_sub(trials.iter().filter(is_on).count())
 }
 
 /// Makes candidates of what the lab proposes. It is believed nothing: each has to be one mitigation on
@@ -492,4 +499,53 @@ pub async fn keep_gene(
     };
     store.commit(vec![op]).await?;
     Ok(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use instar_protocol::Label;
+    use instar_protocol::event::{Arm, EventKind};
+    use instar_release::Behaviour;
+    use instar_release::trial::World;
+
+    fn exposure(number: usize) -> Event {
+        Event {
+            id: EventId::from_stored(format!("evt_{number:04}")),
+            at: Timestamp::from_millis(1),
+            session: None,
+            run: None,
+            asker: None,
+            release: None,
+            arm: Arm::Stable,
+            label: Label::system(),
+            kind: EventKind::Exposure {
+                fault: "f1".to_owned(),
+                mitigation: format!("fix-{number}"),
+                experiment: format!("fix/main/fix-{number}/1"),
+                unit: "run_1".to_owned(),
+                with_fix: true,
+                share_permille: 500,
+            },
+        }
+    }
+
+    #[test]
+    fn fixes_that_left_the_release_take_no_room_for_trials() {
+        let mut keeper = Keeper::default();
+        for number in 0..RUNNING_MAX {
+            let _moved = keeper.take(&exposure(number));
+        }
+        let room = |keeper: &Keeper| super::room(&keeper.trials().map(view).collect::<Vec<_>>());
+        assert_eq!(room(&keeper), 0);
+        let nothing = Behaviour::default();
+        let world = World {
+            behaviour: &nothing,
+            let_out: None,
+            schemas: &BTreeMap::new(),
+            program: "1",
+        };
+        let _moved = keeper.look_around(&world, Timestamp::from_millis(2));
+        assert_eq!(room(&keeper), RUNNING_MAX);
+    }
 }

@@ -350,6 +350,12 @@ impl Releases {
             .clone()
     }
 
+    /// The release that a rollout lets out beside the stable one.
+    #[must_use]
+    pub fn let_out(&self) -> Option<Arc<Release>> {
+        self.live().as_ref().map(|live| Arc::clone(&live.release))
+    }
+
     /// The newest releases, newest first, at most [`LIST_MAX`].
     pub async fn list(&self) -> Result<Vec<Release>, ReleaseError> {
         let mut releases = Vec::new();

@@ -184,9 +184,19 @@ fn mended(primary: &str) -> Behaviour {
 /// Looks at the world, and says whether the trial was opened again and what had changed.
 fn looked(keeper: &mut Keeper, model: &str, takes: &Value, program: &str) -> Option<Vec<String>> {
     let behaviour = mended(model);
+    looked_at(keeper, &behaviour, takes, program)
+}
+
+fn looked_at(
+    keeper: &mut Keeper,
+    behaviour: &Behaviour,
+    takes: &Value,
+    program: &str,
+) -> Option<Vec<String>> {
     let schemas = BTreeMap::from([("look".to_owned(), takes.clone())]);
     let world = World {
-        behaviour: &behaviour,
+        behaviour,
+        let_out: None,
         schemas: &schemas,
         program,
     };
@@ -245,6 +255,40 @@ fn what_was_found_is_opened_again_when_what_it_rests_on_changes_and_not_before()
         ));
         assert_eq!(trial.chapter(), 2);
     }
+}
+
+#[test]
+fn a_fix_that_left_the_release_is_opened_again_when_it_comes_back_and_not_before() {
+    let takes = json!({});
+    let mut keeper = Keeper::default();
+    let mut events = turns(400, 0);
+    for (number, event) in events.iter_mut().enumerate() {
+        if let EventKind::ExposureEnd { bad, .. } = &mut event.kind {
+            *bad = Some(number / 4 % 3 == 0);
+        }
+        let _moved = keeper.take(event);
+        if number == 1 {
+            assert_eq!(looked(&mut keeper, "a/one", &takes, "1"), None);
+        }
+    }
+    assert!(keeper.trials().next().unwrap().trial.is_in_vain());
+    let bare = behaviour("one");
+    let without = |keeper: &mut Keeper, program| looked_at(keeper, &bare, &takes, program);
+    // It is told that what was found does not hold any more, once. Nobody has the fix: nothing runs.
+    assert!(without(&mut keeper, "2").is_some());
+    assert_eq!(without(&mut keeper, "2"), None);
+    let mut keeper = kept(&mut keeper);
+    let told = keeper.trials().next().unwrap();
+    assert!(!told.is_served() && told.trial.is_in_vain());
+    assert_eq!(keeper.share_permille("fix/main/again/1"), Some(0));
+    // Here it is again.
+    assert_eq!(
+        looked(&mut keeper, "a/one", &takes, "2"),
+        Some(vec!["models".to_owned()])
+    );
+    let told = keeper.trials().next().unwrap();
+    assert!(told.is_served() && *told.trial.stage() == Stage::Running);
+    assert_eq!(told.trial.chapter(), 2);
 }
 
 #[test]

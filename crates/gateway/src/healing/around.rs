@@ -23,8 +23,10 @@ pub(super) fn look(app: &AppState, keeper: &mut Keeper, now: Timestamp) -> Vec<M
         (spec.name.clone(), spec.parameters.clone())
     };
     let schemas: BTreeMap<String, Value> = specs.iter().map(takes).collect();
+    let let_out = app.releases.let_out();
     let world = World {
         behaviour: &stable.behaviour,
+        let_out: let_out.as_ref().map(|release| &release.behaviour),
         schemas: &schemas,
         program: PROGRAM,
     };

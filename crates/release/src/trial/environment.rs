@@ -20,6 +20,8 @@ const HASH_CHARS: usize = 16;
 #[derive(Clone, Copy, Debug)]
 pub struct World<'a> {
     pub behaviour: &'a Behaviour,
+    /// That of the release which is let out just now.
+    pub let_out: Option<&'a Behaviour>,
     /// What tools take, by name: their JSON schemas.
     pub schemas: &'a BTreeMap<String, Value>,
     /// The version of the program.
@@ -65,9 +67,13 @@ impl Environment {
 }
 
 impl World<'_> {
-    pub(super) fn mitigation(&self, agent: &str, id: &str) -> Option<&Mitigation> {
-        let mut all = self.agent(agent)?.mitigations.iter();
-        all.find(|one| one.id == id)
+    /// The fix of an experiment, where somebody has it.
+    pub(super) fn served(&self, agent: &str, experiment: &str, id: &str) -> Option<&Mitigation> {
+        let all = [Some(self.behaviour), self.let_out].into_iter().flatten();
+        let mut fixes = all
+            .filter_map(|behaviour| behaviour.agents.get(agent))
+            .flat_map(|agent| &agent.mitigations);
+        fixes.find(|one| one.id == id && one.experiment(agent) == experiment)
     }
 
     fn agent(&self, agent: &str) -> Option<&AgentBehaviour> {

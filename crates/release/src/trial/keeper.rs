@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Environment, Month, Plan, Settled, Stage, Trial, Verdict, World};
 use crate::error::ReleaseError;
 use crate::evidence::Arm;
-use crate::mitigation::REHEARSAL;
+use crate::mitigation::{Mitigation, REHEARSAL};
 
 /// The kinds of rows that a keeper has.
 pub const TRIAL: &str = "trial";
@@ -45,6 +45,12 @@ pub struct Kept {
     /// What changed around it so that it was opened again, the latest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Changed>,
+    /// Its fix is in the release in service, or in the one that is let out.
+    #[serde(default)]
+    is_served: bool,
+    /// What it found is of a world that is gone; it begins anew when its fix is served.
+    #[serde(default)]
+    is_stale: bool,
     /// What it rests on; nothing as long as nobody looked.
     #[serde(default)]
     environment: Environment,
@@ -183,6 +189,8 @@ impl Keeper {
             begun: at,
             trial,
             changes: Vec::new(),
+            is_served: true,
+            is_stale: false,
             environment: Environment::default(),
             open: BTreeMap::new(),
         };
@@ -198,36 +206,28 @@ impl Keeper {
     }
 
     /// Looks at what there is now. A trial that has come to an end, for or against, is opened again where
-    /// something that it rests on has changed since: what was found is of a world that is gone.
+    /// something that it rests on has changed since: what was found is of a world that is gone. One whose
+    /// fix left the release runs for nobody: it is opened when its fix comes back.
     pub fn look_around(&mut self, world: &World<'_>, now: Timestamp) -> Vec<Moved> {
         let mut moved = Vec::new();
         for (experiment, kept) in &mut self.trials {
             let Some(agent) = agent_of(experiment) else {
                 continue;
             };
-            if kept.environment.is_empty() {
-                if let Some(mitigation) = world.mitigation(agent, &kept.mitigation) {
-                    kept.environment = Environment::of(world, agent, mitigation);
-                    self.touched.insert(experiment.clone());
-                }
-                continue;
+            let before = (kept.is_served, kept.is_stale, kept.environment.clone());
+            let served = world.served(agent, experiment, &kept.mitigation);
+            kept.is_served = served.is_some();
+            if kept.look(world, agent, served, now) {
+                moved.push(Moved {
+                    experiment: experiment.clone(),
+                    stage: Stage::Ended {
+                        verdict: Verdict::Reopened,
+                    },
+                });
             }
-            let what = kept.environment.renew(world, agent);
-            if what.is_empty() {
-                continue;
+            if before != (kept.is_served, kept.is_stale, kept.environment.clone()) {
+                self.touched.insert(experiment.clone());
             }
-            self.touched.insert(experiment.clone());
-            // A coin is fair whatever the world does: who is still on the way goes on.
-            if *kept.trial.stage() == Stage::Running {
-                continue;
-            }
-            kept.reopen(what, now);
-            moved.push(Moved {
-                experiment: experiment.clone(),
-                stage: Stage::Ended {
-                    verdict: Verdict::Reopened,
-                },
-            });
         }
         moved
     }
@@ -311,13 +311,47 @@ impl Keeper {
 }
 
 impl Kept {
+    /// Takes up what there is now; true if what was found does not hold any more.
+    fn look(
+        &mut self,
+        world: &World<'_>,
+        agent: &str,
+        served: Option<&Mitigation>,
+        now: Timestamp,
+    ) -> bool {
+        if self.environment.is_empty() {
+            if let Some(mitigation) = served {
+                self.environment = Environment::of(world, agent, mitigation);
+            }
+            return false;
+        }
+        let what = self.environment.renew(world, agent);
+        // A coin is fair whatever the world does: who is still on the way goes on.
+        let is_over = *self.trial.stage() != Stage::Running;
+        let has_changed = is_over && !what.is_empty();
+        if has_changed {
+            self.is_stale = true;
+            self.changes.push(Changed { at: now, what });
+            let old = self.changes.len().saturating_sub(CHANGES_MAX);
+            self.changes.drain(..old);
+        }
+        if self.is_stale && self.is_served {
+            self.reopen();
+        }
+        has_changed
+    }
+
     /// Begins another chapter. What was open belongs to none.
-    fn reopen(&mut self, what: Vec<String>, at: Timestamp) {
+    fn reopen(&mut self) {
         self.trial = self.trial.reopened();
+        self.is_stale = false;
         self.open.clear();
-        self.changes.push(Changed { at, what });
-        let old = self.changes.len().saturating_sub(CHANGES_MAX);
-        self.changes.drain(..old);
+    }
+
+    /// Its fix is in the release in service, or in the one that is let out.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        self.is_served
     }
 
     fn expose(&mut self, at: Timestamp, unit: &str, with_fix: bool, share_permille: u16) {
