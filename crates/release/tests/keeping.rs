@@ -87,6 +87,57 @@ fn a_fix_is_proven_and_then_adopted_by_the_month() {
     assert_eq!((told.fault.as_str(), told.waiting()), ("f1", 0));
 }
 
+/// With a half level the bound is 40. Among many that were adopted less would do, and what is not proven
+/// yet must not use up a place by that.
+#[test]
+fn a_fix_that_is_still_on_trial_takes_no_place_among_the_adopted() {
+    let mut keeper = Keeper::default();
+    let named = |experiment: &str, mut event: Event| {
+        match &mut event.kind {
+            EventKind::Exposure {
+                experiment: its, ..
+            }
+            | EventKind::ExposureEnd {
+                experiment: its, ..
+            } => experiment.clone_into(its),
+            _ => {}
+        }
+        event
+    };
+    let adopted = |keeper: &Keeper| {
+        let on = |kept: &&instar_release::trial::Kept| {
+            matches!(kept.trial.stage(), Stage::Adopted { .. })
+        };
+        keeper.trials().filter(on).count()
+    };
+    for number in 0..6 {
+        for event in turns(400, 4) {
+            let _moved = keeper.take(&named(&format!("fix/main/f{number}/1"), event));
+        }
+    }
+    assert_eq!(adopted(&keeper), 6);
+    // The seventh would be adopted with 200 / 7, which is less than its own bound of 40.
+    let mut adopted_at = None;
+    for event in turns(200, 4) {
+        let moved = keeper.take(&named("fix/main/f7/2", event));
+        let seventh = keeper
+            .trials()
+            .find(|kept| kept.mitigation == "again" && kept.experiment.ends_with("f7/2"));
+        let trial = &seventh.unwrap().trial;
+        assert_eq!(trial.chapter(), 2);
+        if moved
+            .iter()
+            .any(|moved| matches!(moved.stage, Stage::Adopted { .. }))
+        {
+            adopted_at = Some(trial.evidence_proven());
+        }
+    }
+    assert!(
+        adopted_at.is_some_and(|evidence| evidence >= 40.0),
+        "{adopted_at:?}"
+    );
+}
+
 #[test]
 fn a_fix_that_does_nothing_is_out_of_service() {
     let mut keeper = Keeper::default();

@@ -162,6 +162,38 @@ fn harm_that_begins_after_the_verdict_is_found() {
     assert!(found >= runs * 9 / 10, "{found} of {runs}");
 }
 
+/// A fix that was proven, and then the same world without a failure for so many units.
+fn watched(trial: &mut Trial, units: u64) {
+    for number in 0..units {
+        let arm = if number % 10 == 0 { Arm::Old } else { Arm::New };
+        trial.settle(&Settled {
+            unit: format!("watched-{}-{number}", trial.settled()),
+            arm,
+            share: 0.9,
+            bad: Some(f64::from(u8::from(arm == Arm::Old))),
+        });
+    }
+}
+
+#[test]
+fn what_is_proven_is_kept_after_its_watch_if_it_was_adopted_and_not_otherwise() {
+    let mut trial = fold(&units(3, 300, 0.0, 0.4));
+    watched(&mut trial, 3_000);
+    assert_eq!(*trial.stage(), Stage::Proven, "nobody adopted it");
+    assert!((trial.share() - 0.8).abs() < 1e-9);
+    // The watch over what is adopted begins with its adoption.
+    assert!(trial.adopt().is_some());
+    watched(&mut trial, 1_999);
+    assert!(matches!(trial.stage(), Stage::Adopted { .. }));
+    assert!((trial.share() - 0.9).abs() < 1e-9);
+    watched(&mut trial, 1);
+    let kept = Stage::Ended {
+        verdict: Verdict::Kept,
+    };
+    assert_eq!(*trial.stage(), kept);
+    assert!((trial.share() - 1.0).abs() < 1e-9 && !trial.is_in_vain());
+}
+
 #[test]
 fn without_a_coin_it_is_supported_and_never_proven() {
     let before = Baseline {

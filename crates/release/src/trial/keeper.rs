@@ -173,7 +173,8 @@ impl Keeper {
         let trial = match self.chapter_before(experiment) {
             Some(before) => before.reopened(),
             None => match Trial::begin(plan(experiment)) {
-                Ok(trial) => trial,
+                // However many went before it, it has the level of its own number.
+                Ok(trial) => trial.in_chapter(chapter_of(experiment)),
                 Err(_) => return,
             },
         };
@@ -273,7 +274,8 @@ impl Keeper {
             let is_on = matches!(kept.trial.stage(), Stage::Running | Stage::Proven)
                 && !kept.trial.plan().synthetic;
             let slot = slot(experiment, &kept.trial);
-            if is_on && month.enter(&slot).is_ok() {
+            if is_on && month.enter(&slot).is_ok() && *kept.trial.stage() == Stage::Proven {
+                // What is not proven at its own level yet is none of those that are adopted.
                 month.note(&slot, kept.trial.evidence_proven());
             }
         }
@@ -408,6 +410,12 @@ fn plan(experiment: &str) -> Plan {
 /// The agent of `fix/AGENT/ID/CHAPTER`.
 fn agent_of(experiment: &str) -> Option<&str> {
     experiment.strip_prefix("fix/")?.split('/').next()
+}
+
+/// The chapter of `fix/AGENT/ID/CHAPTER`.
+fn chapter_of(experiment: &str) -> u32 {
+    let chapter = experiment.rsplit('/').next();
+    chapter.and_then(|one| one.parse().ok()).unwrap_or(1).max(1)
 }
 
 /// Each chapter has a slot of its own.

@@ -145,6 +145,9 @@ pub struct Trial {
     judged: Judged,
     /// Units when the verdict came that the stage rests on.
     decided_after: Option<u64>,
+    /// Units that its watch had seen when it was adopted.
+    #[serde(default)]
+    watched_before: Option<u64>,
     treated: Tally,
     control: Tally,
     classic: Classic,
@@ -242,12 +245,19 @@ impl Trial {
             chapter: 1,
             judged,
             decided_after: None,
+            watched_before: None,
             treated: Tally::default(),
             control: Tally::default(),
             classic: Classic::default(),
             curve: Curve::default(),
             seen: BTreeSet::new(),
         })
+    }
+
+    /// A later chapter of a trial that is not at hand any more.
+    #[must_use]
+    pub(super) fn in_chapter(self, chapter: u32) -> Self {
+        Self { chapter, ..self }
     }
 
     /// Takes a settled unit; the new stage, if it led to one.
@@ -343,7 +353,9 @@ impl Trial {
                 if watch.is_alarmed() {
                     return ended(Verdict::HarmedLater);
                 }
-                (watch.settled() >= WATCH_UNITS).then_some(Stage::Ended {
+                // Who was never adopted is never kept: one proof among many is not enough for that.
+                let since = watch.settled().saturating_sub(self.watched_before?);
+                (since >= WATCH_UNITS).then_some(Stage::Ended {
                     verdict: Verdict::Kept,
                 })
             }
@@ -372,6 +384,9 @@ impl Trial {
             return None;
         }
         let evidence = self.evidence_proven();
+        if let Judged::Coin(by) = &self.judged {
+            self.watched_before = by.watch.as_ref().map(Watch::settled);
+        }
         self.stage = Stage::Adopted { evidence };
         Some(&self.stage)
     }
@@ -384,7 +399,7 @@ impl Trial {
         let mut next = self.clone();
         next.chapter = self.chapter.saturating_add(1);
         next.stage = Stage::Running;
-        next.decided_after = None;
+        (next.decided_after, next.watched_before) = (None, None);
         (next.treated, next.control) = <(Tally, Tally)>::default();
         (next.classic, next.curve) = <(Classic, Curve)>::default();
         next.seen.clear();
