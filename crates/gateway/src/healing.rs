@@ -12,7 +12,9 @@ use instar_protocol::lab::{CASE_FAULTS_MAX, Case, Known, PROPOSED_MAX, Proposed}
 use instar_protocol::{AgentId, EventId, Label, Timestamp};
 use instar_release::delta::Delta;
 use instar_release::lineage::Material;
-use instar_release::trial::{Changed, Keeper, Kept, Moved, Point, STATE, Stage, TRIAL, Verdict};
+use instar_release::trial::{
+    Changed, Keeper, Kept, Moved, Point, STATE, Stage, TRIAL, TRIALS_MAX, Verdict,
+};
 use instar_release::{Candidate, Proposal, ReleaseError, Releases, read_deltas};
 use instar_store::{EventFilter, HealingRow, Op, Store, StoreError};
 use serde::{Deserialize, Serialize};
@@ -147,6 +149,13 @@ pub async fn fold(app: &AppState) -> Result<Vec<Moved>, HealingError> {
     let now = app.clock.now();
     moved.extend(keeper.settle(now));
     moved.extend(around::look(app, &mut keeper, now));
+    for experiment in keeper.refused() {
+        tracing::error!(
+            experiment,
+            most = TRIALS_MAX,
+            "a trial is not taken up: there are too many. End some, or take their fixes out"
+        );
+    }
     let mut ops = keeper.ops(now)?;
     if !moved.is_empty() {
         let before = app.store.healing(KNOWN).await?;

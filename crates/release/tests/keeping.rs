@@ -4,7 +4,7 @@ use crate::fixture::{House, behaviour};
 use instar_protocol::event::{Arm, Event, EventKind};
 use instar_protocol::{EventId, Label, Timestamp};
 use instar_release::Behaviour;
-use instar_release::trial::{Keeper, STATE, Stage, TRIAL, Verdict, World};
+use instar_release::trial::{Keeper, STATE, Stage, TRIAL, TRIALS_MAX, Verdict, World};
 use instar_store::{HealingRow, Op};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -92,18 +92,6 @@ fn a_fix_is_proven_and_then_adopted_by_the_month() {
 #[test]
 fn a_fix_that_is_still_on_trial_takes_no_place_among_the_adopted() {
     let mut keeper = Keeper::default();
-    let named = |experiment: &str, mut event: Event| {
-        match &mut event.kind {
-            EventKind::Exposure {
-                experiment: its, ..
-            }
-            | EventKind::ExposureEnd {
-                experiment: its, ..
-            } => experiment.clone_into(its),
-            _ => {}
-        }
-        event
-    };
     let adopted = |keeper: &Keeper| {
         let on = |kept: &&instar_release::trial::Kept| {
             matches!(kept.trial.stage(), Stage::Adopted { .. })
@@ -340,6 +328,64 @@ fn a_fix_that_left_the_release_is_opened_again_when_it_comes_back_and_not_before
     let told = keeper.trials().next().unwrap();
     assert!(told.is_served() && *told.trial.stage() == Stage::Running);
     assert_eq!(told.trial.chapter(), 2);
+}
+
+fn named(experiment: &str, mut event: Event) -> Event {
+    match &mut event.kind {
+        EventKind::Exposure {
+            experiment: its, ..
+        }
+        | EventKind::ExposureEnd {
+            experiment: its, ..
+        } => experiment.clone_into(its),
+        _ => {}
+    }
+    event
+}
+
+#[test]
+fn trials_that_are_over_are_put_away_and_one_too_many_is_refused_aloud() {
+    let mut keeper = Keeper::default();
+    let mut ended = turns(200, 0);
+    for (number, event) in ended.iter_mut().enumerate() {
+        if let EventKind::ExposureEnd { bad, .. } = &mut event.kind {
+            *bad = Some(number / 4 % 3 == 0);
+        }
+    }
+    for number in 0..60 {
+        for event in &ended {
+            let _moved = keeper.take(&named(&format!("fix/main/over-{number}/1"), event.clone()));
+        }
+    }
+    let is_over = |kept: &instar_release::trial::Kept| kept.trial.is_in_vain();
+    assert_eq!(keeper.trials().filter(|kept| is_over(kept)).count(), 60);
+    // As long as the release has them they stay at hand.
+    let _ops = keeper.ops(Timestamp::from_millis(1)).unwrap();
+    assert_eq!(keeper.trials().count(), 60);
+    let bare = behaviour("one");
+    let _none = looked_at(&mut keeper, &bare, &json!({}), "1");
+    let ops = keeper.ops(Timestamp::from_millis(1)).unwrap();
+    assert_eq!(keeper.trials().count(), 50);
+    let removed = ops
+        .iter()
+        .filter(|op| matches!(op, Op::RemoveHealing { .. }));
+    assert_eq!(removed.count(), 10);
+    let size = |op: &Op| match op {
+        Op::PutHealing(row) => row.body.len(),
+        _ => 0,
+    };
+    let most = ops.iter().map(size).max().unwrap();
+    assert!(
+        most < 20_000,
+        "units of what has ended are not kept: {most}"
+    );
+
+    for number in 0..TRIALS_MAX {
+        let experiment = format!("fix/main/more-{number}/1");
+        let _moved = keeper.take(&named(&experiment, turns(1, 0).remove(0)));
+    }
+    assert_eq!(keeper.trials().count(), TRIALS_MAX);
+    assert_eq!(keeper.refused().count(), 20);
 }
 
 #[test]

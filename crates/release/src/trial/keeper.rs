@@ -19,6 +19,8 @@ use crate::mitigation::{Mitigation, REHEARSAL};
 /// The kinds of rows that a keeper has.
 pub const TRIAL: &str = "trial";
 pub const STATE: &str = "trials";
+/// Trials that were put away: nothing of them is folded any more.
+const PAST: &str = "trial_past";
 const CURSOR: &str = "cursor";
 const MONTH: &str = "month";
 
@@ -29,7 +31,12 @@ const EPISODE_OVER_MS: u64 = 40 * MINUTE_MS;
 const BLOCK_GRACE_MS: u64 = 15 * MINUTE_MS;
 /// Of a unit that never ended nothing will be known.
 const LOST_MS: u64 = 24 * 60 * MINUTE_MS;
-const TRIALS_MAX: usize = 500;
+/// Trials that are folded at a time; another is refused.
+pub const TRIALS_MAX: usize = 500;
+/// Of those that have ended and that nobody has any more so many are at hand, the latest.
+const ENDED_MAX: usize = 50;
+/// Refused experiments that are named.
+const REFUSED_MAX: usize = 20;
 const OPEN_MAX: usize = 5_000;
 /// Changes of the environment that are told of a trial, the latest.
 const CHANGES_MAX: usize = 8;
@@ -88,6 +95,8 @@ pub struct Keeper {
     month: Option<Month>,
     cursor: Option<EventId>,
     touched: BTreeSet<String>,
+    past: Vec<Kept>,
+    refused: BTreeSet<String>,
 }
 
 impl Keeper {
@@ -167,7 +176,13 @@ impl Keeper {
     }
 
     fn enter(&mut self, at: Timestamp, experiment: &str, fault: &str, mitigation: &str) {
-        if self.trials.contains_key(experiment) || self.trials.len() >= TRIALS_MAX {
+        if self.trials.contains_key(experiment) {
+            return;
+        }
+        if self.trials.len() >= TRIALS_MAX {
+            if self.refused.len() < REFUSED_MAX {
+                self.refused.insert(experiment.to_owned());
+            }
             return;
         }
         let trial = match self.chapter_before(experiment) {
@@ -233,6 +248,30 @@ impl Keeper {
         moved
     }
 
+    /// Experiments that were not taken up since the last time, because there are too many.
+    pub fn refused(&self) -> impl Iterator<Item = &str> {
+        self.refused.iter().map(String::as_str)
+    }
+
+    /// Puts away what has ended and what nobody has any more, but for the latest. What was found in it is
+    /// remembered elsewhere.
+    fn put_away(&mut self) {
+        let is_over =
+            |kept: &&Kept| !kept.is_served && matches!(kept.trial.stage(), Stage::Ended { .. });
+        let mut over: Vec<(Timestamp, String)> = self
+            .trials
+            .values()
+            .filter(is_over)
+            .map(|kept| (kept.begun, kept.experiment.clone()))
+            .collect();
+        over.sort_unstable();
+        let most = over.len().saturating_sub(ENDED_MAX);
+        for (_, experiment) in over.into_iter().take(most) {
+            self.touched.remove(&experiment);
+            self.past.extend(self.trials.remove(&experiment));
+        }
+    }
+
     /// Experiments whose fix nobody has any more: they came to nothing.
     pub fn spent(&self) -> impl Iterator<Item = &str> {
         let spent = self.trials.values().filter(|kept| kept.trial.is_in_vain());
@@ -296,7 +335,15 @@ impl Keeper {
 
     /// What has to be stored since the last time, in one batch.
     pub fn ops(&mut self, now: Timestamp) -> Result<Vec<Op>, ReleaseError> {
+        self.put_away();
         let mut ops = Vec::new();
+        for kept in std::mem::take(&mut self.past) {
+            ops.push(Op::PutHealing(row(PAST, &kept.experiment, now, &kept)?));
+            ops.push(Op::RemoveHealing {
+                kind: TRIAL.to_owned(),
+                id: kept.experiment,
+            });
+        }
         for experiment in std::mem::take(&mut self.touched) {
             if let Some(kept) = self.trials.get(&experiment) {
                 ops.push(Op::PutHealing(row(TRIAL, &experiment, now, kept)?));

@@ -20,12 +20,12 @@ use crate::evidence::count;
 use crate::evidence::{Arm, Baseline, Late, Process, Test, Unit, Watch, Window};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 
 pub use classic::Classic;
 pub use curve::{Curve, Point};
 pub use environment::{Environment, World};
-pub use keeper::{Changed, Keeper, Kept, Moved, STATE, TRIAL};
+pub use keeper::{Changed, Keeper, Kept, Moved, STATE, TRIAL, TRIALS_MAX};
 pub use month::{Full, Month, SLOTS};
 
 /// The chance of calling a useless fix proven.
@@ -36,6 +36,8 @@ pub const GIVE_UP: f64 = 0.1;
 pub const WATCH_UNITS: u64 = 2_000;
 /// A trial that has not been decided by then is undecided.
 pub const HORIZON: u64 = 4_000;
+/// Units that are told apart from what comes a second time.
+const SEEN_MAX: usize = 4_096;
 /// What an adopted fix leaves to the old arm, so that late harm can be seen.
 pub const HOLD_OUT: f64 = 0.1;
 /// The share of a fix that is proven and not yet adopted.
@@ -152,7 +154,8 @@ pub struct Trial {
     control: Tally,
     classic: Classic,
     curve: Curve,
-    seen: BTreeSet<u64>,
+    /// The latest units; empty once it has ended.
+    seen: VecDeque<u64>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -250,7 +253,7 @@ impl Trial {
             control: Tally::default(),
             classic: Classic::default(),
             curve: Curve::default(),
-            seen: BTreeSet::new(),
+            seen: VecDeque::new(),
         })
     }
 
@@ -262,7 +265,7 @@ impl Trial {
 
     /// Takes a settled unit; the new stage, if it led to one.
     pub fn settle(&mut self, settled: &Settled) -> Option<&Stage> {
-        if matches!(self.stage, Stage::Ended { .. }) || !self.seen.insert(short(&settled.unit)) {
+        if matches!(self.stage, Stage::Ended { .. }) || !self.is_new(&settled.unit) {
             return None;
         }
         let arm = match (&self.judged, settled.arm) {
@@ -286,7 +289,24 @@ impl Trial {
             self.decided_after = Some(self.settled());
         }
         self.stage = next;
+        if matches!(self.stage, Stage::Ended { .. }) {
+            // Nothing is taken any more, so that nothing has to be told apart.
+            self.seen = VecDeque::new();
+        }
         Some(&self.stage)
+    }
+
+    /// True if the unit was not taken before. What comes a second time comes soon.
+    fn is_new(&mut self, unit: &str) -> bool {
+        let unit = short(unit);
+        if self.seen.contains(&unit) {
+            return false;
+        }
+        if self.seen.len() >= SEEN_MAX {
+            self.seen.pop_front();
+        }
+        self.seen.push_back(unit);
+        true
     }
 
     fn judge(&mut self, arm: Arm, share: f64, bad: f64) {
