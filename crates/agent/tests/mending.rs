@@ -342,6 +342,69 @@ async fn a_tool_that_keeps_failing_is_left_alone_for_a_while() {
     assert!(line.contains("found"), "{line}");
 }
 
+/// How the units of a trial ended: with the fix, and whether it was bad.
+async fn ended(home: &Home) -> Vec<(bool, Option<bool>)> {
+    let mut with = std::collections::BTreeMap::new();
+    let mut ended = Vec::new();
+    for kind in exposures(home).await {
+        match kind {
+            EventKind::Exposure { unit, with_fix, .. } => {
+                with.insert(unit, with_fix);
+            }
+            EventKind::ExposureEnd { unit, bad, .. } => ended.push((with[&unit], bad)),
+            _ => {}
+        }
+    }
+    ended
+}
+
+/// A fix that keeps calls from being made would otherwise look as if it had mended them.
+#[tokio::test]
+async fn a_call_that_a_pace_or_a_breaker_keeps_back_is_a_failure_of_the_arm_that_has_it() {
+    let pace = Act::Pace {
+        tool: "search".to_owned(),
+        per_minute: 1,
+    };
+    let breaker = Act::Breaker {
+        tool: "search".to_owned(),
+        failures: 2,
+        open_seconds: 600,
+    };
+    for (act, share_permille) in [(&pace, 999), (&pace, 1), (&breaker, 999), (&breaker, 1)] {
+        let folder = tempfile::tempdir().unwrap();
+        let home = home(folder.path()).await;
+        // The first five minutes of a block are left out.
+        let into_block = home.clock.now().millis() / 60_000 % 30;
+        let minutes = (30 + 6 - into_block) % 30;
+        home.clock
+            .advance(std::time::Duration::from_secs(60 * minutes));
+        let is_on = share_permille == 999;
+        mitigate(&home, vec![on_trial("back", act.clone(), share_permille)]).await;
+        let fails = matches!(act, Act::Breaker { .. });
+        home.search.lock().unwrap().always = fails.then_some(Breaks::Fails);
+        for _ in 0..3 {
+            let _line = result(&home, json!({"query": "x"})).await;
+        }
+        let calls = home.search.lock().unwrap().seen.len();
+        let told = ended(&home).await;
+        let name = format!("{act:?} {share_permille}: {told:?}");
+        assert_eq!(told.len(), 3, "{name}");
+        assert!(told.iter().all(|(with, _)| *with == is_on), "{name}");
+        // Without the fix it is the tool that says how it went; with it a call that was kept back failed.
+        let last = told[2].1;
+        match (fails, is_on) {
+            (true, _) => assert_eq!(last, Some(true), "{name}"),
+            (false, on) => assert_eq!(last, Some(on), "{name}"),
+        }
+        let kept_back = match (fails, is_on) {
+            (true, true) => 1,
+            (false, true) => 2,
+            (_, false) => 0,
+        };
+        assert_eq!(calls, 3 - kept_back, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_call_that_hangs_is_given_up_sooner_and_calls_keep_their_pace() {
     let folder = tempfile::tempdir().unwrap();

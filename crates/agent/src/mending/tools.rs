@@ -1,7 +1,7 @@
 //! What is done about a tool call: before it is judged, and while it runs.
 
 use instar_policy::Permit;
-use instar_protocol::tool::ToolCall;
+use instar_protocol::tool::{ToolCall, ToolDecision};
 use instar_release::mitigation::{Act, Site};
 use instar_tools::{Bounds, Caller, Output, Toolbox};
 use std::time::Duration;
@@ -132,7 +132,12 @@ impl Turn {
         }
         for one in judged {
             let Some(output) = &one.output else { continue };
-            // What was not made says nothing of the tool.
+            if was_kept_back(one) {
+                // To keep the call from being made is no way of not failing.
+                self.found.mending.came(&one.call.name, true);
+                continue;
+            }
+            // What else was not made says nothing of the tool.
             if !one.was_made() {
                 continue;
             }
@@ -169,6 +174,11 @@ impl Turn {
     fn named(&self, tool: &str) -> String {
         format!("{}/{tool}", self.record.agent())
     }
+}
+
+/// A mitigation kept the call from being made.
+fn was_kept_back(judged: &Judged) -> bool {
+    matches!(&judged.decision, ToolDecision::Denied { rule, .. } if rule == RULE)
 }
 
 /// Runs a call that leaves no traces, again where it failed and that is to be done.

@@ -133,21 +133,21 @@ impl Act {
         }
     }
 
-    /// The tools whose last result in a turn says how the exposure ended. Of what keeps a call from being
-    /// made, only the turn's own end can.
+    /// The tools whose last result in a turn says how the exposure ended. A call that was kept from being
+    /// made is a failed one. Of what is done about models, only the turn's own end can say it.
     #[must_use]
     pub fn read_from(&self) -> Vec<&str> {
         match self {
             Self::Retry { tool, .. }
             | Self::Patience { tool, .. }
+            | Self::Breaker { tool, .. }
             | Self::Pace { tool, .. }
             | Self::Arguments { tool, .. } => vec![tool],
             Self::Prefer { tool, over } => vec![tool, over],
             Self::Lesson(lesson) => lesson.tools(),
-            Self::Breaker { .. }
-            | Self::RouteFirst { .. }
-            | Self::ModelRetry { .. }
-            | Self::ModelPatience { .. } => Vec::new(),
+            Self::RouteFirst { .. } | Self::ModelRetry { .. } | Self::ModelPatience { .. } => {
+                Vec::new()
+            }
         }
     }
 
