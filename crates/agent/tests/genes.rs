@@ -79,6 +79,7 @@ impl Planted {
                 detail: sign.detail.clone(),
                 text: sign.text.clone(),
                 is_outside: false,
+                environment: String::new(),
             };
             let all = catalogue.propose(&symptom, "main", &stable.behaviour);
             let mut all = all.unwrap().into_iter();

@@ -8,7 +8,7 @@ mod rehearse;
 use instar_agent::TrialsPort;
 use instar_protocol::event::Event;
 use instar_protocol::fault::Fault;
-use instar_protocol::lab::{CASE_FAULTS_MAX, Case, Known, PROPOSED_MAX, Proposed};
+use instar_protocol::lab::{CASE_FAULTS_MAX, Case, Known, PROPOSED_MAX, Proposed, Seen};
 use instar_protocol::{AgentId, EventId, Label, Timestamp};
 use instar_release::delta::Delta;
 use instar_release::lineage::Material;
@@ -16,7 +16,7 @@ use instar_release::trial::{
     Changed, Keeper, Kept, Moved, Point, STATE, Stage, TRIAL, TRIALS_MAX, Verdict,
 };
 use instar_release::{Candidate, Proposal, ReleaseError, Releases, read_deltas};
-use instar_store::{EventFilter, HealingRow, Op, Store, StoreError};
+use instar_store::{EventFilter, FaultRow, HealingRow, Op, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -159,7 +159,8 @@ pub async fn fold(app: &AppState) -> Result<Vec<Moved>, HealingError> {
     let mut ops = keeper.ops(now)?;
     if !moved.is_empty() {
         let before = app.store.healing(KNOWN).await?;
-        let remembered = |one| known(app, &keeper, &before, one, now);
+        let faults = app.store.faults().await?;
+        let remembered = |one| known(app, &keeper, (&before, &faults), one, now);
         ops.extend(moved.iter().filter_map(remembered));
     }
     app.store.commit(ops).await?;
@@ -184,7 +185,7 @@ async fn page(store: &Store, after: Option<EventId>) -> Result<Vec<Event>, Store
 fn known(
     app: &AppState,
     keeper: &Keeper,
-    before: &[HealingRow],
+    (before, faults): (&[HealingRow], &[FaultRow]),
     moved: &Moved,
     now: Timestamp,
 ) -> Option<Op> {
@@ -216,6 +217,7 @@ fn known(
                 all.find(|one| one.id == kept.mitigation)
             });
             let gene = in_service.map(|one| one.gene.clone());
+            let seen_before = before.as_ref().and_then(|before| before.seen.clone());
             let (treated, control) = (kept.trial.treated(), kept.trial.control());
             Known {
                 gene: gene.or_else(|| before.map(|before| before.gene))?,
@@ -228,6 +230,7 @@ fn known(
                 classic: kept.trial.classic().label().map(str::to_owned),
                 release: stable.id.to_string(),
                 at: now,
+                seen: seen(app, kept, faults).or(seen_before),
             }
         }
     };
@@ -237,6 +240,19 @@ fn known(
         at: now,
         body: serde_json::to_string(&body).ok()?,
     }))
+}
+
+/// What the fault of a trial looks like now, and in which environment.
+fn seen(app: &AppState, kept: &Kept, faults: &[FaultRow]) -> Option<Seen> {
+    let row = faults.iter().find(|row| row.fault.id == kept.fault)?;
+    let agent = kept.experiment.split('/').nth(1)?;
+    let place = row.fault.place.as_str();
+    let environments = around::environments(app, agent, std::iter::once(place));
+    let here = environments.get(place);
+    Some(Seen::of(
+        &row.fault,
+        here.map(String::as_str).unwrap_or_default(),
+    ))
 }
 
 fn word(stage: &Stage) -> &'static str {
@@ -325,6 +341,7 @@ pub async fn case(store: &Store, releases: &Releases, agent: &str) -> Result<Cas
         genes,
         banned,
         known: verdicts(store).await?,
+        environments: BTreeMap::new(),
         foreign: crate::lab::heard(store).await?,
         strategy: String::new(),
         spent: spent.unwrap_or_default(),
@@ -333,13 +350,21 @@ pub async fn case(store: &Store, releases: &Releases, agent: &str) -> Result<Cas
     })
 }
 
+/// The same, with what there is now around the faults.
+pub(crate) async fn case_here(app: &AppState, agent: &str) -> Result<Case, HealingError> {
+    let mut case = case(&app.store, &app.releases, agent).await?;
+    let places = case.faults.iter().map(|fault| fault.place.as_str());
+    case.environments = around::environments(app, agent, places);
+    Ok(case)
+}
+
 /// The case of a cycle of the lab; none where there is nothing to choose from or no room for a trial.
 pub(crate) async fn of_cycle(app: &AppState) -> Result<Option<Case>, HealingError> {
     // What the environment changed may be tried again.
     fold(app).await?;
     let running = trials(&app.store).await?;
     let room = room(&running);
-    let mut case = case(&app.store, &app.releases, AgentId::main().as_str()).await?;
+    let mut case = case_here(app, AgentId::main().as_str()).await?;
     case.most = case.most.min(room);
     case.strategy = (app.env)("EVOLVE_STRATEGY").unwrap_or_else(|| "balanced".to_owned());
     let mut seed = [0; 8];

@@ -1,6 +1,8 @@
 //! From a case to what is proposed about it, and why.
 
-use instar_protocol::lab::{CASE_FAULTS_MAX, Case, Chosen, PROPOSED_MAX, Proposed};
+use instar_protocol::Timestamp;
+use instar_protocol::fault::Fault;
+use instar_protocol::lab::{CASE_FAULTS_MAX, Case, Chosen, Known, PROPOSED_MAX, Proposed, Seen};
 use instar_release::class::assess;
 use instar_release::mitigation::Mitigation;
 use instar_release::{Behaviour, Class, build};
@@ -10,6 +12,8 @@ use crate::gene::{self, Catalogue, Gene, GeneError, Proposal, Symptom, words_of}
 
 /// What a rehearsal can come to at the most.
 const REHEARSED: &str = "supported_synthetic";
+/// What was found is of a world that is gone.
+const REOPENED: &str = "reopened";
 /// Ends of a trial after which nobody has the fix.
 const IN_VAIN: [&str; 4] = ["undecided", "failed", "harmful", "harmed_later"];
 
@@ -70,6 +74,7 @@ pub fn choose(case: &Case) -> Result<Chosen, HealError> {
     let strategy = Strategy::from_name(&case.strategy).unwrap_or_default();
     let mut spent: Spent = serde_json::from_value(case.spent.clone()).unwrap_or_default();
     spent.cycles += 1;
+    spent.in_vain = in_vain(case);
     spent.planned = Intent::ALL.map(|intent| strategy.share(intent, &spent));
     let mut chance = Chance::new(case.seed);
     let mut proposed = Vec::new();
@@ -106,7 +111,7 @@ pub fn explain(case: &Case, fault: &str) -> Result<Vec<Told>, HealError> {
     let chooser = learned(case, &catalogue);
     let found = case.faults.iter().find(|one| one.id == fault);
     let found = found.ok_or_else(|| HealError::Fault(fault.chars().take(60).collect()))?;
-    let symptom = Symptom::of(found);
+    let symptom = symptom(case, found);
     let mut told = Vec::new();
     for (gene, answer) in catalogue.propose(&symptom, &case.agent, &behaviour)? {
         let tried = case
@@ -170,7 +175,7 @@ fn options(
         .unwrap_or_default();
     let mut options = Vec::new();
     for fault in case.faults.iter().take(CASE_FAULTS_MAX) {
-        let symptom = Symptom::of(fault);
+        let symptom = symptom(case, fault);
         let here: Vec<_> = there.iter().filter(|one| one.fault == fault.id).collect();
         // While something is on trial about a fault, nothing else is begun about it.
         if here
@@ -181,7 +186,7 @@ fn options(
         }
         for (gene, answer) in catalogue.propose(&symptom, &case.agent, behaviour)? {
             let Ok(proposal) = answer else { continue };
-            if was_in_vain(case, &gene.id, &fault.id) {
+            if was_in_vain(case, &gene.id, fault) {
                 continue;
             }
             let proposal = next_chapter(case, proposal);
@@ -198,35 +203,68 @@ fn options(
     Ok(options)
 }
 
-/// The verdict of a trial is in, whichever it was. A rehearsal gives none.
+fn symptom(case: &Case, fault: &Fault) -> Symptom {
+    Symptom::of(fault, environment(case, fault))
+}
+
+/// What there is now where the fault shows; nothing where nobody could tell.
+fn environment<'a>(case: &'a Case, fault: &Fault) -> &'a str {
+    let here = case.environments.get(&fault.place);
+    here.map(String::as_str).unwrap_or_default()
+}
+
+/// The verdict of a trial is in, whichever it was. A rehearsal gives none, and one that was opened again
+/// has none any more.
 fn is_over(case: &Case, mitigation: &str) -> bool {
+    let is_verdict = |known: &Known| known.outcome != REHEARSED && known.outcome != REOPENED;
     case.known
         .iter()
-        .any(|known| known.mitigation == mitigation && known.outcome != REHEARSED)
+        .any(|known| known.mitigation == mitigation && is_verdict(known))
+}
+
+/// Trials in a row, up to the latest, of which none came to anything.
+fn in_vain(case: &Case) -> u32 {
+    let mut ends: Vec<(Timestamp, Outcome)> = case
+        .known
+        .iter()
+        .filter(|known| known.outcome != REHEARSED)
+        .filter_map(|known| Some((known.at, Outcome::of(&known.outcome)?)))
+        .collect();
+    ends.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    let came_to_nothing =
+        |(_, end): &&(Timestamp, Outcome)| matches!(end, Outcome::Hurt | Outcome::Unclear);
+    u32::try_from(ends.iter().take_while(came_to_nothing).count()).unwrap_or(u32::MAX)
 }
 
 /// Calls that have what is wrong at a fault, made up; none where its text does not say.
 pub fn wrong_calls(case: &Case, fault: &str) -> Vec<serde_json::Value> {
     let found = case.faults.iter().find(|one| one.id == fault);
-    found.map_or_else(Vec::new, |fault| gene::wrong_calls(&Symptom::of(fault)))
+    found.map_or_else(Vec::new, |fault| gene::wrong_calls(&symptom(case, fault)))
 }
 
-/// It was tried about this fault, under this release, and came to nothing.
-fn was_in_vain(case: &Case, gene: &str, fault: &str) -> bool {
+/// It was tried about this fault, in the world as it is, and came to nothing.
+fn was_in_vain(case: &Case, gene: &str, fault: &Fault) -> bool {
+    let now = environment(case, fault);
+    let is_of_now = |known: &Known| {
+        let then = known.seen.as_ref().map(|seen| seen.environment.as_str());
+        now.is_empty() || then.is_none_or(|then| then.is_empty() || then == now)
+    };
     case.known.iter().any(|known| {
-        known.fault == fault
+        known.fault == fault.id
             && name(&known.gene) == gene
             && IN_VAIN.contains(&known.outcome.as_str())
+            && is_of_now(known)
     })
 }
 
-/// What was tried and came to nothing is another chapter of the same trial when it is tried again.
+/// What was tried before is another chapter of the same trial when it is tried again.
 fn next_chapter(case: &Case, mut proposal: Proposal) -> Proposal {
     let id = &proposal.mitigation.id;
-    let before = case
-        .known
-        .iter()
-        .filter(|known| known.mitigation == *id && IN_VAIN.contains(&known.outcome.as_str()));
+    let is_over = |known: &&Known| {
+        let word = known.outcome.as_str();
+        known.mitigation == *id && (word == REOPENED || IN_VAIN.contains(&word))
+    };
+    let before = case.known.iter().filter(is_over);
     let before = u32::try_from(before.count()).unwrap_or(u32::MAX);
     if let Some(toss) = &mut proposal.mitigation.trial {
         toss.chapter = toss.chapter.saturating_add(before);
@@ -255,10 +293,16 @@ pub(crate) fn learned(case: &Case, catalogue: &Catalogue) -> Chooser {
         let Ok(gene) = catalogue.get(name(&known.gene)) else {
             continue;
         };
-        let outcome = Outcome::of(&known.outcome);
-        let fault = case.faults.iter().find(|fault| fault.id == known.fault);
-        let Some(fault) = fault else { continue };
-        chooser.learn(&gene.id, gene.family, &Symptom::of(fault), outcome);
+        let Some(outcome) = Outcome::of(&known.outcome) else {
+            continue;
+        };
+        // What was learned stays when its fault is not among those that are told of any more.
+        let fault = || case.faults.iter().find(|fault| fault.id == known.fault);
+        let seen = known.seen.clone();
+        let seen = seen.or_else(|| fault().map(|fault| Seen::of(fault, environment(case, fault))));
+        let Some(seen) = seen else { continue };
+        let symptom = Symptom::seen(&known.fault, &seen);
+        chooser.learn(&gene.id, gene.family, &symptom, outcome);
     }
     chooser
 }

@@ -15,6 +15,7 @@ fn symptom(kind: SignalKind, text: &str) -> Symptom {
         detail: String::new(),
         text: text.to_owned(),
         is_outside: false,
+        environment: String::new(),
     }
 }
 
@@ -82,12 +83,14 @@ fn what_is_known_elsewhere_counts_for_something_and_less_than_what_is_known_here
     for _ in 0..8 {
         chooser.learn("gene", Family::Transient, &faults, Outcome::Helped);
     }
-    let belief = |chooser: &Chooser, family| {
+    let belief_in = |chooser: &Chooser, family, environment: &str| {
         let mut one = option("gene", SignalKind::NotFound);
         one.symptom.text = "nothing alike".to_owned();
         one.family = family;
+        environment.clone_into(&mut one.symptom.environment);
         chooser.belief(&one).0.mean()
     };
+    let belief = |chooser: &Chooser, family| belief_in(chooser, family, "");
     let (here, elsewhere) = (
         belief(&chooser, Family::Transient),
         belief(&chooser, Family::Down),
@@ -97,8 +100,7 @@ fn what_is_known_elsewhere_counts_for_something_and_less_than_what_is_known_here
         here > elsewhere && elsewhere > nothing + 0.1,
         "{here} {elsewhere} {nothing}"
     );
-    chooser.environment = "after the update".to_owned();
-    let moved = belief(&chooser, Family::Transient);
+    let moved = belief_in(&chooser, Family::Transient, "after the update");
     assert!(moved < here && moved > nothing, "{moved}");
 }
 

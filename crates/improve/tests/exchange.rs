@@ -22,6 +22,7 @@ fn known(gene: &str, fault: &str, outcome: &str, at: u64) -> Known {
         classic: Some("proven".to_owned()),
         release: "a".repeat(64),
         at: Timestamp::from_millis(at),
+        seen: None,
     }
 }
 

@@ -45,6 +45,7 @@ fn symptom(kind: SignalKind, place: &str, text: &str) -> Symptom {
         detail: String::new(),
         text: text.to_owned(),
         is_outside: false,
+        environment: String::new(),
     }
 }
 

@@ -4,7 +4,7 @@ use instar_improve::gene::Catalogue;
 use instar_improve::heal::{choose, explain};
 use instar_improve::lab::Lab;
 use instar_protocol::fault::{Fault, SignalKind};
-use instar_protocol::lab::{Case, Known, ToLab};
+use instar_protocol::lab::{Case, Known, Seen, ToLab};
 use instar_protocol::{Label, Timestamp};
 use instar_release::{AgentBehaviour, Behaviour, Delta, Route, build, read_deltas};
 use serde_json::{Value, json};
@@ -64,6 +64,7 @@ fn known(gene: &str, outcome: &str) -> Known {
         classic: None,
         release: String::new(),
         at: Timestamp::from_millis(2),
+        seen: None,
     }
 }
 
@@ -92,6 +93,102 @@ fn what_came_to_nothing_is_not_tried_again_and_while_one_runs_no_other_is_begun(
     let after = build(&behaviour(), &deltas).unwrap();
     running.behaviour = serde_json::to_value(after).unwrap();
     assert_eq!(choose(&running).unwrap().proposed, []);
+}
+
+/// What the fault of the case looked like once, somewhere.
+fn seen(environment: &str) -> Option<Seen> {
+    Some(Seen::of(&case().faults[0], environment))
+}
+
+fn believed(case: &Case) -> f64 {
+    let told = explain(case, &case.faults[0].id).unwrap();
+    let one = told.iter().find(|one| one.gene == "retry-flaky-read");
+    one.unwrap().believed.unwrap()
+}
+
+#[test]
+fn what_was_learned_stays_when_its_fault_is_told_of_no_more() {
+    let mut case = case();
+    let nothing = believed(&case);
+    case.known = vec![known("retry-flaky-read", "proven")];
+    case.known[0].seen = seen("");
+    case.faults[0].id = "flt_2".to_owned();
+    let learned = believed(&case);
+    assert!(learned > nothing + 0.05, "{learned} {nothing}");
+    // A verdict that was opened again speaks neither for nor against.
+    case.known[0].outcome = "reopened".to_owned();
+    assert!((believed(&case) - nothing).abs() < 1e-9);
+    case.known[0].outcome = "undecided".to_owned();
+    assert!(believed(&case) < nothing);
+}
+
+#[test]
+fn what_was_learned_in_this_environment_counts_more_and_what_failed_in_another_may_be_tried_again()
+{
+    let mut case = case();
+    case.environments = BTreeMap::from([("tool:search".to_owned(), "now".to_owned())]);
+    case.known = vec![known("retry-flaky-read", "proven")];
+    case.known[0].fault = "flt_9".to_owned();
+    case.known[0].seen = seen("then");
+    let elsewhere = believed(&case);
+    case.known[0].seen = seen("now");
+    assert!(believed(&case) > elsewhere + 0.01);
+
+    let tries = |case: &Case| {
+        let mut genes: Vec<String> = Vec::new();
+        for seed in 0..40 {
+            let mut case = case.clone();
+            case.seed = seed * 7_919;
+            genes.extend(
+                choose(&case)
+                    .unwrap()
+                    .proposed
+                    .into_iter()
+                    .map(|one| one.gene),
+            );
+        }
+        genes.contains(&"retry-flaky-read".to_owned())
+    };
+    case.known = vec![known("retry-flaky-read", "failed")];
+    case.known[0].seen = seen("now");
+    assert!(!tries(&case));
+    case.known[0].seen = seen("then");
+    assert!(tries(&case));
+    // It is another chapter of the same trial.
+    let told = explain(&case, "flt_1").unwrap();
+    let one = told
+        .iter()
+        .find(|one| one.gene == "retry-flaky-read")
+        .unwrap();
+    let delta = one.delta.as_ref().unwrap().to_string();
+    assert!(delta.contains("\"chapter\":2"), "{delta}");
+}
+
+#[test]
+fn a_house_where_nothing_helps_any_more_turns_quiet_by_itself() {
+    let mut case = case();
+    case.strategy = "auto".to_owned();
+    case.spent = json!({"repair": 9, "optimize": 0, "innovate": 9, "cycles": 20, "in_vain": 0});
+    let planned = |case: &Case| choose(case).unwrap().spent["planned"].clone();
+    assert_eq!(planned(&case), json!([20, 30, 50]));
+    for number in 0..8 {
+        let mut one = known("keep-the-pace", "undecided");
+        one.fault = format!("flt_{}", 100 + number);
+        one.at = Timestamp::from_millis(10 + number);
+        case.known.push(one);
+    }
+    assert_eq!(planned(&case), json!([60, 30, 10]), "eight in a row");
+    assert_eq!(choose(&case).unwrap().spent["in_vain"], 8);
+    // What was made up and what was opened again end no row; what helped does.
+    let mut made_up = known("keep-the-pace", "supported_synthetic");
+    made_up.at = Timestamp::from_millis(99);
+    case.known.push(made_up);
+    assert_eq!(planned(&case), json!([60, 30, 10]));
+    let mut helped = known("retry-flaky-read", "proven");
+    helped.fault = "flt_99".to_owned();
+    helped.at = Timestamp::from_millis(100);
+    case.known.push(helped);
+    assert_eq!(planned(&case), json!([20, 30, 50]));
 }
 
 #[test]

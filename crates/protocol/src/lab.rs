@@ -2,6 +2,7 @@
 //! seen in an event, and the gateway counts it from its own copy of that event.
 
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::Event;
 use crate::fault::{Fault, SignalKind};
@@ -79,6 +80,9 @@ pub struct Case {
     pub genes: Vec<serde_json::Value>,
     pub banned: Vec<String>,
     pub known: Vec<Known>,
+    /// What there is now at each place where a fault shows: program, models, tool.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environments: BTreeMap<String, String>,
     /// What other houses say of recipes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<ForeignPrior>,
@@ -159,6 +163,42 @@ pub struct Known {
     /// The release that it was found under.
     pub release: String,
     pub at: Timestamp,
+    /// What the fault looked like. It stays when the fault itself is no longer told of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Seen>,
+}
+
+/// What a fault looked like when the trial of a fix came to a verdict.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seen {
+    pub kind: SignalKind,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub also: BTreeSet<SignalKind>,
+    pub place: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// The newest example, or the template where there is none.
+    pub text: String,
+    /// The program, the models and the tool that it was found with.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub environment: String,
+}
+
+impl Seen {
+    #[must_use]
+    pub fn of(fault: &Fault, environment: &str) -> Self {
+        let example = fault.examples.last().map(|example| example.text.as_str());
+        let text = example.filter(|text| !text.is_empty());
+        Self {
+            kind: fault.kind,
+            also: fault.also.clone(),
+            place: fault.place.clone(),
+            detail: fault.detail.clone(),
+            text: text.unwrap_or(&fault.template).to_owned(),
+            environment: environment.to_owned(),
+        }
+    }
 }
 
 /// A change that the lab proposes.

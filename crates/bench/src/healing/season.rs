@@ -394,6 +394,7 @@ fn option(gene: usize, family: usize) -> Trialable {
         detail: String::new(),
         text: texts[family].to_owned(),
         is_outside: false,
+        environment: String::new(),
     };
     let act = Act::Retry {
         tool: "search".to_owned(),

@@ -62,7 +62,8 @@ pub(super) async fn case(
     Asked(query): Asked<CaseQuery>,
 ) -> Result<Json<Case>, ApiProblem> {
     let agent = query.agent.unwrap_or_else(|| AgentId::main().to_string());
-    Ok(Json(told(&app.store, &app.releases, &agent).await?))
+    let case = healing::case_here(&app, &agent).await;
+    Ok(Json(case.map_err(QueryError::from)?))
 }
 
 /// Which recipe is to be tried about which fault.

@@ -2,35 +2,67 @@
 //! again, and fixes that came to nothing leave the release.
 
 use instar_protocol::Timestamp;
+use instar_protocol::tool::ToolSpec;
+use instar_release::Release;
 use instar_release::trial::{Keeper, Moved, World};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::HealingError;
 use crate::app::AppState;
 
 const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 
+/// What there is now: releases and tools.
+struct Around {
+    stable: Arc<Release>,
+    let_out: Option<Arc<Release>>,
+    schemas: BTreeMap<String, Value>,
+}
+
+impl Around {
+    fn of(app: &AppState) -> Option<Self> {
+        let specs = app.toolbox.specs();
+        let takes = |spec: &Arc<ToolSpec>| (spec.name.clone(), spec.parameters.clone());
+        Some(Self {
+            stable: app.releases.stable()?,
+            let_out: app.releases.let_out(),
+            schemas: specs.iter().map(takes).collect(),
+        })
+    }
+
+    fn world(&self) -> World<'_> {
+        World {
+            behaviour: &self.stable.behaviour,
+            let_out: self.let_out.as_ref().map(|release| &release.behaviour),
+            schemas: &self.schemas,
+            program: PROGRAM,
+        }
+    }
+}
+
 pub(super) fn look(app: &AppState, keeper: &mut Keeper, now: Timestamp) -> Vec<Moved> {
-    let Some(stable) = app.releases.stable() else {
-        return Vec::new();
-    };
     if keeper.trials().next().is_none() {
         return Vec::new();
     }
-    let specs = app.toolbox.specs();
-    let takes = |spec: &std::sync::Arc<instar_protocol::tool::ToolSpec>| {
-        (spec.name.clone(), spec.parameters.clone())
+    let around = Around::of(app);
+    around.map_or_else(Vec::new, |around| keeper.look_around(&around.world(), now))
+}
+
+/// What there is now at each of these places.
+pub(super) fn environments<'a>(
+    app: &AppState,
+    agent: &str,
+    places: impl Iterator<Item = &'a str>,
+) -> BTreeMap<String, String> {
+    let Some(around) = Around::of(app) else {
+        return BTreeMap::new();
     };
-    let schemas: BTreeMap<String, Value> = specs.iter().map(takes).collect();
-    let let_out = app.releases.let_out();
-    let world = World {
-        behaviour: &stable.behaviour,
-        let_out: let_out.as_ref().map(|release| &release.behaviour),
-        schemas: &schemas,
-        program: PROGRAM,
-    };
-    keeper.look_around(&world, now)
+    let world = around.world();
+    places
+        .map(|place| (place.to_owned(), world.class(agent, place)))
+        .collect()
 }
 
 /// A share of nothing is not gone: the next release is made without it. What was found is remembered.

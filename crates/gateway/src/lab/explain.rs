@@ -18,7 +18,7 @@ pub async fn explain(
     agent: &str,
 ) -> Result<(Fault, Vec<Value>), QueryError> {
     let fault = one(&app.store, fault).await?.fault;
-    let case = healing::case(&app.store, &app.releases, agent).await?;
+    let case = healing::case_here(app, agent).await?;
     let asked = ToLab::Explain {
         case: Box::new(case),
         fault: fault.id.clone(),

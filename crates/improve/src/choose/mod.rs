@@ -59,29 +59,20 @@ pub struct Key {
 pub struct Chooser {
     pub prior: Prior,
     pub predictor: Predictor,
-    pub environment: String,
 }
 
 impl Chooser {
     /// Takes in how a trial ended.
     pub fn learn(&mut self, gene: &str, family: Family, symptom: &Symptom, outcome: Outcome) {
-        let key = self.key(gene, family);
+        let key = key(gene, family, symptom);
         self.prior.learn(&key, outcome);
         self.predictor.learn(Case::of(symptom, gene, outcome));
-    }
-
-    fn key(&self, gene: &str, family: Family) -> Key {
-        Key {
-            gene: gene.to_owned(),
-            family,
-            environment: self.environment.clone(),
-        }
     }
 
     /// What is believed of one option before a draw.
     #[must_use]
     pub fn belief(&self, option: &Trialable) -> (Posterior, Option<f64>) {
-        let key = self.key(&option.proposal.gene, option.family);
+        let key = key(&option.proposal.gene, option.family, &option.symptom);
         let predicted = self
             .predictor
             .predict(&option.symptom, &option.proposal.gene);
@@ -122,7 +113,7 @@ impl Chooser {
     /// What an option would be an instance of.
     #[must_use]
     pub fn intent(&self, option: &Trialable) -> Intent {
-        let key = self.key(&option.proposal.gene, option.family);
+        let key = key(&option.proposal.gene, option.family, &option.symptom);
         match (option.is_mitigated, self.prior.tried(&key)) {
             (true, _) => Intent::Optimize,
             (false, true) => Intent::Repair,
@@ -175,6 +166,14 @@ impl Chooser {
             mitigation: option.proposal.mitigation.id.clone(),
             because,
         })
+    }
+}
+
+fn key(gene: &str, family: Family, symptom: &Symptom) -> Key {
+    Key {
+        gene: gene.to_owned(),
+        family,
+        environment: symptom.environment.clone(),
     }
 }
 

@@ -32,14 +32,16 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// By the name of a verdict or a stage.
+    /// By the name of a verdict or a stage; none where it is no end, for or against: a trial that runs, or
+    /// one that was opened again because the world changed.
     #[must_use]
-    pub fn of(word: &str) -> Self {
+    pub fn of(word: &str) -> Option<Self> {
         match word {
-            "proven" | "adopted" | "kept" => Self::Helped,
-            "supported" | "supported_synthetic" => Self::SeemedToHelp,
-            "failed" | "harmful" | "harmed_later" => Self::Hurt,
-            _ => Self::Unclear,
+            "proven" | "adopted" | "kept" => Some(Self::Helped),
+            "supported" | "supported_synthetic" => Some(Self::SeemedToHelp),
+            "failed" | "harmful" | "harmed_later" => Some(Self::Hurt),
+            "undecided" => Some(Self::Unclear),
+            _ => None,
         }
     }
 
@@ -126,11 +128,6 @@ impl Prior {
     #[must_use]
     pub fn tried(&self, key: &Key) -> bool {
         self.families.contains_key(&(key.gene.clone(), key.family))
-    }
-
-    /// The environment changed: what was found in it does not count there any more.
-    pub fn forget(&mut self, environment: &str) {
-        self.keys.retain(|key, _| key.environment != environment);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whether a gene fits a fault.
 
 use instar_protocol::fault::{Fault, SignalKind};
+use instar_protocol::lab::Seen;
 use std::collections::BTreeSet;
 
 use super::{Fits, Gene, Place};
@@ -19,21 +20,33 @@ pub struct Symptom {
     pub text: String,
     /// It was seen only where somebody else than the owner speaks.
     pub is_outside: bool,
+    /// The class of the environment that it shows in: program, models, tool.
+    pub environment: String,
 }
 
 impl Symptom {
+    /// Of a fault that is told of now.
     #[must_use]
-    pub fn of(fault: &Fault) -> Self {
-        let example = fault.examples.last().map(|example| example.text.as_str());
-        let text = example.filter(|text| !text.is_empty());
+    pub fn of(fault: &Fault, environment: &str) -> Self {
+        let seen = Seen::of(fault, environment);
         Self {
-            fault: fault.id.clone(),
-            kind: fault.kind,
-            also: fault.also.clone(),
-            place: fault.place.clone(),
-            detail: fault.detail.clone(),
-            text: text.unwrap_or(&fault.template).to_owned(),
             is_outside: fault.blast.is_outside(),
+            ..Self::seen(&fault.id, &seen)
+        }
+    }
+
+    /// Of one that something was learned of.
+    #[must_use]
+    pub fn seen(fault: &str, seen: &Seen) -> Self {
+        Self {
+            fault: fault.to_owned(),
+            kind: seen.kind,
+            also: seen.also.clone(),
+            place: seen.place.clone(),
+            detail: seen.detail.clone(),
+            text: seen.text.clone(),
+            is_outside: false,
+            environment: seen.environment.clone(),
         }
     }
 

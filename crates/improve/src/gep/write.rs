@@ -12,7 +12,7 @@ use super::{
 use crate::asset::seal;
 use crate::choose::{Chooser, Key, Outcome, Predictor};
 use crate::gene::{Catalogue, Gene};
-use crate::heal::{HealError, catalogue, learned};
+use crate::heal::{HealError, catalogue, learned, name};
 
 /// Numbers of belief are written with six digits.
 const CONFIDENCE_DIGITS: f64 = 1e6;
@@ -101,10 +101,16 @@ impl Known<'_> {
 
     fn key(&self, gene: &str) -> Option<Key> {
         let family = self.catalogue.get(gene).ok()?.family;
+        // Where it was tried last.
+        let known = self.ledger.case.known.iter();
+        let last = known
+            .filter(|known| name(&known.gene) == gene)
+            .max_by_key(|known| known.at);
+        let seen = last.and_then(|known| known.seen.as_ref());
         Some(Key {
             gene: gene.to_owned(),
             family,
-            environment: self.chooser.environment.clone(),
+            environment: seen.map_or_else(String::new, |seen| seen.environment.clone()),
         })
     }
 
@@ -121,7 +127,7 @@ impl Known<'_> {
         let of = self
             .fixes
             .iter()
-            .filter(|fix| Outcome::of(fix.outcome) == kind);
+            .filter(|fix| Outcome::of(fix.outcome) == Some(kind));
         of.map(|fix| self.capsule(fix, status)).collect()
     }
 
@@ -182,7 +188,8 @@ impl Known<'_> {
     fn lessons(&self) -> Vec<Value> {
         let mut genes: BTreeMap<&str, Vec<&Fix<'_>>> = BTreeMap::new();
         for fix in &self.fixes {
-            if Outcome::of(fix.outcome) != Outcome::Unclear || fix.ended.is_some() {
+            let is_told = Outcome::of(fix.outcome).is_some_and(|one| one != Outcome::Unclear);
+            if is_told || fix.ended.is_some() {
                 genes.entry(fix.gene).or_default().push(fix);
             }
         }
@@ -192,7 +199,7 @@ impl Known<'_> {
             let count = |kind| {
                 fixes
                     .iter()
-                    .filter(|fix| Outcome::of(fix.outcome) == kind)
+                    .filter(|fix| Outcome::of(fix.outcome) == Some(kind))
                     .count()
             };
             let rest: Vec<Value> = fixes

@@ -67,6 +67,15 @@ impl Environment {
 }
 
 impl World<'_> {
+    /// The class of what a fault at a place shows in: program, models, and the tool where it is one's.
+    #[must_use]
+    pub fn class(&self, agent: &str, place: &str) -> String {
+        let tool = Some(place).filter(|place| place.starts_with(TOOL));
+        let names = [PROGRAM, MODELS].into_iter().chain(tool);
+        let parts: Vec<String> = names.map(|name| self.part(agent, name)).collect();
+        parts.join("/")
+    }
+
     /// The fix of an experiment, where somebody has it.
     pub(super) fn served(&self, agent: &str, experiment: &str, id: &str) -> Option<&Mitigation> {
         let all = [Some(self.behaviour), self.let_out].into_iter().flatten();
