@@ -221,6 +221,68 @@ fn a_search_that_fails_for_the_owner_is_mended_for_the_owner() {
     assert_eq!(trial["treated"][1], 0.0, "{trial:#}");
 }
 
+/// A model that writes a name as an address would have it, until its prompt tells it better.
+#[test]
+fn a_path_with_a_space_is_mended_by_what_the_prompt_says_of_names() {
+    for (gene, says, better) in [
+        (
+            "say-plain-name",
+            "a space stays a space",
+            json!({"path": "my note.md"}),
+        ),
+        (
+            "say-look-first",
+            "before read, and use what it says",
+            json!({"path": "my note.md"}),
+        ),
+    ] {
+        let mut script = calling(&[("look", "read", json!({"path": "my%20note.md"}))]);
+        let when = When {
+            system_contains: Some(says.to_owned()),
+            contains: vec!["look".to_owned()],
+            no_result: true,
+            ..When::default()
+        };
+        let rule = Rule {
+            when,
+            answer: Answer::call("read", better),
+            ..Rule::default()
+        };
+        script.rules.insert(0, rule);
+        let instar = Instar::start(Setup::scripted(script));
+        std::fs::write(workspace(&instar).join("my note.md"), "the sea is calm\n").unwrap();
+        let before = said(&instar, "look");
+        assert!(before.contains("there is no my%20note.md"), "{before}");
+        instar.run(["lab", "run", "--at-any-load", "--json"]).json();
+        let fault = fault(&instar);
+        let told = instar
+            .run(["heal", "try", &fault, "--gene", gene, "--json"])
+            .json();
+        let id = told["id"].as_str().unwrap_or_else(|| panic!("{told:#}"));
+        for step in ["check", "approve"] {
+            instar.run(["candidate", step, id, "--json"]).json();
+        }
+        instar.run(["rollout", "start", id, "--json"]).json();
+        instar.run(["rollout", "promote", "--json"]).json();
+        // A stretch of one conversation has one coin: other conversations have others.
+        let answers = (0..24).map(|number| {
+            let outcome = instar.ask(&format!("agent:main:web:c{number}"), "look");
+            outcome["text"].as_str().unwrap_or_default().to_owned()
+        });
+        let answers: Vec<String> = answers.collect();
+        let mended = answers
+            .iter()
+            .filter(|one| one.contains("the sea is calm"))
+            .count();
+        assert!((1..24).contains(&mended), "{gene}: {answers:#?}");
+        let failed = answers
+            .iter()
+            .filter(|one| one.contains("there is no"))
+            .count();
+        assert_eq!(mended + failed, 24, "{gene}: {answers:#?}");
+    }
+}
+
 #[test]
 fn what_is_made_up_is_counted_apart_and_proves_nothing() {
     let instar = failing();
@@ -410,6 +472,16 @@ fn an_owner_bans_recipes_and_brings_his_own() {
     ] {
         assert!(list.contains(words), "{words}: {list}");
     }
+    let shown = instar
+        .run(["gene", "show", "number-of-lines", "--json"])
+        .json();
+    assert_eq!(
+        (&shown["id"], &shown["writes"]),
+        (&own["id"], &own["writes"]),
+        "{shown}"
+    );
+    let words = instar.run(["gene", "show", "keep-the-pace"]).stdout;
+    assert!(words.contains("ten times a minute"), "{words}");
     // It is there without a gateway, too.
     instar.terminate();
     let made = instar.run(["heal", "try", &fault, "--json"]).json();

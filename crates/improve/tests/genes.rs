@@ -26,7 +26,19 @@ fn behaviour() -> Behaviour {
         agents: BTreeMap::from([("main".to_owned(), agent)]),
         ..Behaviour::default()
     };
-    for (name, of) in [("search", &read), ("other_search", &read), ("post", &send)] {
+    let text = json!({"role": "plain", "kind": "text"});
+    let mut search = read.clone();
+    search["slots"] = json!({"query": text, "part": {"role": "which", "kind": "number"}});
+    let mut file = read.clone();
+    file["connector"] = json!("files");
+    file["slots"] = json!({"path": {"role": "which", "kind": "path"}});
+    for (name, of) in [
+        ("search", &search),
+        ("other_search", &search),
+        ("post", &send),
+        ("open", &file),
+        ("list_files", &file),
+    ] {
         let annotation = serde_json::from_value(of.clone()).unwrap();
         behaviour
             .authority
@@ -147,6 +159,60 @@ fn cases() -> Vec<(&'static str, Symptom, Symptom)> {
             "say-what-is-needed",
             bad(".query is missing"),
             tool(ToolError, "the file is missing"),
+        ),
+        (
+            "rename-argument",
+            bad(" has no field limits; it has limit, query"),
+            bad(" has no field page; it has limit, query"),
+        ),
+        (
+            "tidy-word",
+            bad(".sort must be one of new, old"),
+            tool(ToolError, "a season must be one of summer, winter"),
+        ),
+        (
+            "read-escaped-text",
+            tool(NotFound, "nothing is called high%20water"),
+            tool(NotFound, "a discount of 20% was not found"),
+        ),
+        (
+            "say-plain-name",
+            symptom(
+                ToolError,
+                "tool:open",
+                "there is no my%20note.md in the workspace",
+            ),
+            symptom(
+                ToolError,
+                "tool:open",
+                "there is no note.md in the workspace",
+            ),
+        ),
+        (
+            "say-shape",
+            bad(".part must be a whole number"),
+            // That is put right without the model.
+            bad(".limit must be a whole number"),
+        ),
+        (
+            "say-at-most",
+            bad(".part must be at most 50"),
+            tool(ToolError, "a password must be at most 50 long"),
+        ),
+        (
+            "say-other-tool",
+            tool(HttpStatus, "500 internal server error"),
+            symptom(HttpStatus, "tool:post", "500 internal server error"),
+        ),
+        (
+            "say-look-first",
+            symptom(
+                NotFound,
+                "tool:open",
+                "there is no note.md in the workspace",
+            ),
+            // It is the one that tells what there is.
+            symptom(NotFound, "tool:list_files", "there is no such folder"),
         ),
         (
             "say-not-twice",

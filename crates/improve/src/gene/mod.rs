@@ -7,6 +7,7 @@
 //! Start at [`Catalogue::propose`].
 
 mod fit;
+mod said;
 mod write;
 mod wrong;
 
@@ -109,6 +110,12 @@ pub enum Recipe {
     Clamp,
     /// The argument that the tool does not know is left out.
     DropUnknown,
+    /// An argument that goes by another name here gets the name that the tool knows.
+    Rename,
+    /// A word that is one of a few loses what stands around it, and its capital letters.
+    Tidy,
+    /// `%20` and the like are read in what the tool takes as text.
+    Unescape,
     /// Arguments that came as text are read.
     Unwrap,
     /// Another tool that takes the same arguments.
@@ -128,6 +135,14 @@ pub enum Recipe {
     SayNotTwice,
     /// A sentence: the shape of the argument that the text names.
     SayShape,
+    /// A sentence: the most that the text names.
+    SayAtMost,
+    /// A sentence: names are written as they are.
+    SayPlainName,
+    /// A sentence: another tool that does the same.
+    SayOther,
+    /// A sentence: first the tool that tells what there is.
+    SayLookFirst,
 }
 
 /// The genes that may be used, with those that may not.
@@ -234,12 +249,19 @@ impl Recipe {
             Self::Reshape
             | Self::Clamp
             | Self::DropUnknown
+            | Self::Rename
+            | Self::Tidy
+            | Self::Unescape
             | Self::Unwrap
             | Self::OtherTool
             | Self::OtherModel
             | Self::SayNeeded
             | Self::SayNotTwice
-            | Self::SayShape => true,
+            | Self::SayShape
+            | Self::SayAtMost
+            | Self::SayPlainName
+            | Self::SayOther
+            | Self::SayLookFirst => true,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! From a gene and a symptom to the change that is proposed.
 
 use instar_protocol::fault::SignalKind;
-use instar_release::mitigation::{Act, ArgumentFix, Lesson, Mitigation, Shape};
+use instar_protocol::tool::Effect;
+use instar_release::mitigation::{Act, ArgumentFix, Lesson, Mitigation, Shape, takes};
 use instar_release::{AgentBehaviour, Behaviour, Delta};
 
+use super::said::{Said, alike};
 use super::{Catalogue, Gene, GeneError, Recipe, Symptom};
 
 /// What a gene would do about a fault.
@@ -28,6 +30,8 @@ pub enum Unfit {
     NotTold,
     #[error("there is nothing else to turn to")]
     NoOther,
+    #[error("the argument is put right without the model")]
+    PutRight,
     #[error("{0}")]
     Refused(String),
     #[error("the agent does something like it already")]
@@ -159,9 +163,29 @@ fn act(
             _ => Err(Unfit::NotTold),
         },
         Recipe::DropUnknown => match said()? {
-            Said::Unknown { argument } => fixes(vec![ArgumentFix::Drop { argument }]),
+            // What goes by another name is not thrown away.
+            Said::Unknown { argument, known } if meant(&argument, &known).is_none() => {
+                fixes(vec![ArgumentFix::Drop { argument }])
+            }
             _ => Err(Unfit::NotTold),
         },
+        Recipe::Rename => {
+            let (from, to) = renamed(said()?, symptom).ok_or(Unfit::NotTold)?;
+            fixes(vec![ArgumentFix::Rename { from, to }])
+        }
+        Recipe::Tidy => match said()? {
+            Said::OneOf { argument } => fixes(tidying(&argument)),
+            _ => Err(Unfit::NotTold),
+        },
+        Recipe::Unescape => {
+            let tool = tool()?;
+            let texts = takes::texts(&behaviour.authority, &tool);
+            if texts.is_empty() {
+                return Err(Unfit::NotTold);
+            }
+            let fix = |argument| ArgumentFix::Unescape { argument };
+            fixes(texts.into_iter().map(fix).collect())
+        }
         Recipe::Unwrap => fixes(vec![ArgumentFix::Unwrap]),
         Recipe::OtherTool => {
             let over = tool()?;
@@ -203,13 +227,43 @@ fn act(
         },
         Recipe::SayNotTwice => Ok(Act::Lesson(Lesson::NotTwiceTheSame { tool: tool()? })),
         Recipe::SayShape => match said()? {
-            Said::Shape { argument, shape } => Ok(Act::Lesson(Lesson::ArgumentIs {
-                tool: tool()?,
-                argument,
-                shape,
-            })),
+            Said::Shape { argument, shape } => {
+                let tool = left_to_the_model(tool()?, &argument, behaviour)?;
+                Ok(Act::Lesson(Lesson::ArgumentIs {
+                    tool,
+                    argument,
+                    shape,
+                }))
+            }
             _ => Err(Unfit::NotTold),
         },
+        Recipe::SayAtMost => match said()? {
+            Said::AtMost { argument, most } => {
+                let tool = left_to_the_model(tool()?, &argument, behaviour)?;
+                let most = u32::try_from(most).map_err(|_| Unfit::NotTold)?;
+                Ok(Act::Lesson(Lesson::AtMost {
+                    tool,
+                    argument,
+                    most,
+                }))
+            }
+            _ => Err(Unfit::NotTold),
+        },
+        Recipe::SayPlainName => {
+            let tool = tool()?;
+            let argument = takes::path(&behaviour.authority, &tool).ok_or(Unfit::NotTold)?;
+            Ok(Act::Lesson(Lesson::PlainName { tool, argument }))
+        }
+        Recipe::SayOther => {
+            let over = tool()?;
+            let tool = other_tool(&over, behaviour).ok_or(Unfit::NoOther)?;
+            Ok(Act::Lesson(Lesson::InsteadOf { tool, over }))
+        }
+        Recipe::SayLookFirst => {
+            let before = tool()?;
+            let tool = looks(&before, behaviour).ok_or(Unfit::NoOther)?;
+            Ok(Act::Lesson(Lesson::LookFirst { tool, before }))
+        }
     }
 }
 
@@ -236,6 +290,72 @@ fn reshaping(argument: &str, shape: Shape) -> Vec<ArgumentFix> {
     }
 }
 
+/// The tool, if the argument says who, where, which or how much: nobody puts that right but the model.
+fn left_to_the_model(tool: String, argument: &str, behaviour: &Behaviour) -> Result<String, Unfit> {
+    let is_left = takes::is_target(&behaviour.authority, &tool, argument);
+    is_left.then_some(tool).ok_or(Unfit::PutRight)
+}
+
+/// The argument that an unknown one stands for.
+fn meant<'a>(argument: &str, known: &'a [String]) -> Option<&'a str> {
+    alike(argument, known.iter().map(String::as_str))
+}
+
+/// From which name to which: the tool does not know one that it was given, or misses one that goes by
+/// another name.
+fn renamed(said: Said, symptom: &Symptom) -> Option<(String, String)> {
+    match said {
+        Said::Unknown { argument, known } => {
+            let to = meant(&argument, &known)?.to_owned();
+            Some((argument, to))
+        }
+        Said::Missing { argument } if symptom.kind == SignalKind::ArgumentShape => {
+            let given = symptom.detail.split(',').map(str::trim);
+            let from = alike(&argument, given)?.to_owned();
+            Some((from, argument))
+        }
+        _ => None,
+    }
+}
+
+fn tidying(argument: &str) -> Vec<ArgumentFix> {
+    let argument = || argument.to_owned();
+    vec![
+        ArgumentFix::Unquote {
+            argument: argument(),
+        },
+        ArgumentFix::Trim {
+            argument: argument(),
+        },
+        ArgumentFix::Lower {
+            argument: argument(),
+        },
+    ]
+}
+
+/// Parts of names of tools that tell what there is.
+const LOOKING: &[&str] = &["list", "ls", "glob", "find", "search", "browse"];
+
+/// A tool that tells what there is where another one found nothing.
+fn looks(failing: &str, behaviour: &Behaviour) -> Option<String> {
+    let annotations = &behaviour.authority.annotations;
+    let own = annotations.get(failing)?;
+    let tells = |name: &str| {
+        let mut words = name.split(['_', '.', '-']);
+        words.any(|word| LOOKING.contains(&word))
+    };
+    let mut others = annotations.iter().filter(|(name, other)| {
+        name.as_str() != failing
+            && other.connector == own.connector
+            && !other.connector.is_empty()
+            && other.effect <= Effect::Read
+            && tells(name)
+            && !tells(failing)
+            && !behaviour.authority.deny.contains(*name)
+    });
+    others.next().map(|(name, _)| name.clone())
+}
+
 /// A tool with the same effect on the same things, and a word of its name in common.
 fn other_tool(failing: &str, behaviour: &Behaviour) -> Option<String> {
     let annotations = &behaviour.authority.annotations;
@@ -256,63 +376,4 @@ fn other_tool(failing: &str, behaviour: &Behaviour) -> Option<String> {
     others
         .find(|(name, _)| !denied(name))
         .map(|(name, _)| name.clone())
-}
-
-/// What the check of arguments said was wrong.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Said {
-    Shape { argument: String, shape: Shape },
-    AtMost { argument: String, most: i32 },
-    AtLeast { argument: String, least: i32 },
-    Unknown { argument: String },
-    Missing { argument: String },
-}
-
-impl Said {
-    /// Reads a sentence of the toolbox. What is not one of these says nothing, whatever it looks like.
-    pub(super) fn read(text: &str) -> Option<Self> {
-        let (_, rest) = text.split_once("bad arguments: ")?;
-        let rest = rest.lines().next()?.trim();
-        let rest = rest.strip_prefix("arguments")?;
-        if let Some(unknown) = rest.strip_prefix(" has no field ") {
-            let name = unknown.split(';').next()?;
-            return Some(Self::Unknown {
-                argument: word(name)?,
-            });
-        }
-        if let Some(unknown) = rest.strip_prefix(" must be empty, but has the field ") {
-            return Some(Self::Unknown {
-                argument: word(unknown)?,
-            });
-        }
-        let (name, what) = rest.strip_prefix('.')?.split_once(' ')?;
-        let argument = word(name)?;
-        if what == "is missing" {
-            return Some(Self::Missing { argument });
-        }
-        let what = what.strip_prefix("must be ")?;
-        let number = |after: &str| what.strip_prefix(after)?.trim().parse::<i32>().ok();
-        if let Some(most) = number("at most ") {
-            return Some(Self::AtMost { argument, most });
-        }
-        if let Some(least) = number("at least ") {
-            return Some(Self::AtLeast { argument, least });
-        }
-        let shape = match what {
-            "a whole number" | "a number" => Shape::Number,
-            "text" => Shape::Text,
-            "true or false" => Shape::Switch,
-            "a list" => Shape::List,
-            _ => return None,
-        };
-        Some(Self::Shape { argument, shape })
-    }
-}
-
-/// The name of one argument of the call itself, and not of something inside it.
-fn word(name: &str) -> Option<String> {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-    let name = name.trim().trim_matches(['"', '`']);
-    let fits = (1..=80).contains(&name.len()) && name.chars().all(is_word);
-    fits.then(|| name.to_owned())
 }

@@ -5,7 +5,7 @@ use instar_release::mitigation::Shape;
 use serde_json::{Value, json};
 
 use super::Symptom;
-use super::write::Said;
+use super::said::Said;
 
 /// The wrong part of some calls; none where the text does not say what is wrong.
 #[must_use]
@@ -23,12 +23,12 @@ pub fn wrong_calls(symptom: &Symptom) -> Vec<Value> {
             let below = [1, 2, 10, 1_000].map(|less| json!(least.saturating_sub(less)));
             (argument, below.to_vec())
         }
-        Said::Unknown { argument } => {
+        Said::Unknown { argument, .. } => {
             let any = [json!(3), json!("all"), json!(true), json!(["a"])];
             (argument, any.to_vec())
         }
-        // What is left out cannot be made up by anybody.
-        Said::Missing { .. } => return Vec::new(),
+        // What is left out, or is a word of its own, cannot be made up by anybody.
+        Said::Missing { .. } | Said::OneOf { .. } => return Vec::new(),
     };
     let call = |value: Value| Value::Object([(argument.clone(), value)].into_iter().collect());
     values.into_iter().map(call).collect()

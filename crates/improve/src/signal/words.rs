@@ -286,6 +286,7 @@ pub(super) const LEXICONS: &[Lexicon] = &[
     Lexicon {
         kind: SignalKind::ArgumentShape,
         phrases: &[
+            "bad arguments",
             "invalid argument*",
             "missing required",
             "missing field",

@@ -2,7 +2,7 @@
 
 use instar_policy::Authority;
 
-use super::{Act, ArgumentFix, Mitigation, TossUnit};
+use super::{Act, ArgumentFix, Mitigation, TossUnit, takes};
 use crate::behaviour::AgentBehaviour;
 
 /// The most mitigations of one agent.
@@ -134,13 +134,11 @@ fn check_fixes(tool: &str, fixes: &[ArgumentFix], authority: &Authority) -> Resu
             fixes.len()
         ));
     }
-    let annotation = authority.annotations.get(tool);
     for argument in fixes.iter().flat_map(ArgumentFix::touches) {
         if !is_word(argument) {
             return Err("the name of an argument is not one".to_owned());
         }
-        let is_target = annotation.is_none_or(|known| known.slot(argument).role.is_target());
-        if is_target {
+        if takes::is_target(authority, tool, argument) {
             return Err(format!(
                 "{argument} of {tool} says who, where, which or how much: that is never put right for \
                  anybody"

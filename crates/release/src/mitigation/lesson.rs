@@ -34,6 +34,10 @@ pub enum Lesson {
         tool: String,
         before: String,
     },
+    PlainName {
+        tool: String,
+        argument: String,
+    },
 }
 
 /// What an argument looks like.
@@ -88,6 +92,10 @@ impl Lesson {
             Self::LookFirst { tool, before } => {
                 format!("Call {tool} before {before}, and use what it says.")
             }
+            Self::PlainName { tool, argument } => format!(
+                "In calls of {tool}, write {argument} as it is: a space stays a space, without %20, \
+                 backslashes or quotation marks."
+            ),
         }
     }
 
@@ -98,7 +106,8 @@ impl Lesson {
             Self::ArgumentIs { tool, .. }
             | Self::ArgumentNeeded { tool, .. }
             | Self::AtMost { tool, .. }
-            | Self::NotTwiceTheSame { tool } => vec![tool],
+            | Self::NotTwiceTheSame { tool }
+            | Self::PlainName { tool, .. } => vec![tool],
             Self::InsteadOf { tool, over } => vec![tool, over],
             Self::LookFirst { tool, before } => vec![tool, before],
         }
@@ -108,7 +117,8 @@ impl Lesson {
         match self {
             Self::ArgumentIs { argument, .. }
             | Self::ArgumentNeeded { argument, .. }
-            | Self::AtMost { argument, .. } => Some(argument),
+            | Self::AtMost { argument, .. }
+            | Self::PlainName { argument, .. } => Some(argument),
             Self::NotTwiceTheSame { .. } | Self::InsteadOf { .. } | Self::LookFirst { .. } => None,
         }
     }

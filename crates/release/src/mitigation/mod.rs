@@ -8,6 +8,7 @@
 mod argument;
 mod check;
 mod lesson;
+pub mod takes;
 
 use serde::{Deserialize, Serialize};
 
