@@ -1,7 +1,8 @@
 //! One cycle: events in, what was found in each out, and at the end what the next cycle is to know.
 //!
 //! Nothing is counted here. What is said is a proposal: the gateway knows the events itself, checks what
-//! is said of them, and counts. All that is kept between cycles is bounded by the miner's groups.
+//! is said of them, and counts. All that is kept between cycles is bounded by the miner's groups and by
+//! what a watch keeps of runs.
 
 use instar_protocol::event::Event;
 use instar_protocol::lab::{Chosen, Closing, Found, SIGNS_MAX, ToLab};
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 
 use crate::cluster::{GroupId, Kept, Miner};
 use crate::heal;
-use crate::signal::{Sign, Watch};
+use crate::signal::{KeptWatch, Sign, Watch};
 
 /// Characters of a line that are grouped.
 const LINE_CHARS_MAX: usize = 600;
@@ -31,6 +32,7 @@ pub struct Lab {
 struct Memory {
     groups: Vec<Kept>,
     born: BTreeMap<GroupId, String>,
+    watch: KeptWatch,
 }
 
 /// What is answered.
@@ -68,6 +70,7 @@ impl Lab {
         let memory: Memory = serde_json::from_value(memory).unwrap_or_default();
         self.miner = Miner::resume(&memory.groups);
         self.born = memory.born;
+        self.watch = Watch::resume(memory.watch);
     }
 
     /// What is found in the next event.
@@ -122,6 +125,7 @@ impl Lab {
         self.born.retain(|group, _| held(group));
         let memory = Memory {
             born: std::mem::take(&mut self.born),
+            watch: self.watch.keep(),
             groups,
         };
         Closing {

@@ -1,11 +1,12 @@
 //! The lab's cycle: what it finds, what it remembers, and that neither grows for ever.
 
 use instar_improve::lab::{Lab, Said};
-use instar_protocol::event::{Arm, Event, EventKind};
+use instar_protocol::event::{Arm, Event, EventKind, TurnOutcome};
 use instar_protocol::fault::SignalKind;
 use instar_protocol::lab::{Closing, Found, ToLab};
+use instar_protocol::model::Usage;
 use instar_protocol::tool::ToolDecision;
-use instar_protocol::{EventId, Label, Timestamp};
+use instar_protocol::{EventId, Label, RunId, Timestamp};
 use std::collections::BTreeSet;
 
 fn failed(number: u64, text: &str) -> Event {
@@ -44,6 +45,74 @@ fn closed(lab: &mut Lab) -> Closing {
         Some(Said::Closing(closing)) => closing,
         other => panic!("{other:?}"),
     }
+}
+
+/// One of these in a run of its own, or in the one that is named.
+fn in_run(number: u64, run: &str, kind: EventKind) -> Event {
+    Event {
+        run: Some(RunId::from_stored(run.to_owned())),
+        kind,
+        ..failed(number, "")
+    }
+}
+
+fn turn(number: u64, cost_micros: u64) -> Event {
+    let kind = EventKind::Turn {
+        outcome: TurnOutcome::Replied,
+        millis: 1,
+        model_calls: 1,
+        tool_calls: 0,
+        usage: Usage::default(),
+        cost_micros,
+    };
+    in_run(number, &format!("run_{number}"), kind)
+}
+
+fn call(number: u64, run: &str) -> Event {
+    let mut event = in_run(number, run, failed(number, "").kind);
+    if let EventKind::ToolCall { is_error, .. } = &mut event.kind {
+        *is_error = false;
+    }
+    event
+}
+
+/// No cycle of a house with one owner sees twenty turns.
+#[test]
+fn what_turns_cost_and_what_a_run_did_is_remembered_from_cycle_to_cycle() {
+    let mut memory = None;
+    let mut signs = Vec::new();
+    for cycle in 0..5_u64 {
+        let mut lab = Lab::default();
+        if let Some(memory) = memory.take() {
+            assert!(lab.hear(ToLab::Remember(memory)).is_none());
+        }
+        let mut events: Vec<Event> = (0..5).map(|n| turn(100 * cycle + n, 20_000)).collect();
+        // One call in each cycle, of one run that does not end.
+        events.push(call(100 * cycle + 50, "run_long"));
+        if cycle == 4 {
+            events.push(turn(100 * cycle + 60, 900_000));
+        }
+        for found in found(&mut lab, events) {
+            signs.push((cycle, found.kind));
+        }
+        memory = Some(closed(&mut lab).memory);
+    }
+    assert_eq!(
+        signs,
+        [(4, SignalKind::RepeatedCall), (4, SignalKind::CostSpike)]
+    );
+    // However many runs are under way, little is remembered of them.
+    let mut lab = Lab::default();
+    let many = (0..400).flat_map(|run| (0..80).map(move |n| (run, n)));
+    for (run, number) in many {
+        let mut event = call(10_000 * run + number, &format!("run_{run}"));
+        if let EventKind::ToolCall { argument_names, .. } = &mut event.kind {
+            *argument_names = vec![format!("{number}{}", "x".repeat(190))];
+        }
+        let _found = lab.take(&event);
+    }
+    let size = closed(&mut lab).memory.to_string().len();
+    assert!(size < 700_000, "{size}");
 }
 
 #[test]

@@ -12,4 +12,4 @@ mod watch;
 mod words;
 
 pub use trace::frames;
-pub use watch::{Sign, Watch};
+pub use watch::{KeptWatch, Sign, Watch};

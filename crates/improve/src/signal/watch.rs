@@ -6,6 +6,7 @@ use instar_protocol::event::{
 use instar_protocol::fault::SignalKind;
 use instar_protocol::model::{Attempt, StopReason};
 use instar_protocol::tool::ToolDecision;
+use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
 
 use super::text::{Reading, corrects, read};
@@ -13,6 +14,8 @@ use super::trace::frames;
 
 /// Runs that are remembered at a time.
 const RUNS_MAX: usize = 512;
+/// Of those that have not ended so many outlast a cycle.
+const RUNS_KEPT_MAX: usize = 32;
 /// Different calls of one run that are counted.
 const CALLS_MAX: usize = 64;
 /// Calls of one tool with the same arguments in one run that are too many.
@@ -53,14 +56,74 @@ struct Run {
     failed: Vec<String>,
 }
 
+/// What of it outlasts a cycle: the usual cost of a turn, and the latest of the runs that have not ended.
+#[derive(Default, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeptWatch {
+    costs: Costs,
+    runs: Vec<KeptRun>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct KeptRun {
+    run: String,
+    /// Tool, shape of the arguments, and how often.
+    calls: Vec<(String, String, u32)>,
+    failed: Vec<String>,
+}
+
 /// The usual cost of a turn: a mean that forgets slowly.
-#[derive(Default, Debug)]
+#[derive(Default, Clone, Copy, Debug, Serialize, Deserialize)]
 struct Costs {
     mean_micros: u64,
     turns: u32,
 }
 
 impl Watch {
+    /// Goes on where another one stopped.
+    #[must_use]
+    pub fn resume(kept: KeptWatch) -> Self {
+        let mut watch = Self {
+            costs: kept.costs,
+            ..Self::default()
+        };
+        for one in kept.runs.into_iter().take(RUNS_KEPT_MAX) {
+            let calls = one.calls.into_iter().take(CALLS_MAX);
+            *watch.run(&one.run) = Run {
+                calls: calls
+                    .map(|(tool, shape, count)| ((tool, shape), count))
+                    .collect(),
+                failed: one.failed.into_iter().take(CALLS_MAX).collect(),
+            };
+        }
+        watch
+    }
+
+    /// What the next one is to know.
+    #[must_use]
+    pub fn keep(&self) -> KeptWatch {
+        let latest = self.order.len().saturating_sub(RUNS_KEPT_MAX);
+        let runs = self.order.iter().skip(latest);
+        let kept = runs.filter_map(|name| {
+            let run = self.runs.get(name)?;
+            let mut calls: Vec<_> = run
+                .calls
+                .iter()
+                .map(|((tool, shape), count)| (tool.clone(), shape.clone(), *count))
+                .collect();
+            calls.sort_unstable();
+            Some(KeptRun {
+                run: name.clone(),
+                calls,
+                failed: run.failed.clone(),
+            })
+        });
+        KeptWatch {
+            costs: self.costs,
+            runs: kept.collect(),
+        }
+    }
+
     /// The signs in the next event.
     pub fn take(&mut self, event: &Event) -> Vec<Sign> {
         match &event.kind {
@@ -91,7 +154,7 @@ impl Watch {
                 outcome,
                 cost_micros,
                 ..
-            } => self.turn(*outcome, *cost_micros),
+            } => self.turn(event, *outcome, *cost_micros),
             EventKind::MessageIn {
                 content: Some(content),
                 ..
@@ -145,7 +208,11 @@ impl Watch {
         signs
     }
 
-    fn turn(&mut self, outcome: TurnOutcome, cost_micros: u64) -> Vec<Sign> {
+    fn turn(&mut self, event: &Event, outcome: TurnOutcome, cost_micros: u64) -> Vec<Sign> {
+        if let Some(run) = &event.run {
+            self.runs.remove(run.as_str());
+            self.order.retain(|one| one != run.as_str());
+        }
         let mut signs = Vec::new();
         if outcome == TurnOutcome::Aborted {
             signs.push(sign(SignalKind::Abandoned, "turn", "", ""));
