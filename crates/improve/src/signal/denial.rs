@@ -1,8 +1,8 @@
 //! Whether a phrase is taken back by what stands around it: "no timeout occurred", "タイムアウトは発生しませんでした".
 
 use super::taken_back::{
-    HAPPEN, HAPPEN_WIDE, NO_BEFORE, NO_BEFORE_WIDE, NO_BEHIND, NO_BEHIND_WIDE, PARTICLES, PASSED,
-    SET_BEFORE, SET_BEHIND,
+    CAME, CAME_WIDE, HAPPEN, HAPPEN_WIDE, NO_BEFORE, NO_BEFORE_WIDE, NO_BEHIND, NO_BEHIND_WIDE,
+    OPENERS, OPENERS_WIDE, PARTICLES, PASSED, SET_BEFORE, SET_BEHIND,
 };
 
 /// Words before a phrase that are looked at.
@@ -36,6 +36,42 @@ impl<'a> Place<'a> {
         before.any(|word| NO_BEFORE.contains(&word))
             || self.is_denied_behind()
             || self.is_denied_wide()
+    }
+
+    /// A fact that a program wrote is said not to have come about: "no HTTP 500 was seen", "finished
+    /// without a TypeError". Nearer than words, for what stands before a fact is often another one.
+    pub(super) fn is_denied_fact(&self) -> bool {
+        let words = self.before.split_whitespace().rev().take(BEFORE_MAX);
+        let plain = |word: &str| {
+            let word = word.trim_matches(|sign: char| !sign.is_alphanumeric());
+            word.to_lowercase()
+        };
+        let words: Vec<String> = words.map(plain).collect();
+        let is_no = |word: &String| NO_BEFORE.contains(&word.as_str());
+        let came = |word: &String| CAME.contains(&word.as_str());
+        let is_denied = match words.as_slice() {
+            [last, first, ..] => is_no(last) || came(last) && is_no(first),
+            [last] => is_no(last),
+            [] => false,
+        };
+        let before = self.before.trim_end();
+        let came_wide = CAME_WIDE.iter().find_map(|came| before.strip_suffix(came));
+        let before = came_wide.unwrap_or(before).trim_end();
+        is_denied
+            || NO_BEFORE_WIDE.iter().any(|no| before.ends_with(no))
+            || self.is_denied_behind()
+            || self.is_denied_wide()
+    }
+
+    /// Nothing stands before it in its clause but what may open a complaint: "no, this ...".
+    pub(super) fn opens(&self) -> bool {
+        let words = self.before.split_whitespace();
+        let mut words = words.map(|word| word.trim_matches(|sign: char| !sign.is_alphanumeric()));
+        let mut wide = self.before.trim();
+        while let Some(rest) = OPENERS_WIDE.iter().find_map(|open| wide.strip_prefix(open)) {
+            wide = rest.trim();
+        }
+        wide.is_empty() || words.all(|word| OPENERS.contains(&word))
     }
 
     fn is_denied_behind(&self) -> bool {

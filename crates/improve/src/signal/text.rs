@@ -3,7 +3,7 @@
 use instar_protocol::fault::SignalKind;
 
 use super::denial::Place;
-use super::words::{CORRECTIONS, LEXICONS};
+use super::words::{COMPLAINTS, CORRECTIONS, LEXICONS};
 
 /// Text beyond this is not read.
 const BYTES_MAX: usize = 8 * 1024;
@@ -60,9 +60,16 @@ pub fn read(text: &str) -> Vec<Reading> {
 #[must_use]
 pub fn corrects(text: &str) -> bool {
     let lower = cut(text).to_lowercase().replace('\u{2019}', "'");
-    CORRECTIONS
-        .iter()
-        .any(|phrase| places(&lower, phrase).next().is_some())
+    let stands = |phrase: &&str, counts: fn(&Place<'_>) -> bool| {
+        places(&lower, phrase).any(|(start, end)| {
+            let place = Place::of(&lower, start, end);
+            !place.is_denied_fact() && counts(&place)
+        })
+    };
+    CORRECTIONS.iter().any(|phrase| stands(phrase, |_| true))
+        || COMPLAINTS
+            .iter()
+            .any(|phrase| stands(phrase, |place| place.opens()))
 }
 
 fn reading(kind: SignalKind, detail: String) -> Reading {
@@ -111,36 +118,103 @@ fn is_spaced(sign: char) -> bool {
 
 /// A status of 400 to 599 behind a word that announces one.
 fn http_status(lower: &str) -> Option<u16> {
-    let words: Vec<&str> = lower
-        .split(|sign: char| !sign.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .collect();
-    let announces = |word: &str| {
-        matches!(word, "http" | "https" | "status" | "statuscode" | "статус")
-            || word.ends_with("状态码")
-            || word.ends_with("狀態碼")
-            || word.ends_with("ステータス")
-            || word.ends_with("ステータスコード")
-    };
+    let words = words_and_numbers(lower);
     let skipped = |word: &str| {
         matches!(
             word,
-            "code" | "error" | "status" | "is" | "was" | "1" | "0" | "2" | "http" | "von" | "de"
+            "code"
+                | "error"
+                | "status"
+                | "is"
+                | "was"
+                | "1"
+                | "0"
+                | "2"
+                | "http"
+                | "von"
+                | "de"
+                | "код"
+                | "ошибка"
         )
     };
-    for (at, word) in words.iter().enumerate() {
-        if !announces(word) {
+    for (at, (start, word)) in words.iter().enumerate() {
+        let Some(within) = announces_status(word) else {
             continue;
-        }
-        let next = words[at + 1..].iter().take(4).find(|word| !skipped(word));
-        let status = next
-            .filter(|word| word.len() == 3)
-            .and_then(|word| word.parse::<u16>().ok());
-        if let Some(status) = status.filter(|status| (400..600).contains(status)) {
-            return Some(status);
+        };
+        let mut next = words[at + 1..].iter().take(4);
+        let Some((from, number)) = next.find(|(_, word)| !skipped(word)) else {
+            continue;
+        };
+        let status = Some(number).filter(|number| number.len() == 3);
+        let status = status.and_then(|number| number.parse::<u16>().ok());
+        let status = status.filter(|status| (400..600).contains(status));
+        if status.is_some()
+            && !Place::of(lower, start + within, from + number.len()).is_denied_fact()
+        {
+            return status;
         }
     }
     None
+}
+
+/// Where in a word that begins which announces a status.
+fn announces_status(word: &str) -> Option<usize> {
+    let plain = word.trim_end_matches(['は', 'が', '为', '為', '是', '了']);
+    let is_one = matches!(
+        plain,
+        "http"
+            | "https"
+            | "status"
+            | "statuscode"
+            | "статус"
+            | "статуса"
+            | "статусом"
+            | "состояния"
+            | "ответа"
+    );
+    let wide = STATUS_WIDE.iter().find(|words| plain.ends_with(*words));
+    let begins = |words: &&str| plain.len() - words.len();
+    is_one.then_some(0).or_else(|| wide.map(begins))
+}
+
+/// What announces a status in scripts without spaces.
+const STATUS_WIDE: &[&str] = &[
+    "状态码",
+    "狀態碼",
+    "状态代码",
+    "狀態代碼",
+    "响应码",
+    "回應碼",
+    "回應代碼",
+    "ステータス",
+    "ステータスコード",
+];
+
+/// Words with the places where they begin; a number is a word of its own also where no space is put
+/// before it.
+fn words_and_numbers(text: &str) -> Vec<(usize, &str)> {
+    let mut words = Vec::new();
+    let mut begun: Option<(usize, char)> = None;
+    for (at, sign) in text.char_indices().chain([(text.len(), ' ')]) {
+        let goes_on = |last: char| {
+            sign.is_alphanumeric() && (last.is_ascii() == sign.is_ascii() || !is_wide(last, sign))
+        };
+        match begun {
+            Some((start, last)) if goes_on(last) => begun = Some((start, sign)),
+            _ => {
+                if let Some((start, _)) = begun {
+                    words.push((start, &text[start..at]));
+                }
+                begun = sign.is_alphanumeric().then_some((at, sign));
+            }
+        }
+    }
+    words
+}
+
+/// One of two neighbours is of a script without spaces.
+fn is_wide(one: char, two: char) -> bool {
+    !is_spaced(one) && !one.is_ascii() || !is_spaced(two) && !two.is_ascii()
 }
 
 fn of_status(status: u16) -> Option<SignalKind> {
@@ -157,18 +231,28 @@ fn of_status(status: u16) -> Option<SignalKind> {
 
 /// The class of an exception, or what stands for one.
 fn exception(text: &str) -> Option<String> {
-    if text.contains("panicked at") {
+    let happened =
+        |start: usize, words: &str| !Place::of(text, start, start + words.len()).is_denied_fact();
+    let panic = "panicked at";
+    if text.match_indices(panic).any(|(at, _)| happened(at, panic)) {
         return Some("panic".to_owned());
     }
-    for word in
-        text.split(|sign: char| !(sign.is_alphanumeric() || matches!(sign, '_' | '.' | ':')))
-    {
+    let is_class = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '_' | '.' | ':');
+    let mut at = 0;
+    for word in text.split(|sign: char| !is_class(sign)) {
+        let start = at;
+        // What parts two words is one sign of any length.
+        at += word.len();
+        at += text[at..].chars().next().map_or(0, char::len_utf8);
         let class = word.trim_matches(['.', ':']);
         let name = class.rsplit(['.', ':']).next().unwrap_or(class);
         let ends = ["Error", "Exception", "Panic"]
             .iter()
             .any(|end| name.ends_with(end) && name.len() > end.len());
+        let (inner, whole) = (class, word);
+        let start = start + whole.find(inner).unwrap_or_default();
         if ends
+            && happened(start, class)
             && name
                 .chars()
                 .next()
@@ -227,11 +311,12 @@ fn exit_code(lower: &str) -> Option<String> {
                 .take_while(|sign| sign.is_ascii_digit() || *sign == '-')
                 .take(12)
                 .collect();
-            if digits
+            let is_failure = digits
                 .trim_start_matches('-')
                 .bytes()
-                .any(|digit| digit != b'0')
-            {
+                .any(|digit| digit != b'0');
+            let end = lower.len() - rest.len() + digits.len();
+            if is_failure && !Place::of(lower, start, end).is_denied_fact() {
                 return Some(digits);
             }
         }
