@@ -44,6 +44,8 @@ pub(crate) enum Reply {
     Cut,
     /// Ends without an end.
     Broken,
+    /// What it says follows from what it is shown.
+    Reads(fn(&ModelRequest) -> Self),
     /// Panics: a fault of ours.
     Panic,
 }
@@ -81,7 +83,10 @@ impl LocalModel for Script {
     fn answer(&self, _model: &str, request: &ModelRequest) -> Vec<(u64, ModelEvent)> {
         self.seen.lock().unwrap().push(request.clone());
         self.called.notify_one();
-        let reply = self.replies.lock().unwrap().pop_front();
+        let reply = match self.replies.lock().unwrap().pop_front() {
+            Some(Reply::Reads(read)) => Some(read(request)),
+            other => other,
+        };
         let text = |delta: String| (0, ModelEvent::Text { delta });
         let end = |stop| {
             let usage = Usage {
@@ -115,6 +120,7 @@ impl LocalModel for Script {
             }
             Reply::Cut => Vec::new(),
             Reply::Broken => vec![text("half".to_owned())],
+            Reply::Reads(_) => panic!("what is read leads to an answer"),
             Reply::Panic => panic!("the scripted model panics"),
         }
     }
@@ -225,15 +231,30 @@ pub(crate) enum Fault {
     Hangs,
 }
 
+/// How a tool is with whoever calls it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Nature {
+    /// It takes so many calls in a minute.
+    PerMinute(usize),
+    /// It fails as long as it is not left alone for so many seconds.
+    Sulks(u64),
+    /// A call takes so many milliseconds.
+    Takes(u64),
+}
+
 /// Two tools that search, of which each fails as its list says; what they were asked is remembered.
 #[derive(Debug)]
 pub(crate) struct Search {
     spec: ToolSpec,
     pub(crate) faults: Arc<Mutex<Faults>>,
+    clock: ManualClock,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
+    pub(crate) nature: Option<Nature>,
+    /// When it was called, in milliseconds.
+    pub(crate) times: Vec<u64>,
     pub(crate) next: VecDeque<Option<Fault>>,
     /// What is done when the list is empty.
     pub(crate) always: Option<Fault>,
@@ -241,8 +262,9 @@ pub(crate) struct Faults {
 }
 
 impl Search {
-    fn new(name: &str, faults: &Arc<Mutex<Faults>>) -> Self {
+    fn new(name: &str, faults: &Arc<Mutex<Faults>>, clock: &ManualClock) -> Self {
         Self {
+            clock: clock.clone(),
             spec: ToolSpec {
                 name: name.to_owned(),
                 description: "Searches.".to_owned(),
@@ -250,11 +272,39 @@ impl Search {
                     "query": {"type": "string"},
                     "limit": {"type": "integer", "minimum": 1, "maximum": 50},
                     "tags": {"type": "array", "items": {"type": "string"}},
-                    "exact": {"type": "boolean"}
+                    "exact": {"type": "boolean"},
+                    "sort": {"type": "string", "enum": ["new", "old"]},
+                    "part": {"type": "integer", "maximum": 50}
                 }, "required": ["query"]}),
             },
             faults: Arc::clone(faults),
         }
+    }
+}
+
+impl Search {
+    /// What comes of a call now by the tool's own nature, and how long it takes.
+    fn by_nature(&self) -> (Option<Fault>, Duration) {
+        let now = self.clock.now().millis();
+        let mut faults = self.faults.lock().unwrap();
+        let fault = match faults.nature {
+            Some(Nature::PerMinute(most)) => {
+                let lately = faults.times.iter().filter(|time| *time + 60_000 > now);
+                (lately.count() >= most).then_some(Fault::Limited)
+            }
+            Some(Nature::Sulks(seconds)) => {
+                let last = faults.times.last();
+                let is_near = last.is_none_or(|last| last + 1_000 * seconds > now);
+                is_near.then_some(Fault::Fails)
+            }
+            Some(Nature::Takes(millis)) => return (None, Duration::from_millis(millis)),
+            None => None,
+        };
+        let is_taken = !matches!(fault, Some(Fault::Limited));
+        if is_taken {
+            faults.times.push(now);
+        }
+        (fault, Duration::ZERO)
     }
 }
 
@@ -273,13 +323,19 @@ impl Tool for Search {
         _caller: &'a Caller,
     ) -> futures_util::future::BoxFuture<'a, Result<Output, ToolError>> {
         Box::pin(async move {
+            let (by_nature, takes) = self.by_nature();
+            tokio::time::sleep(takes).await;
             let fault = {
                 let mut faults = self.faults.lock().unwrap();
                 faults.seen.push(arguments.clone());
                 let always = faults.always.clone();
-                faults.next.pop_front().unwrap_or(always)
+                faults.next.pop_front().unwrap_or(always).or(by_nature)
             };
+            let words = arguments["query"].as_str().unwrap_or_default();
             match fault {
+                None if words.contains('%') => {
+                    Err(ToolError::Failed(format!("nothing is called {words}")))
+                }
                 None => Ok(Output::words(format!("found {arguments}"), Label::system())),
                 Some(Fault::Fails) => Err(ToolError::Failed("the search failed".to_owned())),
                 Some(Fault::Limited) => Err(ToolError::Failed("429 too many requests".to_owned())),
@@ -307,7 +363,18 @@ fn posting() -> Annotation {
 }
 
 fn annotation() -> Annotation {
-    Annotation::reads(Label::system())
+    let query = Slot {
+        role: SlotRole::Plain,
+        kind: Kind::Text,
+    };
+    let part = Slot {
+        role: SlotRole::Which,
+        kind: Kind::Number,
+    };
+    Annotation {
+        slots: BTreeMap::from([("query".to_owned(), query), ("part".to_owned(), part)]),
+        ..Annotation::reads(Label::system())
+    }
 }
 
 #[derive(Debug)]
@@ -417,10 +484,10 @@ pub(crate) async fn home_at(
         .unwrap();
     let (search, other_search) = <(Arc<Mutex<Faults>>, Arc<Mutex<Faults>>)>::default();
     tools
-        .register(Arc::new(Search::new("search", &search)))
+        .register(Arc::new(Search::new("search", &search, &clock)))
         .unwrap();
     tools
-        .register(Arc::new(Search::new("other_search", &other_search)))
+        .register(Arc::new(Search::new("other_search", &other_search, &clock)))
         .unwrap();
     let errander = Arc::new(Errander::default());
     let port: Arc<dyn ErrandsPort> = errander.clone();
