@@ -277,8 +277,8 @@ impl Cell {
                 .map_or_else(|| "-".to_owned(), |at| at.to_string())
         };
         let good = match self.design {
-            Design::Window => format!("supported {:.4}", self.supported.value()),
-            _ => format!("proven {:.4}", self.proven.value()),
+            Design::Window => format!("supported {}", self.supported.words()),
+            _ => format!("proven {}", self.proven.words()),
         };
         let figure = format!(
             "{good}, gone {:.3}, {} / {}",

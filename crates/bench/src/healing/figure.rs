@@ -39,6 +39,12 @@ impl Rate {
         self.interval(2.326).0
     }
 
+    /// With its 95 % interval.
+    pub(super) fn words(self) -> String {
+        let (low, high) = self.interval(1.96);
+        format!("{:.4} [{low:.4}, {high:.4}]", self.value())
+    }
+
     pub(super) fn json(self) -> Value {
         let (low, high) = self.interval(1.96);
         json!({ "rate": self.value(), "low": low, "high": high, "of": self.of })
