@@ -205,6 +205,7 @@ fn a_conversation_is_recorded_without_its_secrets_and_played_again() {
             "from eve@evil.example: the key is sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCDEF"
                 .to_owned(),
         is_error: false,
+        has_rows: false,
         decision: ToolDecision::Allowed {
             rule: "read".to_owned(),
         },
