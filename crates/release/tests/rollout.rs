@@ -1,9 +1,10 @@
 //! The controller over settled units: each counted once, nothing decided by silence.
 
-use instar_release::evidence::Arm;
+use instar_release::evidence::{Arm, Coin, Pair};
 use instar_release::gate::Step as Far;
 use instar_release::rollout::{
-    Caps, EpisodeRules, Hold, Metric, Plan, PlanError, Reason, Rollout, Settled, Stage, Step,
+    Caps, EpisodeRules, Hold, Metric, Plan, PlanError, Reason, Rollout, Settled, Shadow, Stage,
+    Step, TASK, Tries, World, simulate,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ fn plan() -> Plan {
         watch: None,
         objective: None,
         fast: None,
+        tries: Tries::default(),
     }
 }
 
@@ -212,4 +214,220 @@ fn of_two_good_answers_nobody_wins_by_itself_and_a_violation_still_ends_it() {
         bad: BTreeMap::new(),
     };
     assert_eq!(rollout.settle(&last), Some(&Stage::Undecided));
+}
+
+/// The plan as it is shipped, with everything that can be measured, at one share.
+fn shipped(share: f64) -> Plan {
+    let caps = Caps {
+        cost_micros: Some(1),
+        millis: Some(1),
+    };
+    Plan::over(&[share], 0, caps)
+}
+
+/// Both arms answer with so many failures of a hundred; they share their luck in four of five.
+fn in_shadow(rollout: &mut Rollout, run: u32, new: f64, old: f64) -> u32 {
+    let mut key = [7; 32];
+    key[..4].copy_from_slice(&run.to_be_bytes());
+    let luck = |what: &str, number: u32| Coin::of(&key, what).number(&number.to_string());
+    let neither = Pair {
+        turns: 1,
+        new_failed: 0,
+        old_failed: 0,
+    };
+    for number in 1..=600 {
+        let shared = luck("both", number);
+        let own = if luck("apart", number) < 0.8 {
+            shared
+        } else {
+            luck("own", number)
+        };
+        let (is_new_bad, is_old_bad) = (own < new, shared < old);
+        let pair = Pair {
+            new_failed: u32::from(is_new_bad && !is_old_bad),
+            old_failed: u32::from(is_old_bad && !is_new_bad),
+            ..neither
+        };
+        let name = format!("pair{number}");
+        if rollout.settle_pair(&name, pair, neither).is_some() {
+            return number;
+        }
+    }
+    600
+}
+
+/// Units of the candidate until it was taken back; all metrics but the first are as good as before.
+fn served(rollout: &mut Rollout, run: u32, new: f64, old: f64) -> u32 {
+    let mut key = [9; 32];
+    key[..4].copy_from_slice(&run.to_be_bytes());
+    let coin = Coin::new(&key);
+    let mut of_candidate = 0;
+    for number in 0..4_000 {
+        let name = number.to_string();
+        let share = rollout.share();
+        let arm = coin.throw(&name, share);
+        of_candidate += u32::from(arm == Arm::New);
+        let names = rollout.plan().metrics.keys().cloned();
+        let bad = names.map(|metric| {
+            let rate = match (metric == TASK, arm) {
+                (true, Arm::New) => new,
+                (true, Arm::Old) => old,
+                (false, _) => 0.05,
+            };
+            let is_bad = Coin::of(&key, &metric).number(&name) < rate;
+            (metric, Some(f64::from(u8::from(is_bad))))
+        });
+        let settled = Settled {
+            unit: name.clone(),
+            arm,
+            share,
+            bad: bad.collect(),
+        };
+        match rollout.settle(&settled) {
+            Some(Stage::RolledBack { .. }) => return of_candidate,
+            Some(_) => return u32::MAX,
+            None => {}
+        }
+    }
+    u32::MAX
+}
+
+fn middle(mut all: Vec<u32>) -> u32 {
+    all.sort_unstable();
+    all[all.len() / 2]
+}
+
+#[test]
+fn the_shadow_that_is_shipped_sees_five_become_ten_and_lets_a_sound_one_go_early() {
+    let plan = Plan {
+        shadow: Some(Shadow::of(600)),
+        ..shipped(0.5)
+    };
+    let played = |new: f64, runs: u32| -> Vec<(Stage, u32)> {
+        let one = |run| {
+            let mut rollout = Rollout::begin(plan.clone()).unwrap();
+            let pairs = in_shadow(&mut rollout, run, new, 0.05);
+            (rollout.stage().clone(), pairs)
+        };
+        (0..runs).map(one).collect()
+    };
+    let back = Stage::RolledBack { why: Reason::Worse };
+    let worse = played(0.10, 60);
+    let caught = worse.iter().filter(|(stage, _)| *stage == back).count();
+    assert!(caught >= 58, "{caught} of 60");
+    let after = middle(worse.iter().map(|(_, pairs)| *pairs).collect());
+    assert!(after <= 190, "{after}");
+    let sound = played(0.05, 60);
+    let caught = sound.iter().filter(|(stage, _)| *stage == back).count();
+    assert!(caught <= 5, "{caught} of 60");
+    let after = middle(sound.iter().map(|(_, pairs)| *pairs).collect());
+    assert!(
+        after < 300,
+        "it goes as soon as it has shown itself: {after}"
+    );
+}
+
+#[test]
+fn five_to_thirty_per_cent_at_a_share_of_five_is_taken_back_after_fifteen_units_also_after_a_shadow()
+ {
+    let runs = |shadow: Option<Shadow>| {
+        let one = |run| {
+            let plan = Plan {
+                shadow,
+                ..shipped(0.05)
+            };
+            let mut rollout = Rollout::begin(plan).unwrap();
+            if shadow.is_some() {
+                // The harm does not show there.
+                let _pairs = in_shadow(&mut rollout, run, 0.05, 0.05);
+                assert!(rollout.view().worse_at > 20.0, "what was bet is gone");
+            }
+            served(&mut rollout, run, 0.30, 0.05)
+        };
+        middle((0..61).map(one).collect())
+    };
+    let (at_once, after) = (runs(None), runs(Some(Shadow::of(600))));
+    assert!(at_once <= 15, "{at_once}");
+    assert!(after <= 17, "{after}");
+}
+
+#[test]
+fn one_bet_goes_on_where_the_shadow_left_it() {
+    let plan = Plan {
+        shadow: Some(Shadow::of(3)),
+        ..shipped(0.5)
+    };
+    let pair = |new_failed, old_failed| Pair {
+        turns: 1,
+        new_failed,
+        old_failed,
+    };
+    let after = |pairs: [Pair; 3]| {
+        let mut rollout = Rollout::begin(plan.clone()).unwrap();
+        for (number, one) in pairs.into_iter().enumerate() {
+            let _moved = rollout.settle_pair(&number.to_string(), one, pair(0, 0));
+        }
+        assert_eq!(rollout.stage(), &Stage::Canary { step: 0 });
+        rollout.view().worse_at
+    };
+    let (worse, same, better) = (
+        after([pair(1, 0), pair(1, 0), pair(0, 0)]),
+        after([pair(0, 0); 3]),
+        after([pair(0, 1), pair(0, 1), pair(0, 1)]),
+    );
+    assert!(worse < same && same < better, "{worse} {same} {better}");
+    assert!((same - 20.0).abs() < 1e-9);
+    assert!(better <= 20.0 / (1.0 - Shadow::of(3).stake) + 1e-9);
+}
+
+#[test]
+fn what_is_told_before_the_start_is_what_the_shipped_plan_does() {
+    let plan = shipped(0.5);
+    let told = plan.forecast(0.05, 10.0).steps[0].units.unwrap();
+    // With one metric alone it would be 599.
+    assert!(told > 610.0, "{told}");
+    let world = World {
+        base: 0.05,
+        effect: 2.0,
+        runs: 60,
+        seed: 3,
+    };
+    let played = simulate(&plan, world).unwrap();
+    let median = f64::from(u32::try_from(played.median).unwrap());
+    assert!((median / told - 1.0).abs() < 0.35, "{median} {told}");
+    let shadowed = Plan {
+        shadow: Some(Shadow::of(600)),
+        ..shipped(0.5)
+    };
+    let forecast = shadowed.forecast(0.05, 10.0);
+    assert!(
+        forecast.steps[0].units.unwrap() > told,
+        "a part of the stake is bet before"
+    );
+    let pairs = forecast.pairs.unwrap();
+    assert!((120.0..180.0).contains(&pairs), "{pairs}");
+    assert!(forecast.pairs_apart.unwrap() > 2.0 * pairs);
+    let played = simulate(&shadowed, world).unwrap();
+    assert!(played.in_shadow >= 56, "{played:?}");
+    let median = f64::from(u32::try_from(played.median_pairs).unwrap());
+    assert!((median / pairs - 1.0).abs() < 0.35, "{median} {pairs}");
+}
+
+#[test]
+fn each_candidate_that_is_tried_has_less_of_the_level_and_more_again_for_what_was_promoted() {
+    let after = |before, promoted| {
+        let plan = Plan {
+            tries: Tries { before, promoted },
+            ..plan()
+        };
+        Rollout::begin(plan).unwrap().view().sound_at
+    };
+    for (tries, bound) in [
+        ((0, 0), 40.0),
+        ((1, 0), 120.0),
+        ((1, 1), 60.0),
+        ((3, 1), 200.0),
+    ] {
+        assert!((after(tries.0, tries.1) - bound).abs() < 1e-9, "{tries:?}");
+    }
 }

@@ -151,10 +151,7 @@ fn both_arms_together_raise_an_alarm_that_holds_and_takes_nothing_back() {
 
 #[test]
 fn one_that_may_go_no_further_waits_for_its_owner() {
-    let shadow = Some(Shadow {
-        pairs_min: 3,
-        level: 0.02,
-    });
+    let shadow = Some(Shadow::of(3));
     let mut rollout = Rollout::begin(Plan {
         shadow,
         may: Far::Shadow,
@@ -188,10 +185,7 @@ fn one_that_may_go_no_further_waits_for_its_owner() {
 
 #[test]
 fn an_owner_who_begins_a_shadow_anew_keeps_what_it_said_and_what_it_spent() {
-    let shadow = Some(Shadow {
-        pairs_min: 9,
-        level: 0.02,
-    });
+    let shadow = Some(Shadow::of(9));
     let mut rollout = Rollout::begin(Plan { shadow, ..plan(9) }).unwrap();
     let pair = |new_failed| Pair {
         turns: 1,
@@ -204,7 +198,11 @@ fn an_owner_who_begins_a_shadow_anew_keeps_what_it_said_and_what_it_spent() {
     assert!((again.evidence_paired() - said).abs() < 1e-12);
     let without = rollout.replanned(plan(9)).unwrap();
     assert_eq!(without.stage(), &Stage::Canary { step: 0 });
-    assert!((without.plan().level - 0.03).abs() < 1e-12);
+    // What was bet on the pairs stays bet: the steps go on with what became of it.
+    let stake = Shadow::of(9).stake;
+    let capital = 1.0 - stake + stake * said;
+    assert!((without.view().worse_at - 20.0 / capital).abs() < 1e-9);
+    assert_eq!(without.plan().level.to_bits(), 0.05_f64.to_bits());
 }
 
 fn two_groups() -> Plan {

@@ -165,6 +165,10 @@ fn compare(
 }
 
 impl Through {
+    pub(super) fn met(&self) -> bool {
+        self.equal
+    }
+
     pub(super) fn json(&self) -> Value {
         json!({
             "method": self.method, "episodes": self.episodes, "stage": self.stage,

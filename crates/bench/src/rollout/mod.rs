@@ -3,24 +3,22 @@
 
 mod gateway;
 mod rivals;
+mod way;
 mod world;
 
 use clap::Args;
-use instar_release::evidence::{Pair, Paired, Unit};
-use instar_release::rollout::{Caps, EpisodeRules, Metric, Plan, Rollout, Settled, Stage, Step};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::report::{progress, row, say};
-use rivals::Sums;
+use way::{NARROW, Rival, Way};
 pub(crate) use world::Dice;
 use world::{Effect, Weather, World};
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Runs of a cell in which there is nothing to find; a tenth of it for the others
+    /// Runs of a cell with a bar; a tenth of it for the others
     #[arg(long, default_value_t = 20_000)]
     runs: u64,
     #[arg(long, default_value_t = 1)]
@@ -35,21 +33,14 @@ pub(crate) struct Options {
 
 /// The chance of a wrong verdict that is allowed.
 const LEVEL: f64 = 0.05;
-const SHARE: f64 = 0.5;
-/// Units of a run over both arms, and pairs of one.
-const UNITS: u32 = 1_200;
-const PAIRS: u32 = 600;
-/// How often both arms share their luck.
-const SHARED: f64 = 0.8;
-/// By this much worse may nothing be that is promoted.
-const MARGIN: f64 = 0.02;
-const METRIC: &str = "failed";
+/// The margin of the plans that are shipped.
+const WIDE: f64 = 0.05;
 
 /// One row of the table.
 #[derive(Clone, Debug)]
 struct Cell {
     world: World,
-    method: &'static str,
+    way: Way,
     runs: u64,
     rollbacks: u64,
     promotions: u64,
@@ -57,15 +48,15 @@ struct Cell {
     after: Vec<u32>,
 }
 
-/// How a run ended for one method.
-#[derive(Clone, Copy, Debug, Default)]
-struct Ended {
-    rolled_back: Option<u32>,
-    promoted: bool,
+/// What a row has to show.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Bar {
+    FalseRollback,
+    FalsePromotion,
+    /// So many are caught at least, in the middle after so many at the most.
+    Caught(f64, u32),
+    Median(u32),
 }
-
-const SPLIT: [&str; 5] = ["instar", "z-test", "threshold", "mann-whitney", "msprt"];
-const PAIRED: &str = "instar, paired";
 
 pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
     let through = if options.gateway {
@@ -74,25 +65,43 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
     } else {
         Vec::new()
     };
-    let worlds = worlds();
+    let cells = measured(options);
+    let met = cells.iter().all(|cell| cell.met() != Some(false))
+        && through.iter().all(gateway::Through::met);
+    if options.json {
+        let runs: Vec<Value> = cells.iter().map(Cell::json).collect();
+        let through: Vec<Value> = through.iter().map(gateway::Through::json).collect();
+        let all = json!({ "seed": options.seed, "met": met, "runs": runs, "gateway": through });
+        say(&all.to_string());
+    } else {
+        print(&cells);
+        for one in &through {
+            one.print();
+        }
+    }
+    anyhow::ensure!(met, "a bar is not met");
+    Ok(())
+}
+
+/// Every row, by as many threads as there are cores.
+fn measured(options: &Options) -> Vec<Cell> {
+    let rows: Vec<(World, Way)> = worlds()
+        .into_iter()
+        .flat_map(|world| ways(world).into_iter().map(move |way| (world, way)))
+        .collect();
     let next = AtomicUsize::new(0);
-    let cells: Mutex<Vec<(usize, Vec<Cell>)>> = Mutex::default();
+    let cells: Mutex<Vec<(usize, Cell)>> = Mutex::default();
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..workers {
             let _worker = scope.spawn(|| {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(world) = worlds.get(at) else {
+                    let Some((world, way)) = rows.get(at) else {
                         return;
                     };
-                    progress(&format!(
-                        "base {}, effect {}, {}",
-                        world.base,
-                        world.effect.name(),
-                        world.weather.name()
-                    ));
-                    let measured = measure(*world, options);
+                    progress(&format!("{}, {}", world.name(), way.name()));
+                    let measured = Cell::measure(*world, *way, options);
                     let mut cells = cells
                         .lock()
                         .unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -105,19 +114,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     cells.sort_by_key(|(at, _)| *at);
-    let cells: Vec<Cell> = cells.into_iter().flat_map(|(_, cells)| cells).collect();
-    if options.json {
-        let runs: Vec<Value> = cells.iter().map(Cell::json).collect();
-        let through: Vec<Value> = through.iter().map(gateway::Through::json).collect();
-        let all = json!({ "seed": options.seed, "runs": runs, "gateway": through });
-        say(&all.to_string());
-    } else {
-        print(&cells);
-        for one in &through {
-            one.print();
-        }
-    }
-    Ok(())
+    cells.into_iter().map(|(_, cell)| cell).collect()
 }
 
 fn worlds() -> Vec<World> {
@@ -135,7 +132,8 @@ fn worlds() -> Vec<World> {
     for base in [0.01, 0.05, 0.1, 0.2] {
         for effect in [
             Effect::None,
-            Effect::Worse(MARGIN),
+            Effect::Worse(NARROW),
+            Effect::Worse(WIDE),
             Effect::Times(1.5),
             Effect::Times(2.0),
             Effect::Times(3.0),
@@ -143,11 +141,17 @@ fn worlds() -> Vec<World> {
             worlds.push(steady(base, effect));
         }
     }
+    worlds.push(steady(0.05, Effect::Times(6.0)));
     worlds.push(steady(0.05, Effect::Better(0.5)));
     worlds.push(steady(0.05, Effect::Delayed(400, 2.0)));
     worlds.push(steady(0.05, Effect::Cohort(0.2, 6.0)));
     for weather in [Weather::Drift, Weather::Bursts, Weather::Episodes] {
-        for effect in [Effect::None, Effect::Worse(MARGIN), Effect::Times(2.0)] {
+        for effect in [
+            Effect::None,
+            Effect::Worse(NARROW),
+            Effect::Worse(WIDE),
+            Effect::Times(2.0),
+        ] {
             worlds.push(in_weather(effect, weather));
         }
     }
@@ -156,153 +160,60 @@ fn worlds() -> Vec<World> {
             worlds.push(in_weather(effect, weather));
         }
     }
+    worlds.push(in_weather(Effect::None, Weather::Leak(0.5)));
     for part in [0.25, 0.5, 1.0] {
         worlds.push(in_weather(Effect::Times(3.0), Weather::Leak(part)));
     }
     worlds
 }
 
-fn measure(world: World, options: &Options) -> Vec<Cell> {
-    let is_null = matches!(
-        world.effect,
-        Effect::None | Effect::Worse(_) | Effect::Better(_)
-    );
-    let runs = if is_null {
-        options.runs
-    } else {
-        (options.runs / 10).max(1)
-    };
-    let methods = SPLIT.iter().chain([&PAIRED]);
-    let mut cells: Vec<Cell> = methods
-        .map(|method| Cell {
-            world,
-            method,
-            runs,
-            rollbacks: 0,
-            promotions: 0,
-            after: Vec::new(),
-        })
-        .collect();
+/// Who decides in a world.
+fn ways(world: World) -> Vec<Way> {
+    let is_base = world.weather == Weather::Steady && (world.base - 0.05).abs() < 1e-9;
+    let mut ways = vec![Way::Alone, Way::Shipped];
     // Where turns of an episode hang together, or one arm reaches the other, a pair means something else.
-    if !matches!(
+    if matches!(
         world.weather,
         Weather::Steady | Weather::Drift | Weather::Bursts
     ) {
-        cells.retain(|cell| cell.method != PAIRED);
+        ways.extend([Way::Paired, Way::After]);
     }
-    for run in 0..runs {
-        let split = split(&world, &mut Dice::new(options.seed, run));
-        let paired = paired(&world, &mut Dice::new(options.seed ^ 0xa5a5, run));
-        for (cell, ended) in cells.iter_mut().zip(split.into_iter().chain([paired])) {
+    if is_base && matches!(world.effect, Effect::None | Effect::Times(6.0)) {
+        ways.extend([Way::Few, Way::FewAfter]);
+    }
+    ways.extend(Rival::ALL.map(Way::Rival));
+    // Worse by one margin says nothing of a way with another one.
+    if let Effect::Worse(by) = world.effect {
+        ways.retain(|way| way.margin().is_none_or(|margin| (margin - by).abs() < 1e-9));
+    }
+    ways
+}
+
+impl Cell {
+    fn measure(world: World, way: Way, options: &Options) -> Self {
+        let mut cell = Self {
+            world,
+            way,
+            runs: 0,
+            rollbacks: 0,
+            promotions: 0,
+            after: Vec::new(),
+        };
+        cell.runs = if cell.bar().is_some() {
+            options.runs
+        } else {
+            (options.runs / 10).max(1)
+        };
+        for run in 0..cell.runs {
+            let ended = way.run(&world, options.seed, run);
             cell.rollbacks += u64::from(ended.rolled_back.is_some());
             cell.promotions += u64::from(ended.promoted);
             cell.after.extend(ended.rolled_back);
         }
-    }
-    for cell in &mut cells {
         cell.after.sort_unstable();
+        cell
     }
-    cells
-}
 
-/// The plan of every run: one step, so that a run is one process.
-fn plan() -> Plan {
-    let metric = Metric {
-        weight: 1.0,
-        margin: MARGIN,
-        required: true,
-    };
-    Plan {
-        steps: vec![Step {
-            share: SHARE,
-            units_min: 0,
-        }],
-        metrics: BTreeMap::from([(METRIC.to_owned(), metric)]),
-        level: LEVEL,
-        horizon: u64::from(UNITS),
-        shadow: None,
-        episode: EpisodeRules::default(),
-        caps: Caps::default(),
-        is_ab: false,
-        may: instar_release::gate::Step::Stable,
-        watch: None,
-        objective: None,
-        fast: None,
-    }
-}
-
-fn split(world: &World, dice: &mut Dice) -> [Ended; SPLIT.len()] {
-    let mut ended = [Ended::default(); SPLIT.len()];
-    let Ok(mut rollout) = Rollout::begin(plan()) else {
-        return ended;
-    };
-    let (mut sums, mut of_candidate) = (Sums::default(), 0);
-    let mut heard: BTreeMap<u32, Vec<Unit>> = BTreeMap::new();
-    for at in 0..UNITS {
-        let unit = world.unit(at, UNITS, SHARE, dice);
-        of_candidate += u32::from(unit.arm == instar_release::evidence::Arm::New);
-        // Ours judges each unit at a fixed age, by whether something bad was seen of it; the others take
-        // what they hear when they hear it.
-        match rollout.settle(&settled(at, &unit)) {
-            Some(Stage::RolledBack { .. }) => ended[0].rolled_back = Some(of_candidate),
-            Some(Stage::Promoted) => ended[0].promoted = true,
-            _ => {}
-        }
-        if let Some(when) = world.heard_at(at, &unit, dice) {
-            heard.entry(when).or_default().push(unit);
-        }
-        for unit in heard.remove(&at).unwrap_or_default() {
-            sums.settle(&unit);
-        }
-        let said = [
-            sums.z_test(),
-            sums.threshold(),
-            sums.mann_whitney(),
-            sums.msprt(),
-        ];
-        for (ended, worse) in ended[1..].iter_mut().zip(said) {
-            if worse && ended.rolled_back.is_none() {
-                ended.rolled_back = Some(of_candidate);
-            }
-        }
-    }
-    ended
-}
-
-fn settled(at: u32, unit: &Unit) -> Settled {
-    Settled {
-        unit: at.to_string(),
-        arm: unit.arm,
-        share: unit.share,
-        bad: BTreeMap::from([(METRIC.to_owned(), Some(unit.bad))]),
-    }
-}
-
-fn paired(world: &World, dice: &mut Dice) -> Ended {
-    let mut ended = Ended::default();
-    let (mut worse, mut within) = (Paired::worse(), Paired::within(MARGIN));
-    for at in 0..PAIRS {
-        let (new, old) = world.pair(at, PAIRS, SHARED, dice);
-        let pair = Pair {
-            turns: 1,
-            new_failed: u32::from(new && !old),
-            old_failed: u32::from(old && !new),
-        };
-        worse.settle(pair);
-        within.settle(pair);
-        if worse.evidence() >= 1.0 / LEVEL {
-            ended.rolled_back = Some(at + 1);
-            return ended;
-        }
-        if within.evidence() >= 1.0 / LEVEL {
-            ended.promoted = true;
-            return ended;
-        }
-    }
-    ended
-}
-
-impl Cell {
     fn rate(count: u64, runs: u64) -> f64 {
         to_f64(count) / to_f64(runs)
     }
@@ -316,22 +227,24 @@ impl Cell {
         (middle - spread) / (1.0 + Z * Z / n)
     }
 
+    fn is_no_worse(&self) -> bool {
+        matches!(self.world.effect, Effect::None | Effect::Better(_))
+    }
+
     /// Taken back although it is no worse.
     fn false_rollback(&self) -> Option<f64> {
-        matches!(self.world.effect, Effect::None | Effect::Better(_))
+        self.is_no_worse()
             .then(|| Self::rate(self.rollbacks, self.runs))
     }
 
     /// Promoted although it is worse by the margin. Who promotes nothing has no such rate.
     fn false_promotion(&self) -> Option<f64> {
-        let promotes = self.method.starts_with("instar");
-        (promotes && matches!(self.world.effect, Effect::Worse(_)))
-            .then(|| Self::rate(self.promotions, self.runs))
+        let is_null = self.way.is_ours() && matches!(self.world.effect, Effect::Worse(_));
+        is_null.then(|| Self::rate(self.promotions, self.runs))
     }
 
     fn caught(&self) -> Option<f64> {
-        (!matches!(self.world.effect, Effect::None | Effect::Better(_)))
-            .then(|| Self::rate(self.rollbacks, self.runs))
+        (!self.is_no_worse()).then(|| Self::rate(self.rollbacks, self.runs))
     }
 
     /// When this part of all runs was decided; never, if that many were not.
@@ -350,7 +263,7 @@ impl Cell {
             "base": self.world.base,
             "effect": self.world.effect.name(),
             "weather": self.world.weather.name(),
-            "method": self.method,
+            "method": self.way.name(),
             "runs": self.runs,
             "false_rollback": self.false_rollback(),
             "false_promotion": self.false_promotion(),
@@ -358,40 +271,56 @@ impl Cell {
             "promoted": Self::rate(self.promotions, self.runs),
             "median_events": self.after(0.5),
             "p90_events": self.after(0.9),
+            "bar": self.bar().map(Bar::words),
+            "met": self.met(),
         })
     }
 
-    /// The bar of this row, and whether it is met.
-    fn bar(&self) -> (String, Option<bool>) {
-        if !self.method.starts_with("instar") {
-            return (String::new(), None);
+    fn bar(&self) -> Option<Bar> {
+        if !self.way.is_ours() {
+            return None;
         }
-        if self.false_rollback().is_some() {
-            let met = Self::lower(self.rollbacks, self.runs) <= LEVEL;
-            return ("false rollback <= 0.05".to_owned(), Some(met));
+        if self.is_no_worse() {
+            return Some(Bar::FalseRollback);
         }
-        if matches!(self.world.effect, Effect::Worse(_)) {
-            let met = Self::lower(self.promotions, self.runs) <= LEVEL;
-            return ("false promotion <= 0.05".to_owned(), Some(met));
-        }
-        let steady = self.world.weather == Weather::Steady;
-        let (caught, median) = match (self.world.base, self.world.effect, self.method) {
-            (base, Effect::Times(times), method) if steady && (base - 0.05).abs() < 1e-9 => {
-                match (method, times) {
-                    (PAIRED, 2.0) => (0.99, 150),
-                    (PAIRED, 3.0) => (0.99, 70),
-                    (_, 2.0) if method != PAIRED => (0.80, 320),
-                    _ => return (String::new(), None),
-                }
-            }
-            _ => return (String::new(), None),
+        let times = match self.world.effect {
+            Effect::Worse(_) => return Some(Bar::FalsePromotion),
+            Effect::Times(times) => times,
+            _ => return None,
         };
-        let is_caught = self.caught().is_some_and(|rate| rate >= caught);
-        let is_quick = self.after(0.5).is_some_and(|units| units <= median);
-        (
-            format!("caught >= {caught}, median <= {median}"),
-            Some(is_caught && is_quick),
-        )
+        let is_base =
+            self.world.weather == Weather::Steady && (self.world.base - 0.05).abs() < 1e-9;
+        match (self.way, times) {
+            _ if !is_base => None,
+            (Way::Paired, 2.0) => Some(Bar::Caught(0.99, 150)),
+            (Way::Paired, 3.0) => Some(Bar::Caught(0.99, 70)),
+            (Way::Alone | Way::Shipped, 2.0) => Some(Bar::Caught(0.80, 320)),
+            (Way::Few | Way::FewAfter, 6.0) => Some(Bar::Median(15)),
+            _ => None,
+        }
+    }
+
+    fn met(&self) -> Option<bool> {
+        let is_by = |median| self.after(0.5).is_some_and(|units| units <= median);
+        Some(match self.bar()? {
+            Bar::FalseRollback => Self::lower(self.rollbacks, self.runs) <= LEVEL,
+            Bar::FalsePromotion => Self::lower(self.promotions, self.runs) <= LEVEL,
+            Bar::Caught(rate, median) => {
+                self.caught().is_some_and(|caught| caught >= rate) && is_by(median)
+            }
+            Bar::Median(median) => is_by(median),
+        })
+    }
+}
+
+impl Bar {
+    fn words(self) -> String {
+        match self {
+            Self::FalseRollback => "false rollback <= 0.05".to_owned(),
+            Self::FalsePromotion => "false promotion <= 0.05".to_owned(),
+            Self::Caught(rate, median) => format!("caught >= {rate}, median <= {median}"),
+            Self::Median(median) => format!("median <= {median}"),
+        }
     }
 }
 
@@ -403,13 +332,7 @@ fn to_f64(count: u64) -> f64 {
 fn print(cells: &[Cell]) {
     let mut world = String::new();
     for cell in cells {
-        let here = format!(
-            "base {}, effect {}, {}, {} runs",
-            cell.world.base,
-            cell.world.effect.name(),
-            cell.world.weather.name(),
-            cell.runs
-        );
+        let here = cell.world.name();
         if here != world {
             say(&here);
             world = here;
@@ -425,7 +348,7 @@ fn print(cells: &[Cell]) {
             units(0.5),
             units(0.9)
         );
-        let (bar, met) = cell.bar();
-        row(&format!("  {}", cell.method), &figure, &bar, met);
+        let bar = cell.bar().map(Bar::words).unwrap_or_default();
+        row(&format!("  {}", cell.way.name()), &figure, &bar, cell.met());
     }
 }

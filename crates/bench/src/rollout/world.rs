@@ -118,6 +118,20 @@ impl Weather {
 }
 
 impl World {
+    pub(super) fn name(&self) -> String {
+        let (effect, weather) = (self.effect.name(), self.weather.name());
+        format!("base {}, effect {effect}, {weather}", self.base)
+    }
+
+    /// The age at which a unit is judged by whoever judges all of them at the same one: everything that will be
+    /// heard of it was heard.
+    pub(super) fn maturity(&self) -> u32 {
+        match self.weather {
+            Weather::Delay | Weather::Feedback => LATE_BY,
+            _ => 0,
+        }
+    }
+
     /// The unit at this place of a run.
     pub(super) fn unit(&self, at: u32, of: u32, share: f64, dice: &mut Dice) -> Unit {
         let arm = if dice.throw() < share {

@@ -40,8 +40,8 @@ pub(crate) struct Start {
     /// How long after its end an episode is judged, in seconds
     #[arg(long, value_name = "SECONDS")]
     pub(crate) maturity: Option<u64>,
-    /// Judged pairs before anybody is sent a word of the candidate's: both answer, and only stable's answer is
-    /// sent. It costs the candidate's calls
+    /// Judged pairs at the most before anybody is sent a word of the candidate's: both answer, and only stable's
+    /// answer is sent. It costs the candidate's calls
     #[arg(long, value_name = "PAIRS")]
     pub(crate) shadow: Option<u64>,
     /// Episodes of the watch after a promotion, some of which stay with the release before; 0 for none
@@ -93,6 +93,9 @@ pub(crate) struct Simulate {
     pub(crate) runs: u32,
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
+    /// Judged pairs of a shadow before the steps, at the most
+    #[arg(long, value_name = "PAIRS")]
+    pub(crate) shadow: Option<u64>,
     #[command(flatten)]
     pub(crate) plan: PlanArgs,
 }

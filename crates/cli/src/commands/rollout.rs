@@ -1,7 +1,7 @@
 //! `instar rollout`.
 
 use instar_gateway::api::rollouts::{Move, NewRollout};
-use instar_release::rollout::{Caps, Plan, World, simulate};
+use instar_release::rollout::{Caps, Plan, Shadow, World, simulate};
 use serde_json::{Value, json};
 
 use super::events::escape;
@@ -243,7 +243,8 @@ fn played(asked: &Simulate, run: &Context) -> anyhow::Result<()> {
             return Err(refused(format!("{name}: {value} is no rate")).into());
         }
     }
-    let plan = planned(&asked.plan);
+    let mut plan = planned(&asked.plan);
+    plan.shadow = asked.shadow.filter(|pairs| *pairs > 0).map(Shadow::of);
     let world = World {
         base: asked.base,
         effect: asked.effect,
@@ -269,13 +270,25 @@ fn played(asked: &Simulate, run: &Context) -> anyhow::Result<()> {
         "after {} episodes in the middle ({} with the candidate), {} at the ninth tenth",
         played.median, played.median_canary, played.p90
     ));
+    if plan.shadow.is_some() {
+        run.out.line(&format!(
+            "{:.1} % in the shadow, which took {} pairs in the middle",
+            percent(played.in_shadow),
+            played.median_pairs
+        ));
+    }
     Ok(())
 }
 
 fn planned(asked: &PlanArgs) -> Plan {
     let shares = asked.shares.as_deref().unwrap_or(&[0.5]);
     let units_min = asked.units_min.unwrap_or(UNITS_MIN);
-    let mut plan = Plan::over(shares, units_min, Caps::default());
+    // As if the stable release's turns had been measured, which they are after a while.
+    let caps = Caps {
+        cost_micros: Some(1),
+        millis: Some(1),
+    };
+    let mut plan = Plan::over(shares, units_min, caps);
     plan.level = asked.level.unwrap_or(plan.level);
     plan.horizon = asked.horizon.unwrap_or(plan.horizon);
     if let Some(margin) = asked.margin {

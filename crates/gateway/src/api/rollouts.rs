@@ -31,8 +31,6 @@ const SHARES: [f64; 3] = [0.05, 0.2, 0.5];
 const UNITS_MIN: u64 = 20;
 /// Steps of one rollout.
 const STEPS_MAX: usize = 16;
-/// The part of the level that the shadow may spend.
-const SHADOW_PART: f64 = 0.4;
 
 /// A rollout as it is asked for. What is left out has a sound value.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -57,7 +55,7 @@ pub struct NewRollout {
     pub turns_max: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maturity_seconds: Option<u64>,
-    /// Judged pairs before anybody is sent a word of the candidate's; 0 for no shadow.
+    /// Judged pairs at the most before anybody is sent a word of the candidate's; 0 for no shadow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow_pairs: Option<u64>,
     /// Episodes of the watch after a promotion; 0 for none.
@@ -229,10 +227,7 @@ async fn planned(
     plan.shadow = asked
         .shadow_pairs
         .filter(|pairs| *pairs > 0)
-        .map(|pairs_min| Shadow {
-            pairs_min,
-            level: plan.level * SHADOW_PART,
-        });
+        .map(Shadow::of);
     if let Some(units) = asked.watch_units {
         plan.watch = plan
             .watch

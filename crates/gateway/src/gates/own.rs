@@ -17,8 +17,9 @@ use crate::problem::ApiProblem;
 
 /// What the lab proposed is left to a person for so long, who may be at it.
 const LEFT_ALONE_MILLIS: u64 = 30_000;
-/// Judged pairs of a shadow that nobody planned: about what it takes to see 5 % become 10 %.
-const PAIRS: u64 = 134;
+/// Judged pairs of a shadow that nobody planned, at the most: what it takes to see 5 % become 10 % nearly always. A
+/// sound candidate has shown that after a third of them.
+const PAIRS: u64 = 600;
 /// Episodes of the watch over what was promoted, before the next one begins by itself.
 const WATCHED_MIN: u64 = 200;
 /// Ticks between two looks.

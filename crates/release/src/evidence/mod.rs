@@ -25,7 +25,7 @@ pub(crate) use process::count;
 pub use process::{Process, Rates, Test};
 pub use window::{Baseline, Window, lower_bound};
 
-use bet::divergence;
+pub(crate) use bet::divergence;
 
 /// Units until a decision, about half of the time: of the given rates, at the share, at the level. What
 /// is shown before a rollout begins. Nothing if the rates do not differ.

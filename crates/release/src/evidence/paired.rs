@@ -44,7 +44,7 @@ impl Paired {
     /// Refutes that the new arm is no worse, on average over episodes.
     #[must_use]
     pub fn worse() -> Self {
-        let by_chance = [(0.6, 0.2), (0.75, 0.3), (0.9, 0.5)];
+        let by_chance = [(0.6, 0.15), (0.75, 0.25), (0.9, 0.6)];
         let bets = by_chance.map(|(chance, weight)| (2.0 * chance - 1.0, weight));
         Self::over(0.0, bets.to_vec())
     }

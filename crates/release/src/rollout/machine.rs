@@ -9,9 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::after::{Alarm, Watching};
 use super::judged::Judged;
-use super::plan::{Plan, PlanError};
+use super::plan::{FAILED, Plan, PlanError};
 use crate::evidence::{Arm, Pair, Paired};
 use crate::gate::Step as Far;
+
+/// The part of the level at which a candidate leaves the shadow before its time, as sound. Who is worse by the
+/// margin is served to somebody so early in one of two hundred rollouts.
+const LEAVES: f64 = 0.1;
 
 /// Where a rollout stands.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -122,6 +126,10 @@ pub struct Rollout {
     /// The same for who asked for something that leaves traces.
     #[serde(default = "Paired::worse")]
     pub(super) reach: Paired,
+    /// Of the same pairs: that the candidate is not worse by the margin.
+    pub(super) paired_within: Paired,
+    /// What an earlier plan's shadow left of the stake.
+    pub(super) carried: f64,
     /// New units go to stable meanwhile; those that have an arm keep it, and are counted.
     #[serde(default)]
     pub(super) is_paused: bool,
@@ -150,6 +158,8 @@ impl Rollout {
             alarm: Alarm::new(&plan),
             early: BTreeSet::new(),
             watching: None,
+            paired_within: Paired::within(plan.margin()),
+            carried: 1.0,
             plan,
             stage,
             paired: Paired::worse(),
@@ -376,12 +386,12 @@ impl Rollout {
         if self.stage != Stage::Shadow || !self.seen.insert(unit.to_owned()) {
             return None;
         }
-        let shadow = self.plan.shadow?;
         self.paired.settle(pair);
+        self.paired_within.settle(pair);
         self.reach.settle(reach);
-        let next = if self.evidence_paired() >= 1.0 / shadow.level {
+        let next = if self.capital() >= 1.0 / self.plan.level {
             Stage::RolledBack { why: Reason::Worse }
-        } else if self.paired.settled() >= shadow.pairs_min && self.plan.may >= Far::Canary {
+        } else if self.is_shadowed() && self.plan.may >= Far::Canary {
             Stage::Canary { step: 0 }
         } else {
             return None;
@@ -394,8 +404,7 @@ impl Rollout {
     pub fn awaits(&self) -> Option<Far> {
         match self.stage {
             Stage::Shadow if self.plan.may < Far::Canary => {
-                let least = self.plan.shadow.map_or(0, |shadow| shadow.pairs_min);
-                (self.paired.settled() >= least).then_some(Far::Canary)
+                self.is_shadowed().then_some(Far::Canary)
             }
             Stage::Canary { step } if self.plan.may < Far::Stable => {
                 self.is_sound(step).then_some(Far::Stable)
@@ -418,20 +427,45 @@ impl Rollout {
         self.enter(next)
     }
 
+    /// Whether its evidence made it stable, also if it was taken back since.
+    pub(super) fn was_promoted(&self) -> bool {
+        let is_later = self.stage == Stage::RolledBack { why: Reason::Later };
+        is_later || self.watching.is_some()
+    }
+
     fn is_ripe(&self, step: usize) -> bool {
         let step = self.plan.steps.get(step);
         step.is_none_or(|step| self.in_step >= step.units_min)
     }
 
     fn is_sound(&self, step: usize) -> bool {
-        let bound = 1.0 / self.plan.level;
+        let bound = 1.0 / self.plan.level_of_promotion();
         self.is_ripe(step) && self.evidence_sound() >= bound && self.hold().is_none()
     }
 
     /// The evidence of the shadow that the candidate is worse.
     #[must_use]
     pub fn evidence_paired(&self) -> f64 {
-        f64::midpoint(self.paired.evidence(), self.reach.evidence())
+        FAILED * self.paired.evidence() + (1.0 - FAILED) * self.reach.evidence()
+    }
+
+    /// What is left of a stake of 1. Every episode of the shadow comes before every one of the steps, so that one
+    /// bet goes on with what the other left, and both together keep the level.
+    fn capital(&self) -> f64 {
+        let shadow = self.plan.shadow;
+        self.carried * shadow.map_or(1.0, |shadow| shadow.capital(self.evidence_paired()))
+    }
+
+    /// What the evidence of a group of metrics has to reach for a rollback.
+    pub(super) fn worse_at(&self) -> f64 {
+        1.0 / (self.plan.level_of_group() * self.capital())
+    }
+
+    /// Whether the shadow has said what it can: that the candidate is sound, or enough without a word.
+    fn is_shadowed(&self) -> bool {
+        let most = self.plan.shadow.map_or(0, |shadow| shadow.pairs_max);
+        let is_sound = self.paired_within.evidence() >= 1.0 / (LEAVES * self.plan.level);
+        is_sound || self.paired.settled() >= most
     }
 
     /// Rollback goes before promotion, and promotion before the horizon.
@@ -439,7 +473,7 @@ impl Rollout {
         if self.plan.is_ab {
             return (self.settled >= self.plan.horizon).then_some(Stage::Undecided);
         }
-        if self.evidence_worse() >= 1.0 / self.plan.level_of_group() {
+        if self.evidence_worse() >= self.worse_at() {
             return Some(Stage::RolledBack { why: Reason::Worse });
         }
         let is_sound = self.is_sound(step);
@@ -478,15 +512,21 @@ impl Rollout {
     }
 
     /// The same candidate under another plan, before anybody was served by it: what the pairs said stays said,
-    /// and the part of the level that they may have spent stays spent.
+    /// and what was bet on them stays won or lost.
     pub fn replanned(&self, mut plan: Plan) -> Result<Self, PlanError> {
         let counts = self.paired.settled() > 0;
-        if let (None, Some(spent)) = (plan.shadow, self.plan.shadow.filter(|_| counts)) {
-            plan.level = (plan.level - spent.level).max(plan.level / 2.0);
+        let mut carried = self.carried;
+        if let Some(bet) = self.plan.shadow.filter(|_| counts) {
+            match &mut plan.shadow {
+                Some(shadow) => shadow.stake = bet.stake,
+                None => carried = self.capital(),
+            }
         }
         let mut next = Self::begin(plan)?;
+        next.carried = carried;
         next.paired = self.paired.clone();
         next.reach = self.reach.clone();
+        next.paired_within = self.paired_within.clone();
         next.seen = self.seen.clone();
         Ok(next)
     }

@@ -23,7 +23,7 @@ pub use live::Shadowing;
 pub use machine::{Hold, Part, Reason, Rollout, Settled, Stage};
 pub use outcome::{COST, LATENCY, Outcome, Past, QUESTIONS, TASK, caps, outcome, past};
 pub use plan::{
-    Caps, EpisodeRules, Fast, Forecast, Metric, Plan, PlanError, Shadow, Step, StepForecast,
+    Caps, EpisodeRules, Fast, Forecast, Metric, Plan, PlanError, Shadow, Step, StepForecast, Tries,
     WatchPlan,
 };
 pub use simulate::{Played, World, simulate};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::outcome::{COST, LATENCY, QUESTIONS, TASK};
-use crate::evidence::{Belief, count, units_to_decide};
+use crate::evidence::{Belief, count, divergence, units_to_decide};
 use crate::gate::Step as Far;
 
 /// What the owner agreed to before the first unit.
@@ -15,7 +15,7 @@ pub struct Plan {
     pub shadow: Option<Shadow>,
     /// Shares of new units that the candidate is given, one after the other.
     pub steps: Vec<Step>,
-    /// By name. The weights sum to 1; the primary one has half, or all of it if it is alone.
+    /// By name. The weights sum to 1; the primary one has nine tenths, or all of it if it is alone.
     pub metrics: BTreeMap<String, Metric>,
     /// The chance of taking back a candidate that is no worse, and of promoting one that is worse by a
     /// margin.
@@ -42,6 +42,17 @@ pub struct Plan {
     /// Metrics that are judged before the others.
     #[serde(default)]
     pub fast: Option<Fast>,
+    /// What else was tried of late.
+    #[serde(default)]
+    pub tries: Tries,
+}
+
+/// Candidates that were served to somebody before this one, in a month. Who tries often enough finds one that
+/// luck promotes, so that each has less of the level than the one before, and more again for what was promoted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Tries {
+    pub before: u32,
+    pub promoted: u32,
 }
 
 fn all_the_way() -> Far {
@@ -83,10 +94,32 @@ pub struct Metric {
 /// The stage before anybody is sent a word of the candidate's.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Shadow {
-    /// Judged pairs before the first step.
-    pub pairs_min: u64,
-    /// The part of the level that is spent here; the steps have the rest.
-    pub level: f64,
+    /// Judged pairs after which the first step begins, if the shadow has come to nothing before.
+    pub pairs_max: u64,
+    /// The part of the stake that is bet here. It comes before the steps, so that they go on with the rest
+    /// and with what became of it.
+    pub stake: f64,
+}
+
+impl Shadow {
+    /// The shadow as it is without anybody's wish.
+    #[must_use]
+    pub fn of(pairs_max: u64) -> Self {
+        Self {
+            pairs_max,
+            stake: STAKE,
+        }
+    }
+
+    /// What is left of a stake of 1 where the pairs say so much.
+    pub(super) fn capital(self, evidence: f64) -> f64 {
+        1.0 - self.stake + self.stake * evidence
+    }
+
+    /// The evidence of the pairs at which the candidate is taken back.
+    pub(super) fn bound(self, level: f64) -> f64 {
+        (1.0 / level - (1.0 - self.stake)) / self.stake
+    }
 }
 
 /// What an episode is, and when it is judged. Fixed before the first one, the same on both arms.
@@ -134,7 +167,7 @@ pub enum PlanError {
     Metric(String),
     #[error("the level is more than 0 and less than 1")]
     Level,
-    #[error("the shadow's part of the level is more than 0 and less than the level")]
+    #[error("the shadow's part of the stake is more than 0 and less than 1")]
     Shadow,
     #[error(
         "a watch has at least one episode, and holds out more than none and less than half of them"
@@ -165,11 +198,11 @@ impl Plan {
         .into_iter()
         .flatten()
         .collect();
-        let each = 0.5 / beside.iter().map(|_| 1.0).sum::<f64>();
+        let each = (1.0 - PRIMARY) / beside.iter().map(|_| 1.0).sum::<f64>();
         let beside = beside
             .into_iter()
             .map(|name| (name.to_owned(), metric(each, false)));
-        let primary = (TASK.to_owned(), metric(0.5, true));
+        let primary = (TASK.to_owned(), metric(PRIMARY, true));
         Self {
             shadow: None,
             steps: shares
@@ -192,6 +225,7 @@ impl Plan {
             }),
             objective: None,
             fast: None,
+            tries: Tries::default(),
         }
     }
 
@@ -220,7 +254,7 @@ impl Plan {
         }
         if self
             .shadow
-            .is_some_and(|shadow| !(shadow.level > 0.0 && shadow.level < self.level))
+            .is_some_and(|shadow| !(shadow.stake > 0.0 && shadow.stake < 1.0))
         {
             return Err(PlanError::Shadow);
         }
@@ -261,7 +295,15 @@ impl Plan {
     #[must_use]
     pub fn level_of_group(&self) -> f64 {
         let groups = if self.fast.is_some() { 2.0 } else { 1.0 };
-        self.level_of_steps() / groups
+        self.level / groups
+    }
+
+    /// The level of a promotion.
+    #[must_use]
+    pub fn level_of_promotion(&self) -> f64 {
+        let number = f64::from(self.tries.before) + 1.0;
+        let gained = 1.0 + f64::from(self.tries.promoted);
+        self.level * gained / (number * (number + 1.0))
     }
 
     /// Whether a metric is judged before the others.
@@ -272,10 +314,29 @@ impl Plan {
             .is_some_and(|fast| fast.metrics.contains(metric))
     }
 
-    /// The level of a rollback while shares are served: what the shadow did not spend.
-    #[must_use]
-    pub fn level_of_steps(&self) -> f64 {
-        self.level - self.shadow.map_or(0.0, |shadow| shadow.level)
+    /// By how much worse a candidate is that leaves the shadow before its time: the least margin of a metric
+    /// that promotion needs.
+    pub(super) fn margin(&self) -> f64 {
+        let required = self.metrics.values().filter(|metric| metric.required);
+        required
+            .map(|metric| metric.margin)
+            .fold(MARGIN_MAX, f64::min)
+    }
+
+    /// What the metric that promotion needs has to say by itself, so that the average of its group is at the
+    /// bound although the others say nothing. After a shadow in which half of what was bet is gone.
+    fn bound_of_primary(&self) -> f64 {
+        let (mut own, mut group) = (0.0, 0.0);
+        for (name, metric) in &self.metrics {
+            group += if self.is_fast(name) {
+                0.0
+            } else {
+                metric.weight
+            };
+            own += if metric.required { metric.weight } else { 0.0 };
+        }
+        let capital = self.shadow.map_or(1.0, |shadow| shadow.capital(0.5));
+        group.max(own) / own / (self.level_of_group() * capital)
     }
 
     /// Leaves out the steps that could not see a doubling of the given rate within the horizon, as a step
@@ -283,9 +344,9 @@ impl Plan {
     pub fn skip_idle_steps(&mut self, base: f64) -> Vec<Step> {
         let last = self.steps.len().saturating_sub(1);
         let horizon = count(self.horizon);
-        let level = self.level_of_group();
+        let bound = self.bound_of_primary();
         let can = |step: &Step| {
-            units_to_decide(Belief::new(2.0 * base, base), step.share, level)
+            units_to_decide(Belief::new(2.0 * base, base), step.share, 1.0 / bound)
                 .is_some_and(|units| units <= horizon)
         };
         let (kept, skipped): (Vec<_>, Vec<_>) = self
@@ -301,9 +362,10 @@ impl Plan {
     #[must_use]
     pub fn forecast(&self, base: f64, units_per_day: f64) -> Forecast {
         let doubled = Belief::new(2.0 * base, base);
+        let bound = self.bound_of_primary();
         let days = |units: f64| (units_per_day > 0.0).then(|| units / units_per_day);
         let steps = self.steps.iter().map(|step| {
-            let units = units_to_decide(doubled, step.share, self.level_of_group());
+            let units = units_to_decide(doubled, step.share, 1.0 / bound);
             StepForecast {
                 share: step.share,
                 units,
@@ -311,20 +373,17 @@ impl Plan {
                 decides: units.is_some_and(|units| units <= count(self.horizon)),
             }
         });
-        // Of independent answers: the arm that is worse fails alone about so often.
-        let alone = |this: f64, other: f64| this * (1.0 - other);
-        let worse = alone(2.0 * base, base);
-        let differ = worse + alone(base, 2.0 * base);
-        let tilt = if differ > 0.0 { worse / differ } else { 0.5 };
-        let growth = differ * divergence_from_half(tilt);
-        let pairs = self
-            .shadow
-            .filter(|_| growth > 1e-12)
-            .map(|shadow| (1.0 / shadow.level).ln() / growth);
+        let pairs = |shared: f64| {
+            let shadow = self.shadow?;
+            let growth = growth_of_pairs(doubled, shared);
+            let bound = shadow.bound(self.level) / FAILED;
+            (growth > 1e-12).then(|| bound.ln() / growth)
+        };
         Forecast {
             base,
             units_per_day,
-            pairs,
+            pairs: pairs(SHARED),
+            pairs_apart: pairs(0.0),
             steps: steps.collect(),
         }
     }
@@ -336,8 +395,10 @@ pub struct Forecast {
     /// The rate of bad episodes at present.
     pub base: f64,
     pub units_per_day: f64,
-    /// Judged pairs that the shadow needs.
+    /// Judged pairs that the shadow needs, where both arms mostly fail at the same things.
     pub pairs: Option<f64>,
+    /// The same where what one fails at says nothing of the other.
+    pub pairs_apart: Option<f64>,
     pub steps: Vec<StepForecast>,
 }
 
@@ -356,9 +417,11 @@ impl Forecast {
     pub fn lines(&self) -> Vec<String> {
         let base = 100.0 * self.base;
         let per_day = self.units_per_day;
-        let shadow = self
-            .pairs
-            .map(|pairs| format!("the shadow needs about {pairs:.0} judged pairs"));
+        let shadow = self.pairs.zip(self.pairs_apart).map(|(pairs, apart)| {
+            format!(
+                "the shadow needs about {pairs:.0} judged pairs if both arms mostly fail at the same things, {apart:.0} if not"
+            )
+        });
         let steps = self.steps.iter().map(|step| {
             let share = 100.0 * step.share;
             match (step.units, step.days) {
@@ -380,13 +443,26 @@ impl Forecast {
 
 /// How much worse a promoted candidate may be, unless the owner says otherwise.
 const MARGIN: f64 = 0.05;
+const MARGIN_MAX: f64 = 0.99;
+/// What the metric has of the average that promotion needs. With a half it would find its own harm a fifth later.
+const PRIMARY: f64 = 0.9;
+/// What failures have of the evidence of pairs; the rest is for who asked for effects.
+pub(super) const FAILED: f64 = 0.94;
+/// What the shadow bets of the stake. Of a sound candidate's about half is left when it ends.
+const STAKE: f64 = 0.9;
+/// How often both arms of a pair share their luck, for a forecast.
+pub(super) const SHARED: f64 = 0.8;
 const LEVEL: f64 = 0.05;
 const HORIZON: u64 = 2_000;
 /// Episodes of the watch after a promotion, and the share of them that stays with the release before.
 const WATCH_UNITS: u64 = 2_000;
 const HELD_OUT: f64 = 0.1;
 
-fn divergence_from_half(chance: f64) -> f64 {
-    let part = |p: f64| if p > 0.0 { p * (2.0 * p).ln() } else { 0.0 };
-    part(chance) + part(1.0 - chance)
+/// By how much the logarithm of the evidence grows with each pair, where both arms share their luck so often.
+fn growth_of_pairs(rates: Belief, shared: f64) -> f64 {
+    let apart = |this: f64, other: f64| (1.0 - shared) * this * (1.0 - other);
+    let worse = shared * (rates.new - rates.old).max(0.0) + apart(rates.new, rates.old);
+    let differ = worse + apart(rates.old, rates.new);
+    let tilt = if differ > 0.0 { worse / differ } else { 0.5 };
+    differ * divergence(tilt, 0.5)
 }

@@ -4,9 +4,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 use super::machine::{Rollout, Settled, Stage};
-use super::outcome::TASK;
-use super::plan::{Metric, Plan, PlanError};
-use crate::evidence::{Arm, Coin};
+use super::plan::{Plan, PlanError, SHARED};
+use crate::evidence::{Arm, Coin, Pair};
+use crate::gate::Step as Far;
 
 /// What is made up.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -26,83 +26,147 @@ pub struct Played {
     pub promoted: u32,
     pub rolled_back: u32,
     pub undecided: u32,
-    /// Episodes up to the end, in the middle and at the ninth tenth of the runs.
+    /// Taken back before anybody was served.
+    pub in_shadow: u32,
+    /// Pairs of the shadow, in the middle.
+    pub median_pairs: u64,
+    /// Episodes with an arm up to the end, in the middle and at the ninth tenth of the runs.
     pub median: u64,
     pub p90: u64,
     /// Of them with the candidate, in the middle.
     pub median_canary: u64,
 }
 
-/// Plays the plan, with its primary metric alone: made-up episodes have no cost and ask nothing.
+/// Plays the plan. The effect is on the metrics that promotion needs; the others are as good as before.
 pub fn simulate(plan: &Plan, world: World) -> Result<Played, PlanError> {
-    let mut plan = plan.clone();
-    plan.shadow = None;
-    plan.metrics.retain(|name, _| name == TASK);
-    plan.metrics = plan
-        .metrics
-        .into_iter()
-        .map(|(name, metric)| {
-            (
-                name,
-                Metric {
-                    weight: 1.0,
-                    ..metric
-                },
-            )
-        })
-        .collect();
     plan.check()?;
     let mut played = Played {
         runs: world.runs,
         ..Played::default()
     };
-    let (mut lengths, mut canaries) = (Vec::new(), Vec::new());
+    let (mut lengths, mut canaries, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
     for run in 0..world.runs {
-        let (stage, length, canary) = one(&plan, world, run)?;
-        match stage {
+        let one = Run::new(world, run).play(plan)?;
+        match one.stage {
             Stage::Promoted => played.promoted += 1,
-            Stage::RolledBack { .. } => played.rolled_back += 1,
+            Stage::RolledBack { .. } => {
+                played.rolled_back += 1;
+                played.in_shadow += u32::from(one.units == 0);
+            }
             _ => played.undecided += 1,
         }
-        lengths.push(length);
-        canaries.push(canary);
+        lengths.push(one.units);
+        canaries.push(one.canary);
+        pairs.push(one.pairs);
     }
-    lengths.sort_unstable();
-    canaries.sort_unstable();
+    for all in [&mut lengths, &mut canaries, &mut pairs] {
+        all.sort_unstable();
+    }
     played.median = at(&lengths, 50);
     played.p90 = at(&lengths, 90);
     played.median_canary = at(&canaries, 50);
+    played.median_pairs = at(&pairs, 50);
     Ok(played)
 }
 
-fn one(plan: &Plan, world: World, run: u32) -> Result<(Stage, u64, u64), PlanError> {
-    let mut key = [0; 32];
-    key[..8].copy_from_slice(&world.seed.to_be_bytes());
-    key[8..12].copy_from_slice(&run.to_be_bytes());
-    let coin = Coin::new(&key);
-    let dice = Coin::of(&key, "outcomes");
-    let mut machine = Rollout::begin(plan.clone())?;
-    let (mut unit, mut canary) = (0_u64, 0);
-    while machine.is_open() {
-        unit += 1;
-        let name = unit.to_string();
-        let share = machine.share();
-        let arm = coin.throw(&name, share);
-        let rate = match arm {
-            Arm::New => world.base * world.effect,
-            Arm::Old => world.base,
-        };
-        canary += u64::from(arm == Arm::New);
-        let bad = f64::from(dice.number(&name) < rate);
-        machine.settle(&Settled {
-            unit: name,
-            arm,
-            share,
-            bad: BTreeMap::from([(TASK.to_owned(), Some(bad))]),
-        });
-    }
-    Ok((machine.stage().clone(), unit, canary))
+/// One run: its dice, and how it ended.
+struct Run {
+    world: World,
+    key: [u8; 32],
 }
+
+struct Ended {
+    stage: Stage,
+    pairs: u64,
+    units: u64,
+    canary: u64,
+}
+
+impl Run {
+    fn new(world: World, run: u32) -> Self {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&world.seed.to_be_bytes());
+        key[8..12].copy_from_slice(&run.to_be_bytes());
+        Self { world, key }
+    }
+
+    fn throw(&self, dice: &str, unit: &str) -> f64 {
+        Coin::of(&self.key, dice).number(unit)
+    }
+
+    fn play(&self, plan: &Plan) -> Result<Ended, PlanError> {
+        let coin = Coin::new(&self.key);
+        let plan = Plan {
+            may: Far::Stable,
+            ..plan.clone()
+        };
+        let mut machine = Rollout::begin(plan)?;
+        let mut ended = Ended {
+            stage: Stage::Shadow,
+            pairs: 0,
+            units: 0,
+            canary: 0,
+        };
+        while *machine.stage() == Stage::Shadow {
+            ended.pairs += 1;
+            let unit = format!("pair {}", ended.pairs);
+            let _moved = machine.settle_pair(&unit, self.pair(&unit), NEITHER);
+        }
+        while machine.is_open() {
+            ended.units += 1;
+            let unit = ended.units.to_string();
+            let share = machine.share();
+            let arm = coin.throw(&unit, share);
+            ended.canary += u64::from(arm == Arm::New);
+            let bad = self.bad(machine.plan(), arm, &unit);
+            machine.settle(&Settled {
+                unit,
+                arm,
+                share,
+                bad,
+            });
+        }
+        ended.stage = machine.stage().clone();
+        Ok(ended)
+    }
+
+    fn rate(&self, arm: Arm) -> f64 {
+        match arm {
+            Arm::New => self.world.base * self.world.effect,
+            Arm::Old => self.world.base,
+        }
+    }
+
+    fn pair(&self, unit: &str) -> Pair {
+        let luck = self.throw("both", unit);
+        let own = if self.throw("together", unit) < SHARED {
+            luck
+        } else {
+            self.throw("own", unit)
+        };
+        let (new, old) = (own < self.rate(Arm::New), luck < self.rate(Arm::Old));
+        Pair {
+            new_failed: u32::from(new && !old),
+            old_failed: u32::from(old && !new),
+            ..NEITHER
+        }
+    }
+
+    fn bad(&self, plan: &Plan, arm: Arm, unit: &str) -> BTreeMap<String, Option<f64>> {
+        let metrics = plan.metrics.iter().map(|(name, metric)| {
+            let rate = self.rate(if metric.required { arm } else { Arm::Old });
+            let bad = f64::from(self.throw(name, unit) < rate);
+            (name.clone(), Some(bad))
+        });
+        metrics.collect()
+    }
+}
+
+const NEITHER: Pair = Pair {
+    turns: 1,
+    new_failed: 0,
+    old_failed: 0,
+};
 
 fn at(sorted: &[u64], percent: usize) -> u64 {
     let last = sorted.len().saturating_sub(1);
