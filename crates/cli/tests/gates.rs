@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use std::path::Path;
 
-use crate::support::{Instar, Output, Setup, until};
+use crate::support::{Instar, Output, Setup, skipped, until};
 
 fn check(instar: &Instar, id: &str) -> Value {
     instar.run(["candidate", "check", id, "--json"]).json()
@@ -191,6 +191,17 @@ tests:
       - {type: contains, value: "How can I help"}
 "#;
 
+/// A case whose answer nothing here can judge.
+const UNASKED: &str = r#"
+  - description: reads well
+    agent:
+      model:
+        otherwise: {say: [{text: "How can I help?"}]}
+      turns: [hello]
+    assert:
+      - {type: meteor, value: "How can I help"}
+"#;
+
 #[test]
 fn a_candidate_that_does_worse_in_the_owners_own_suite_is_held_and_the_case_is_named() {
     let instar = Instar::start(Setup::default());
@@ -219,6 +230,20 @@ fn a_candidate_that_does_worse_in_the_owners_own_suite_is_held_and_the_case_is_n
     // One that changes something else is let through by the same suite.
     let table = check(&instar, &instar.candidate(&limit(30)));
     assert_eq!(row(&table, "evals")["outcome"], "pass", "{table}");
+    // What cannot be asked is not passed, however much of the rest is.
+    let half = format!("{OWN_SUITE}{UNASKED}");
+    std::fs::write(instar.state.join("suites/mine.yaml"), half).unwrap();
+    let table = check(&instar, &instar.candidate(&limit(32)));
+    let evals = row(&table, "evals");
+    assert_eq!(evals["outcome"], "no-data", "{table}");
+    assert!(
+        evals["why"]
+            .as_str()
+            .unwrap()
+            .contains("1 cases were decided by neither"),
+        "{evals}"
+    );
+    assert_eq!(table["decision"]["may"], "nothing");
     // A suite that nobody can read holds.
     std::fs::write(instar.state.join("suites/mine.yaml"), "tests: [").unwrap();
     let table = check(&instar, &instar.candidate(&limit(31)));
@@ -256,6 +281,7 @@ fn an_equal_rule_in_other_words_is_proved_by_every_solver_there_is() {
     let why = policy["why"].as_str().unwrap();
     if !has_solver() && package().is_none() {
         assert!(why.contains("there is no solver"), "{why}");
+        skipped("neither a cvc5 program nor its Python package is here: no proof was tried");
         return;
     }
     assert_eq!(policy["outcome"], "pass", "{table}");

@@ -19,6 +19,8 @@ pub struct Comparison {
     pub baseline: String,
     /// Cases that both arms decided, flaky ones left out.
     pub pairs: usize,
+    /// Cases that neither arm decided: they could not be run, or ask for what is not done here.
+    pub undecided: usize,
     pub both_passed: usize,
     pub both_failed: usize,
     pub regressions: Vec<Change>,
@@ -39,6 +41,12 @@ impl Comparison {
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("{}.", self.verdict.words())];
+        if self.undecided > 0 {
+            lines.push(format!(
+                "Of {} cases neither arm could be judged: nothing is known of them.",
+                self.undecided
+            ));
+        }
         if self.pairs > 0 {
             lines.push(format!(
                 "Of {} cases that both decided, {} got worse and {} better; {} pass and {} fail in both.",
@@ -129,6 +137,7 @@ pub(crate) fn compare(candidate: &ArmReport, baseline: &ArmReport, flaky: &[Flak
         candidate: candidate.name.clone(),
         baseline: baseline.name.clone(),
         pairs: 0,
+        undecided: 0,
         both_passed: 0,
         both_failed: 0,
         regressions: Vec::new(),
@@ -147,6 +156,7 @@ pub(crate) fn compare(candidate: &ArmReport, baseline: &ArmReport, flaky: &[Flak
         };
         let undecided = |row: &Row| matches!(row.outcome, Outcome::Error | Outcome::Unsupported);
         if undecided(row) && undecided(was) {
+            found.undecided += 1;
             continue;
         }
         found.pairs += 1;

@@ -67,6 +67,8 @@ pub struct Judged {
     pub verdict: Verdict,
     /// Cases that both decided.
     pub pairs: u64,
+    /// Cases that neither decided.
+    pub undecided: u64,
     pub passed: u64,
     pub flaky: u64,
     /// Cases that got worse, with the reason.

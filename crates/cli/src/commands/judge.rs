@@ -107,6 +107,7 @@ fn said(name: &str, report: &Report) -> Said {
             Finding::NoRegression => Verdict::NoRegression,
         },
         pairs: found.pairs as u64,
+        undecided: found.undecided as u64,
         passed: (found.both_passed + found.improvements.len()) as u64,
         flaky: report.flaky.len() as u64,
         worse: worse.collect(),

@@ -300,6 +300,14 @@ fn words(judged: &Judged) -> (Outcome, String) {
             );
             (Outcome::Fail, words)
         }
+        // What could not be asked was not passed.
+        Verdict::Better | Verdict::NoRegression if judged.undecided > 0 => (
+            Outcome::NoData,
+            format!(
+                "{name}: {} cases were decided by neither, so nothing is known of them; {rest}",
+                judged.undecided
+            ),
+        ),
         Verdict::Better | Verdict::NoRegression => {
             (Outcome::Pass, format!("{name}: no case got worse; {rest}"))
         }
