@@ -43,9 +43,13 @@ impl House {
     }
 
     async fn adopt(&self, text: &str, by: &str, n: u8) -> ReleaseId {
+        self.adopt_at(text, by, n, NOW).await
+    }
+
+    async fn adopt_at(&self, text: &str, by: &str, n: u8, at: Timestamp) -> ReleaseId {
         let made = self
             .releases
-            .adopt(behaviour(text), by, "an edit", NOW, [n; 10]);
+            .adopt(behaviour(text), by, "an edit", at, [n; 10]);
         made.await.unwrap().0
     }
 
@@ -387,7 +391,30 @@ async fn ten_releases_by_themselves_are_enough_until_a_person_looks() {
     let table = house.check(&one, &[]).await;
     assert_eq!(outcome(&table, Gate::Reach), Outcome::NoData);
     assert!(why(&table, Gate::Reach).contains("a person has to"));
-    house.adopt("# Who\nMine.\n", "owner", 20).await;
+    // Who says yes to one has been told of the others.
+    house.measured(&one).await;
+    let yes = house
+        .releases
+        .approve_candidate(&one.id, "owner", &[], NOW)
+        .await;
+    let _approved = yes.unwrap();
+    assert_eq!(
+        outcome(&house.check(&one, &[]).await, Gate::Reach),
+        Outcome::Pass
+    );
+    for n in 21..32 {
+        let text = format!("# Who\nA helper of kind {n}.\n");
+        house.adopt_at(&text, "the rollout", n, LATER).await;
+    }
+    let one = house
+        .propose(section("# Who\nA kind helper.\n"), Label::owner())
+        .await;
+    assert_eq!(
+        outcome(&house.check(&one, &[]).await, Gate::Reach),
+        Outcome::NoData,
+        "what goes out after his yes counts again"
+    );
+    house.adopt_at("# Who\nMine.\n", "owner", 20, LATER).await;
     let one = house
         .propose(section("# Who\nA kind helper.\n"), Label::owner())
         .await;

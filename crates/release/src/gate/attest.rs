@@ -2,7 +2,7 @@
 //! would be, bound to the candidate and to what it was held against.
 
 use instar_protocol::{ReleaseId, Timestamp};
-use instar_store::{EnvelopeRow, Op, Store, StoreError};
+use instar_store::{CandidateRow, EnvelopeRow, Op, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -211,6 +211,28 @@ pub(crate) async fn newest(
         }
     }
     Ok(all)
+}
+
+/// When the owner said yes to a candidate, if he did.
+pub(crate) async fn yes(
+    signer: &Signer,
+    store: &Store,
+    candidate: &CandidateRow,
+) -> Result<Option<Timestamp>, ReleaseError> {
+    let kind = format!("{KIND}{}", Gate::Human.name());
+    let mut last = None;
+    for row in store.envelopes(Some(&candidate.release)).await? {
+        if row.kind != kind {
+            continue;
+        }
+        if let Ok(said) = read(signer, store, &row).await
+            && said.candidate == candidate.id.as_str()
+            && said.finding.outcome == Outcome::Pass
+        {
+            last = last.max(Some(said.at));
+        }
+    }
+    Ok(last)
 }
 
 /// That a stored statement is sound, for who verifies all of them.

@@ -2,6 +2,7 @@
 
 use instar_protocol::{ObjectHash, ReleaseId, Timestamp};
 use instar_store::{CandidateRow, CandidateState, Op};
+use std::collections::BTreeSet;
 
 use super::attest::{self, Held, Said};
 use super::fixed::{self, Gone};
@@ -329,15 +330,26 @@ impl Releases {
         Ok(false)
     }
 
-    /// What became stable by itself since somebody was asked.
+    /// What became stable by itself since somebody was asked: the owner moved the alias himself, or said yes to
+    /// a candidate, which is when he was told of the others.
     async fn gone(&self) -> Result<Gone, CheckError> {
+        let signer = self.signer().ok_or(CheckError::NoKey)?;
+        let made = self.store().candidates().await?;
+        let mut asked = None;
+        let mut with_yes = BTreeSet::new();
+        for row in made.iter().filter(|row| row.said > 0) {
+            if let Some(at) = attest::yes(signer, self.store(), row).await? {
+                asked = asked.max(Some(at));
+                with_yes.insert(row.release.clone());
+            }
+        }
         let mut gone = Gone::default();
         for step in self.store().alias_log(Some(STABLE), MOVES_MAX).await? {
-            if step.by != BY_ITSELF {
+            let is_known = with_yes.contains(&step.to) || asked.is_some_and(|at| step.at <= at);
+            if step.by != BY_ITSELF || is_known {
                 break;
             }
             gone.releases += 1;
-            let made = self.store().candidates().await?;
             if let Some(row) = made.iter().find(|row| row.release == step.to) {
                 let spec = spec(self.store(), &row.id).await?;
                 gone.chars += fixed::changed_chars(&spec.deltas);
