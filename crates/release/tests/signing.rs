@@ -184,7 +184,7 @@ async fn no_byte_of_a_statement_or_of_the_content_can_be_changed() {
             }
         }
     }
-    // On the disk: every seventh byte of each object, as the store reads it.
+    // On the disk: one byte of every 97 of each object, as the store reads it.
     objects.push(ObjectHash::from_hex(three.as_str()));
     objects.push(store.release(&three).await.unwrap().unwrap().object);
     let releases = Releases::open(store.clone()).await.unwrap();
