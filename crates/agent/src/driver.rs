@@ -191,9 +191,19 @@ impl Turn {
     }
 
     /// Has the conversation put on an arm, where a rollout is under way. Without one nothing is written.
+    ///
+    /// An episode is begun by somebody who is there to be heard of: what runs by itself, and a request that
+    /// brings its own conversation and takes it away again, as an evaluation does, says nothing of how it went.
     async fn take_arm(&self) {
         let house = &self.house;
         let row = &self.record.row;
+        let is_alone = row.parent.is_none()
+            && (self.errand().is_some()
+                || matches!(self.principal(), Principal::Automation { .. })
+                || row.key.is_passing());
+        if is_alone {
+            return;
+        }
         let begun = house
             .parts
             .releases

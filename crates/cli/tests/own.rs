@@ -27,7 +27,8 @@ fn check(instar: &Instar, id: &str) {
 fn talk(instar: &Instar, text: &str, most: u32, there: impl Fn(&Value) -> bool) -> Value {
     let base = instar.model.requests().len();
     for number in 0..most {
-        let _outcome = instar.ask(&format!("agent:main:talk{base}x{number}"), text);
+        let outcome = instar.ask(&format!("agent:main:talk{base}x{number}"), text);
+        instar.praise(&outcome);
         let shown = until("what was said is judged", || {
             let shown = status(instar);
             (shown["waiting"] == 0 || there(&shown)).then_some(shown)

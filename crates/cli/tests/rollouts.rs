@@ -4,7 +4,7 @@
 use instar_demo::{Answer, Fault, Rule, Script, Step, When};
 use serde_json::{Value, json};
 
-use crate::support::{Instar, Setup, until};
+use crate::support::{Instar, Output, Setup, until};
 
 /// Stands in the identity of the candidate that fails.
 pub(crate) const BAD: &str = "You are a failure.";
@@ -96,9 +96,14 @@ fn stable(instar: &Instar) -> String {
 
 /// One conversation of one turn; the identity that the model was given.
 pub(crate) fn episode(instar: &Instar, number: u32) -> String {
-    let _outcome = instar.ask(&format!("agent:main:talk{number}"), "hello");
+    let outcome = instar.ask(&format!("agent:main:talk{number}"), "hello");
+    instar.praise(&outcome);
     let requests = instar.model.requests();
     requests.last().unwrap().body.to_string()
+}
+
+fn all(output: &Output) -> String {
+    format!("{}{}", output.stdout, output.stderr)
 }
 
 /// Talks until the rollout has ended.
@@ -139,6 +144,69 @@ fn a_sound_candidate_becomes_stable_and_stays_so() {
     let verified = instar.run(["release", "verify", "--all", "--json"]).json();
     assert_eq!(verified["problems"], json!([]));
     assert_ne!(before, after);
+}
+
+/// Asks with no conversation named, as an evaluation does.
+fn in_passing(instar: &Instar) {
+    let body = json!({"model": "instar", "messages": [{"role": "user", "content": "hello"}]});
+    let answer = instar.http.post("/v1/chat/completions", &body);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+#[test]
+fn where_nobody_says_a_word_a_candidate_is_held_and_what_runs_in_passing_is_no_episode() {
+    let instar = Instar::start(Setup::scripted(script()));
+    let made = candidate(&instar, "You are brief.");
+    let _begun = start(&instar, &made, "0.4");
+    for _request in 0..12 {
+        in_passing(&instar);
+        assert!(
+            !instar
+                .model
+                .requests()
+                .last()
+                .unwrap()
+                .body
+                .to_string()
+                .contains("You are brief."),
+            "what is no episode is served what is stable"
+        );
+    }
+    let shown = status(&instar);
+    assert_eq!(
+        (&shown["waiting"], &shown["settled"]),
+        (&json!(0), &json!(0))
+    );
+
+    let judged = |most: u32| {
+        let mut number = 0;
+        until("the silent episodes are judged", || {
+            if number < most {
+                let _outcome = instar.ask(&format!("agent:main:silent{number}"), "hello");
+                number += 1;
+            }
+            let shown = status(&instar);
+            let is_sound = shown["evidence_sound"].as_f64() >= shown["sound_at"].as_f64();
+            (shown["waiting"] == 0 && is_sound && number >= 30).then_some(shown)
+        })
+    };
+    let held = judged(90);
+    assert_eq!(held["stage"]["stage"], "canary", "{held:#}");
+    assert_eq!(
+        (&held["hold"], &held["heard"]),
+        (&json!("silence"), &json!([0, 0]))
+    );
+    let told = instar.run(["rollout", "status"]);
+    assert!(
+        all(&told).contains("too little was heard of an arm"),
+        "{told:?}"
+    );
+    let path = format!("/rollouts/{}", held["id"].as_str().unwrap());
+    let page = instar.http.get(&path).body;
+    assert!(page.contains("too little was heard of an arm"), "{page}");
+    // Words about both arms let it go on.
+    let ended = talk_to_the_end(&instar, 100);
+    assert_eq!(ended["stage"]["stage"], "promoted", "{ended:#}");
 }
 
 #[test]
@@ -352,4 +420,90 @@ fn a_secret_in_an_answer_of_the_candidate_ends_it_at_once() {
         "{what}"
     );
     assert!(!what.contains("hunter2"));
+}
+
+/// Every turn looks something up. Under one identity it is something else, or something that leaves traces.
+fn looking() -> Script {
+    let call = |name: &str, arguments: Value| json!({"say": [{"call": {"name": name, "arguments": arguments}}]});
+    let elsewhere = |says: &str| json!({"says": [says], "no_result": true, "system_contains": "You look elsewhere."});
+    serde_json::from_value(json!({
+        "rules": [
+            {"when": elsewhere("astray"), "answer": call("sessions_search", json!({"query": "something else"}))},
+            {"when": elsewhere("tell"), "answer": call("message", json!({"text": "I was here."}))},
+            {"when": {"no_result": true}, "answer": call("sessions_search", json!({"query": "a word"}))},
+        ],
+        "otherwise": {"say": [{"text": "Fine."}]},
+    }))
+    .unwrap()
+}
+
+fn kinds(instar: &Instar, kind: &str) -> Vec<Value> {
+    let told = instar.run(["events", "tail", "--kind", kind, "-n", "100", "--json"]);
+    told.stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn in_the_shadow_a_call_gets_what_the_turn_got_and_one_that_leaves_traces_is_counted_and_not_made()
+{
+    let instar = Instar::start(Setup::scripted(looking()));
+    shadowed(&instar, "You look elsewhere.", "40");
+    let mut number = 0;
+    let mut say = |text: &str| {
+        number += 1;
+        let outcome = instar.ask(&format!("agent:main:look{number}"), text);
+        assert_eq!(outcome["text"], "Fine.", "{outcome:#}");
+        until("both arms have answered and were judged", || {
+            let shown = status(&instar);
+            let is_over = shown["waiting"] == 0 || !shown["ended_at"].is_null();
+            (is_over && kinds(&instar, "shadow").len() == number).then_some(shown)
+        })
+    };
+    let shadow = || kinds(&instar, "shadow").pop().unwrap();
+    // The same call: its result is the turn's, and it was made once.
+    assert_eq!(say("hello")["pairs"], 1);
+    let told = shadow();
+    assert_eq!(
+        (&told["is_judged"], &told["canary_failed"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(kinds(&instar, "tool_call").len(), 1);
+    let asked = instar.model.requests();
+    let of_candidate: Vec<String> = asked
+        .iter()
+        .map(|request| request.body.to_string())
+        .filter(|body| body.contains("You look elsewhere."))
+        .collect();
+    assert_eq!(of_candidate.len(), 2, "it goes on with the result");
+    // Another call: nothing is known of it, so nothing is said.
+    assert_eq!(say("go astray")["pairs"], 1);
+    let told = shadow();
+    assert_eq!(
+        (&told["is_judged"], &told["canary_effect"]),
+        (&json!(false), &json!(false))
+    );
+    // One that leaves traces is not made; that it was asked for is counted by itself.
+    let shown = say("tell me");
+    assert_eq!(shown["pairs"], 1);
+    let told = shadow();
+    assert_eq!(
+        (&told["canary_effect"], &told["stable_effect"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(
+        kinds(&instar, "tool_call").len(),
+        3,
+        "those of the turns alone"
+    );
+    let mut shown = shown;
+    for _episode in 0..15 {
+        if !shown["ended_at"].is_null() {
+            break;
+        }
+        shown = say("tell me");
+    }
+    assert_eq!(shown["stage"]["why"]["reason"], "worse", "{shown:#}");
+    assert_eq!(shown["pairs"], 1, "{shown:#}");
 }

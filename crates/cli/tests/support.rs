@@ -315,11 +315,22 @@ impl Instar {
         while let Some(event) = stream.next() {
             let data: Value = serde_json::from_str(&event.data).unwrap();
             if data["type"] == "done" {
-                return data["outcome"].clone();
+                let mut outcome = data["outcome"].clone();
+                outcome["run"] = data["run"].clone();
+                return outcome;
             }
             seen.push(data);
         }
         panic!("the stream ended without an outcome: {seen:?}");
+    }
+
+    /// A good word of the owner's about an answer, if there was one.
+    pub(crate) fn praise(&self, outcome: &Value) {
+        if outcome["error"].is_null() {
+            let word = json!({ "run": outcome["run"], "verdict": "good" });
+            let said = self.http.post("/api/v1/feedback", &word);
+            assert_eq!(said.status, 200, "{}", said.body);
+        }
     }
 
     /// Says something in the main conversation; the [`echo`] model has to answer it.

@@ -290,10 +290,11 @@ fn offered(words: &str, effect: Effect, arguments: Value, environment: Value) ->
     place.environment = environment;
     let tool = outward(effect, Reach::Outside);
     let authority = Authority::over([("do".to_owned(), tool)].into());
-    match place.decide(&call("do", arguments), &owner(), &authority) {
-        Decision::Ask(draft) => draft.always.map(|kept| Rule::read(&kept.rule).unwrap()),
-        other => panic!("not asked: {other:?}"),
-    }
+    let decision = place.decide(&call("do", arguments), &owner(), &authority);
+    let Decision::Ask(draft) = decision else {
+        unreachable!("not asked: {decision:?}");
+    };
+    draft.always.map(|kept| Rule::read(&kept.rule).unwrap())
 }
 
 #[test]

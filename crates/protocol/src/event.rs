@@ -145,6 +145,9 @@ pub enum EventKind {
         /// How bad it was by metric, none where nothing is known; absent at its beginning.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         bad: Option<std::collections::BTreeMap<String, Option<f64>>>,
+        /// Somebody said or did something that tells how it went; told with how bad it was.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_heard: bool,
     },
     /// A candidate answered a turn beside the stable release, and nobody saw it.
     Shadow {

@@ -63,6 +63,9 @@ impl<'de> Deserialize<'de> for AgentId {
     }
 }
 
+/// The kind of the conversation of a request of the API that names none.
+pub const PASSING: &str = "openai";
+
 /// The name that a conversation is found by: `agent:<id>:main`, `agent:<id>:<channel>:group:<id>`,
 /// `cron:<job>`, `hook:<uuid>`, `global` and so on.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
@@ -112,6 +115,12 @@ impl SessionKey {
     pub fn agent(&self) -> Option<AgentId> {
         let rest = self.0.strip_prefix("agent:")?;
         AgentId::parse(rest.split(':').next()?).ok()
+    }
+
+    /// True for the conversation of one request that named none: nobody comes back to it.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        self.0.starts_with("agent:") && self.0.split(':').nth(2) == Some(PASSING)
     }
 
     #[must_use]

@@ -19,6 +19,7 @@ mod keeping;
 mod keys;
 mod mitigations;
 mod naming;
+mod outcomes;
 mod rollout;
 mod served;
 mod signing;

@@ -4,7 +4,7 @@ use instar_protocol::event::{Arm, Event, EventKind, FeedbackVerdict, TurnOutcome
 use instar_protocol::model::Usage;
 use instar_protocol::{AgentId, EventId, Label, ReleaseId, RunId, SessionId, Timestamp};
 use instar_release::rollout::{
-    Caps, EpisodeRules, Plan, Reason, Rollout, RolloutError, Shown, Stage, Start, recompute,
+    Caps, EpisodeRules, Hold, Plan, Reason, Rollout, RolloutError, Shown, Stage, Start, recompute,
 };
 use instar_release::{Behaviour, Cohort, Delta, Proposal, Releases, Signer};
 use instar_store::{CandidateState, EventFilter, Op, Options, Store, UnitRow};
@@ -26,6 +26,8 @@ pub(crate) struct House {
     drawn: AtomicU32,
     /// What was promoted: its turns go as those of the candidate did.
     pub(crate) newer: Option<ReleaseId>,
+    /// Whether anybody says a word about an answer.
+    pub(crate) speaks: bool,
 }
 
 /// How the turns of an episode go.
@@ -62,6 +64,7 @@ impl House {
             now,
             drawn: AtomicU32::new(u32::try_from(now % 1_000_003).unwrap() << 8),
             newer: None,
+            speaks: true,
         };
         let taken = house.releases.take_up_rollout(at, house.random()).await;
         taken.unwrap();
@@ -145,6 +148,7 @@ impl House {
             Arm::Stable if !is_newer => rates.stable,
             _ => rates.canary,
         });
+        let run = RunId::from_stored(format!("run_{}", hex::encode(self.random())));
         let outcome = if dice.roll() < rate {
             TurnOutcome::Failed
         } else {
@@ -154,17 +158,27 @@ impl House {
             id: EventId::new(at, self.random()),
             at,
             session: Some(session),
-            run: Some(RunId::from_stored(format!("run_{}", self.random()[3]))),
+            run: Some(run.clone()),
             asker: None,
             release: Some(served.release.id.clone()),
             arm: served.arm,
             label: Label::owner(),
             kind: turn_ended(outcome),
         };
-        self.store
-            .commit(vec![Op::AppendEvent(event)])
-            .await
-            .unwrap();
+        // A good word about each answer.
+        let word = Event {
+            id: EventId::new(at, self.random()),
+            run: None,
+            kind: EventKind::Feedback {
+                run,
+                verdict: FeedbackVerdict::Good,
+                content: None,
+            },
+            ..event.clone()
+        };
+        let said = self.speaks.then_some(Op::AppendEvent(word));
+        let ops = std::iter::once(Op::AppendEvent(event)).chain(said);
+        self.store.commit(ops.collect()).await.unwrap();
         served.arm
     }
 
@@ -270,6 +284,38 @@ async fn a_sound_candidate_becomes_stable_and_stays_so_after_a_restart() {
         .verify(house.releases.signer().unwrap(), None, true, &[])
         .await;
     assert_eq!(sound.unwrap().problems, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn where_nobody_says_a_word_a_candidate_is_held_and_the_log_says_the_same() {
+    let mut house = House::new().await;
+    house.speaks = false;
+    let candidate = house.candidate("I am two.").await;
+    let begun = house.start(&candidate, plan(0.5)).await.unwrap();
+    let good = Rates {
+        stable: 0.0,
+        canary: 0.0,
+    };
+    assert_eq!(house.traffic(good, 700).await, None);
+    let held = house.releases.rollout().unwrap();
+    assert_eq!(held.view.hold, Some(Hold::Silence));
+    assert_eq!(held.view.heard, (0, 0));
+    assert!(held.view.evidence_sound >= held.view.sound_at);
+    // A word about some of the next ones is enough, and whoever has the events knows of it.
+    house.speaks = true;
+    house.now += MINUTE * 60;
+    let mut dice = Dice(3);
+    for number in 0..60 {
+        house.now += MINUTE;
+        let session = format!("ses_heard_{number}");
+        house.turn(&session, Some(good), &mut dice).await;
+    }
+    house.now += 41 * MINUTE;
+    assert_eq!(house.settle().await.last(), Some(&Stage::Promoted));
+    let events = house.events().await;
+    let machine = Rollout::begin(begun.plan.clone()).unwrap();
+    let again = recompute(&begun.id, machine, &events);
+    assert_eq!(again.stage(), &Stage::Promoted);
 }
 
 #[tokio::test]

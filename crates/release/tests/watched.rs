@@ -55,6 +55,7 @@ impl World {
             arm,
             share,
             bad: BTreeMap::from([(TASK.to_owned(), Some(bad))]),
+            is_heard: true,
         }
     }
 
@@ -237,6 +238,7 @@ fn metrics_of_two_maturities_are_settled_apart_and_share_the_level() {
         arm,
         share: 0.5,
         bad: BTreeMap::from([(name.to_owned(), Some(bad))]),
+        is_heard: true,
     };
     let _moved = rollout.settle(&settled("a", Arm::New, QUICK, 1.0));
     let once = rollout.clone();

@@ -222,6 +222,7 @@ fn settled(rollout: &Rollout, number: u32, unit: &Unit, beside: &mut Dice) -> Se
         arm: unit.arm,
         share: unit.share,
         bad: bad.collect(),
+        is_heard: true,
     }
 }
 

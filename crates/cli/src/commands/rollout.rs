@@ -174,6 +174,9 @@ fn status(shown: &Value, out: Out) {
         let why = match hold {
             "alarm" => "both arms together are worse than what was usual before",
             "coverage" => "an arm has too few episodes with data",
+            "silence" => {
+                "too little was heard of an arm: neither a word about its answers nor anything that went wrong"
+            }
             _ => "one arm has data more often than the other",
         };
         out.note(&format!("it would not be promoted now: {why}"));

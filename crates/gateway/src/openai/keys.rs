@@ -1,7 +1,7 @@
 //! Which conversation a request belongs to, from its headers and its `user` field.
 
 use axum::http::HeaderMap;
-use instar_protocol::session::{AgentId, SessionKey};
+use instar_protocol::session::{AgentId, PASSING, SessionKey};
 use sha2::{Digest as _, Sha256};
 
 use super::names::Known;
@@ -71,7 +71,7 @@ pub(crate) fn place(
     }
     let (kind, name, own) = match user.filter(|user| !user.is_empty()) {
         Some(user) => ("openai-user", part(user), false),
-        None => ("openai", part(fresh), true),
+        None => (PASSING, part(fresh), true),
     };
     let key = SessionKey::under(agent, &[kind, &name])
         .map_err(|error| Problem::invalid("user", error.to_string()))?;

@@ -422,6 +422,7 @@ words! {
     hold_coverage: "an arm has too few episodes with data", "в одной из ветвей мало эпизодов с данными", "某一组有数据的片段太少";
     hold_uneven: "one arm has data more often than the other", "в одной ветви данные есть чаще, чем в другой", "一组有数据的比例高于另一组";
     hold_alarm: "both arms together are worse than what was usual before", "обе ветви вместе хуже, чем было обычно", "两组合在一起比以往更差";
+    hold_silence: "too little was heard of an arm: neither a word about its answers nor anything that went wrong", "об одной из ветвей слишком мало слышно: ни слова об ответах, ни ошибки", "对某一组听到的太少：既没有评价，也没有出错";
     that_later: "That it became worse after its promotion", "Что после выпуска стало хуже", "生效之后变差";
     that_world: "That both arms together are worse than usual", "Что обе ветви вместе хуже обычного", "两组合在一起比平常差";
     watch_about: "After its promotion a part of the new episodes stays with the release before, and the test goes on. Judged since:", "После выпуска часть новых эпизодов остаётся за прежним релизом, и проверка продолжается. Оценено с тех пор:", "生效之后，一部分新片段仍由之前的版本服务，检验继续进行。此后已评估：";

@@ -82,7 +82,7 @@ impl Judged {
 }
 
 impl Tally {
-    fn count(&mut self, arm: Arm) {
+    pub(super) fn count(&mut self, arm: Arm) {
         match arm {
             Arm::New => self.new += 1,
             Arm::Old => self.old += 1,

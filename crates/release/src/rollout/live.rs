@@ -133,7 +133,8 @@ impl Live {
         let arm = match self.open.get(root) {
             // The turn that fills an episode is still one of it.
             Some(open) if !self.is_silent(open, at) => open.unit.arm,
-            _ => self.next_unit(root).1,
+            // What is no episode, or could not be recorded as one, is served what is stable.
+            _ => return None,
         };
         // Under a watch both arms are served a release that is or was stable.
         let (release, arm) = match (&self.before, arm) {
@@ -161,13 +162,19 @@ impl Live {
     /// Counts a turn that begins now; what has to be recorded first, if it is the first one of its unit.
     pub(crate) fn begin_turn(&mut self, session: &SessionId, at: Timestamp) -> Option<Begun> {
         let root = self.root(session).clone();
+        if root != *session {
+            // The turn of a sub-agent is part of the turn that waits for it: it neither begins an episode nor
+            // ends one.
+            if let Some(open) = self.open.get_mut(&root) {
+                open.last = at;
+            }
+            return None;
+        }
         let mut before = None;
         if let Some(open) = self.open.get(&root) {
             if !self.is_over(open, at) {
-                // The turn of a sub-agent is part of the turn that waits for it.
-                let counts = u32::from(root == *session);
                 if let Some(open) = self.open.get_mut(&root) {
-                    open.turns += counts;
+                    open.turns += 1;
                     open.last = at;
                 }
                 return None;

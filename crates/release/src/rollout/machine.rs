@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::after::{Alarm, Watching};
-use super::judged::Judged;
+use super::judged::{Judged, Tally};
 use super::plan::{FAILED, Plan, PlanError};
 use crate::evidence::{Arm, Pair, Paired};
 use crate::gate::Step as Far;
@@ -88,6 +88,8 @@ pub struct Settled {
     /// The share at its assignment.
     pub share: f64,
     pub bad: BTreeMap<String, Option<f64>>,
+    /// Somebody said or did something that tells how it went.
+    pub is_heard: bool,
 }
 
 /// Which metrics of a unit are settled.
@@ -109,6 +111,8 @@ pub enum Hold {
     UnevenCoverage,
     /// Both arms together are worse than what was usual before.
     Alarm,
+    /// Of too few episodes of an arm was anything heard.
+    Silence,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -130,6 +134,8 @@ pub struct Rollout {
     pub(super) paired_within: Paired,
     /// What an earlier plan's shadow left of the stake.
     pub(super) carried: f64,
+    /// Units of each arm that something was heard of.
+    pub(super) heard: Tally,
     /// New units go to stable meanwhile; those that have an arm keep it, and are counted.
     #[serde(default)]
     pub(super) is_paused: bool,
@@ -160,6 +166,7 @@ impl Rollout {
             watching: None,
             paired_within: Paired::within(plan.margin()),
             carried: 1.0,
+            heard: Tally::default(),
             plan,
             stage,
             paired: Paired::worse(),
@@ -279,8 +286,11 @@ impl Rollout {
         if self.is_alarmed() {
             return Some(Hold::Alarm);
         }
-        self.required()
-            .find_map(|judged| judged.hold(self.plan.level))
+        let of_metric = self
+            .required()
+            .find_map(|judged| judged.hold(self.plan.level));
+        let least = self.heard.new.min(self.heard.old);
+        of_metric.or_else(|| (least < self.plan.heard_min).then_some(Hold::Silence))
     }
 
     fn required(&self) -> impl Iterator<Item = &Judged> {
@@ -334,6 +344,9 @@ impl Rollout {
         if part == Part::Rest {
             self.settled += 1;
             self.in_step += 1;
+            if settled.is_heard {
+                self.heard.count(settled.arm);
+            }
         }
     }
 

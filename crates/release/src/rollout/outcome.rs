@@ -17,6 +17,9 @@ pub const LATENCY: &str = "latency";
 /// The owner was asked.
 pub const QUESTIONS: &str = "questions";
 
+/// The surfaces of messages that nobody wrote.
+const AUTOMATIC: [&str; 3] = ["heartbeat", "session", "approval"];
+
 /// What the events of an episode say.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Outcome {
@@ -26,6 +29,8 @@ pub struct Outcome {
     pub last: Option<Timestamp>,
     /// The badness by metric; none where the source gave nothing.
     pub bad: BTreeMap<String, Option<f64>>,
+    /// Somebody said or did something that tells how it went, well or ill. Silence is neither.
+    pub is_heard: bool,
     /// What a candidate did beside it.
     pub shadows: Vec<Event>,
 }
@@ -46,9 +51,9 @@ pub fn outcome(events: &[Event], closed: Timestamp, plan: &Plan) -> Outcome {
         }
         if let EventKind::Feedback { run, verdict, .. } = &event.kind
             && own.contains(run)
-            && *verdict == FeedbackVerdict::Bad
         {
-            found.is_bad = true;
+            found.is_heard = true;
+            found.is_bad |= *verdict == FeedbackVerdict::Bad;
         }
     }
     let value = |metric: &str| {
@@ -65,6 +70,10 @@ pub fn outcome(events: &[Event], closed: Timestamp, plan: &Plan) -> Outcome {
     Outcome {
         turns: found.turns,
         last: found.last,
+        // Who writes again has read the answer. What failed speaks for itself.
+        is_heard: found.is_heard
+            || found.is_bad
+            || found.first.is_some_and(|first| found.said > first),
         shadows: events
             .iter()
             .filter(|event| matches!(event.kind, EventKind::Shadow { .. }))
@@ -81,8 +90,13 @@ pub fn outcome(events: &[Event], closed: Timestamp, plan: &Plan) -> Outcome {
 #[derive(Default)]
 struct Found {
     turns: u32,
+    /// When the first of them ended.
+    first: Option<Timestamp>,
     last: Option<Timestamp>,
+    /// When a person last wrote.
+    said: Timestamp,
     is_bad: bool,
+    is_heard: bool,
     is_dear: bool,
     is_slow: bool,
     has_asked: bool,
@@ -98,6 +112,7 @@ impl Found {
                 ..
             } => {
                 self.turns = self.turns.saturating_add(1);
+                self.first = Some(self.first.map_or(event.at, |first| first.min(event.at)));
                 self.last = self.last.max(Some(event.at));
                 self.is_bad |= is_bad(*outcome);
                 self.is_slow |= caps.millis.is_some_and(|cap| *millis > cap);
@@ -108,6 +123,9 @@ impl Found {
             } => {
                 self.is_bad |= is_error;
                 self.has_asked |= matches!(decision, ToolDecision::Asked { .. });
+            }
+            EventKind::MessageIn { surface, .. } if !AUTOMATIC.contains(&surface.as_str()) => {
+                self.said = self.said.max(event.at);
             }
             EventKind::Branch { why, .. } => {
                 self.is_bad |= matches!(why, BranchReason::Edit | BranchReason::Retry);

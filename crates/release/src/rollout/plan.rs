@@ -42,6 +42,8 @@ pub struct Plan {
     /// Metrics that are judged before the others.
     #[serde(default)]
     pub fast: Option<Fast>,
+    /// Episodes of each arm that somebody has to be heard of before a promotion: silence is no success.
+    pub heard_min: u64,
     /// What else was tried of late.
     #[serde(default)]
     pub tries: Tries,
@@ -225,6 +227,7 @@ impl Plan {
             }),
             objective: None,
             fast: None,
+            heard_min: HEARD_MIN,
             tries: Tries::default(),
         }
     }
@@ -453,6 +456,7 @@ const STAKE: f64 = 0.9;
 /// How often both arms of a pair share their luck, for a forecast.
 pub(super) const SHARED: f64 = 0.8;
 const LEVEL: f64 = 0.05;
+const HEARD_MIN: u64 = 10;
 const HORIZON: u64 = 2_000;
 /// Episodes of the watch after a promotion, and the share of them that stays with the release before.
 const WATCH_UNITS: u64 = 2_000;

@@ -84,9 +84,13 @@ impl Releases {
                 ..unit
             };
             if let Some(live) = self.live().as_ref() {
-                found
-                    .ops
-                    .push(episode(live, &settled, Some(&bad), now, random()));
+                found.ops.push(episode(
+                    live,
+                    &settled,
+                    Some((&bad, seen.is_heard)),
+                    now,
+                    random(),
+                ));
             }
             let was = (machine.is_alarmed(), machine.is_watching());
             let moved = if settled.arm == Arm::Shadow {
@@ -98,6 +102,7 @@ impl Releases {
                     arm: side(settled.arm),
                     share: settled.share,
                     bad,
+                    is_heard: seen.is_heard,
                 })
             };
             let moved = moved.cloned();

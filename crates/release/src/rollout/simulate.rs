@@ -124,6 +124,7 @@ impl Run {
                 arm,
                 share,
                 bad,
+                is_heard: true,
             });
         }
         ended.stage = machine.stage().clone();

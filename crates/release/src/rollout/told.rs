@@ -47,7 +47,7 @@ fn event(live: &Live, word: &str, reason: Option<String>, at: Timestamp, random:
 pub(super) fn episode(
     live: &Live,
     unit: &UnitRow,
-    bad: Option<&BTreeMap<String, Option<f64>>>,
+    judged: Option<(&BTreeMap<String, Option<f64>>, bool)>,
     at: Timestamp,
     random: [u8; 10],
 ) -> Op {
@@ -68,7 +68,8 @@ pub(super) fn episode(
             rollout: live.row.id.clone(),
             unit: unit.id.clone(),
             share: unit.share,
-            bad: bad.cloned(),
+            bad: judged.map(|(bad, _)| bad.clone()),
+            is_heard: judged.is_some_and(|(_, is_heard)| is_heard),
         },
     })
 }
@@ -99,6 +100,7 @@ pub fn recompute<'a>(
             unit,
             share,
             bad: Some(bad),
+            is_heard,
         } = &event.kind
         else {
             continue;
@@ -112,6 +114,7 @@ pub fn recompute<'a>(
                 arm: side(event.arm),
                 share: *share,
                 bad: bad.clone(),
+                is_heard: *is_heard,
             });
         }
     }

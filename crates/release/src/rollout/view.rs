@@ -63,6 +63,7 @@ impl Rollout {
             evidence_paired: self.evidence_paired(),
             paired_at: self.plan.shadow.map(|shadow| shadow.bound(self.plan.level)),
             hold: self.hold(),
+            heard: (self.heard.new, self.heard.old),
             awaits: self.awaits(),
             watch: self.watching.as_ref().map(Watching::view),
             alarm: self.alarm.as_ref().map(Alarm::view),
@@ -91,6 +92,8 @@ pub struct View {
     /// Taken back there, in the shadow.
     pub paired_at: Option<f64>,
     pub hold: Option<Hold>,
+    /// Episodes of the candidate, and of the stable release, that somebody was heard of.
+    pub heard: (u64, u64),
     /// How far it would go now if its owner let it.
     pub awaits: Option<Far>,
     /// What follows its promotion.

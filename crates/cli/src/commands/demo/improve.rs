@@ -198,10 +198,15 @@ impl Story<'_> {
                     ""
                 };
                 let text = format!("question {number}, kind {}{rare}", number % 10);
-                let _outcome = self
+                let answer = self
                     .stage
                     .talk(&format!("agent:main:demo{number}"), &text)
                     .await?;
+                // Silence promotes nothing: its owner says what he thinks of an answer.
+                if let Some((run, _)) = answer.filter(|(_, outcome)| outcome.error.is_none()) {
+                    let word = json!({"run": run, "verdict": "good"});
+                    let _done = self.stage.post("/api/v1/feedback", &word).await?;
+                }
             }
             let judged = |shown: &Value| shown["waiting"] == 0 || !shown["ended_at"].is_null();
             let shown = self.stage.until("/api/v1/rollouts/latest", judged).await?;

@@ -3,6 +3,7 @@
 use instar_config::StateDir;
 use instar_demo::{Player, Script};
 use instar_gateway::{Gateway, Options, Running};
+use instar_protocol::RunId;
 use instar_protocol::api::SendMessage;
 use instar_protocol::live::{LiveEvent, Outcome};
 use serde::de::DeserializeOwned;
@@ -85,7 +86,11 @@ impl Stage {
     }
 
     /// One conversation of one turn, to its end.
-    pub(super) async fn talk(&self, session: &str, text: &str) -> anyhow::Result<Option<Outcome>> {
+    pub(super) async fn talk(
+        &self,
+        session: &str,
+        text: &str,
+    ) -> anyhow::Result<Option<(RunId, Outcome)>> {
         let body = serde_json::to_vec(&SendMessage {
             session: Some(session.to_owned()),
             text: text.to_owned(),
@@ -101,8 +106,8 @@ impl Stage {
             .stream(http::Method::POST, path, Some(body))
             .await?;
         while let Some(data) = stream.next().await? {
-            if let Ok(LiveEvent::Done { outcome, .. }) = serde_json::from_str(&data) {
-                return Ok(Some(outcome));
+            if let Ok(LiveEvent::Done { run, outcome }) = serde_json::from_str(&data) {
+                return Ok(Some((run, outcome)));
             }
         }
         Ok(None)

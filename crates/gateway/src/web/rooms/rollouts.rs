@@ -136,6 +136,7 @@ fn facts(words: &Words, shown: &Shown) -> Markup {
                     Hold::Coverage => words.hold_coverage,
                     Hold::UnevenCoverage => words.hold_uneven,
                     Hold::Alarm => words.hold_alarm,
+                    Hold::Silence => words.hold_silence,
                 }) } }
             }
         }
