@@ -18,6 +18,7 @@ fn event(second: u64, kind: EventKind) -> Event {
         at: at(second),
         session: Some(SessionId::from_stored("ses_1")),
         run: Some(RunId::from_stored("run_1")),
+        asker: None,
         release: None,
         arm: Arm::Canary,
         label: Label::owner(),
