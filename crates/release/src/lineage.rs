@@ -89,7 +89,8 @@ impl Material {
 }
 
 /// The content address of a report of evals: SHA-256 over its canonical form. What was measured on the way
-/// (time, and whether an answer was kept) is left out, so that equal runs have equal addresses.
+/// (time, whether an answer was kept, the events of an agent's turn) is left out, so that equal runs have
+/// equal addresses.
 #[must_use]
 pub fn report_address(mut report: Value) -> String {
     if let Some(whole) = report.as_object_mut() {
@@ -102,8 +103,9 @@ pub fn report_address(mut report: Value) -> String {
     for arm in members(&mut report, "arms") {
         for part in ["columns", "rows"] {
             for one in members(arm, part).filter_map(Value::as_object_mut) {
-                one.remove("latency_ms");
-                one.remove("cached");
+                for measured in ["latency_ms", "cached", "metadata"] {
+                    one.remove(measured);
+                }
             }
         }
     }
