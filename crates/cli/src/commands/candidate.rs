@@ -206,10 +206,9 @@ fn list(rows: &[Value], out: Out) {
     let table: Vec<_> = rows
         .iter()
         .map(|row| {
-            let broken = text(row, "unreadable");
-            let reason = match broken.as_str() {
-                "" => (Style::Plain, text(row, "reason")),
-                why => (Style::Bad, why.to_owned()),
+            let reason = match row["unreadable"].as_str() {
+                None => (Style::Plain, text(row, "reason")),
+                Some(_) => (Style::Bad, text(row, "unreadable")),
             };
             vec![
                 (Style::Strong, short(row, "id")),
