@@ -176,7 +176,7 @@ fn moody_engine() -> String {
 #[test]
 fn a_search_that_fails_for_the_owner_is_mended_for_the_owner() {
     let config = json!({
-        "policy": {"posture": "open"},
+        "policy": {"posture": "open", "askWaitSeconds": 1},
         "tools": {"web": {"search": {
             "provider": "brave", "baseUrl": moody_engine(), "apiKey": {"source": "env", "id": "BRAVE_KEY"},
         }}},
@@ -211,8 +211,9 @@ fn a_search_that_fails_for_the_owner_is_mended_for_the_owner() {
     }
     instar.run(["rollout", "start", candidate, "--json"]).json();
     instar.run(["rollout", "promote", "--json"]).json();
-    let trial = (0..24).find_map(|_| {
-        said(&instar, "look");
+    // Each in a conversation of its own: what one search found is not taken into the next unasked.
+    let trial = (0..24).find_map(|turn| {
+        let _answer = instar.ask(&format!("agent:main:look{turn}"), "look");
         let trial = trial(&instar)?;
         let both = ["treated", "control"].map(|arm| trial[arm][0].as_u64().unwrap());
         (both[0] >= 3 && both[1] >= 3).then_some(trial)
