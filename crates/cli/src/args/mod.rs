@@ -22,7 +22,7 @@ pub(crate) use heal::{Gene, Heal};
 pub(crate) use house::{Config, Devices, Doctor, Gateway, Logs, Models, Secrets, Token};
 pub(crate) use improve::{Divide, Fault, Lab, LabRun, Merges};
 pub(crate) use policy::{Asker, Explain, Policy};
-pub(crate) use reports::{Candidate, Events, Release, ReleaseKeys, Usage};
+pub(crate) use reports::{Candidate, Events, Release, ReleaseKeys, ReleaseView, Usage};
 pub(crate) use rollout::{PlanArgs, Rollout, Simulate, Start};
 pub(crate) use setup::{BindTo, Onboard};
 pub(crate) use talk::{Acp, Agent, Agents, Chat, Mcp, Sessions, Tools};

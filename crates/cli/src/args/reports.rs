@@ -14,40 +14,8 @@ pub(crate) struct Usage {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Release {
-    /// List releases, the newest first
-    List,
-    /// Show one release
-    Show {
-        /// Id, its beginning, `stable` or `stable~1`
-        #[arg(default_value = "stable")]
-        release: String,
-    },
-    /// Show what changed between two releases
-    Diff {
-        /// The older
-        #[arg(default_value = "stable~1")]
-        from: String,
-        /// The newer
-        #[arg(default_value = "stable")]
-        to: String,
-    },
-    /// Show when which release became stable, and why
-    Log,
-    /// Check what was signed of the release in service, and the history of what was
-    Verify {
-        /// Every release, statement and candidate, too
-        #[arg(long)]
-        all: bool,
-        /// An end of the history that was noted earlier has to be part of it
-        #[arg(long, value_name = "NUMBER:HASH")]
-        noted: Option<String>,
-    },
-    /// Show where a release comes from: who proposed it, of what, what it was measured with, who signed
-    Provenance {
-        /// Id, its beginning, `stable` or `stable~1`
-        #[arg(default_value = "stable")]
-        release: String,
-    },
+    #[command(flatten)]
+    View(ReleaseView),
     /// Write a release with what was signed of it into a folder, in OCI image layout
     Export {
         /// Id, its beginning, `stable` or `stable~1`
@@ -92,6 +60,45 @@ pub(crate) enum Release {
     /// The gateway's signing keys
     #[command(subcommand)]
     Keys(ReleaseKeys),
+}
+
+/// What is asked about releases, and answered in one piece.
+#[derive(Subcommand, Debug)]
+pub(crate) enum ReleaseView {
+    /// List releases, the newest first
+    List,
+    /// Show one release
+    Show {
+        /// Id, its beginning, `stable` or `stable~1`
+        #[arg(default_value = "stable")]
+        release: String,
+    },
+    /// Show what changed between two releases
+    Diff {
+        /// The older
+        #[arg(default_value = "stable~1")]
+        from: String,
+        /// The newer
+        #[arg(default_value = "stable")]
+        to: String,
+    },
+    /// Show when which release became stable, and why
+    Log,
+    /// Check what was signed of the release in service, and the history of what was
+    Verify {
+        /// Every release, statement and candidate, too
+        #[arg(long)]
+        all: bool,
+        /// An end of the history that was noted earlier has to be part of it
+        #[arg(long, value_name = "NUMBER:HASH")]
+        noted: Option<String>,
+    },
+    /// Show where a release comes from: who proposed it, of what, what it was measured with, who signed
+    Provenance {
+        /// Id, its beginning, `stable` or `stable~1`
+        #[arg(default_value = "stable")]
+        release: String,
+    },
 }
 
 #[derive(Subcommand, Debug)]

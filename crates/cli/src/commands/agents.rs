@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use super::models::text;
 use super::release;
-use crate::args::{Agents, Release};
+use crate::args::{Agents, ReleaseView};
 use crate::context::Context;
 use crate::failure::{Code, Failure};
 use crate::out::{Style, visible};
 use crate::typed;
 
 pub(crate) async fn run(command: &Agents, run: &Context) -> anyhow::Result<()> {
-    let stable = Release::Show {
+    let stable = ReleaseView::Show {
         release: "stable".to_owned(),
     };
     let release = release::fetch(&stable, run).await?;

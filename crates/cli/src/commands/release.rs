@@ -12,7 +12,7 @@ use super::events::escape;
 use super::models::text;
 use super::offline;
 use super::status::clock;
-use crate::args::{Release, ReleaseKeys};
+use crate::args::{Release, ReleaseKeys, ReleaseView};
 use crate::context::Context;
 use crate::failure::{Code, Failure};
 use crate::out::{Out, Style, visible};
@@ -22,74 +22,62 @@ use instar_protocol::Timestamp;
 const KEY_BYTES_MAX: u64 = 16 * 1024;
 
 pub(crate) async fn run(command: &Release, run: &Context) -> anyhow::Result<()> {
-    if matches!(command, Release::Sign) {
-        return sign(run).await;
-    }
-    if let Release::Keys(ReleaseKeys::Rotate) = command {
-        return rotate(run).await;
-    }
     match command {
-        Release::Export { release, dir } => return export(release, dir, run).await,
-        Release::Import { dir, keys } => return import(dir, keys, run).await,
-        Release::Statement { release, file } => return statement(release, file, run).await,
-        Release::Endorse { release, signature } => return endorse(release, signature, run).await,
+        Release::View(asked) => view(asked, run).await,
+        Release::Keys(ReleaseKeys::List) => keys(run).await,
+        Release::Keys(ReleaseKeys::Rotate) => rotate(run).await,
+        Release::Sign => sign(run).await,
+        Release::Export { release, dir } => export(release, dir, run).await,
+        Release::Import { dir, keys } => import(dir, keys, run).await,
+        Release::Statement { release, file } => statement(release, file, run).await,
+        Release::Endorse { release, signature } => endorse(release, signature, run).await,
         Release::Rollback { to, reason } => {
             let asked = RollBack {
                 to: to.clone(),
                 reason: reason.clone(),
             };
-            return roll_back(&asked, run).await;
+            roll_back(&asked, run).await
         }
-        _ => {}
     }
-    let answer = fetch(command, run).await?;
-    if let Release::Verify { .. } = command {
+}
+
+async fn view(asked: &ReleaseView, run: &Context) -> anyhow::Result<()> {
+    let answer = fetch(asked, run).await?;
+    if let ReleaseView::Verify { .. } = asked {
         return verified(&answer, run);
     }
     if run.out.json() {
         return run.out.value(&answer);
     }
-    if let Release::Provenance { .. } = command {
-        return tree(&serde_json::from_value(answer)?, run.out);
-    }
     let rows = answer.as_array().map(Vec::as_slice).unwrap_or_default();
-    match command {
-        Release::List => list(rows, run.out),
-        Release::Log => log(rows, run.out),
-        Release::Diff { .. } => changes(rows, run.out),
-        Release::Keys(_) => key_list(rows, run.out),
-        _ => run.out.value(&answer)?,
+    match asked {
+        ReleaseView::List => list(rows, run.out),
+        ReleaseView::Log => log(rows, run.out),
+        ReleaseView::Diff { .. } => changes(rows, run.out),
+        ReleaseView::Provenance { .. } => tree(&serde_json::from_value(answer)?, run.out)?,
+        ReleaseView::Show { .. } | ReleaseView::Verify { .. } => run.out.value(&answer)?,
     }
     Ok(())
 }
 
-pub(super) async fn fetch(command: &Release, run: &Context) -> anyhow::Result<Value> {
+pub(super) async fn fetch(asked: &ReleaseView, run: &Context) -> anyhow::Result<Value> {
     let Some(client) = offline::live(run).await? else {
-        return offline::release(run, command).await;
+        return offline::release(run, asked).await;
     };
-    let path = match command {
-        Release::List => "/api/v1/releases".to_owned(),
-        Release::Log => "/api/v1/releases/log".to_owned(),
-        Release::Show { release } => format!("/api/v1/releases/{}", escape(release)),
-        Release::Provenance { release } => {
+    let path = match asked {
+        ReleaseView::List => "/api/v1/releases".to_owned(),
+        ReleaseView::Log => "/api/v1/releases/log".to_owned(),
+        ReleaseView::Show { release } => format!("/api/v1/releases/{}", escape(release)),
+        ReleaseView::Provenance { release } => {
             format!("/api/v1/releases/{}/provenance", escape(release))
         }
-        Release::Keys(_) => "/api/v1/releases/keys".to_owned(),
-        Release::Verify { all, noted } => {
+        ReleaseView::Verify { all, noted } => {
             let noted = noted
                 .as_deref()
                 .map_or_else(String::new, |noted| format!("&noted={}", escape(noted)));
             format!("/api/v1/releases/verify?all={all}{noted}")
         }
-        Release::Sign
-        | Release::Rollback { .. }
-        | Release::Export { .. }
-        | Release::Import { .. }
-        | Release::Statement { .. }
-        | Release::Endorse { .. } => {
-            anyhow::bail!("{command:?} has a road of its own; this is a defect in Instar")
-        }
-        Release::Diff { from, to } => {
+        ReleaseView::Diff { from, to } => {
             format!(
                 "/api/v1/releases/diff?from={}&to={}",
                 escape(from),
@@ -98,6 +86,19 @@ pub(super) async fn fetch(command: &Release, run: &Context) -> anyhow::Result<Va
         }
     };
     client.get(&path).await
+}
+
+async fn keys(run: &Context) -> anyhow::Result<()> {
+    let answer = match offline::live(run).await? {
+        Some(client) => client.get("/api/v1/releases/keys").await?,
+        None => serde_json::to_value(offline::release_keys(run).await?)?,
+    };
+    if run.out.json() {
+        return run.out.value(&answer);
+    }
+    let rows = answer.as_array().map(Vec::as_slice).unwrap_or_default();
+    key_list(rows, run.out);
+    Ok(())
 }
 
 /// Each node under what came of it, with how.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
-use crate::args::{Candidate, Release};
+use crate::args::{Candidate, ReleaseView};
 use crate::client::Client;
 use crate::commands::events::escape;
 use crate::commands::offline;
@@ -60,7 +60,7 @@ async fn release(name: &str, run: &Context) -> anyhow::Result<Found> {
         }
         None => {
             let release = name.to_owned();
-            offline::release(run, &Release::Show { release }).await?
+            offline::release(run, &ReleaseView::Show { release }).await?
         }
     };
     let behaviour: Behaviour = serde_json::from_value(value["behaviour"].clone())?;

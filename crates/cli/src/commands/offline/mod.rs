@@ -34,8 +34,8 @@ use crate::failure::{Code, Failure};
 
 pub(crate) use lab::{case, cycles, fault, foreign, keep_gene, ledger, take_over, trials, try_fix};
 pub(crate) use releases::{
-    candidate, endorse, export, import, release, roll_back, rollout, rollout_move, rotate, sign,
-    statement,
+    candidate, endorse, export, import, release, release_keys, roll_back, rollout, rollout_move,
+    rotate, sign, statement,
 };
 
 /// The running gateway, or nothing if none answers and the folder may be opened instead.

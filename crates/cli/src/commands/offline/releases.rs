@@ -9,27 +9,27 @@ use serde_json::Value;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::{Folder, explain, opened};
-use crate::args::{Candidate, Release};
+use crate::args::{Candidate, ReleaseView};
 use crate::context::{Context, environment};
 use crate::failure::{Code, Failure};
 
-pub(crate) async fn release(run: &Context, command: &Release) -> anyhow::Result<Value> {
+pub(crate) async fn release(run: &Context, asked: &ReleaseView) -> anyhow::Result<Value> {
     let (folder, releases) = opened(run).await?;
-    let answer = match command {
-        Release::List => {
+    let answer = match asked {
+        ReleaseView::List => {
             serde_json::to_value(queries::releases(&releases, None).await.map_err(explain)?)?
         }
-        Release::Log => serde_json::to_value(
+        ReleaseView::Log => serde_json::to_value(
             queries::release_log(&releases, None)
                 .await
                 .map_err(explain)?,
         )?,
-        Release::Show { release } => serde_json::to_value(
+        ReleaseView::Show { release } => serde_json::to_value(
             queries::release(&releases, release)
                 .await
                 .map_err(explain)?,
         )?,
-        Release::Verify { all, noted } => {
+        ReleaseView::Verify { all, noted } => {
             let query = VerifyQuery {
                 noted: noted.clone(),
                 all: *all,
@@ -40,27 +40,14 @@ pub(crate) async fn release(run: &Context, command: &Release) -> anyhow::Result<
                 signing::verify(&releases, &signer, &signing::owners(&run.state()?)?, &query).await;
             serde_json::to_value(found.map_err(explain)?)?
         }
-        Release::Provenance { release } => {
+        ReleaseView::Provenance { release } => {
             let secrets = SecretStore::open(&run.state()?, &environment)?;
             let signer = signing::signer(&secrets, &folder.store).await?;
             let owners = signing::owners(&run.state()?)?;
             let found = signing::lineage(&releases, release, &signer, &owners).await;
             serde_json::to_value(found.map_err(explain)?)?
         }
-        Release::Keys(_) => {
-            let secrets = SecretStore::open(&run.state()?, &environment)?;
-            let signer = signing::signer(&secrets, &folder.store).await?;
-            serde_json::to_value(signer.shown_keys())?
-        }
-        Release::Sign
-        | Release::Rollback { .. }
-        | Release::Export { .. }
-        | Release::Import { .. }
-        | Release::Statement { .. }
-        | Release::Endorse { .. } => {
-            anyhow::bail!("{command:?} has a road of its own; this is a defect in Instar")
-        }
-        Release::Diff { from, to } => serde_json::to_value(
+        ReleaseView::Diff { from, to } => serde_json::to_value(
             queries::release_diff(&releases, from, to)
                 .await
                 .map_err(explain)?,
@@ -69,6 +56,15 @@ pub(crate) async fn release(run: &Context, command: &Release) -> anyhow::Result<
     drop(releases);
     folder.close().await?;
     Ok(answer)
+}
+
+pub(crate) async fn release_keys(run: &Context) -> anyhow::Result<Vec<KeyShown>> {
+    let (folder, releases) = opened(run).await?;
+    let secrets = SecretStore::open(&run.state()?, &environment)?;
+    let shown = signing::signer(&secrets, &folder.store).await?.shown_keys();
+    drop(releases);
+    folder.close().await?;
+    Ok(shown)
 }
 
 pub(crate) async fn export(run: &Context, name: &str) -> anyhow::Result<Bundle> {
