@@ -4,7 +4,6 @@ use instar_protocol::approval::{Question, QuestionState};
 use instar_protocol::live::OutcomeStatus;
 use instar_protocol::message::{Entry, EntryBody};
 use instar_protocol::model::ModelMessage;
-use instar_protocol::tool::ToolCall;
 use instar_protocol::{AgentId, Principal, SessionKey};
 use instar_store::{SessionFilter, SessionRow};
 use serde_json::{Value, json};
@@ -22,20 +21,12 @@ fn config_of(json: Value) -> instar_agent::Config {
     config(json)
 }
 
-fn call(id: &str, name: &str, arguments: Value) -> Reply {
-    Reply::Calls(vec![ToolCall {
-        id: id.to_owned(),
-        name: name.to_owned(),
-        arguments,
-    }])
-}
-
 fn spawn(id: &str, arguments: Value) -> Reply {
-    call(id, "sessions_spawn", arguments)
+    Reply::call(id, "sessions_spawn", arguments)
 }
 
 fn post(id: &str, to: &str) -> Reply {
-    call(id, "post", json!({ "to": to, "text": "hello" }))
+    Reply::call(id, "post", json!({ "to": to, "text": "hello" }))
 }
 
 /// All conversations but the owner's.
@@ -313,7 +304,7 @@ async fn a_word_to_another_conversation_is_answered_there_under_the_sender_s_rig
     outcome(home.sessions.submit(message).await.unwrap()).await;
 
     home.script
-        .then(call(
+        .then(Reply::call(
             "a",
             "sessions_send",
             json!({ "session": other, "text": "write to whom I mean", "waitSeconds": 20 }),
@@ -340,7 +331,7 @@ async fn a_word_to_another_conversation_is_answered_there_under_the_sender_s_rig
         ("agent:other:main", "not one of yours"),
     ] {
         home.script
-            .then(call(
+            .then(Reply::call(
                 "x",
                 "sessions_send",
                 json!({ "session": to, "text": "hello" }),

@@ -7,7 +7,6 @@ use instar_improve::signal::{Sign, Watch};
 use instar_protocol::fault::SignalKind;
 use instar_protocol::live::{Outcome, OutcomeStatus};
 use instar_protocol::model::{ModelMessage, ModelRequest};
-use instar_protocol::tool::ToolCall;
 use instar_protocol::{Clock as _, Label};
 use instar_release::Class;
 use instar_release::class::assess;
@@ -128,11 +127,7 @@ impl Planted {
     async fn calls(&self, tool: &str, arguments: Value) -> String {
         self.home
             .script
-            .then(Reply::Calls(vec![ToolCall {
-                id: "call-1".to_owned(),
-                name: tool.to_owned(),
-                arguments,
-            }]))
+            .then(Reply::named(tool, arguments))
             .says("done");
         self.home.say("search").await;
         let lines = self.home.transcript().await;
@@ -173,18 +168,6 @@ impl Planted {
     fn searched(&self) -> usize {
         self.home.search.lock().unwrap().seen.len()
     }
-}
-
-fn search(arguments: Value) -> Reply {
-    named("search", arguments)
-}
-
-fn named(tool: &str, arguments: Value) -> Reply {
-    Reply::Calls(vec![ToolCall {
-        id: "call-1".to_owned(),
-        name: tool.to_owned(),
-        arguments,
-    }])
 }
 
 /// The prompt says this.
@@ -325,7 +308,7 @@ async fn another_tool_is_shown_where_one_keeps_failing() {
     let takes_what_is_shown = |request: &ModelRequest| {
         let is_shown = request.tools.iter().any(|tool| tool.name == "search");
         let tool = if is_shown { "search" } else { "other_search" };
-        named(tool, json!({"query": "x"}))
+        Reply::named(tool, json!({"query": "x"}))
     };
     let before = planted.reads(takes_what_is_shown).await;
     assert!(before.contains("the search failed"), "{before}");
@@ -344,7 +327,7 @@ async fn a_call_that_hangs_is_given_up_before_the_turn_is() {
         planted
             .home
             .script
-            .then(search(json!({"query": "x"})))
+            .then(Reply::named("search", json!({"query": "x"})))
             .says("without it");
         let outcome = planted.home.say("search").await;
         planted.home.script.replies.lock().unwrap().clear();
@@ -488,27 +471,33 @@ async fn of_habit(gene: &str, reads: fn(&ModelRequest) -> Reply) {
 async fn habits_of_a_model_that_reads_its_prompt_are_mended_by_four_genes() {
     of_habit("say-what-is-needed", |request| {
         let is_told = says(request, "A call of search always needs query.");
-        search(if is_told {
-            json!({"query": "x"})
-        } else {
-            json!({"limit": 3})
-        })
+        Reply::named(
+            "search",
+            if is_told {
+                json!({"query": "x"})
+            } else {
+                json!({"limit": 3})
+            },
+        )
     })
     .await;
     of_habit("say-shape", |request| {
         let is_told = says(request, "In calls of search, part is a plain number");
         let part = if is_told { json!(2) } else { json!("two") };
-        search(json!({"query": "x", "part": part}))
+        Reply::named("search", json!({"query": "x", "part": part}))
     })
     .await;
     of_habit("say-at-most", |request| {
         let is_told = says(request, "Ask search for at most 50 in part");
-        search(json!({"query": "x", "part": if is_told { 50 } else { 500 }}))
+        Reply::named(
+            "search",
+            json!({"query": "x", "part": if is_told { 50 } else { 500 }}),
+        )
     })
     .await;
     of_habit("say-other-tool", |request| {
         let is_told = says(request, "Use other_search rather than search");
-        named(
+        Reply::named(
             if is_told { "other_search" } else { "search" },
             json!({"query": "x"}),
         )
@@ -529,7 +518,10 @@ async fn a_model_that_makes_the_same_failing_call_again_and_again_is_told_not_to
                 if has_failed && says(request, "do not call it again with the same arguments") {
                     return Reply::Text("it could not be found".to_owned());
                 }
-                search(json!({"query": format!("y{}", request.messages.len())}))
+                Reply::named(
+                    "search",
+                    json!({"query": format!("y{}", request.messages.len())}),
+                )
             }));
         }
         planted.home.script.says("stuck");

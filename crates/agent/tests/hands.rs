@@ -112,17 +112,25 @@ async fn a_careful_house_asks_and_a_yes_lets_exactly_that_call_through_once() {
     assert_eq!(sent(&home).len(), 1);
 }
 
-#[tokio::test]
-async fn always_lets_the_same_targets_through_from_then_on_and_no_others() {
-    let folder = tempfile::tempdir().unwrap();
-    let home = house(folder.path(), json!({ "askWaitSeconds": 0 })).await;
+/// A call that nobody answered in time: the turn has ended, and the question stands.
+async fn left_waiting(folder: &Path) -> (Home, Question) {
+    let home = house(folder, json!({ "askWaitSeconds": 0 })).await;
     home.sessions.recover().await.unwrap();
     home.script
         .then(Reply::Calls(vec![post("a", "bob@example.com")]))
         .says("it waits for you")
         .says("now it is sent");
-    home.say("tell bob@example.com hello").await;
+    let outcome = home.say("tell bob@example.com hello").await;
+    assert_eq!(outcome.text, "it waits for you");
+    assert_eq!(decided(&home).await, ["?posture-careful"]);
     let question = waiting(&home).await;
+    (home, question)
+}
+
+#[tokio::test]
+async fn always_lets_the_same_targets_through_from_then_on_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (home, question) = left_waiting(folder.path()).await;
     assert!(question.always.is_some(), "{question:?}");
     let always = Said {
         approved: true,
@@ -183,16 +191,7 @@ async fn two_refusals_end_the_asking() {
 #[tokio::test]
 async fn an_answer_that_comes_late_makes_the_call_then_and_the_agent_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let home = house(folder.path(), json!({ "askWaitSeconds": 0 })).await;
-    home.sessions.recover().await.unwrap();
-    home.script
-        .then(Reply::Calls(vec![post("a", "bob@example.com")]))
-        .says("it waits for you")
-        .says("now it is sent");
-    let outcome = home.say("tell bob@example.com hello").await;
-    assert_eq!(outcome.text, "it waits for you");
-    assert_eq!(decided(&home).await, ["?posture-careful"]);
-    let question = waiting(&home).await;
+    let (home, question) = left_waiting(folder.path()).await;
     answer(&home, &question, true).await;
     until(async || sent(&home).len() == 1 && home.script.calls() == 3).await;
     until(async || decided(&home).await.len() == 2).await;

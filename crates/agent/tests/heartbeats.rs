@@ -4,7 +4,6 @@ use instar_agent::WakeError;
 use instar_protocol::heartbeat::{Beat, BeatEnd};
 use instar_protocol::letter::LetterKind;
 use instar_protocol::model::ModelRequest;
-use instar_protocol::tool::ToolCall;
 use instar_protocol::{AgentId, SessionKey};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -100,12 +99,8 @@ async fn a_beat_has_no_plan_so_that_its_effects_ask() {
     let home = house(folder.path(), json!({ "every": "1h" })).await;
     let mut beats = home.sessions.watch_beats();
     settle(&home).await;
-    let post = Reply::Calls(vec![ToolCall {
-        id: "a".to_owned(),
-        name: "post".to_owned(),
-        arguments: json!({ "to": "bob@example.com", "text": "boo" }),
-    }]);
-    home.script.then(post).says("NO_REPLY");
+    let boo = json!({ "to": "bob@example.com", "text": "boo" });
+    home.script.then(Reply::named("post", boo)).says("NO_REPLY");
     pass(&home, 60).await;
     assert_eq!(next(&mut beats).await, BeatEnd::Quiet);
     assert!(home.sent.lock().unwrap().is_empty(), "it was sent unasked");

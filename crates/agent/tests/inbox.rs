@@ -4,9 +4,8 @@ use instar_agent::LetterError;
 use instar_protocol::letter::{Letter, LetterKind, LetterState, Said};
 use instar_protocol::message::{Entry, EntryBody};
 use instar_protocol::model::ModelRequest;
-use instar_protocol::tool::ToolCall;
 use instar_protocol::{Label, LetterId, Origin, Origins, Principal};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,23 +20,15 @@ async fn house(folder: &Path, wait: u32) -> Home {
 }
 
 fn ask(id: &str, question: &str, options: &[&str]) -> Reply {
-    call(
+    Reply::call(
         id,
         "ask_owner",
         json!({ "question": question, "options": options }),
     )
 }
 
-fn call(id: &str, name: &str, arguments: Value) -> Reply {
-    Reply::Calls(vec![ToolCall {
-        id: id.to_owned(),
-        name: name.to_owned(),
-        arguments,
-    }])
-}
-
 fn post(id: &str, to: &str) -> Reply {
-    call(id, "post", json!({ "to": to, "text": "hello" }))
+    Reply::call(id, "post", json!({ "to": to, "text": "hello" }))
 }
 
 async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
@@ -291,13 +282,13 @@ async fn a_message_is_left_for_the_owner_and_for_nobody_else() {
     let folder = tempfile::tempdir().unwrap();
     let home = house(folder.path(), 0).await;
     home.script
-        .then(call(
+        .then(Reply::call(
             "a",
             "message",
             json!({ "to": "owner", "text": "the tea is ready" }),
         ))
         .says(&plan("message"))
-        .then(call(
+        .then(Reply::call(
             "b",
             "message",
             json!({ "to": "bob", "text": "the tea is ready" }),

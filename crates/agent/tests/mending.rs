@@ -6,7 +6,6 @@ use instar_protocol::event::EventKind;
 use instar_protocol::fault::{Fault, SignalKind};
 use instar_protocol::live::OutcomeStatus;
 use instar_protocol::principal::Via;
-use instar_protocol::tool::ToolCall;
 use instar_protocol::{Clock as _, Principal, Standing};
 use instar_release::mitigation::{Act, ArgumentFix, Lesson, Mitigation, Reach, Toss};
 use instar_store::EventFilter;
@@ -46,21 +45,11 @@ async fn mitigate(home: &Home, mitigations: Vec<Mitigation>) {
         .unwrap();
 }
 
-fn search(arguments: Value) -> Reply {
-    named("search", arguments)
-}
-
-fn named(tool: &str, arguments: Value) -> Reply {
-    Reply::Calls(vec![ToolCall {
-        id: "call-1".to_owned(),
-        name: tool.to_owned(),
-        arguments,
-    }])
-}
-
 /// Asks for one search and gives back the line of its result.
 async fn result(home: &Home, arguments: Value) -> String {
-    home.script.then(search(arguments)).says("done");
+    home.script
+        .then(Reply::named("search", arguments))
+        .says("done");
     home.say("search").await;
     let lines = home.transcript().await;
     lines[lines.len() - 2].clone()
@@ -193,8 +182,8 @@ async fn two_calls_of_one_turn_are_one_exposure() {
     let home = home(folder.path()).await;
     mitigate(&home, vec![on_trial("again", retry(1), 500)]).await;
     home.script
-        .then(search(json!({"query": "x"})))
-        .then(search(json!({"query": "y"})))
+        .then(Reply::named("search", json!({"query": "x"})))
+        .then(Reply::named("search", json!({"query": "y"})))
         .says("done");
     home.say("search twice").await;
     assert_eq!(exposures(&home).await.len(), 2);
@@ -284,8 +273,8 @@ async fn whose_fault_it_is_is_told_by_who_asked_and_not_by_what_a_tool_brought()
     };
     // A call that fails, and one that is refused before it is made.
     home.script
-        .then(search(json!({"query": "x"})))
-        .then(named("no_such_tool", json!({})))
+        .then(Reply::named("search", json!({"query": "x"})))
+        .then(Reply::named("no_such_tool", json!({})))
         .says("done");
     says(&home, guest()).await;
     let theirs = fault(&home).await;
@@ -310,7 +299,9 @@ async fn whose_fault_it_is_is_told_by_who_asked_and_not_by_what_a_tool_brought()
         ),
     ] {
         home.search.lock().unwrap().seen.clear();
-        home.script.then(search(json!({"query": "x"}))).says("done");
+        home.script
+            .then(Reply::named("search", json!({"query": "x"})))
+            .says("done");
         let who = format!("{principal:?}");
         says(&home, principal).await;
         let made = home.search.lock().unwrap().seen.len();
@@ -424,7 +415,7 @@ async fn a_call_that_hangs_is_given_up_sooner_and_calls_keep_their_pace() {
     assert!(line.contains("took longer than 1 s"), "{line}");
     for number in 0..3 {
         home.script
-            .then(named("other_search", json!({"query": "x"})))
+            .then(Reply::named("other_search", json!({"query": "x"})))
             .says("done");
         home.say("search elsewhere").await;
         let seen = home.other_search.lock().unwrap().seen.len();

@@ -50,6 +50,22 @@ pub(crate) enum Reply {
     Panic,
 }
 
+impl Reply {
+    /// One call.
+    pub(crate) fn call(id: &str, name: &str, arguments: Value) -> Self {
+        Self::Calls(vec![ToolCall {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            arguments,
+        }])
+    }
+
+    /// One call, whatever its id.
+    pub(crate) fn named(name: &str, arguments: Value) -> Self {
+        Self::call("call-1", name, arguments)
+    }
+}
+
 /// Answers from a list; when that is empty it repeats the last message. Remembers every request.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
