@@ -423,20 +423,17 @@ mod tests {
         let house = Arc::clone(&home.sessions.inner.house);
         let inbound = home.message("send it");
         let event = instar_protocol::event::Event {
-            id: instar_protocol::EventId::new(house.now(), house.random()),
-            at: house.now(),
-            session: None,
-            run: None,
-            asker: None,
-            release: None,
-            arm: instar_protocol::event::Arm::Stable,
             label: Label::owner(),
-            kind: EventKind::MessageIn {
-                inbound: inbound.id.clone(),
-                surface: "web".to_owned(),
-                bytes: 7,
-                content: None,
-            },
+            ..instar_protocol::event::Event::of_house(
+                instar_protocol::EventId::new(house.now(), house.random()),
+                house.now(),
+                EventKind::MessageIn {
+                    inbound: inbound.id.clone(),
+                    surface: "web".to_owned(),
+                    bytes: 7,
+                    content: None,
+                },
+            )
         };
         home.store.accept(&inbound, event).await.unwrap();
         let run = RunId::new(house.now(), house.random());

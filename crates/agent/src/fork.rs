@@ -1,6 +1,6 @@
 //! A conversation of its own that begins as a branch of another.
 
-use instar_protocol::event::{Arm, BranchReason, Event, EventKind};
+use instar_protocol::event::{BranchReason, Event, EventKind};
 use instar_protocol::message::{Entry, EntryBody};
 use instar_protocol::{EntryId, EventId, Label, RunId, SessionId, SessionKey};
 use instar_store::{Op, SessionPatch, SessionRow};
@@ -100,18 +100,16 @@ fn copy(house: &House, new: SessionRow, path: Vec<Entry>, event: Event) -> Vec<O
 fn forked(house: &House, session: &SessionId, from: &EntryId) -> Event {
     let at = house.now();
     Event {
-        id: EventId::new(at, house.random()),
-        at,
         session: Some(session.clone()),
-        run: None,
-        asker: None,
-        release: None,
-        arm: Arm::Stable,
         label: Label::owner(),
-        kind: EventKind::Branch {
-            why: BranchReason::Fork,
-            from: Some(from.clone()),
-            to: None,
-        },
+        ..Event::of_house(
+            EventId::new(at, house.random()),
+            at,
+            EventKind::Branch {
+                why: BranchReason::Fork,
+                from: Some(from.clone()),
+                to: None,
+            },
+        )
     }
 }

@@ -1,9 +1,9 @@
 //! What every session shares: the parts it is built from, the settings in force, time and chance.
 
+use instar_protocol::EventId;
 use instar_protocol::Timestamp;
-use instar_protocol::event::{Arm, Event, EventKind};
+use instar_protocol::event::{Event, EventKind};
 use instar_protocol::redact::{self, ContentMode};
-use instar_protocol::{EventId, Label};
 use instar_store::Op;
 use jiff::tz::TimeZone;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -151,17 +151,7 @@ impl House {
     /// Writes down a fact that belongs to no session. It may be lost in a crash.
     pub(crate) fn note(&self, kind: EventKind) {
         let at = self.now();
-        let event = Event {
-            id: EventId::new(at, self.random()),
-            at,
-            session: None,
-            run: None,
-            asker: None,
-            release: None,
-            arm: Arm::Stable,
-            label: Label::system(),
-            kind,
-        };
+        let event = Event::of_house(EventId::new(at, self.random()), at, kind);
         if let Err(error) = self.parts.store.enqueue(vec![Op::AppendEvent(event)]) {
             tracing::warn!(%error, "an event could not be stored");
         }

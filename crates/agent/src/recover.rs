@@ -244,7 +244,7 @@ fn agent_of(inner: &Inner, key: &SessionKey) -> AgentId {
 mod tests {
     use super::*;
     use crate::support::{home, inbound};
-    use instar_protocol::event::{Arm, Event};
+    use instar_protocol::event::Event;
     use instar_protocol::{EventId, Label};
 
     #[tokio::test]
@@ -257,20 +257,17 @@ mod tests {
             let key = SessionKey::parse(&format!("agent:main:web:{}", number % 20)).unwrap();
             let message = inbound(&home.clock, &key, &format!("hello {number}"));
             let event = Event {
-                id: EventId::new(house.now(), house.random()),
-                at: house.now(),
-                session: None,
-                run: None,
-                asker: None,
-                release: None,
-                arm: Arm::Stable,
                 label: Label::owner(),
-                kind: EventKind::MessageIn {
-                    inbound: message.id.clone(),
-                    surface: "web".to_owned(),
-                    bytes: 7,
-                    content: None,
-                },
+                ..Event::of_house(
+                    EventId::new(house.now(), house.random()),
+                    house.now(),
+                    EventKind::MessageIn {
+                        inbound: message.id.clone(),
+                        surface: "web".to_owned(),
+                        bytes: 7,
+                        content: None,
+                    },
+                )
             };
             home.store.accept(&message, event).await.unwrap();
         }

@@ -129,25 +129,24 @@ impl Shadow {
         let is_judged = !canary.is_lost && counts(canary) && counts(stable);
         let at = house.now();
         let event = Event {
-            id: EventId::new(at, house.random()),
-            at,
             session: Some(self.session.clone()),
-            run: None,
-            asker: None,
             release: Some(self.of.release.id.clone()),
             arm: Arm::Shadow,
-            label: Label::system(),
-            kind: EventKind::Shadow {
-                rollout: self.of.rollout.clone(),
-                unit: self.of.unit.clone(),
-                is_judged,
-                canary_failed: canary.has_failed,
-                stable_failed: stable.has_failed,
-                canary_effect: canary.wants_effect,
-                stable_effect: stable.wants_effect,
-                millis: millis_since(begun),
-                cost_micros: Attempt::spent(&attempts).1,
-            },
+            ..Event::of_house(
+                EventId::new(at, house.random()),
+                at,
+                EventKind::Shadow {
+                    rollout: self.of.rollout.clone(),
+                    unit: self.of.unit.clone(),
+                    is_judged,
+                    canary_failed: canary.has_failed,
+                    stable_failed: stable.has_failed,
+                    canary_effect: canary.wants_effect,
+                    stable_effect: stable.wants_effect,
+                    millis: millis_since(begun),
+                    cost_micros: Attempt::spent(&attempts).1,
+                },
+            )
         };
         let mut ops = self.spent(house, &attempts);
         ops.push(Op::AppendEvent(event));

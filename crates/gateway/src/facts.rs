@@ -1,7 +1,7 @@
 //! Facts about the gateway itself, written down as events.
 
-use instar_protocol::event::{Arm, Event, EventKind, GatewayFact};
-use instar_protocol::{Clock, EventId, Label, Timestamp};
+use instar_protocol::event::{Event, EventKind, GatewayFact};
+use instar_protocol::{Clock, EventId, Timestamp};
 use instar_release::Releases;
 use instar_store::{Op, Store, StoreError};
 use std::sync::Arc;
@@ -45,15 +45,8 @@ impl Facts {
 
     fn event(&self, at: Timestamp, kind: EventKind) -> Op {
         Op::AppendEvent(Event {
-            id: EventId::new(at, crate::random::ten()),
-            at,
-            session: None,
-            run: None,
-            asker: None,
             release: self.releases.stable().map(|release| release.id.clone()),
-            arm: Arm::Stable,
-            label: Label::system(),
-            kind,
+            ..Event::of_house(EventId::new(at, crate::random::ten()), at, kind)
         })
     }
 }

@@ -37,6 +37,7 @@ const GENE_BYTES_MAX: usize = 16 * 1024;
 /// Trials that run at the same time.
 const RUNNING_MAX: usize = 10;
 
+use around::Around;
 pub use rehearse::Rehearsal;
 pub(crate) use rehearse::rehearse;
 
@@ -160,7 +161,11 @@ pub async fn fold(app: &AppState) -> Result<Vec<Moved>, HealingError> {
     if !moved.is_empty() {
         let before = app.store.healing(KNOWN).await?;
         let faults = app.store.faults().await?;
-        let remembered = |one| known(app, &keeper, (&before, &faults), one, now);
+        let around = Around::of(app);
+        let remembered = |one| {
+            let around = around.as_ref()?;
+            known(around, &keeper, (&before, &faults), one, now)
+        };
         ops.extend(moved.iter().filter_map(remembered));
     }
     app.store.commit(ops).await?;
@@ -183,7 +188,7 @@ async fn page(store: &Store, after: Option<EventId>) -> Result<Vec<Event>, Store
 
 /// What is remembered of a stage, with the numbers that it rests on.
 fn known(
-    app: &AppState,
+    around: &Around,
     keeper: &Keeper,
     (before, faults): (&[HealingRow], &[FaultRow]),
     moved: &Moved,
@@ -210,8 +215,7 @@ fn known(
             ..before
         },
         (_, before) => {
-            let stable = app.releases.stable()?;
-            let mut agents = stable.behaviour.agents.values();
+            let mut agents = around.stable.behaviour.agents.values();
             let in_service = agents.find_map(|agent| {
                 let mut all = agent.mitigations.iter();
                 all.find(|one| one.id == kept.mitigation)
@@ -228,9 +232,9 @@ fn known(
                 control: (control.units, control.bad),
                 evidence: kept.trial.evidence_proven(),
                 classic: kept.trial.classic().label().map(str::to_owned),
-                release: stable.id.to_string(),
+                release: around.stable.id.to_string(),
                 at: now,
-                seen: seen(app, kept, faults).or(seen_before),
+                seen: seen(around, kept, faults).or(seen_before),
             }
         }
     };
@@ -243,16 +247,11 @@ fn known(
 }
 
 /// What the fault of a trial looks like now, and in which environment.
-fn seen(app: &AppState, kept: &Kept, faults: &[FaultRow]) -> Option<Seen> {
+fn seen(around: &Around, kept: &Kept, faults: &[FaultRow]) -> Option<Seen> {
     let row = faults.iter().find(|row| row.fault.id == kept.fault)?;
     let agent = kept.experiment.split('/').nth(1)?;
-    let place = row.fault.place.as_str();
-    let environments = around::environments(app, agent, std::iter::once(place));
-    let here = environments.get(place);
-    Some(Seen::of(
-        &row.fault,
-        here.map(String::as_str).unwrap_or_default(),
-    ))
+    let here = around.world().class(agent, &row.fault.place);
+    Some(Seen::of(&row.fault, &here))
 }
 
 fn word(stage: &Stage) -> &'static str {
@@ -353,8 +352,11 @@ pub async fn case(store: &Store, releases: &Releases, agent: &str) -> Result<Cas
 /// The same, with what there is now around the faults.
 pub(crate) async fn case_here(app: &AppState, agent: &str) -> Result<Case, HealingError> {
     let mut case = case(&app.store, &app.releases, agent).await?;
-    let places = case.faults.iter().map(|fault| fault.place.as_str());
-    case.environments = around::environments(app, agent, places);
+    if let Some(around) = Around::of(app) {
+        let (world, faults) = (around.world(), case.faults.iter());
+        let place = |fault: &Fault| (fault.place.clone(), world.class(agent, &fault.place));
+        case.environments = faults.map(place).collect();
+    }
     Ok(case)
 }
 
@@ -538,22 +540,16 @@ pub async fn keep_gene(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use instar_protocol::Label;
-    use instar_protocol::event::{Arm, EventKind};
+
+    use instar_protocol::event::EventKind;
     use instar_release::Behaviour;
     use instar_release::trial::World;
 
     fn exposure(number: usize) -> Event {
-        Event {
-            id: EventId::from_stored(format!("evt_{number:04}")),
-            at: Timestamp::from_millis(1),
-            session: None,
-            run: None,
-            asker: None,
-            release: None,
-            arm: Arm::Stable,
-            label: Label::system(),
-            kind: EventKind::Exposure {
+        Event::of_house(
+            EventId::from_stored(format!("evt_{number:04}")),
+            Timestamp::from_millis(1),
+            EventKind::Exposure {
                 fault: "f1".to_owned(),
                 mitigation: format!("fix-{number}"),
                 experiment: format!("fix/main/fix-{number}/1"),
@@ -561,7 +557,7 @@ mod tests {
                 with_fix: true,
                 share_permille: 500,
             },
-        }
+        )
     }
 
     #[test]

@@ -232,26 +232,20 @@ async fn clean_up(store: &Store, now: Timestamp, keep: Retention, closing: &Canc
 #[cfg(test)]
 mod tests {
     use super::*;
-    use instar_protocol::event::{Arm, Event, EventKind, GatewayFact};
-    use instar_protocol::{EventId, Label};
+    use instar_protocol::EventId;
+    use instar_protocol::event::{Event, EventKind, GatewayFact};
     use instar_store::{EventFilter, Op, Options};
 
     const DAY: u64 = 24 * 60 * 60 * 1_000;
 
     fn event(number: u64, at: u64) -> Op {
-        Op::AppendEvent(Event {
-            id: EventId::from_stored(format!("evt_{number:08}")),
-            at: Timestamp::from_millis(at),
-            session: None,
-            run: None,
-            asker: None,
-            release: None,
-            arm: Arm::Stable,
-            label: Label::system(),
-            kind: EventKind::Gateway {
+        Op::AppendEvent(Event::of_house(
+            EventId::from_stored(format!("evt_{number:08}")),
+            Timestamp::from_millis(at),
+            EventKind::Gateway {
                 what: GatewayFact::Stopping,
             },
-        })
+        ))
     }
 
     fn keep() -> Retention {

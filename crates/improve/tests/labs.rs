@@ -1,26 +1,20 @@
 //! The lab's cycle: what it finds, what it remembers, and that neither grows for ever.
 
 use instar_improve::lab::{Lab, Said};
-use instar_protocol::event::{Arm, Event, EventKind, TurnOutcome};
+use instar_protocol::event::{Event, EventKind, TurnOutcome};
 use instar_protocol::fault::SignalKind;
 use instar_protocol::lab::{Closing, Found, ToLab};
 use instar_protocol::model::Usage;
 use instar_protocol::tool::ToolDecision;
-use instar_protocol::{EventId, Label, RunId, Timestamp};
+use instar_protocol::{EventId, RunId, Timestamp};
 use std::collections::BTreeSet;
 
 fn failed(number: u64, text: &str) -> Event {
     let at = Timestamp::from_millis(number);
-    Event {
-        id: EventId::from_stored(format!("evt_{number:020}")),
+    Event::of_house(
+        EventId::from_stored(format!("evt_{number:020}")),
         at,
-        session: None,
-        run: None,
-        asker: None,
-        release: None,
-        arm: Arm::Stable,
-        label: Label::system(),
-        kind: EventKind::ToolCall {
+        EventKind::ToolCall {
             tool: "fetch".to_owned(),
             decision: ToolDecision::Allowed {
                 rule: "r".to_owned(),
@@ -30,7 +24,7 @@ fn failed(number: u64, text: &str) -> Event {
             argument_names: vec!["url".to_owned()],
             content: Some(text.to_owned()),
         },
-    }
+    )
 }
 
 fn found(lab: &mut Lab, events: Vec<Event>) -> Vec<Found> {

@@ -3,12 +3,12 @@
 use instar_improve::signal::text::{corrects, read};
 use instar_improve::signal::{Sign, Watch, frames};
 use instar_protocol::event::{
-    Arm, ErrorClass, Event, EventKind, FeedbackVerdict, GatewayFact, TurnOutcome,
+    ErrorClass, Event, EventKind, FeedbackVerdict, GatewayFact, TurnOutcome,
 };
 use instar_protocol::fault::SignalKind::{self, *};
 use instar_protocol::model::{Attempt, ModelRef, StopReason, Usage};
 use instar_protocol::tool::ToolDecision;
-use instar_protocol::{EventId, Label, RunId, Timestamp};
+use instar_protocol::{EventId, RunId, Timestamp};
 
 fn kinds(text: &str) -> Vec<SignalKind> {
     read(text).iter().map(|reading| reading.kind).collect()
@@ -368,15 +368,8 @@ fn frames_are_the_same_wherever_the_lines_moved() {
 fn event(run: &str, kind: EventKind) -> Event {
     let at = Timestamp::from_millis(1);
     Event {
-        id: EventId::new(at, [0; 10]),
-        at,
-        session: None,
         run: Some(RunId::from_stored(run)),
-        asker: None,
-        release: None,
-        arm: Arm::Stable,
-        label: Label::system(),
-        kind,
+        ..Event::of_house(EventId::new(at, [0; 10]), at, kind)
     }
 }
 

@@ -37,6 +37,23 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+impl Event {
+    /// An event of the house: in no session, of nobody's run, outside all releases.
+    pub fn of_house(id: EventId, at: Timestamp, kind: EventKind) -> Self {
+        Self {
+            id,
+            at,
+            session: None,
+            run: None,
+            asker: None,
+            release: None,
+            arm: Arm::Stable,
+            label: Label::system(),
+            kind,
+        }
+    }
+}
+
 /// What happened. `content` fields follow `learning.content`: absent or redacted.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]

@@ -481,20 +481,18 @@ pub(crate) fn moving(
             at,
         },
         Op::AppendEvent(Event {
-            id: EventId::new(at, random),
-            at,
-            session: None,
-            run: None,
-            asker: None,
             release: Some(to.clone()),
-            arm: Arm::Stable,
             label: Label::owner().join(&Label::system()),
-            kind: EventKind::Release {
-                alias: STABLE.to_owned(),
-                from,
-                to: to.clone(),
-                reason,
-            },
+            ..Event::of_house(
+                EventId::new(at, random),
+                at,
+                EventKind::Release {
+                    alias: STABLE.to_owned(),
+                    from,
+                    to: to.clone(),
+                    reason,
+                },
+            )
         }),
     ]
 }

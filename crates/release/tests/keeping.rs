@@ -1,8 +1,8 @@
 //! Trials from the event log: what is told of exposures, folded.
 
 use crate::fixture::{House, behaviour};
-use instar_protocol::event::{Arm, Event, EventKind};
-use instar_protocol::{EventId, Label, Timestamp};
+use instar_protocol::event::{Event, EventKind};
+use instar_protocol::{EventId, Timestamp};
 use instar_release::Behaviour;
 use instar_release::trial::{Keeper, STATE, Stage, TRIAL, TRIALS_MAX, Verdict, World};
 use instar_store::{HealingRow, Op};
@@ -14,17 +14,11 @@ const MINUTE: u64 = 60_000;
 fn event(number: u64, at: u64, kind: EventKind) -> Event {
     let mut random = [0; 10];
     random[2..].copy_from_slice(&number.to_be_bytes());
-    Event {
-        id: EventId::new(Timestamp::from_millis(at), random),
-        at: Timestamp::from_millis(at),
-        session: None,
-        run: None,
-        asker: None,
-        release: None,
-        arm: Arm::Stable,
-        label: Label::system(),
+    Event::of_house(
+        EventId::new(Timestamp::from_millis(at), random),
+        Timestamp::from_millis(at),
         kind,
-    }
+    )
 }
 
 fn exposure(unit: &str, with_fix: bool) -> EventKind {

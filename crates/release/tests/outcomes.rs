@@ -14,15 +14,11 @@ fn event(second: u64, kind: EventKind) -> Event {
     let mut random = [0; 10];
     random[..8].copy_from_slice(&second.to_be_bytes());
     Event {
-        id: EventId::new(at(second), random),
-        at: at(second),
         session: Some(SessionId::from_stored("ses_1")),
         run: Some(RunId::from_stored("run_1")),
-        asker: None,
-        release: None,
         arm: Arm::Canary,
         label: Label::owner(),
-        kind,
+        ..Event::of_house(EventId::new(at(second), random), at(second), kind)
     }
 }
 

@@ -155,15 +155,12 @@ impl House {
             TurnOutcome::Replied
         };
         let event = Event {
-            id: EventId::new(at, self.random()),
-            at,
             session: Some(session),
             run: Some(run.clone()),
-            asker: None,
             release: Some(served.release.id.clone()),
             arm: served.arm,
             label: Label::owner(),
-            kind: turn_ended(outcome),
+            ..Event::of_house(EventId::new(at, self.random()), at, turn_ended(outcome))
         };
         // A good word about each answer.
         let word = Event {
@@ -445,19 +442,17 @@ async fn twenty_turns_end_an_episode_and_a_bad_word_that_comes_later_still_count
         .and_then(|event| event.run.clone());
     house.now += 5 * MINUTE;
     let bad_word = Event {
-        id: EventId::new(house.now(), house.random()),
-        at: house.now(),
         session: Some(SessionId::from_stored("ses_1")),
-        run: None,
-        asker: None,
-        release: None,
-        arm: Arm::Stable,
         label: Label::owner(),
-        kind: EventKind::Feedback {
-            run: run.unwrap(),
-            verdict: FeedbackVerdict::Bad,
-            content: None,
-        },
+        ..Event::of_house(
+            EventId::new(house.now(), house.random()),
+            house.now(),
+            EventKind::Feedback {
+                run: run.unwrap(),
+                verdict: FeedbackVerdict::Bad,
+                content: None,
+            },
+        )
     };
     house
         .store

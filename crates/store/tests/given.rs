@@ -95,24 +95,21 @@ pub(crate) fn reset(session: u64, number: u64, parent: Option<u64>) -> Entry {
 
 pub(crate) fn event(number: u64) -> Event {
     Event {
-        id: EventId::from_stored(format!("evt_{number:08}")),
-        at: at(number),
         session: number.is_multiple_of(2).then(|| session_id(number % 4)),
-        run: None,
-        asker: None,
-        release: None,
-        arm: Arm::Stable,
-        label: Label::system(),
-        kind: if number.is_multiple_of(3) {
-            EventKind::Gateway {
-                what: GatewayFact::Stopping,
-            }
-        } else {
-            EventKind::Compaction {
-                tokens_before: number,
-                tokens_after: 1,
-            }
-        },
+        ..Event::of_house(
+            EventId::from_stored(format!("evt_{number:08}")),
+            at(number),
+            if number.is_multiple_of(3) {
+                EventKind::Gateway {
+                    what: GatewayFact::Stopping,
+                }
+            } else {
+                EventKind::Compaction {
+                    tokens_before: number,
+                    tokens_after: 1,
+                }
+            },
+        )
     }
 }
 

@@ -1,7 +1,7 @@
 //! Years of events through a real gateway: what a cycle of the lab takes, what is kept, and whether either
 //! grows.
 
-use instar_protocol::event::{Arm, Event, EventKind};
+use instar_protocol::event::{Event, EventKind};
 use instar_protocol::tool::ToolDecision;
 use instar_protocol::{EventId, Label, Timestamp};
 use instar_store::{Op, Retention, Store};
@@ -99,24 +99,21 @@ fn event(at: u64, number: u64, dice: &mut Dice) -> Event {
     let mut random = [0; 10];
     random[..8].copy_from_slice(&number.to_be_bytes());
     Event {
-        id: EventId::new(Timestamp::from_millis(at), random),
-        at: Timestamp::from_millis(at),
-        session: None,
-        run: None,
-        asker: None,
-        release: None,
-        arm: Arm::Stable,
         label: Label::owner(),
-        kind: EventKind::ToolCall {
-            tool: tool.to_owned(),
-            decision: ToolDecision::Allowed {
-                rule: "bench".to_owned(),
+        ..Event::of_house(
+            EventId::new(Timestamp::from_millis(at), random),
+            Timestamp::from_millis(at),
+            EventKind::ToolCall {
+                tool: tool.to_owned(),
+                decision: ToolDecision::Allowed {
+                    rule: "bench".to_owned(),
+                },
+                millis: 5,
+                is_error,
+                argument_names: vec!["path".to_owned()],
+                content: is_error.then_some(content),
             },
-            millis: 5,
-            is_error,
-            argument_names: vec!["path".to_owned()],
-            content: is_error.then_some(content),
-        },
+        )
     }
 }
 

@@ -15,14 +15,14 @@ use crate::app::AppState;
 const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 
 /// What there is now: releases and tools.
-struct Around {
-    stable: Arc<Release>,
+pub(super) struct Around {
+    pub(super) stable: Arc<Release>,
     let_out: Option<Arc<Release>>,
     schemas: BTreeMap<String, Value>,
 }
 
 impl Around {
-    fn of(app: &AppState) -> Option<Self> {
+    pub(super) fn of(app: &AppState) -> Option<Self> {
         let specs = app.toolbox.specs();
         let takes = |spec: &Arc<ToolSpec>| (spec.name.clone(), spec.parameters.clone());
         Some(Self {
@@ -32,7 +32,7 @@ impl Around {
         })
     }
 
-    fn world(&self) -> World<'_> {
+    pub(super) fn world(&self) -> World<'_> {
         World {
             behaviour: &self.stable.behaviour,
             let_out: self.let_out.as_ref().map(|release| &release.behaviour),
@@ -48,21 +48,6 @@ pub(super) fn look(app: &AppState, keeper: &mut Keeper, now: Timestamp) -> Vec<M
     }
     let around = Around::of(app);
     around.map_or_else(Vec::new, |around| keeper.look_around(&around.world(), now))
-}
-
-/// What there is now at each of these places.
-pub(super) fn environments<'a>(
-    app: &AppState,
-    agent: &str,
-    places: impl Iterator<Item = &'a str>,
-) -> BTreeMap<String, String> {
-    let Some(around) = Around::of(app) else {
-        return BTreeMap::new();
-    };
-    let world = around.world();
-    places
-        .map(|place| (place.to_owned(), world.class(agent, place)))
-        .collect()
 }
 
 /// A share of nothing is not gone: the next release is made without it. What was found is remembered.

@@ -4,8 +4,8 @@
 //! tool's own check, with and without the fix; no tool runs. What comes of it is a trial of its own, counted
 //! apart, and can say no more than `supported_synthetic`.
 
-use instar_protocol::event::{Arm, Event, EventKind};
-use instar_protocol::{AgentId, EventId, Label};
+use instar_protocol::event::{Event, EventKind};
+use instar_protocol::{AgentId, EventId};
 use instar_release::evidence::{self, Coin, KEY_BYTES};
 use instar_release::mitigation::{Act, ArgumentFix, Mitigation};
 use instar_store::Op;
@@ -106,19 +106,7 @@ fn events(
         part.copy_from_slice(&app.random()[..part.len()]);
     }
     let (coin, now) = (Coin::of(&key, experiment), app.clock.now());
-    let event = |kind| {
-        Op::AppendEvent(Event {
-            id: EventId::new(now, app.random()),
-            at: now,
-            session: None,
-            run: None,
-            asker: None,
-            release: None,
-            arm: Arm::Stable,
-            label: Label::system(),
-            kind,
-        })
-    };
+    let event = |kind| Op::AppendEvent(Event::of_house(EventId::new(now, app.random()), now, kind));
     let mut ops = Vec::new();
     for number in 0..UNITS {
         let unit = format!("run_rehearsed_{}", hex::encode(app.random()));

@@ -31,7 +31,7 @@ const REFUSED_MAX: usize = 2_000;
 const SESSION: &str = "lab";
 
 /// Vectors by the hash of model and text.
-#[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Vectors {
     model: String,
     entries: BTreeMap<String, Vec<f32>>,
@@ -126,8 +126,7 @@ pub(super) async fn look(app: &AppState) -> Result<usize, String> {
         .filter(|row| is_open(row))
         .take(COMPARED_MAX)
         .collect();
-    let kept: Vectors = read(&app.store, VECTORS).await.map_err(told)?;
-    let mut vectors = kept.clone();
+    let mut vectors: Vectors = read(&app.store, VECTORS).await.map_err(told)?;
     if vectors.model != model.as_str() {
         vectors = Vectors {
             model: model.to_string(),
@@ -141,10 +140,13 @@ pub(super) async fn look(app: &AppState) -> Result<usize, String> {
             (sha256(format!("{model}\n{text}").as_bytes()), text, row)
         })
         .collect();
-    let asked = ask(app, &model, &mut vectors, &keyed).await;
+    let before = vectors.entries.len();
     vectors
         .entries
         .retain(|hash, _| keyed.iter().any(|(of, ..)| of == hash));
+    let left = vectors.entries.len();
+    let asked = ask(app, &model, &mut vectors, &keyed).await;
+    let changed = left < before || vectors.entries.len() > left;
     let mut merges: Merges = read(&app.store, MERGES).await.map_err(told)?;
     let proposed = alike(&keyed, &vectors, &merges.refused);
     let count = proposed.len();
@@ -153,7 +155,7 @@ pub(super) async fn look(app: &AppState) -> Result<usize, String> {
         keep(&app.store, MERGES, &merges).await.map_err(told)?;
     }
     let fits = || serde_json::to_string(&vectors).is_ok_and(|text| text.len() <= CACHE_BYTES_MAX);
-    if vectors != kept && fits() {
+    if changed && fits() {
         keep(&app.store, VECTORS, &vectors).await.map_err(told)?;
     }
     asked.map(|()| count)

@@ -1,7 +1,7 @@
 //! A rollout in the event log: what is told of it, and the way back from there to its state.
 
 use instar_protocol::event::{Arm, Event, EventKind};
-use instar_protocol::{EventId, Label, Timestamp};
+use instar_protocol::{EventId, Timestamp};
 use instar_store::{Op, UnitRow};
 use std::collections::BTreeMap;
 
@@ -27,19 +27,17 @@ pub(super) fn noted(live: &Live, word: &str, why: &str, at: Timestamp, random: [
 
 fn event(live: &Live, word: &str, reason: Option<String>, at: Timestamp, random: [u8; 10]) -> Op {
     Op::AppendEvent(Event {
-        id: EventId::new(at, random),
-        at,
-        session: None,
-        run: None,
-        asker: None,
         release: Some(live.body.release.clone()),
         arm: Arm::Canary,
-        label: Label::system(),
-        kind: EventKind::Rollout {
-            rollout: live.row.id.clone(),
-            stage: word.to_owned(),
-            reason,
-        },
+        ..Event::of_house(
+            EventId::new(at, random),
+            at,
+            EventKind::Rollout {
+                rollout: live.row.id.clone(),
+                stage: word.to_owned(),
+                reason,
+            },
+        )
     })
 }
 
@@ -56,21 +54,20 @@ pub(super) fn episode(
         Arm::Canary | Arm::Shadow => &live.body.release,
     };
     Op::AppendEvent(Event {
-        id: EventId::new(at, random),
-        at,
         session: Some(unit.session.clone()),
-        run: None,
-        asker: None,
         release: Some(release.clone()),
         arm: unit.arm,
-        label: Label::system(),
-        kind: EventKind::Episode {
-            rollout: live.row.id.clone(),
-            unit: unit.id.clone(),
-            share: unit.share,
-            bad: judged.map(|(bad, _)| bad.clone()),
-            is_heard: judged.is_some_and(|(_, is_heard)| is_heard),
-        },
+        ..Event::of_house(
+            EventId::new(at, random),
+            at,
+            EventKind::Episode {
+                rollout: live.row.id.clone(),
+                unit: unit.id.clone(),
+                share: unit.share,
+                bad: judged.map(|(bad, _)| bad.clone()),
+                is_heard: judged.is_some_and(|(_, is_heard)| is_heard),
+            },
+        )
     })
 }
 
