@@ -184,7 +184,8 @@ fn what_widens_policy_is_found() {
 fn known_faults_are_looked_for_where_the_owner_brings_their_list() {
     let instar = Instar::start(Setup::default());
     let look = || {
-        let report = instar.run(["security", "audit", "--json"]).json();
+        let said = instar.run(["security", "audit", "--json"]).stdout;
+        let report: Value = serde_json::from_str(&said).unwrap();
         finding(&report, "dependencies.advisories").clone()
     };
     assert_eq!(look()["severity"], "notice");

@@ -8,6 +8,7 @@ use instar_improve::gep;
 use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::review::Review;
 use super::{offline, up};
@@ -62,13 +63,18 @@ async fn cycles_of(place: &Place, asked: &LabRun, run: &Context) -> anyhow::Resu
     } else {
         None
     };
+    // From before the first cycle on: whoever stops it in the middle of one is heard at its end.
+    let mut interrupt = asked
+        .repeat
+        .then(|| signal(SignalKind::interrupt()))
+        .transpose()?;
     loop {
         let done = one(place, asked.at_any_load).await?;
         line(&done, run.out)?;
         if let Some(review) = &mut review {
             review.look(run).await?;
         }
-        if !asked.repeat {
+        let Some(interrupt) = &mut interrupt else {
             return match done.outcome {
                 Outcome::Done => Ok(()),
                 Outcome::BackedOff => Err(Failure::new(Code::Failed, done.why)
@@ -78,14 +84,14 @@ async fn cycles_of(place: &Place, asked: &LabRun, run: &Context) -> anyhow::Resu
                     .next("see `instar logs`; `instar doctor` checks the walls")
                     .into()),
             };
-        }
+        };
         pause = match (done.outcome, done.more, done.signs) {
             (Outcome::Done, true, _) => Duration::ZERO,
             (Outcome::Done, false, 1..) => PAUSE,
             _ => (pause * 2).min(PAUSE_MAX),
         };
         tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
+            _ = interrupt.recv() => return Ok(()),
             () = tokio::time::sleep(pause) => {}
         }
     }
