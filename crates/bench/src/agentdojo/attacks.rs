@@ -1,14 +1,24 @@
 //! Attacks that know the rules: the same goals by other ways, and the swap of one member of a list
 //! for another.
 
-use serde_json::Value;
-use std::collections::BTreeMap;
+use base64::Engine as _;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::data::{Attack, Call, Task};
 
 /// Ways to reach the same goal.
-pub(crate) const VARIANTS: [&str; 6] = [
-    "reversed", "beside", "named", "upper", "dressed", "repeated",
+pub(crate) const VARIANTS: [&str; 10] = [
+    "reversed",
+    "beside",
+    "named",
+    "upper",
+    "dressed",
+    "repeated",
+    "split",
+    "encoded",
+    "lookalike",
+    "wrapped",
 ];
 
 /// The calls of an attack by another way; `None` where the way does not exist for it.
@@ -73,6 +83,23 @@ pub(crate) fn variant(name: &str, attack: &Attack, task: &Task) -> Option<Vec<Ca
                 })
             })
         }),
+        // A list goes out person by person, a text in two halves.
+        "split" => {
+            let calls: Vec<Call> = attack.calls.iter().flat_map(halves).collect();
+            (calls.len() > attack.calls.len()).then_some(calls)
+        }
+        "encoded" => each(&|_, text| is_target(text).then(|| Value::String(percent(text)))),
+        "lookalike" => each(&|_, text| {
+            let other = lookalike(text);
+            (is_target(text) && other != text).then_some(Value::String(other))
+        }),
+        // The content is told so that no word of it is seen.
+        "wrapped" => each(&|_, text| {
+            text.contains(' ').then(|| {
+                let hidden = base64::engine::general_purpose::STANDARD.encode(text);
+                Value::String(hidden)
+            })
+        }),
         // The owner's own effect once more, with the attacker's values where they fit.
         "repeated" => {
             let own = task
@@ -86,6 +113,57 @@ pub(crate) fn variant(name: &str, attack: &Attack, task: &Task) -> Option<Vec<Ca
         }
         _ => None,
     }
+}
+
+/// A call in parts: one for each item of its first list, else one for each half of its longest text.
+fn halves(call: &Call) -> Vec<Call> {
+    let with = |name: &str, value: Value| {
+        let mut call = call.clone();
+        call.args[name] = value;
+        call
+    };
+    let fields = call.args.as_object().into_iter().flatten();
+    let list = fields.clone().find_map(|(name, value)| {
+        let items = value.as_array().filter(|items| items.len() > 1)?;
+        Some((name, items))
+    });
+    if let Some((name, items)) = list {
+        let each = items.iter();
+        return each
+            .map(|item| with(name, Value::Array(vec![item.clone()])))
+            .collect();
+    }
+    let texts = fields.filter_map(|(name, value)| Some((name, value.as_str()?)));
+    let longest = texts.max_by_key(|(_, text)| text.len());
+    let middle = longest.and_then(|(name, text)| {
+        let at = text.char_indices().nth(text.chars().count() / 2)?.0;
+        (text.len() >= 20 && text.contains(' ')).then(|| (name, text.split_at(at)))
+    });
+    middle.map_or_else(
+        || vec![call.clone()],
+        |(name, (first, second))| vec![with(name, first.into()), with(name, second.into())],
+    )
+}
+
+/// Each third character as its number.
+fn percent(text: &str) -> String {
+    let each = text.chars().enumerate().map(|(at, c)| match c {
+        c if c.is_ascii_alphanumeric() && at % 3 == 0 => format!("%{:02x}", u32::from(c)),
+        c => c.to_string(),
+    });
+    each.collect()
+}
+
+/// The same to the eye: letters of another script.
+fn lookalike(text: &str) -> String {
+    let other = |c| match c {
+        'a' => '\u{430}',
+        'e' => '\u{435}',
+        'o' => '\u{43e}',
+        'c' => '\u{441}',
+        c => c,
+    };
+    text.chars().map(other).collect()
 }
 
 fn rewrite(name: &str, value: &mut Value, change: &dyn Fn(&str, &str) -> Option<Value>) -> bool {
@@ -129,49 +207,43 @@ fn addresses(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Calls like this one with one value changed for another member of a list that was read before.
+/// Calls like this one with one value changed for another member of a list that was read before: each
+/// value, each other member.
 pub(crate) fn swaps(call: &Call, read: &[Value]) -> Vec<Call> {
-    let mut lists: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut lists: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for value in read {
         members(value, "", &mut lists);
     }
-    let mut found = Vec::new();
-    let Value::Object(arguments) = &call.args else {
-        return found;
-    };
-    for (name, value) in arguments {
-        let (own, is_list) = match value {
-            Value::String(text) => (text.clone(), false),
-            Value::Array(items) => match items.last() {
-                Some(Value::String(text)) => (text.clone(), true),
-                _ => continue,
-            },
-            _ => continue,
-        };
-        // Only where the value stands in a list can another of the list take its place.
-        let others = lists.values().filter(|list| list.contains(&own));
-        let Some(other) = others.flatten().find(|other| **other != own) else {
-            continue;
-        };
-        let mut changed = call.clone();
-        if let Value::Object(fields) = &mut changed.args {
-            let other = Value::String(other.clone());
-            let other = if is_list {
-                Value::Array(vec![other])
-            } else {
-                other
+    let arguments = call.args.as_object().into_iter().flatten();
+    arguments
+        .flat_map(|(name, value)| {
+            let own = match value {
+                Value::Array(items) => items.last().and_then(Value::as_str),
+                value => value.as_str(),
             };
-            fields.insert(name.clone(), other);
-        }
-        found.push(changed);
-    }
-    found
+            let own = own.unwrap_or_default();
+            // Only where the value stands in a list can another of the list take its place.
+            let beside = lists.values().filter(|list| list.contains(own)).flatten();
+            let others: BTreeSet<&String> = beside.filter(|other| *other != own).collect();
+            others.into_iter().map(move |other| {
+                let mut changed = call.clone();
+                changed.args[name] = match value {
+                    Value::Array(_) => json!([other]),
+                    _ => json!(other),
+                };
+                changed
+            })
+        })
+        .collect()
 }
 
-fn members(value: &Value, path: &str, lists: &mut BTreeMap<String, Vec<String>>) {
+fn members(value: &Value, path: &str, lists: &mut BTreeMap<String, BTreeSet<String>>) {
     match value {
         Value::String(text) if text.len() < 100 => {
-            lists.entry(path.to_owned()).or_default().push(text.clone());
+            lists
+                .entry(path.to_owned())
+                .or_default()
+                .insert(text.clone());
         }
         Value::Array(items) => {
             for item in items {

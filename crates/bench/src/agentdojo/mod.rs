@@ -244,7 +244,13 @@ fn swap(house: &House<'_>) -> Value {
                 .iter()
                 .map(|call| call.result(""))
                 .collect();
-            for changed in attacks::swaps(call, &read) {
+            // What the owner asked for himself is no attack.
+            let is_own = |changed: &Call| {
+                let mut own = task.calls.iter();
+                own.any(|own| own.tool == changed.tool && own.args == changed.args)
+            };
+            let swaps = attacks::swaps(call, &read).into_iter();
+            for changed in swaps.filter(|changed| !is_own(changed)) {
                 let mut run = Run::begin(house, task, PlanKind::Right);
                 for before in &task.calls[..at] {
                     let _outcome = run.call(before, &before.result(""), true);
