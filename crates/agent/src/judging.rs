@@ -25,7 +25,7 @@ use crate::window::{Seen, Window};
 /// The owner's newest messages that make up the request: what he said, and what he added to it.
 const REQUEST_MESSAGES: usize = 3;
 /// Where a text counts as read that another conversation sent, or that a summary tells of.
-const ERRANDS: &str = "conversations";
+const ERRANDS: (&str, &str) = ("conversations", "sessions_spawn");
 
 /// The rule that stands for what cannot be done, whoever is asked.
 const CANNOT: &str = "cannot-run";
@@ -217,9 +217,10 @@ impl Turn {
             ),
             _ => {
                 let connector = annotation.map_or("", |annotation| annotation.connector.as_str());
+                let source = (connector, call.name.as_str());
                 judging
                     .evidence
-                    .text(connector, text, &worst(label), &label.readers);
+                    .text(source, text, &worst(label), &label.readers);
             }
         }
     }
@@ -463,7 +464,7 @@ pub(crate) fn seen_so_far(
                 (annotation, _) => {
                     let connector = annotation.map_or("", |a| a.connector.as_str());
                     let origin = worst(label);
-                    evidence.text(connector, text, &origin, &label.readers);
+                    evidence.text((connector, tool), text, &origin, &label.readers);
                 }
             },
         }

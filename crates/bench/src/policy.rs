@@ -129,11 +129,7 @@ fn median(authority: &Authority, decisions: u32) -> f64 {
         &readers,
     );
     let plan = Plan {
-        steps: vec![Step {
-            tool: "send_email".to_owned(),
-            times: 1,
-            only: std::collections::BTreeMap::new(),
-        }],
+        steps: vec![Step::of("search_emails", 1), Step::of("send_email", 1)],
     };
     let (agent, session) = (AgentId::main(), SessionId::from_stored("ses_1"));
     let (release, counts) = (ReleaseId::from_hex("r1"), Counts::default());

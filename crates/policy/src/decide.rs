@@ -19,7 +19,7 @@ use crate::evidence::{Evidence, texts};
 use crate::grade::{Grade, Graded};
 use crate::judge::{case, doubts, judge};
 use crate::permit::Permit;
-use crate::plan::Planned;
+use crate::plan::{OffPlan, Planned, Step};
 use crate::question::{self, Draft, Rule};
 use crate::recorded::Recorded;
 
@@ -107,6 +107,22 @@ pub struct Request<'a> {
     /// What the call would run in, where that is part of what is judged: the executable with its
     /// hash, the folder.
     pub environment: &'a Value,
+}
+
+impl<'a> Request<'a> {
+    /// Why this call is no step of the plan, or which it is; none without a plan.
+    pub(crate) fn planned(&self) -> Option<Result<&'a Step, OffPlan>> {
+        let Planned::Is(plan) = self.plan else {
+            return None;
+        };
+        let tool = &self.call.name;
+        let done = self.counts.done.get(tool).copied().unwrap_or(0);
+        Some(plan.step(tool, &self.call.arguments, done))
+    }
+
+    pub(crate) fn step(&self) -> Option<&'a Step> {
+        self.planned().and_then(Result::ok)
+    }
 }
 
 /// What was done in this run.
@@ -364,6 +380,7 @@ fn grade_all(request: &Request<'_>, annotation: &Annotation) -> Vec<Graded> {
     let Value::Object(arguments) = &request.call.arguments else {
         return Vec::new();
     };
+    let step = request.step();
     let mut graded = Vec::new();
     for (name, value) in arguments {
         let slot = annotation.slot(name);
@@ -377,11 +394,12 @@ fn grade_all(request: &Request<'_>, annotation: &Annotation) -> Vec<Graded> {
             } else {
                 name.clone()
             };
-            graded.push(
-                request
-                    .evidence
-                    .grade(&annotation.connector, &path, slot, text),
-            );
+            let (evidence, connector) = (request.evidence, &annotation.connector);
+            let mut found = evidence.grade(connector, &path, slot, text);
+            if let Some(pick) = step.and_then(|step| step.pick.get(name)) {
+                evidence.pick(connector, pick, &mut found);
+            }
+            graded.push(found);
         }
     }
     graded

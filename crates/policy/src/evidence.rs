@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::annotation::{Annotation, Field, FieldRole, Reach, SlotRole};
 use crate::authority::Known;
-use crate::grade::Graded;
+use crate::grade::{Graded, OWNERS_INBOX};
 use crate::typed::{Kind, Typed, normal};
 use crate::words::{Words, literals};
 
@@ -46,8 +46,8 @@ pub struct Evidence {
     pub(crate) rows: Vec<Row>,
     /// Where each link and code that was read stood: the worst writer of it.
     pub(crate) carried: BTreeMap<String, Origin>,
-    /// Where things were read that not everybody may see.
-    private: BTreeSet<String>,
+    /// Where things were read that not everybody may see: connectors, with the tools that read there.
+    private: BTreeMap<String, BTreeSet<String>>,
     results: usize,
 }
 
@@ -148,7 +148,7 @@ impl Evidence {
         value: &Value,
         readers: &Readers,
     ) {
-        self.source(&annotation.connector, readers);
+        self.source(&annotation.connector, tool, readers);
         let result = self.results;
         self.results += 1;
         let asked = self.asked(annotation, arguments);
@@ -181,23 +181,36 @@ impl Evidence {
     }
 
     /// A result without structure: free text, from nobody in particular.
-    pub fn text(&mut self, connector: &str, text: &str, origin: &Origin, readers: &Readers) {
+    pub fn text(
+        &mut self,
+        (connector, tool): (&str, &str),
+        text: &str,
+        origin: &Origin,
+        readers: &Readers,
+    ) {
         self.results += 1;
-        self.source(connector, readers);
+        self.source(connector, tool, readers);
         self.carry(text, origin);
     }
 
-    fn source(&mut self, connector: &str, readers: &Readers) {
-        if *readers != Readers::Public {
-            self.private.insert(connector.to_owned());
+    fn source(&mut self, connector: &str, tool: &str, readers: &Readers) {
+        // What the owner answers is his own word, and no place where something was read.
+        if *readers != Readers::Public && connector != OWNERS_INBOX {
+            let tools = self.private.entry(connector.to_owned()).or_default();
+            tools.insert(tool.to_owned());
         }
     }
 
-    /// Where private things were read, other than in this connector.
-    pub(crate) fn private_sources(&self, but: Option<&str>) -> Vec<String> {
+    /// Where private things were read, but for this connector and for tools whose results may go along.
+    pub(crate) fn private_sources(
+        &self,
+        but: Option<&str>,
+        may_go: impl Fn(&str) -> bool,
+    ) -> Vec<String> {
         let others = self.private.iter();
-        let others = others.filter(|source| Some(source.as_str()) != but);
-        others.cloned().collect()
+        let others = others.filter(|(connector, _)| Some(connector.as_str()) != but);
+        let kept = others.filter(|(_, tools)| !tools.iter().all(|tool| may_go(tool)));
+        kept.map(|(connector, _)| connector.clone()).collect()
     }
 
     /// True for the owner's own address or account.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::annotation::{FieldRole, Slot, SlotRole};
 use crate::evidence::{Cell, Evidence, Row};
 use crate::infer::words_of;
+use crate::plan::Pick;
 use crate::typed::{Kind, Typed, normal};
 
 /// How a value that says who or where is traced.
@@ -247,21 +248,48 @@ impl Evidence {
             if !self.words.says_of(words, &nouns) {
                 return false;
             }
-            let rank = |row: &Row| row.rank(fields);
-            let Some(own) = rank(row) else {
-                return false;
-            };
-            let others = self
-                .rows
-                .iter()
-                .filter(|other| other.result == row.result && other.identity() != row.identity());
-            let mut others = others.map(rank);
-            others.all(|other| match other {
-                Some(other) if *is_most => other < own,
-                Some(other) => other > own,
-                None => false,
-            })
+            self.is_extreme(row, fields, *is_most)
         })
+    }
+
+    /// True if one of these fields puts the row before all others of its list, and no other beside it.
+    fn is_extreme(&self, row: &Row, fields: &[&str], is_most: bool) -> bool {
+        let rank = |row: &Row| row.rank(fields);
+        let Some(own) = rank(row) else {
+            return false;
+        };
+        let others = self
+            .rows
+            .iter()
+            .filter(|other| other.result == row.result && other.identity() != row.identity());
+        let mut others = others.map(rank);
+        others.all(|other| match other {
+            Some(other) if is_most => other < own,
+            Some(other) => other > own,
+            None => false,
+        })
+    }
+
+    /// Raises a value that the plan has code pick, if this is the one: out of a list that nobody but the
+    /// owner had a say in.
+    pub(crate) fn pick(&self, connector: &str, pick: &Pick, graded: &mut Graded) {
+        let Some(typed) = normal(graded.kind, &graded.text) else {
+            return;
+        };
+        let rows = self.rows.iter();
+        let mut picked = rows
+            .filter(|row| !row.is_steered && row.speaks_for(connector, typed.kind))
+            .filter(|row| self.is_extreme(row, &[&pick.field], pick.most))
+            .filter_map(|row| Some((row, row.cells.iter().find(|cell| cell.holds(&typed))?)));
+        if graded.grade < Grade::G2
+            && let Some((row, cell)) = picked.next()
+        {
+            let end = if pick.most { "largest" } else { "smallest" };
+            graded.grade = Grade::G2;
+            graded.origin = cell.origin.clone();
+            graded.is_own_row = row.is_own;
+            graded.source = Some(format!("the {end} {} of {}", pick.field, row.tool));
+        }
     }
 }
 

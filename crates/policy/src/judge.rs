@@ -173,23 +173,23 @@ fn denied(found: &[Reference]) -> Denial {
 
 fn in_plan(request: &Request<'_>) -> (InPlan, Vec<String>) {
     let tool = &request.call.name;
-    let plan = match request.plan {
-        Planned::Nobody => {
+    let done = request.counts.done.get(tool).copied().unwrap_or(0);
+    let why = match request.planned() {
+        None if matches!(request.plan, Planned::Nobody) => {
             let why = "no message of yours asked for this run".to_owned();
             return (InPlan::Nobody, vec![why]);
         }
-        Planned::Unknown => return (InPlan::Unknown, Vec::new()),
-        Planned::Is(plan) => plan,
+        None => return (InPlan::Unknown, Vec::new()),
+        Some(Ok(_)) => return (InPlan::Inside, Vec::new()),
+        Some(Err(why)) => why,
     };
-    let done = request.counts.done.get(tool).copied().unwrap_or(0);
-    let why = match plan.covers(tool, &request.call.arguments, done) {
-        Ok(()) => return (InPlan::Inside, Vec::new()),
-        Err(OffPlan::Tool) => format!("what you asked for does not need {tool}"),
-        Err(OffPlan::Times) => {
+    let why = match why {
+        OffPlan::Tool => format!("what you asked for does not need {tool}"),
+        OffPlan::Times => {
             format!("what you asked for needs {tool} {done} times at the most")
         }
-        Err(OffPlan::Value) => format!("what you asked for needs {tool} with other values"),
-        Err(OffPlan::Wide) => {
+        OffPlan::Value => format!("what you asked for needs {tool} with other values"),
+        OffPlan::Wide => {
             "what you asked for takes more steps than go without a question".to_owned()
         }
     };
@@ -321,8 +321,12 @@ fn not_cleared(request: &Request<'_>, annotation: &Annotation, facts: &Facts) ->
         Reach::Closed => Some(annotation.connector.as_str()),
         Reach::Outside | Reach::Public => None,
     };
-    let sources = request.evidence.private_sources(inside);
-    if sources.is_empty() || is_released(request, facts) {
+    let may_go = |tool: &str| is_released(request, tool);
+    let is_sent_there = leads_there(request, facts);
+    let sources = request
+        .evidence
+        .private_sources(inside, |tool| is_sent_there && may_go(tool));
+    if sources.is_empty() {
         return Vec::new();
     }
     vec![format!(
@@ -350,9 +354,20 @@ fn carries(request: &Request<'_>, annotation: &Annotation, facts: &Facts) -> boo
         })
 }
 
-/// True if the owner's words send it there. With a plan, what its own steps read may go where its
-/// steps lead; without one only to a place that he named himself.
-fn is_released(request: &Request<'_>, facts: &Facts) -> bool {
+/// True if the step that this call is lets along what the tool read. Without a plan nothing is known
+/// of it, and the place alone decides.
+fn is_released(request: &Request<'_>, source: &str) -> bool {
+    let Planned::Is(plan) = request.plan else {
+        return true;
+    };
+    request
+        .step()
+        .is_some_and(|step| plan.releases(step, source))
+}
+
+/// True if the owner's words lead there: with a plan to a place that they select, without one only to a
+/// place that he named himself.
+fn leads_there(request: &Request<'_>, facts: &Facts) -> bool {
     let least = match request.plan {
         Planned::Is(_) => Grade::G2,
         Planned::Unknown => Grade::G3,

@@ -39,7 +39,7 @@ pub use evidence::Evidence;
 pub use grade::{Grade, Graded, OWNER, OWNERS_INBOX, WORKSPACE};
 pub use infer::{Families, Server, infer};
 pub use permit::Permit;
-pub use plan::{OffPlan, Plan, Planned, STEPS_MAX, Step};
+pub use plan::{OffPlan, Pick, Plan, Planned, STEPS_MAX, Step};
 pub use question::{Draft, Rule};
 pub use recorded::{Recorded, Turn};
 pub use typed::{Kind, Typed, normal};

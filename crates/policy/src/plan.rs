@@ -30,6 +30,36 @@ pub struct Step {
     /// Values that an argument must have; one of them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub only: BTreeMap<String, Vec<String>>,
+    /// Tools whose results may go along here. Where none is named, those of the plan's own steps may.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub release: Vec<String>,
+    /// Which of the things that were listed an argument is to be.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pick: BTreeMap<String, Pick>,
+}
+
+/// One thing out of a list, by a number or a time of it. Code finds it, not the model.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pick {
+    /// The name of the field, as `size`.
+    pub field: String,
+    /// The largest or latest; else the smallest or earliest.
+    pub most: bool,
+}
+
+impl Step {
+    /// So many calls of a tool, with whatever values.
+    #[must_use]
+    pub fn of(tool: impl Into<String>, times: u32) -> Self {
+        Self {
+            tool: tool.into(),
+            times,
+            only: BTreeMap::new(),
+            release: Vec::new(),
+            pick: BTreeMap::new(),
+        }
+    }
 }
 
 fn once() -> u32 {
@@ -78,13 +108,13 @@ impl Plan {
         self
     }
 
-    /// Whether one more call of this tool with these arguments is in the plan.
-    pub fn covers(
+    /// The step that one more call of this tool with these arguments is.
+    pub fn step(
         &self,
         tool: &str,
         arguments: &serde_json::Value,
         done: u32,
-    ) -> Result<(), OffPlan> {
+    ) -> Result<&Step, OffPlan> {
         if self.steps.len() > STEPS_MAX {
             return Err(OffPlan::Wide);
         }
@@ -98,11 +128,17 @@ impl Plan {
         if done >= times {
             return Err(OffPlan::Times);
         }
-        if steps.iter().any(|step| step.admits(arguments)) {
-            Ok(())
-        } else {
-            Err(OffPlan::Value)
+        let fitting = steps.into_iter().find(|step| step.admits(arguments));
+        fitting.ok_or(OffPlan::Value)
+    }
+
+    /// Whether what this tool read may go along in a step.
+    #[must_use]
+    pub fn releases(&self, step: &Step, source: &str) -> bool {
+        if step.release.is_empty() {
+            return self.steps.iter().any(|own| own.tool == source);
         }
+        step.release.iter().any(|tool| tool == source)
     }
 }
 
@@ -263,37 +299,35 @@ mod tests {
         Plan {
             steps: vec![
                 Step {
-                    tool: "send".to_owned(),
-                    times: 2,
                     only: [("to".to_owned(), vec!["bob@example.com".to_owned()])].into(),
+                    ..Step::of("send", 2)
                 },
-                Step {
-                    tool: "read".to_owned(),
-                    times: 1,
-                    only: BTreeMap::new(),
-                },
+                Step::of("read", 1),
             ],
         }
     }
 
     #[test]
     fn a_plan_has_tools_counts_and_values_and_nothing_else() {
+        let why = |plan: &Plan, tool: &str, arguments: &serde_json::Value, done| {
+            plan.step(tool, arguments, done).err()
+        };
         let to = |address: &str| json!({ "to": [address] });
-        assert_eq!(plan().covers("send", &to("Bob@Example.com"), 0), Ok(()));
-        assert_eq!(plan().covers("send", &to("bob@example.com"), 1), Ok(()));
+        assert_eq!(why(&plan(), "send", &to("Bob@Example.com"), 0), None);
+        assert_eq!(why(&plan(), "send", &to("bob@example.com"), 1), None);
         assert_eq!(
-            plan().covers("send", &to("bob@example.com"), 2),
-            Err(OffPlan::Times)
+            why(&plan(), "send", &to("bob@example.com"), 2),
+            Some(OffPlan::Times)
         );
         assert_eq!(
-            plan().covers("send", &to("eve@example.com"), 0),
-            Err(OffPlan::Value)
+            why(&plan(), "send", &to("eve@example.com"), 0),
+            Some(OffPlan::Value)
         );
-        assert_eq!(plan().covers("delete", &json!({}), 0), Err(OffPlan::Tool));
+        assert_eq!(why(&plan(), "delete", &json!({}), 0), Some(OffPlan::Tool));
         let wide = Plan {
             steps: vec![plan().steps[1].clone(); STEPS_MAX + 1],
         };
-        assert_eq!(wide.covers("read", &json!({}), 0), Err(OffPlan::Wide));
+        assert_eq!(why(&wide, "read", &json!({}), 0), Some(OffPlan::Wide));
     }
 
     #[test]
@@ -303,5 +337,12 @@ mod tests {
         assert!(!words.asks_for(Effect::Spend) && !words.asks_for(Effect::Execute));
         assert!(Words::of("удали этот файл").asks_for(Effect::Destroy));
         assert!(Words::of("请删除文件").asks_for(Effect::Destroy));
+    }
+    #[test]
+    fn a_step_lets_along_what_it_names_and_else_what_the_plan_itself_reads() {
+        let mut plan = plan();
+        assert!(plan.releases(&plan.steps[0], "read") && !plan.releases(&plan.steps[0], "notes"));
+        plan.steps[0].release = vec!["notes".to_owned()];
+        assert!(!plan.releases(&plan.steps[0], "read") && plan.releases(&plan.steps[0], "notes"));
     }
 }

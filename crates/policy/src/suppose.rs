@@ -266,7 +266,8 @@ impl Supposed {
                     let text = value
                         .as_str()
                         .map_or_else(|| value.to_string(), str::to_owned);
-                    evidence.text(connector, &text, &origin, &label.readers);
+                    let source = (connector, read.tool.as_str());
+                    evidence.text(source, &text, &origin, &label.readers);
                 }
             }
             context = context.join(&label);
@@ -305,11 +306,7 @@ impl Supposed {
     }
 
     fn plan(&self) -> OwnPlan {
-        let once = |tool: &String| Step {
-            tool: tool.clone(),
-            times: 1,
-            only: BTreeMap::new(),
-        };
+        let once = |tool: &String| Step::of(tool, 1);
         match &self.plan {
             // Whoever is not the owner has no plan, whatever is supposed.
             _ if self.role != Role::Owner => OwnPlan::Nobody,

@@ -121,7 +121,7 @@ fn one_row_that_the_words_select_is_more_than_a_member_of_a_list() {
 }
 
 /// A tool with a person and a thing, as `share` and `send` have.
-fn outward(effect: Effect, reach: Reach) -> Annotation {
+pub(crate) fn outward(effect: Effect, reach: Reach) -> Annotation {
     Annotation {
         reach,
         connector: "drive".to_owned(),
@@ -136,21 +136,20 @@ fn outward(effect: Effect, reach: Reach) -> Annotation {
 
 /// The decision over a call after the list was read, in the balanced posture with a plan that has it.
 fn decided(words: &str, tool: Annotation, arguments: Value) -> String {
+    let steps = vec![Step::of("list_files", 1), Step::of("do", 1)];
+    decided_by(&Plan { steps }, words, tool, arguments)
+}
+
+/// The same with this plan.
+pub(crate) fn decided_by(plan: &Plan, words: &str, tool: Annotation, arguments: Value) -> String {
     let mut place = Place::new();
     place.evidence = seen(words, &json!({}), &rows());
     place.context = Label::stranger(Readers::Private);
     let mut authority = Authority::over([("do".to_owned(), tool)].into());
     authority.posture = Posture::Balanced;
-    let plan = Plan {
-        steps: vec![Step {
-            tool: "do".to_owned(),
-            times: 1,
-            only: std::collections::BTreeMap::new(),
-        }],
-    };
     let (call, owner) = (call("do", arguments), owner());
     let mut request = place.request(&call, &owner);
-    request.plan = Planned::Is(&plan);
+    request.plan = Planned::Is(plan);
     outcome(&decide(&request, &authority))
 }
 

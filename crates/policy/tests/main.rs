@@ -13,5 +13,6 @@ mod inferring;
 mod lists;
 mod needs;
 mod permits;
+mod planned;
 mod proof;
 mod table;

@@ -287,7 +287,8 @@ fn ruled(read: &Read, posture: Posture, is_planned: bool, name: &str, arguments:
     let mut evidence = Evidence::of_words(read.words);
     let mut context = Label::owner();
     if read.private {
-        evidence.text("files", "the minutes", &Origin::System, &Readers::Private);
+        let source = ("files", "read");
+        evidence.text(source, "the minutes", &Origin::System, &Readers::Private);
         context = context.join(&Label {
             readers: Readers::Private,
             ..Label::system()
@@ -295,15 +296,16 @@ fn ruled(read: &Read, posture: Posture, is_planned: bool, name: &str, arguments:
     }
     if read.strange {
         let text = "see https://trap.example/a7, the code is 48213";
-        evidence.text("web", text, &Origin::Stranger, &Readers::Public);
+        evidence.text(
+            ("web", "web_fetch"),
+            text,
+            &Origin::Stranger,
+            &Readers::Public,
+        );
         context = context.join(&Label::stranger(Readers::Public));
     }
     let plan = Plan {
-        steps: vec![Step {
-            tool: name.to_owned(),
-            times: 9,
-            only: std::collections::BTreeMap::new(),
-        }],
+        steps: vec![Step::of("read", 9), Step::of(name, 9)],
     };
     let call = ToolCall {
         id: "call".to_owned(),

@@ -79,11 +79,7 @@ impl PlanKind {
         for call in &task.calls {
             *times.entry(&call.tool).or_default() += 1;
         }
-        let step = |(tool, times): (&str, u32)| Step {
-            tool: tool.to_owned(),
-            times,
-            only: BTreeMap::new(),
-        };
+        let step = |(tool, times): (&str, u32)| Step::of(tool, times);
         match self {
             Self::None => None,
             Self::Right => Some(Plan {
