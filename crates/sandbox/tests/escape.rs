@@ -145,6 +145,7 @@ cases! {
     files_in_memory_are_bounded: "tmp",
     what_is_shielded_cannot_be_written: "shield",
     two_runs_share_nothing: "twice",
+    a_folder_that_changes_places_with_a_link_leads_nowhere_else: "swapped",
     ordinary_programs_run: "python",
     calls_of_the_kernel_are_closed: "calls",
     namespaces_cannot_be_made: "namespaces",

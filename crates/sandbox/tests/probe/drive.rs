@@ -42,6 +42,7 @@ pub(crate) fn drive(case: &str, maker: &str, folder: &Path) -> ExitCode {
         "helper" => return several::helper(&native, folder),
         "aged" => return several::aged(&native, folder),
         "many" => return several::many(&native, folder),
+        "swapped" => return several::swapped(&native, folder),
         _ => {}
     }
     let result = native
@@ -183,6 +184,8 @@ fn words(case: &str, folder: &Path) -> Vec<String> {
         "signal" => vec!["sh", "-c", "kill -9 $$"],
         "code" => vec!["sh", "-c", "exit 7"],
         "twice" => vec!["true"],
+        // It is there in the system's folder, too, with other words.
+        "swapped" => vec!["cat", "os-release"],
         "environment" => vec!["env"],
         "input" | "output-bound" => vec!["cat"],
         "flood" => vec!["yes"],

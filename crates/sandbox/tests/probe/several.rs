@@ -2,13 +2,15 @@
 
 use crate::drive::{EXTRAS, job, native, own};
 use instar_sandbox::cgroup::Groups;
-use instar_sandbox::native::{Ended, Native, Running};
+use instar_sandbox::native::{Ended, Native, Running, StartError};
+use instar_sandbox::root::{Inside, Root};
 use instar_sandbox::spec::{Argv, Input, Job};
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The namespaces that a run has for itself.
@@ -65,6 +67,42 @@ fn said(run: &Running) -> String {
         }
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// The folder to start in changes places with a link to one of the system's: a run starts where it was
+/// told to, or nowhere.
+pub(crate) fn swapped(native: &Native, folder: &Path) -> ExitCode {
+    use rustix::fs::{RenameFlags, renameat_with};
+    let work = folder.join("work");
+    std::fs::create_dir(work.join("start")).unwrap();
+    std::fs::write(work.join("start/os-release"), "inside").unwrap();
+    std::os::unix::fs::symlink("/usr/lib", work.join("other")).unwrap();
+    let root = Root::open(&work).unwrap();
+    let stop = AtomicBool::new(false);
+    let (mut inside, mut refused, mut elsewhere) = (0, 0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let (one, two) = ("start", "other");
+                renameat_with(&root, one, &root, two, RenameFlags::EXCHANGE).unwrap();
+            }
+        });
+        for turn in 0..400 {
+            let mut job = job("swapped", folder);
+            job.folder = Inside::parse("start").unwrap();
+            match native.run(job) {
+                Ok(outcome) if outcome.stdout.bytes == b"inside" => inside += 1,
+                Err(StartError::Refused(_)) => refused += 1,
+                Ok(_) | Err(_) => elsewhere += 1,
+            }
+            if turn > 100 && inside > 2 && refused > 2 {
+                break;
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    println!("{inside} inside, {refused} refused, {elsewhere} elsewhere");
+    verdict(inside > 0 && refused > 0 && elsewhere == 0)
 }
 
 /// The helper is killed again and again: every run finds walls that stand, and there is a new one.
