@@ -40,6 +40,7 @@ mod faults;
 mod flush;
 mod found_again;
 mod gates;
+mod grounds;
 mod hands;
 mod healing;
 mod heartbeats;

@@ -81,12 +81,17 @@ def content():
 
 /// A server that is a Python program behind walls, in its folder, and its entry; nothing where there is no Python.
 pub(crate) fn python_server(tool: &str) -> Option<(tempfile::TempDir, Value)> {
+    python_program(&format!("{tool}{SERVER}"))
+}
+
+/// The same, all of it.
+pub(crate) fn python_program(text: &str) -> Option<(tempfile::TempDir, Value)> {
     if !std::path::Path::new("/usr/bin/python3").exists() {
         skipped("needs /usr/bin/python3");
         return None;
     }
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("server.py"), format!("{tool}{SERVER}")).unwrap();
+    std::fs::write(folder.path().join("server.py"), text).unwrap();
     let entry = json!({
         "command": "/usr/bin/python3", "args": ["/work/server.py"], "cwd": folder.path(),
     });

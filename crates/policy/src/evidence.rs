@@ -5,7 +5,7 @@
 //! and who vouches for it; text that somebody wrote is kept only to find out where a link came from.
 
 use instar_protocol::{Origin, Readers};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::annotation::{Annotation, Field, FieldRole, Reach, SlotRole};
@@ -408,18 +408,10 @@ impl<'a> Walk<'a> {
                 }
             }
             Value::Object(fields) => {
-                // A frame around one list, as many servers answer: its items are the rows.
-                let lists: Vec<_> = fields
-                    .iter()
-                    .filter_map(|(name, value)| Some((name, value.as_array()?)))
-                    .filter(|(_, items)| items.iter().any(Value::is_object))
-                    .collect();
-                if let [(name, items)] = lists.as_slice()
-                    && !self.fields.keys().any(|path| !path.contains("[]"))
-                {
-                    for item in *items {
+                if let Some((path, items)) = self.framed(fields) {
+                    for item in items {
                         let mut row = Vec::new();
-                        self.cells(item, &format!("{name}[]"), 1, &mut row);
+                        self.cells(item, &path, 1, &mut row);
                         self.rows.push(row);
                     }
                 } else {
@@ -434,6 +426,26 @@ impl<'a> Walk<'a> {
                 self.rows.push(row);
             }
         }
+    }
+
+    /// The one list in an object that says nothing itself, as many servers answer, and the path of its
+    /// items: their own, where that is declared, else that of a list without a frame.
+    fn framed<'b>(&self, fields: &'b Map<String, Value>) -> Option<(String, &'b Vec<Value>)> {
+        let mut lists = fields
+            .iter()
+            .filter_map(|(name, value)| Some((name, value.as_array()?)))
+            .filter(|(_, items)| items.iter().any(Value::is_object));
+        let (name, items) = lists.next()?;
+        let is_alone = lists.next().is_none() && !fields.values().any(Value::is_object);
+        let says_something = fields
+            .keys()
+            .any(|name| self.fields.contains_key(name.as_str()));
+        if !is_alone || says_something {
+            return None;
+        }
+        let own = format!("{name}[]");
+        let is_declared = self.fields.keys().any(|path| path.starts_with(&own));
+        Some((if is_declared { own } else { "[]".to_owned() }, items))
     }
 
     fn cells(&self, value: &Value, path: &str, depth: usize, row: &mut Vec<Found<'a>>) {

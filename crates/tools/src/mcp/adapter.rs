@@ -111,13 +111,21 @@ impl Tool for Adapter {
             let name = format!("{}/{}", self.server, self.tool);
             output.text = words(&result, &name, &mut output.pictures);
             output.is_error = result["isError"] == true;
-            output.value = result
-                .get("structuredContent")
-                .filter(|value| !value.is_null())
-                .cloned();
+            output.value = structured(&result).cloned();
             Ok(output)
         }
         .boxed()
+    }
+}
+
+/// The structured result. It has to be an object: what is none comes as the one field `result` from the
+/// protocol's own libraries.
+fn structured(result: &Value) -> Option<&Value> {
+    let value = result.get("structuredContent")?;
+    match value.as_object() {
+        Some(fields) if fields.len() == 1 => fields.get("result").or(Some(value)),
+        Some(_) => Some(value),
+        None => None,
     }
 }
 
