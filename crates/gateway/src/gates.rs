@@ -4,7 +4,7 @@
 mod judge;
 pub(crate) mod own;
 
-use instar_release::gate::{Autonomy, CheckError, Finding, Said, Step, Table};
+use instar_release::gate::{self, Asked, Autonomy, CheckError, Finding, Said, Step, Table};
 use instar_release::sign::PublicKey;
 use instar_sandbox::native::Native;
 use instar_sandbox::solver::Solver;
@@ -27,6 +27,10 @@ pub struct ImproveConfig {
     /// How far a candidate may go without you, by its risk class, when every gate has passed: `nothing`,
     /// `shadow`, `canary` or `stable`. Class D has no key: it always needs your own signature.
     pub autonomy: Autonomy,
+    /// For how many days what a gate said of a candidate holds, 1 to 365. After that the candidate has to be checked
+    /// again, and your yes said again, before it is served to anybody.
+    #[schemars(range(min = 1, max = 365))]
+    pub gate_days: u32,
     /// The folder in which the Python package `cvc5` lies: a second solver that has to agree with the system's
     /// before rules count as proved.
     pub solver_package: Option<PathBuf>,
@@ -46,6 +50,7 @@ impl Default for ImproveConfig {
         Self {
             enabled: true,
             autonomy: Autonomy::default(),
+            gate_days: gate::DAYS,
             solver_package: None,
             proposer: None,
             embedder: None,
@@ -106,10 +111,9 @@ pub(crate) async fn check(app: &AppState, name: &str) -> Result<Table, ApiProble
 }
 
 async fn checked(app: &AppState, name: &str) -> Result<Table, ApiProblem> {
-    let now = app.clock.now();
     let package = app.config.current().value.improve.solver_package.clone();
     let prover = prover(package, app.closing.clone());
-    let checking = app.releases.check_candidate(name, prover, now).await;
+    let checking = app.releases.check_candidate(name, prover, asked(app)).await;
     let checking = checking.map_err(problem)?;
     for (gate, sitting) in judge::sittings(app.state_dir.root()) {
         let finding = match sitting {
@@ -125,9 +129,8 @@ async fn checked(app: &AppState, name: &str) -> Result<Table, ApiProblem> {
             }
             Err(why) => Finding::no_data(format!("the suites cannot be read: {why}")),
         };
-        let now = app.clock.now();
-        let signed = app.releases.attest(&checking, gate, finding, now).await;
-        signed.map_err(problem)?;
+        let signed = app.releases.attest(&checking, gate, finding, asked(app));
+        signed.await.map_err(problem)?;
     }
     app.gates_asked.fetch_add(1, Ordering::Relaxed);
     let table = table(app, &checking.candidate.id).await?;
@@ -139,7 +142,9 @@ async fn checked(app: &AppState, name: &str) -> Result<Table, ApiProblem> {
 pub(crate) async fn table(app: &AppState, name: &str) -> Result<Table, ApiProblem> {
     let candidate = app.releases.candidate(name).await?;
     let owners = owners(app);
-    let table = app.releases.gates(&candidate, autonomy(app), &owners);
+    let table = app
+        .releases
+        .gates(&candidate, autonomy(app), &owners, app.clock.now());
     table.await.map_err(problem)
 }
 
@@ -148,13 +153,21 @@ pub(crate) async fn allowed(app: &AppState, name: &str, step: Step) -> Result<()
     let owners = owners(app);
     let may = app
         .releases
-        .may_go(name, step, autonomy(app), &owners)
+        .may_go(name, step, autonomy(app), &owners, app.clock.now())
         .await;
     may.map(drop).map_err(problem)
 }
 
 pub(crate) fn autonomy(app: &AppState) -> Autonomy {
     app.config.current().value.improve.autonomy
+}
+
+/// A gate is asked now, and its word holds for as long as the owner says.
+pub(crate) fn asked(app: &AppState) -> Asked {
+    Asked {
+        at: app.clock.now(),
+        days: app.config.current().value.improve.gate_days,
+    }
 }
 
 /// A file of keys that cannot be read vouches for nobody.

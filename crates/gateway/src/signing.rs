@@ -207,8 +207,9 @@ pub async fn lineage(
     name: &str,
     signer: &Signer,
     owners: &[PublicKey],
+    now: Timestamp,
 ) -> Result<Lineage, QueryError> {
-    let found = releases.lineage(name, signer, owners).await;
+    let found = releases.lineage(name, signer, owners, now).await;
     found.map_err(missing_release)
 }
 
@@ -224,7 +225,8 @@ pub(crate) async fn provenance(
 pub(crate) async fn lineage_of(app: &AppState, name: &str) -> Result<Lineage, ApiProblem> {
     let signer = app.releases.signer().ok_or_else(ApiProblem::internal)?;
     let owners = known_owners(app)?;
-    Ok(lineage(&app.releases, name, signer, &owners).await?)
+    let now = app.clock.now();
+    Ok(lineage(&app.releases, name, signer, &owners, now).await?)
 }
 
 pub(crate) async fn spoken(

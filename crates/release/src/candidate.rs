@@ -19,6 +19,7 @@ use crate::error::ReleaseError;
 use crate::lineage::{MATERIALS_MAX, Material};
 use crate::record::Release;
 use crate::releases::{Releases, bounded};
+use crate::sign::statement::MadeOf;
 
 /// The most deltas of one candidate.
 pub const DELTAS_MAX: usize = 64;
@@ -157,6 +158,22 @@ pub fn build(parent: &Behaviour, deltas: &[Delta]) -> Result<Behaviour, ReleaseE
         check::no_secret(&file.text, &format!("the rules in {}", file.name))?;
     }
     Ok(after)
+}
+
+impl Candidate {
+    /// As it stands in the provenance of what it would be.
+    pub(crate) fn made_of(&self) -> Result<MadeOf, ReleaseError> {
+        let named = |delta: &Delta| {
+            let text = canonical::of(delta).map_err(ReleaseError::canonical)?;
+            let digest = canonical::sha256(text.as_bytes());
+            Ok((delta.touches().to_string(), digest))
+        };
+        let deltas = self.spec.deltas.iter().map(named);
+        Ok(MadeOf {
+            candidate: self.id.clone(),
+            deltas: deltas.collect::<Result<_, ReleaseError>>()?,
+        })
+    }
 }
 
 impl Releases {

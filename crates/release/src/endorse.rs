@@ -117,7 +117,7 @@ impl Releases {
         let rows = rows.map_err(|error| SignError::Malformed(error.to_string()))?;
         let mut payloads = Vec::new();
         for row in rows.iter().filter(|row| row.kind == BUILT) {
-            signer.statement(store, row, PROVENANCE).await?;
+            signer.statement(store, row, PROVENANCE, None).await?;
             let bytes = store.object(&row.object).await;
             let bytes = bytes.map_err(|_| SignError::Tampered)?;
             payloads.push(signer.own(&row.object, &bytes)?.0);

@@ -209,8 +209,8 @@ impl Releases {
         let mut ops = vec![row(HANDED_LIST, list), row(HANDED, envelope)];
         let next = Self::next_signer(next, signer.number() + 1);
         let (manifest, object) = record::named(store, &id).await?;
-        ops.extend(next.building(store, &manifest, &object, &[]).await?);
-        ops.push(next.adopting(store, &id, now).await?);
+        ops.extend(next.building(store, &manifest, &object, &[], None).await?);
+        ops.push(next.adopting(store, &id, &[], now).await?);
         let reason = format!("the signing key was changed to number {}", next.number());
         let from = Some(id.clone());
         ops.extend(moving(from, &id, "owner".to_owned(), reason, now, random));

@@ -38,6 +38,7 @@ mod error;
 mod files;
 mod handover;
 pub mod heartbeat;
+mod kept;
 mod name;
 mod oci;
 mod record;

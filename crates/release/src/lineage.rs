@@ -5,7 +5,8 @@
 //! attestations of gates and in a release's provenance.
 
 use instar_policy::canonical;
-use instar_protocol::ReleaseId;
+use instar_protocol::{ReleaseId, Timestamp};
+use instar_store::{EnvelopeRow, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -16,8 +17,10 @@ use crate::error::ReleaseError;
 use crate::gate::attest;
 use crate::record::{self, Manifest};
 use crate::releases::Releases;
+use crate::rollout::verdict::{self, VERDICT};
 use crate::sign::PublicKey;
-use crate::trust::Signer;
+use crate::sign::statement::SUMMARY;
+use crate::trust::{ADOPTED, Signer};
 
 /// Releases that are gone back through.
 const PARENTS_MAX: usize = 20;
@@ -230,6 +233,7 @@ impl Releases {
         name: &str,
         signer: &Signer,
         owners: &[PublicKey],
+        now: Timestamp,
     ) -> Result<Lineage, ReleaseError> {
         let manifest = self.get(name).await?.manifest();
         let mut lineage = Lineage::default();
@@ -237,7 +241,7 @@ impl Releases {
         for row in self.store().candidates().await? {
             if row.release == manifest.id {
                 let candidate = self.candidate(row.id.as_str()).await?;
-                self.proposed(&mut lineage, &root, &candidate, signer)
+                self.proposed(&mut lineage, &root, &candidate, signer, now)
                     .await?;
             }
         }
@@ -254,6 +258,7 @@ impl Releases {
         root: &str,
         candidate: &Candidate,
         signer: &Signer,
+        now: Timestamp,
     ) -> Result<(), ReleaseError> {
         let spec = &candidate.spec;
         let node = Node {
@@ -286,7 +291,7 @@ impl Releases {
         for source in &spec.sources {
             lineage.material(&id, "because of", source);
         }
-        for (gate, said) in attest::newest(signer, self.store(), candidate).await? {
+        for (gate, said) in attest::newest(signer, self.store(), candidate, now).await? {
             let (says, materials) = match said {
                 Ok(finding) => (
                     format!("{}: {}", finding.outcome.word(), finding.why),
@@ -322,17 +327,25 @@ impl Releases {
             if row.kind.starts_with(attest::KIND) {
                 continue;
             }
-            let sound = if row.kind == OWNER {
-                self.endorsed(signer, &row, owners).await.map(drop)
-            } else {
-                self.statement_fits(signer, &row, &moves).await
+            let sound = match row.kind.as_str() {
+                OWNER => {
+                    let by = self.endorsed(signer, &row, owners).await;
+                    by.map(|_| "verified".to_owned())
+                }
+                VERDICT => {
+                    let read = verdict::read(signer, self.store(), &row).await;
+                    read.map(|verdict| verdict.words())
+                }
+                _ => match self.statement_fits(signer, &row, &moves).await {
+                    Ok(()) => Ok(gates_named(signer, self.store(), &row).await),
+                    Err(reason) => Err(reason),
+                },
             };
             let node = Node {
                 id: format!("signature:{}", row.object.as_str()),
                 kind: Kind::Signature,
                 name: row.kind.clone(),
-                says: sound
-                    .map_or_else(|why| format!("refused: {why}"), |()| "verified".to_owned()),
+                says: sound.unwrap_or_else(|why| format!("refused: {why}")),
                 digest: Some(row.object.as_str().to_owned()),
             };
             let _signature = lineage.put(root, "signed", node);
@@ -364,6 +377,21 @@ impl Releases {
         }
         Ok(())
     }
+}
+
+/// That a statement was verified, and the gates that it names, if it is the summary of what was a candidate.
+async fn gates_named(signer: &Signer, store: &Store, row: &EnvelopeRow) -> String {
+    let mut says = "verified".to_owned();
+    if row.kind == ADOPTED
+        && let Ok(summary) = signer.statement(store, row, SUMMARY, None).await
+        && let Ok(gates) = summary.gates()
+    {
+        for (number, one) in gates.iter().enumerate() {
+            let before = if number == 0 { "; gates: " } else { ", " };
+            says += &format!("{before}{} {}", one.gate.name(), one.outcome.word());
+        }
+    }
+    says
 }
 
 fn released(manifest: &Manifest) -> Node {

@@ -284,7 +284,7 @@ impl Releases {
         let stored = record::put(store, &manifest, bundle.behaviour).await?;
         let imported = store.put_object(envelope.into_bytes()).await?;
         let note = json!({"importedFrom": by.id()});
-        let statement = Statement::provenance(&manifest, stored.as_str(), &note, &[]);
+        let statement = Statement::provenance(&manifest, stored.as_str(), &note, &[], None);
         let ops = vec![
             Op::PutRelease {
                 id: id.clone(),

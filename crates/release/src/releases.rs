@@ -9,15 +9,13 @@ use serde_json::Value;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Mutex;
 
-use crate::behaviour::{Behaviour, id_of};
-use crate::candidate::{Candidate, build};
+use crate::behaviour::Behaviour;
 use crate::check;
 use crate::error::ReleaseError;
-use crate::gate::attest;
-use crate::lineage::Material;
 use crate::name::Name;
 use crate::record::{self, Manifest, Release};
 use crate::rollout::Live;
+use crate::sign::statement::GateNamed;
 use crate::trust::{BUILT, Signer};
 
 /// The alias of the release that everyone is served.
@@ -44,14 +42,6 @@ pub struct Cohort {
 pub struct Served {
     pub release: Arc<Release>,
     pub arm: Arm,
-}
-
-/// Where a release comes from.
-struct Origin {
-    parents: Vec<ReleaseId>,
-    proposer: String,
-    reason: String,
-    code_version: String,
 }
 
 /// The releases of this state folder and the one that is stable. Cheap to clone.
@@ -109,8 +99,9 @@ impl Releases {
         let id = store.alias(STABLE).await?.ok_or_else(unknown)?;
         record::load(store, &find(store, &id).await?).await?;
         let (manifest, object) = record::named(store, &id).await?;
-        let mut ops = signer.building(store, &manifest, &object, &[]).await?;
-        ops.push(signer.adopting(store, &id, now).await?);
+        let built = signer.building(store, &manifest, &object, &[], None);
+        let mut ops = built.await?;
+        ops.push(signer.adopting(store, &id, &[], now).await?);
         let reason = "signed again by the owner".to_owned();
         let from = Some(id.clone());
         ops.extend(moving(from, &id, "owner".to_owned(), reason, now, random));
@@ -182,7 +173,7 @@ impl Releases {
         let (proposer, reason) = (bounded(proposer), bounded(reason));
         let (release, mut ops) = self.kept_from(behaviour, &proposer, &reason, now).await?;
         ops.extend(self.superseded(now, random)?);
-        let moves = self.moves_to(&release, &proposer, &reason, now, random);
+        let moves = self.moves_to(&release, &[], &proposer, &reason, now, random);
         ops.extend(moves.await?);
         ops.extend(beside);
         store.commit(ops).await?;
@@ -191,103 +182,12 @@ impl Releases {
         Ok((id, true))
     }
 
-    /// Stores a behaviour as a release that comes after the one that is stable now.
-    pub(crate) async fn kept_from(
-        &self,
-        behaviour: Behaviour,
-        proposer: &str,
-        reason: &str,
-        now: Timestamp,
-    ) -> Result<(Release, Vec<Op>), ReleaseError> {
-        let origin = Origin {
-            parents: self.shared.store.alias(STABLE).await?.into_iter().collect(),
-            proposer: bounded(proposer),
-            reason: bounded(reason),
-            code_version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
-        self.kept(behaviour, origin, &[], now).await
-    }
-
-    /// Stores a release, unless it is stored already; the row names it once the changes are committed.
-    async fn kept(
-        &self,
-        behaviour: Behaviour,
-        origin: Origin,
-        materials: &[Material],
-        now: Timestamp,
-    ) -> Result<(Release, Vec<Op>), ReleaseError> {
-        let canonical = behaviour.canonical()?;
-        check::size(&canonical)?;
-        let manifest = Manifest {
-            id: id_of(canonical.as_bytes()),
-            authority: behaviour
-                .authority
-                .hash()
-                .map_err(ReleaseError::canonical)?,
-            parents: origin.parents,
-            proposer: origin.proposer,
-            reason: origin.reason,
-            made_at: now,
-            code_version: origin.code_version,
-        };
-        let store = &self.shared.store;
-        if let Some(stored) = lookup(store, &manifest.id).await? {
-            let release = record::load(store, &stored).await?;
-            let ops = match &self.shared.signer {
-                // Imported, or from before there were signatures.
-                Some(signer) => {
-                    let own = release.manifest();
-                    let built = signer.building(store, &own, &stored.object, materials);
-                    built.await?
-                }
-                None => Vec::new(),
-            };
-            return Ok((release, ops));
-        }
-        let object = record::put(store, &manifest, canonical).await?;
-        let put = Op::PutRelease {
-            id: manifest.id.clone(),
-            object: object.clone(),
-            at: manifest.made_at,
-        };
-        let mut ops = vec![put];
-        if let Some(signer) = &self.shared.signer {
-            let built = signer.building(store, &manifest, &object, materials);
-            ops.extend(built.await?);
-        }
-        Ok((Release::of(manifest, behaviour), ops))
-    }
-
-    /// Stores the release that a candidate would be, with its provenance.
-    pub(crate) async fn keep(
-        &self,
-        candidate: &Candidate,
-        now: Timestamp,
-    ) -> Result<(Release, Vec<Op>), ReleaseError> {
-        let spec = &candidate.spec;
-        let parent = self.get(spec.parent.as_str()).await?;
-        let behaviour = build(&parent.behaviour, &spec.deltas)?;
-        let origin = Origin {
-            parents: vec![spec.parent.clone()],
-            proposer: spec.proposer.clone(),
-            reason: spec.reason.clone(),
-            code_version: spec.code_version.clone(),
-        };
-        let mut materials = spec.sources.clone();
-        if let Some(signer) = &self.shared.signer {
-            for (_, said) in attest::newest(signer, &self.shared.store, candidate).await? {
-                materials.extend(said.into_iter().flat_map(|finding| finding.materials));
-            }
-        }
-        materials.sort();
-        materials.dedup();
-        self.kept(behaviour, origin, &materials, now).await
-    }
-
-    /// The move of the stable alias to a stored release, with its signature and its event.
+    /// The move of the stable alias to a stored release, with its signature, which names the gates that it had, and
+    /// its event.
     pub(crate) async fn moves_to(
         &self,
         release: &Release,
+        gates: &[GateNamed],
         by: &str,
         reason: &str,
         now: Timestamp,
@@ -296,7 +196,7 @@ impl Releases {
         let store = &self.shared.store;
         let mut ops = Vec::new();
         if let Some(signer) = &self.shared.signer {
-            ops.push(signer.adopting(store, &release.id, now).await?);
+            ops.push(signer.adopting(store, &release.id, gates, now).await?);
         }
         let from = store.alias(STABLE).await?;
         let (by, reason) = (by.to_owned(), reason.to_owned());
@@ -497,7 +397,10 @@ pub(crate) fn moving(
     ]
 }
 
-async fn lookup(store: &Store, id: &ReleaseId) -> Result<Option<StoredRelease>, ReleaseError> {
+pub(crate) async fn lookup(
+    store: &Store,
+    id: &ReleaseId,
+) -> Result<Option<StoredRelease>, ReleaseError> {
     Ok(store.release(id).await?)
 }
 

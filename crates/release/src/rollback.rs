@@ -109,7 +109,10 @@ impl Releases {
         random: [u8; 10],
     ) -> Result<(), ReleaseError> {
         let (by, reason) = (bounded(by), bounded(reason));
-        ops.extend(self.moves_to(&release, &by, &reason, now, random).await?);
+        ops.extend(
+            self.moves_to(&release, &[], &by, &reason, now, random)
+                .await?,
+        );
         // After the move that is signed for its number.
         ops.extend(self.files_stay(now).await?);
         self.store().commit(ops).await?;

@@ -18,7 +18,8 @@ use crate::handover::{HANDED, HANDED_LIST, Keys, Retired};
 use crate::lineage::Material;
 use crate::record::{self, Manifest};
 use crate::releases::{Releases, STABLE};
-use crate::sign::statement::{Move, PROVENANCE, SUMMARY};
+use crate::rollout::verdict::{self, VERDICT};
+use crate::sign::statement::{GateNamed, MadeOf, Move, PROVENANCE, SUMMARY};
 use crate::sign::{Envelope, GatewayKey, PublicKey, SignError, Statement};
 
 /// The kinds of stored statements.
@@ -86,20 +87,24 @@ impl Signer {
         }))
     }
 
-    /// The statement of a release's provenance, unless it has one already that names these materials.
+    /// The statement of a release's provenance, unless it has one already that names all of this.
     pub(crate) async fn building(
         &self,
         store: &Store,
         manifest: &Manifest,
         object: &ObjectHash,
         materials: &[Material],
+        of: Option<&MadeOf>,
     ) -> Result<Vec<Op>, ReleaseError> {
         let all = self.statements(store, &manifest.id, BUILT, PROVENANCE);
-        let names = |one: &Statement| one.is_about_manifest(object).is_ok() && one.names(materials);
+        let names = |one: &Statement| {
+            one.is_about_manifest(object).is_ok() && one.names(materials) && one.is_made_of(of)
+        };
         if all.await.is_ok_and(|all| all.iter().any(names)) {
             return Ok(Vec::new());
         }
-        let statement = Statement::provenance(manifest, object.as_str(), &Value::Null, materials);
+        let statement =
+            Statement::provenance(manifest, object.as_str(), &Value::Null, materials, of);
         let at = manifest.made_at;
         Ok(vec![
             self.put(store, &manifest.id, BUILT, &statement, at).await?,
@@ -111,6 +116,7 @@ impl Signer {
         &self,
         store: &Store,
         release: &ReleaseId,
+        gates: &[GateNamed],
         at: Timestamp,
     ) -> Result<Op, ReleaseError> {
         let last = store.alias_head().await?;
@@ -119,7 +125,7 @@ impl Signer {
             seq: last.as_ref().map_or(1, |head| head.seq + 1),
             after: last.map(|head| head.hash),
         };
-        let statement = Statement::adoption(release, &of, at);
+        let statement = Statement::adoption(release, &of, gates, at);
         self.put(store, release, ADOPTED, &statement, at).await
     }
 
@@ -174,7 +180,7 @@ impl Signer {
                 continue;
             }
             // What somebody else's key signed binds nobody here.
-            let Ok(statement) = self.statement(store, &row, SUMMARY).await else {
+            let Ok(statement) = self.statement(store, &row, SUMMARY, None).await else {
                 continue;
             };
             let of = statement.bound_to()?;
@@ -188,17 +194,18 @@ impl Signer {
         Ok(())
     }
 
-    /// The statement of a row, verified.
+    /// The statement of a row, verified; with a time, also that it holds then.
     pub(crate) async fn statement(
         &self,
         store: &Store,
         row: &EnvelopeRow,
         predicate: &'static str,
+        now: Option<Timestamp>,
     ) -> Result<Statement, SignError> {
         let bytes = store.object(&row.object).await;
         let bytes = bytes.map_err(|_| SignError::Tampered)?;
         let (payload, _) = self.own(&row.object, &bytes)?;
-        Statement::read(&payload, &row.release, predicate, None)
+        Statement::read(&payload, &row.release, predicate, now)
     }
 
     /// The statements of one kind about a release that hold; if none does, why the newest does not.
@@ -213,7 +220,7 @@ impl Signer {
         let rows = store.envelopes(Some(release)).await.map_err(failed)?;
         let (mut all, mut refused) = (Vec::new(), None);
         for row in rows.iter().filter(|row| row.kind == kind) {
-            match self.statement(store, row, predicate).await {
+            match self.statement(store, row, predicate, None).await {
                 Ok(statement) => all.push(statement),
                 Err(reason) => refused = refused.or(Some(reason)),
             }
@@ -260,6 +267,7 @@ impl Releases {
                 object.as_str(),
                 &json!({"signedLater": true}),
                 &[],
+                None,
             );
             let stands = store.alias_head().await?.map_or(1, |head| head.seq);
             let of = Move {
@@ -267,7 +275,7 @@ impl Releases {
                 seq: stands,
                 after: None,
             };
-            let adopted = Statement::adoption(id, &of, now);
+            let adopted = Statement::adoption(id, &of, &[], now);
             let ops = vec![
                 signer.put(store, id, BUILT, &built, now).await?,
                 signer.put(store, id, ADOPTED, &adopted, now).await?,
@@ -404,9 +412,12 @@ impl Releases {
     ) -> Result<(), SignError> {
         let store = self.store();
         match row.kind.as_str() {
-            BUILT => signer.statement(store, row, PROVENANCE).await.map(drop),
+            BUILT => signer
+                .statement(store, row, PROVENANCE, None)
+                .await
+                .map(drop),
             ADOPTED => {
-                let statement = signer.statement(store, row, SUMMARY).await?;
+                let statement = signer.statement(store, row, SUMMARY, None).await?;
                 if statement.predicate["timeVerified"] != crate::sign::statement::rfc3339(row.at) {
                     return Err(SignError::Subject);
                 }
@@ -417,12 +428,13 @@ impl Releases {
                 let is_there = moves
                     .iter()
                     .any(|one| one.seq == of.seq && one.to == row.release);
-                if fits && is_there {
-                    Ok(())
-                } else {
-                    Err(SignError::Subject)
+                if !fits || !is_there {
+                    return Err(SignError::Subject);
                 }
+                let gates = statement.gates()?;
+                attest::are_there(signer, store, &row.release, &gates).await
             }
+            VERDICT => verdict::read(signer, store, row).await.map(drop),
             kind if kind.starts_with(attest::KIND) => attest::verify(signer, store, row).await,
             IMPORTED => {
                 let bytes = store.object(&row.object).await;

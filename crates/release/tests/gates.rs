@@ -2,7 +2,7 @@
 
 use instar_protocol::{Label, Readers, ReleaseId, Timestamp};
 use instar_release::gate::{
-    Autonomy, CheckError, Finding, Gate, Outcome, Row, Said, Step, Table, decide,
+    Asked, Autonomy, CheckError, Finding, Gate, Outcome, Row, Said, Step, Table, decide,
 };
 use instar_release::sign::{PublicKey, sshsig};
 use instar_release::{Candidate, Class, Proposal, Releases, Signer, read_deltas};
@@ -80,7 +80,7 @@ impl House {
             says.iter().map(said).collect()
         };
         self.releases
-            .check_candidate(&candidate.id, prover, NOW)
+            .check_candidate(&candidate.id, prover, Asked::at(NOW))
             .await
             .unwrap();
         self.table(candidate, &[]).await
@@ -90,12 +90,12 @@ impl House {
     async fn measured(&self, candidate: &Candidate) {
         let checking = self
             .releases
-            .check_candidate(&candidate.id, |_| Vec::new(), NOW);
+            .check_candidate(&candidate.id, |_| Vec::new(), Asked::at(NOW));
         let checking = checking.await.unwrap();
         for gate in [Gate::Evals, Gate::RedTeam] {
             let finding = Finding::pass("no case got worse");
             self.releases
-                .attest(&checking, gate, finding, NOW)
+                .attest(&checking, gate, finding, Asked::at(NOW))
                 .await
                 .unwrap();
         }
@@ -103,7 +103,9 @@ impl House {
 
     async fn table(&self, candidate: &Candidate, owners: &[PublicKey]) -> Table {
         let candidate = self.releases.candidate(&candidate.id).await.unwrap();
-        let table = self.releases.gates(&candidate, Autonomy::default(), owners);
+        let table = self
+            .releases
+            .gates(&candidate, Autonomy::default(), owners, NOW);
         table.await.unwrap()
     }
 }
@@ -171,7 +173,7 @@ async fn a_harmless_candidate_goes_as_far_as_its_class_and_with_a_yes_all_the_wa
     assert_eq!(house.table(&one, &[]).await.decision.may, Step::Shadow);
     let refused = house
         .releases
-        .may_go(&one.id, Step::Canary, Autonomy::default(), &[])
+        .may_go(&one.id, Step::Canary, Autonomy::default(), &[], NOW)
         .await
         .unwrap_err();
     assert!(
@@ -190,7 +192,7 @@ async fn a_harmless_candidate_goes_as_far_as_its_class_and_with_a_yes_all_the_wa
     };
     let table = house
         .releases
-        .may_go(&one.id, Step::Stable, wide, &[])
+        .may_go(&one.id, Step::Stable, wide, &[], NOW)
         .await
         .unwrap();
     assert_eq!((table.class, table.decision.needed.len()), (Class::B, 0));
@@ -198,12 +200,12 @@ async fn a_harmless_candidate_goes_as_far_as_its_class_and_with_a_yes_all_the_wa
     // Whoever proposed it is not who approves it.
     let own = house
         .releases
-        .approve_candidate(&one.id, "session ses_1", &[], NOW)
+        .approve_candidate(&one.id, "session ses_1", &[], Asked::at(NOW))
         .await;
     assert!(matches!(own.unwrap_err(), CheckError::OwnWord(_)));
     house
         .releases
-        .approve_candidate(&one.id, "owner", &[], NOW)
+        .approve_candidate(&one.id, "owner", &[], Asked::at(NOW))
         .await
         .unwrap();
     let table = house.table(&one, &[]).await;
@@ -232,19 +234,19 @@ async fn text_of_others_asks_and_a_failed_suite_cannot_be_approved() {
     assert_eq!((table.class, table.decision.may), (Class::C, Step::Nothing));
     house
         .releases
-        .approve_candidate(&one.id, "owner", &[], NOW)
+        .approve_candidate(&one.id, "owner", &[], Asked::at(NOW))
         .await
         .unwrap();
     assert_eq!(house.table(&one, &[]).await.decision.may, Step::Stable);
     let checking = house
         .releases
-        .check_candidate(&one.id, |_| Vec::new(), NOW)
+        .check_candidate(&one.id, |_| Vec::new(), Asked::at(NOW))
         .await
         .unwrap();
     let finding = Finding::fail("3 of 40 cases got worse").with(["greeting".to_owned()]);
     house
         .releases
-        .attest(&checking, Gate::Evals, finding, LATER)
+        .attest(&checking, Gate::Evals, finding, Asked::at(LATER))
         .await
         .unwrap();
     let table = house.table(&one, &[]).await;
@@ -267,7 +269,7 @@ async fn a_wider_policy_is_refused_with_a_sentence_and_only_a_signature_from_els
     assert_eq!(table.decision.may, Step::Nothing);
     let refused = house
         .releases
-        .approve_candidate(&one.id, "owner", &[], NOW)
+        .approve_candidate(&one.id, "owner", &[], Asked::at(NOW))
         .await;
     assert!(matches!(
         refused.unwrap_err(),
@@ -361,7 +363,7 @@ async fn rules_pass_by_proof_alone_and_whatever_is_no_proof_is_no() {
     };
     house
         .releases
-        .check_candidate(&plain.id, prover, NOW)
+        .check_candidate(&plain.id, prover, Asked::at(NOW))
         .await
         .unwrap();
     assert_eq!(*asked.lock().unwrap(), 0);
@@ -395,7 +397,7 @@ async fn ten_releases_by_themselves_are_enough_until_a_person_looks() {
     house.measured(&one).await;
     let yes = house
         .releases
-        .approve_candidate(&one.id, "owner", &[], NOW)
+        .approve_candidate(&one.id, "owner", &[], Asked::at(NOW))
         .await;
     let _approved = yes.unwrap();
     assert_eq!(
@@ -436,12 +438,17 @@ async fn an_attestation_that_was_changed_is_refused_with_its_reason_and_none_bef
     house.measured(&one).await;
     let checking = house
         .releases
-        .check_candidate(&two.id, |_| Vec::new(), NOW)
+        .check_candidate(&two.id, |_| Vec::new(), Asked::at(NOW))
         .await
         .unwrap();
     house
         .releases
-        .attest(&checking, Gate::Evals, Finding::fail("worse"), NOW)
+        .attest(
+            &checking,
+            Gate::Evals,
+            Finding::fail("worse"),
+            Asked::at(NOW),
+        )
         .await
         .unwrap();
     let rows = house.store.envelopes(None).await.unwrap();
@@ -585,7 +592,7 @@ async fn when_stable_moves_on_the_gates_are_asked_again_and_a_candidate_is_rebas
     assert!(
         house
             .releases
-            .check_candidate(&one.id, |_| Vec::new(), NOW)
+            .check_candidate(&one.id, |_| Vec::new(), Asked::at(NOW))
             .await
             .is_err()
     );
@@ -631,6 +638,8 @@ fn no_data_is_never_a_pass_and_only_what_is_asked_for_is_let_out() {
                 },
                 at: None,
                 by: None,
+                until: None,
+                is_expired: false,
             })
             .collect();
         let of = |gate: Gate| {
@@ -740,13 +749,13 @@ async fn where_a_newer_statement_was_taken_away_no_older_one_counts() {
     house.measured(&candidate).await;
     let checking = house
         .releases
-        .check_candidate(&candidate.id, |_| Vec::new(), NOW)
+        .check_candidate(&candidate.id, |_| Vec::new(), Asked::at(NOW))
         .await
         .unwrap();
     let worse = Finding::fail("a case got worse");
     house
         .releases
-        .attest(&checking, Gate::Evals, worse, LATER)
+        .attest(&checking, Gate::Evals, worse, Asked::at(LATER))
         .await
         .unwrap();
     let held = house.table(&candidate, &[]).await;

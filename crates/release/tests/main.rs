@@ -20,6 +20,7 @@ mod keys;
 mod mitigations;
 mod naming;
 mod outcomes;
+mod proven;
 mod rollout;
 mod served;
 mod signing;

@@ -64,8 +64,8 @@ pub(super) async fn approve(
 
 /// The owner says yes.
 pub(crate) async fn approved(app: &AppState, name: &str) -> Result<Table, ApiProblem> {
-    let (now, owners) = (app.clock.now(), gates::owners(app));
-    let approved = app.releases.approve_candidate(name, OWNER, &owners, now);
+    let (asked, owners) = (gates::asked(app), gates::owners(app));
+    let approved = app.releases.approve_candidate(name, OWNER, &owners, asked);
     let candidate = approved.await.map_err(gates::problem)?;
     let table = gates::table(app, &candidate.id).await?;
     gates::own::let_go(app, &table).await;

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeSet;
 
-use super::{Finding, Gate, Outcome, Row};
+use super::{Asked, Finding, Gate, Outcome, Row};
 use crate::candidate::Candidate;
 use crate::error::ReleaseError;
 use crate::lineage::Material;
-use crate::sign::statement::{TEST_RESULT, rfc3339};
+use crate::sign::statement::{EXPIRES, GateNamed, TEST_RESULT, rfc3339};
 use crate::sign::{SignError, Statement};
 use crate::trust::Signer;
 
@@ -55,8 +55,9 @@ pub(crate) async fn put(
     store: &Store,
     held: &Held,
     said: Said<'_>,
-    now: Timestamp,
+    asked: Asked,
 ) -> Result<Op, ReleaseError> {
+    let now = asked.at;
     let Said {
         gate,
         finding,
@@ -103,6 +104,7 @@ pub(crate) async fn put(
             finding: finding.clone(),
         },
         "timeTested": rfc3339(now),
+        EXPIRES: rfc3339(asked.ends()),
     });
     let statement = Statement::about(&held.release, TEST_RESULT, predicate);
     let kind = format!("{KIND}{}", gate.name());
@@ -112,13 +114,14 @@ pub(crate) async fn put(
 }
 
 /// The row of each gate: the newest statement about this candidate, held against what is stable now. A
-/// newest one that does not verify is told as that, and none before it counts. Where one of the `counted`
+/// newest one that does not verify, or holds no longer, is told as that, and none before it counts. Where one of the `counted`
 /// statements is gone, it may have been the newest of any gate, so that none before it counts either.
 pub(crate) async fn rows(
     signer: &Signer,
     store: &Store,
     held: &Held,
     counted: u64,
+    now: Timestamp,
 ) -> Result<Vec<Row>, ReleaseError> {
     let stored = store.envelopes(Some(&held.release)).await?;
     let gone = gone(signer, store, held, &stored, counted).await;
@@ -127,30 +130,44 @@ pub(crate) async fn rows(
         let kind = format!("{KIND}{}", gate.name());
         let mut row = silent(gate, "it was not asked yet: `instar candidate check`");
         for envelope in stored.iter().filter(|one| one.kind == kind) {
-            match read(signer, store, envelope).await {
+            match read(signer, store, envelope, Some(now)).await {
                 // Two candidates may come to the same behaviour.
-                Ok(attested) if attested.candidate != held.candidate => continue,
-                Ok(attested) if attested.gate != gate => {
+                Ok((attested, _)) if attested.candidate != held.candidate => continue,
+                Ok((attested, _)) if attested.gate != gate => {
                     row = refused(gate, &SignError::Subject);
                 }
-                Ok(attested) if attested.stable != held.stable => {
+                Ok((attested, _)) if attested.stable != held.stable => {
                     row = silent(
                         gate,
                         "it was held against another release than the one that is stable now: check it again",
                     );
                 }
-                Ok(attested) if attested.number < gone => {
+                Ok((attested, _)) if attested.number < gone => {
                     row = silent(
                         gate,
                         "a statement about the candidate is gone that came after it: check it again",
                     );
                 }
-                Ok(attested) => {
+                Ok((_, None)) => {
+                    row = silent(gate, "it does not say how long it holds: check it again");
+                }
+                Ok((attested, until)) => {
                     row = Row {
                         gate,
                         finding: attested.finding,
                         at: Some(attested.at),
                         by: Some(attested.by),
+                        until,
+                        is_expired: false,
+                    };
+                }
+                Err(reason @ SignError::Expired(_)) => {
+                    row = match read(signer, store, envelope, None).await {
+                        Ok((attested, _)) if attested.candidate != held.candidate => continue,
+                        _ => Row {
+                            is_expired: true,
+                            ..silent(gate, &format!("{reason}: check it again"))
+                        },
                     };
                 }
                 Err(reason) => row = refused(gate, &reason),
@@ -173,8 +190,8 @@ async fn gone(
 ) -> u64 {
     let (mut there, mut unreadable) = (BTreeSet::new(), 0);
     for envelope in stored.iter().filter(|one| one.kind.starts_with(KIND)) {
-        match read(signer, store, envelope).await {
-            Ok(attested) if attested.candidate == held.candidate => {
+        match read(signer, store, envelope, None).await {
+            Ok((attested, _)) if attested.candidate == held.candidate => {
                 there.insert(attested.number);
             }
             Ok(_) => {}
@@ -190,20 +207,23 @@ async fn gone(
     missing.last().copied().unwrap_or(0)
 }
 
-/// What each gate said last of a candidate, whatever it was held against.
+/// What each gate said last of a candidate, whatever it was held against. Of one that is settled it is told as it was
+/// when it was settled.
 pub(crate) async fn newest(
     signer: &Signer,
     store: &Store,
     candidate: &Candidate,
+    now: Timestamp,
 ) -> Result<Vec<(Gate, Result<Finding, SignError>)>, ReleaseError> {
+    let then = candidate.settled_at.unwrap_or(now);
     let stored = store.envelopes(Some(&candidate.spec.release)).await?;
     let mut all = Vec::new();
     for gate in Gate::ALL {
         let kind = format!("{KIND}{}", gate.name());
         for envelope in stored.iter().filter(|one| one.kind == kind) {
-            let said = match read(signer, store, envelope).await {
-                Ok(attested) if attested.candidate != candidate.id => continue,
-                Ok(attested) => Ok(attested.finding),
+            let said = match read(signer, store, envelope, Some(then)).await {
+                Ok((attested, _)) if attested.candidate != candidate.id => continue,
+                Ok((attested, _)) => Ok(attested.finding),
                 Err(reason) => Err(reason),
             };
             all.push((gate, said));
@@ -211,6 +231,53 @@ pub(crate) async fn newest(
         }
     }
     Ok(all)
+}
+
+/// The newest sound word of each gate about a candidate, under the address of its statement.
+pub(crate) async fn named(
+    signer: &Signer,
+    store: &Store,
+    candidate: &str,
+    release: &ReleaseId,
+) -> Result<Vec<GateNamed>, ReleaseError> {
+    let stored = store.envelopes(Some(release)).await?;
+    let mut all: Vec<GateNamed> = Vec::new();
+    for envelope in stored.iter().filter(|one| one.kind.starts_with(KIND)) {
+        if let Ok((attested, until)) = read(signer, store, envelope, None).await
+            && attested.candidate == candidate
+            && all.iter().all(|one| one.gate != attested.gate)
+        {
+            all.push(GateNamed {
+                gate: attested.gate,
+                outcome: attested.finding.outcome,
+                digest: envelope.object.to_string(),
+                until,
+            });
+        }
+    }
+    all.sort_by_key(|one| one.gate);
+    Ok(all)
+}
+
+/// Looks that the words of gates that were named are still there, and say what was named.
+pub(crate) async fn are_there(
+    signer: &Signer,
+    store: &Store,
+    release: &ReleaseId,
+    named: &[GateNamed],
+) -> Result<(), SignError> {
+    let failed = |error: StoreError| SignError::Malformed(error.to_string());
+    let stored = store.envelopes(Some(release)).await.map_err(failed)?;
+    for one in named {
+        let mut rows = stored.iter();
+        let found = rows.find(|row| row.object.as_str() == one.digest);
+        let envelope = found.ok_or(SignError::GateGone(one.gate.name()))?;
+        let (attested, _) = read(signer, store, envelope, None).await?;
+        if attested.gate != one.gate || attested.finding.outcome != one.outcome {
+            return Err(SignError::Subject);
+        }
+    }
+    Ok(())
 }
 
 /// When the owner said yes to a candidate, if he did.
@@ -225,7 +292,7 @@ pub(crate) async fn yes(
         if row.kind != kind {
             continue;
         }
-        if let Ok(said) = read(signer, store, &row).await
+        if let Ok((said, _)) = read(signer, store, &row, None).await
             && said.candidate == candidate.id.as_str()
             && said.finding.outcome == Outcome::Pass
         {
@@ -241,7 +308,7 @@ pub(crate) async fn verify(
     store: &Store,
     row: &EnvelopeRow,
 ) -> Result<(), SignError> {
-    let attested = read(signer, store, row).await?;
+    let (attested, _) = read(signer, store, row, None).await?;
     let fits = row.kind == format!("{KIND}{}", attested.gate.name()) && row.at == attested.at;
     if fits {
         Ok(())
@@ -250,10 +317,22 @@ pub(crate) async fn verify(
     }
 }
 
-async fn read(signer: &Signer, store: &Store, row: &EnvelopeRow) -> Result<Attested, SignError> {
-    let statement = signer.statement(store, row, TEST_RESULT).await?;
+/// What a stored statement says, and until when. With a time, one that is over by then is refused.
+async fn read(
+    signer: &Signer,
+    store: &Store,
+    row: &EnvelopeRow,
+    now: Option<Timestamp>,
+) -> Result<(Attested, Option<String>), SignError> {
+    let statement = signer.statement(store, row, TEST_RESULT, now).await?;
     let of = statement.predicate.get(FIELD).cloned().unwrap_or_default();
-    serde_json::from_value(of).map_err(|error| SignError::Malformed(error.to_string()))
+    let attested =
+        serde_json::from_value(of).map_err(|error| SignError::Malformed(error.to_string()))?;
+    let until = statement
+        .predicate
+        .get(EXPIRES)
+        .and_then(|end| end.as_str());
+    Ok((attested, until.map(str::to_owned)))
 }
 
 fn silent(gate: Gate, why: &str) -> Row {
@@ -262,6 +341,8 @@ fn silent(gate: Gate, why: &str) -> Row {
         finding: Finding::no_data(why),
         at: None,
         by: None,
+        until: None,
+        is_expired: false,
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::attest::{self, Held, Said};
 use super::fixed::{self, Gone};
 use super::policy::{Prover, policy};
-use super::{Autonomy, Finding, Gate, Outcome, Table, decide};
+use super::{Asked, Autonomy, Finding, Gate, Outcome, Table, decide};
 use crate::behaviour::Behaviour;
 use crate::candidate::{Candidate, Fit, Proposal, build, short, spec};
 use crate::class::Class;
@@ -72,7 +72,7 @@ impl Releases {
         &self,
         name: &str,
         prover: impl Fn(&str) -> Vec<super::Said> + Send + Sync + 'static,
-        now: Timestamp,
+        asked: Asked,
     ) -> Result<Checking, CheckError> {
         let checking = self.checking(name).await?;
         let candidate = &checking.candidate;
@@ -84,7 +84,7 @@ impl Releases {
             (Gate::Secrets, fixed::secrets(candidate, after)),
             (Gate::Skills, fixed::skills()),
         ] {
-            self.attest(&checking, gate, finding, now).await?;
+            self.attest(&checking, gate, finding, asked).await?;
         }
         let (was, is) = (before.authority.clone(), after.authority.clone());
         // A solver takes its time, and so does writing the question.
@@ -96,10 +96,10 @@ impl Releases {
             Finding::no_data(format!("the proof could not be tried: {error}"))
         });
         let proved = finding.outcome == Outcome::Pass;
-        self.attest(&checking, Gate::Policy, finding, now).await?;
+        self.attest(&checking, Gate::Policy, finding, asked).await?;
         if checking.candidate.assessment.class_with(proved) == Class::D {
             // Its owner can sign it elsewhere from now on. It serves nobody by that.
-            let (_, ops) = self.keep(&checking.candidate, now).await?;
+            let (_, ops) = self.keep(&checking.candidate, asked.at).await?;
             self.store().commit(ops).await?;
         }
         Ok(checking)
@@ -111,9 +111,10 @@ impl Releases {
         checking: &Checking,
         gate: Gate,
         finding: Finding,
-        now: Timestamp,
+        asked: Asked,
     ) -> Result<(), CheckError> {
-        self.put(&checking.held, gate, finding, GATEWAY, now).await
+        self.put(&checking.held, gate, finding, GATEWAY, asked)
+            .await
     }
 
     async fn checking(&self, name: &str) -> Result<Checking, CheckError> {
@@ -154,7 +155,7 @@ impl Releases {
         gate: Gate,
         finding: Finding,
         by: &str,
-        now: Timestamp,
+        asked: Asked,
     ) -> Result<(), CheckError> {
         let signer = self.signer().ok_or(CheckError::NoKey)?;
         // Each has its number, and the candidate's row knows the last one.
@@ -166,7 +167,7 @@ impl Releases {
             by,
             number: row.said + 1,
         };
-        let op = attest::put(signer, self.store(), held, said, now).await?;
+        let op = attest::put(signer, self.store(), held, said, asked).await?;
         let counted = CandidateRow {
             said: row.said + 1,
             ..row
@@ -183,11 +184,12 @@ impl Releases {
         candidate: &Candidate,
         autonomy: Autonomy,
         owners: &[PublicKey],
+        now: Timestamp,
     ) -> Result<Table, CheckError> {
         let signer = self.signer().ok_or(CheckError::NoKey)?;
         let held = self.held(candidate);
         let counted = self.candidate_row(&held.candidate).await?.said;
-        let rows = attest::rows(signer, self.store(), &held, counted).await?;
+        let rows = attest::rows(signer, self.store(), &held, counted, now).await?;
         let proved = rows
             .iter()
             .any(|row| row.gate == Gate::Policy && row.finding.outcome == Outcome::Pass);
@@ -229,9 +231,10 @@ impl Releases {
         wanted: super::Step,
         autonomy: Autonomy,
         owners: &[PublicKey],
+        now: Timestamp,
     ) -> Result<Table, CheckError> {
         let candidate = self.candidate(name).await?;
-        let table = self.gates(&candidate, autonomy, owners).await?;
+        let table = self.gates(&candidate, autonomy, owners, now).await?;
         if table.decision.may >= wanted {
             return Ok(table);
         }
@@ -248,7 +251,7 @@ impl Releases {
         name: &str,
         by: &str,
         owners: &[PublicKey],
-        now: Timestamp,
+        asked: Asked,
     ) -> Result<Candidate, CheckError> {
         let candidate = self.candidate(name).await?;
         if candidate.state != CandidateState::Open {
@@ -260,12 +263,14 @@ impl Releases {
         if candidate.spec.proposer == by && by != "owner" {
             return Err(CheckError::OwnWord(bounded(by)));
         }
-        let table = self.gates(&candidate, Autonomy::default(), owners).await?;
+        let table = self
+            .gates(&candidate, Autonomy::default(), owners, asked.at)
+            .await?;
         if table.class == Class::D && !table.endorsed {
             return Err(CheckError::NeedsSignature(short(&candidate.id)));
         }
         let finding = Finding::pass(format!("approved by {}", bounded(by)));
-        self.put(&self.held(&candidate), Gate::Human, finding, by, now)
+        self.put(&self.held(&candidate), Gate::Human, finding, by, asked)
             .await?;
         Ok(candidate)
     }

@@ -100,6 +100,7 @@ pub struct Decision {
 /// - By itself a candidate goes as far as its class may, and only with every gate passed.
 /// - With the owner's yes it may go all the way, also where evals and red team have no data: then it is
 ///   his word and the rollout that count, and the sentence says so.
+/// - A gate whose word expired has to be asked again, whoever says yes: what it refused then is not forgotten by waiting.
 #[must_use]
 pub fn decide(rows: &[Row], class: Class, endorsed: bool, autonomy: Autonomy) -> Decision {
     let of = |gate: Gate| {
@@ -113,21 +114,23 @@ pub fn decide(rows: &[Row], class: Class, endorsed: bool, autonomy: Autonomy) ->
     let mut needed = Vec::new();
     let mut stopped = false;
     for gate in Gate::ALL {
+        let is_expired = rows.iter().any(|row| row.gate == gate && row.is_expired);
         let is_hard = match gate {
+            Gate::Human => of(gate) == Outcome::Fail,
+            _ if is_expired => true,
             Gate::WellFormed | Gate::Secrets | Gate::Skills => of(gate) != Outcome::Pass,
             Gate::Reach | Gate::Evals | Gate::RedTeam => of(gate) == Outcome::Fail,
             Gate::Policy => of(gate) != Outcome::Pass && !endorsed,
-            Gate::Human => of(gate) == Outcome::Fail,
         };
         if is_hard {
             stopped = true;
             let what = match gate {
-                Gate::Policy => "a signature of your own, as the policy gate says",
+                Gate::Policy if !is_expired => "a signature of your own, as the policy gate says",
                 _ if of(gate) == Outcome::NoData => "an answer of the gate",
                 _ => "another candidate, as the gate refuses this one:",
             };
             needed.push(match gate {
-                Gate::Policy => format!("{what}: {}", why(gate)),
+                Gate::Policy if !is_expired => format!("{what}: {}", why(gate)),
                 _ => format!("{what} {}: {}", gate.name(), why(gate)),
             });
         }

@@ -79,6 +79,32 @@ impl Gate {
     }
 }
 
+/// For how many days a gate's word holds, unless its owner says otherwise.
+pub const DAYS: u32 = 30;
+/// The most days that he can say.
+pub const DAYS_MAX: u32 = 365;
+const DAY_MILLIS: u64 = 24 * 60 * 60 * 1_000;
+
+/// When a gate is asked, and for how many days what it says holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Asked {
+    pub at: Timestamp,
+    pub days: u32,
+}
+
+impl Asked {
+    /// For as long as is usual.
+    #[must_use]
+    pub fn at(at: Timestamp) -> Self {
+        Self { at, days: DAYS }
+    }
+
+    fn ends(self) -> Timestamp {
+        let days = u64::from(self.days.clamp(1, DAYS_MAX));
+        Timestamp::from_millis(self.at.millis().saturating_add(days * DAY_MILLIS))
+    }
+}
+
 /// How a gate ended.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -195,6 +221,12 @@ pub struct Row {
     /// When it was asked, and whose word it is; none where it was not.
     pub at: Option<Timestamp>,
     pub by: Option<String>,
+    /// Until when it holds, as RFC 3339 in UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// It was asked, and what it said holds no longer.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_expired: bool,
 }
 
 /// What all gates said of a candidate, and what may come of it.

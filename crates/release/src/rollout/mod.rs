@@ -14,6 +14,7 @@ mod plan;
 mod settle;
 mod simulate;
 mod told;
+pub(crate) mod verdict;
 mod view;
 
 pub use after::{AlarmView, WatchView};

@@ -9,9 +9,11 @@ use super::control::Random;
 use super::live::{Live, read_outcome};
 use super::machine::{Part, Reason, Rollout, Settled, Stage};
 use super::told::{episode, noted, side, told};
+use super::verdict::Verdict;
 use crate::candidate::short;
 use crate::error::ReleaseError;
 use crate::evidence::Pair;
+use crate::gate::attest;
 use crate::record::Release;
 use crate::releases::{Releases, bounded};
 
@@ -170,7 +172,7 @@ impl Releases {
             stages,
             notes,
         } = found;
-        let Some((row, events, ended)) = self.live().as_ref().map(|live| {
+        let Some((row, events, ended, verdict)) = self.live().as_ref().map(|live| {
             let events: Vec<Op> = stages
                 .iter()
                 .map(|stage| told(live, stage, now, random()))
@@ -182,7 +184,10 @@ impl Releases {
                 .collect();
             let moves = !stages.is_empty() && !machine.is_open();
             let ended = moves.then(|| Ended::of(live));
-            (live.stored(&machine, now), events, ended)
+            let verdict = moves
+                .then(|| Verdict::of(live, &machine, by, now))
+                .flatten();
+            (live.stored(&machine, now), events, ended, verdict)
         }) else {
             return Ok(());
         };
@@ -194,6 +199,16 @@ impl Releases {
             return Ok(());
         };
         ops.extend(candidate_ops(self.store(), &ended.candidate, machine.stage(), now).await?);
+        let mut gates = Vec::new();
+        if let Some(signer) = self.signer() {
+            let release = &ended.release.id;
+            if let Some(verdict) = verdict {
+                ops.push(verdict.put(signer, self.store(), release).await?);
+            }
+            if *machine.stage() == Stage::Promoted {
+                gates = attest::named(signer, self.store(), &ended.candidate, release).await?;
+            }
+        }
         let candidate = short(&ended.candidate);
         let next = match (machine.stage(), ended.before) {
             (Stage::Promoted, _) => {
@@ -208,7 +223,7 @@ impl Releases {
         };
         if let Some((release, reason)) = &next {
             let reason = bounded(reason);
-            let moves = self.moves_to(release, by, &reason, now, random());
+            let moves = self.moves_to(release, &gates, by, &reason, now, random());
             ops.extend(moves.await?);
             ops.extend(self.files_stay(now).await?);
         }

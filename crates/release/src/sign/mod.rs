@@ -36,9 +36,11 @@ pub enum SignError {
     Retired,
     #[error("it speaks of something else")]
     Subject,
+    #[error("the result of gate {0} that it names is gone")]
+    GateGone(&'static str),
     #[error("it is no {0}")]
     Predicate(&'static str),
-    #[error("it ended at {0}")]
+    #[error("it expired at {0}")]
     Expired(String),
     #[error(
         "it is for move {found} of the alias, which stands at {stands}: an old release is offered again"

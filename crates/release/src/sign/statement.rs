@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::SignError;
+use crate::gate::{Gate, Outcome};
 use crate::lineage::{Material, MaterialKind};
 
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
@@ -15,7 +16,9 @@ pub const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
 const GATEWAY: &str = "urn:instar:gateway";
 /// Fields of our own in a predicate; whoever does not know them ignores them.
 const MOVE: &str = "urn:instar:move";
-const EXPIRES: &str = "urn:instar:expires";
+const GATES: &str = "urn:instar:gates";
+/// Until when a statement holds, as RFC 3339 in UTC.
+pub(crate) const EXPIRES: &str = "urn:instar:expires";
 
 /// What a signed payload says.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -46,6 +49,37 @@ pub struct Move {
     pub after: Option<String>,
 }
 
+/// What a gate said last when a release was verified, under the address of its statement.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateNamed {
+    pub gate: Gate,
+    pub outcome: Outcome,
+    /// SHA-256 of the envelope.
+    pub digest: String,
+    /// Until when it held.
+    pub until: Option<String>,
+}
+
+/// The candidate that a release was made of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MadeOf {
+    pub candidate: String,
+    /// The place that each delta changes, and the digest of its canonical form.
+    pub deltas: Vec<(String, String)>,
+}
+
+impl MadeOf {
+    fn described(&self) -> Value {
+        let delta = |(place, digest): &(String, String)| json!({"name": place, "digest": {"sha256": digest}});
+        json!({
+            "uri": format!("urn:instar:candidate:{}", self.candidate),
+            "digest": {"sha256": self.candidate},
+            "deltas": self.deltas.iter().map(delta).collect::<Vec<_>>(),
+        })
+    }
+}
+
 impl Statement {
     pub(crate) fn about(release: &ReleaseId, predicate_type: &str, predicate: Value) -> Self {
         Self {
@@ -66,6 +100,7 @@ impl Statement {
         object: &str,
         note: &Value,
         materials: &[Material],
+        of: Option<&MadeOf>,
     ) -> Self {
         let (reports, sources): (Vec<&Material>, Vec<&Material>) = materials
             .iter()
@@ -84,10 +119,14 @@ impl Statement {
             .chain(reports.into_iter().map(Material::described))
             .collect();
         let at = rfc3339(manifest.made_at);
+        let mut parameters = json!({"proposer": manifest.proposer, "reason": manifest.reason});
+        if let Some(of) = of {
+            parameters["candidate"] = of.described();
+        }
         let predicate = json!({
             "buildDefinition": {
                 "buildType": "urn:instar:behaviour:v1",
-                "externalParameters": {"proposer": manifest.proposer, "reason": manifest.reason},
+                "externalParameters": parameters,
                 "internalParameters": {"authority": manifest.authority, "note": note},
                 "resolvedDependencies": dependencies,
             },
@@ -100,16 +139,30 @@ impl Statement {
         Self::about(&manifest.id, PROVENANCE, predicate)
     }
 
-    /// That the gateway checked a release and moved an alias to it.
+    /// That the gateway checked a release and moved an alias to it. What was a candidate had gates: each is named with
+    /// its outcome and the digest of its result.
     #[must_use]
-    pub fn adoption(release: &ReleaseId, of: &Move, at: Timestamp) -> Self {
+    pub fn adoption(release: &ReleaseId, of: &Move, gates: &[GateNamed], at: Timestamp) -> Self {
+        let (policy, levels): (_, &[&str]) = if gates.is_empty() {
+            ("static", &["INSTAR_STATIC_CHECKS"])
+        } else {
+            ("gates", &["INSTAR_STATIC_CHECKS", "INSTAR_GATES"])
+        };
+        let input = |one: &GateNamed| {
+            json!({
+                "uri": format!("urn:instar:gate:{}:v1", one.gate.name()),
+                "digest": {"sha256": one.digest},
+            })
+        };
         let predicate = json!({
             "verifier": {"id": GATEWAY, "version": {"instar": env!("CARGO_PKG_VERSION")}},
             "timeVerified": rfc3339(at),
             "resourceUri": format!("urn:instar:alias:{}", of.alias),
-            "policy": {"uri": "urn:instar:checks:static:v1"},
+            "policy": {"uri": format!("urn:instar:checks:{policy}:v1")},
+            "inputAttestations": gates.iter().map(input).collect::<Vec<_>>(),
             "verificationResult": "PASSED",
-            "verifiedLevels": ["INSTAR_STATIC_CHECKS"],
+            "verifiedLevels": levels,
+            GATES: gates,
             MOVE: of,
         });
         Self::about(release, SUMMARY, predicate)
@@ -136,6 +189,22 @@ impl Statement {
             let mut listed = lists.iter().filter_map(|list| list.as_array()).flatten();
             listed.any(|there| *there == described)
         })
+    }
+
+    /// Whether a provenance says that the release was made of this candidate; of any, where none is asked for.
+    pub(crate) fn is_made_of(&self, of: Option<&MadeOf>) -> bool {
+        let said = &self.predicate["buildDefinition"]["externalParameters"]["candidate"];
+        of.is_none_or(|of| *said == of.described())
+    }
+
+    /// The gates that a summary names.
+    pub fn gates(&self) -> Result<Vec<GateNamed>, SignError> {
+        // From before gates were named.
+        let Some(named) = self.predicate.get(GATES) else {
+            return Ok(Vec::new());
+        };
+        serde_json::from_value(named.clone())
+            .map_err(|error| SignError::Malformed(error.to_string()))
     }
 
     /// The bytes that are signed.

@@ -44,7 +44,8 @@ pub(crate) async fn release(run: &Context, asked: &ReleaseView) -> anyhow::Resul
             let secrets = SecretStore::open(&run.state()?, &environment)?;
             let signer = signing::signer(&secrets, &folder.store).await?;
             let owners = signing::owners(&run.state()?)?;
-            let found = signing::lineage(&releases, release, &signer, &owners).await;
+            let now = run.now();
+            let found = signing::lineage(&releases, release, &signer, &owners, now).await;
             serde_json::to_value(found.map_err(explain)?)?
         }
         ReleaseView::Diff { from, to } => serde_json::to_value(
