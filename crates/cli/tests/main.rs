@@ -56,6 +56,7 @@ mod peers;
 mod pictures;
 mod policy;
 mod programs;
+mod proven;
 mod ready;
 mod rollouts;
 mod scripts;
