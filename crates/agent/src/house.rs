@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::answers::Judges;
 use crate::asking::Asking;
 use crate::config::Config;
 use crate::errands::Errands;
@@ -58,6 +59,7 @@ pub(crate) struct House {
     pub(crate) looks: Looks,
     /// What is done about faults, as far as it remembers.
     pub(crate) mends: Mends,
+    pub(crate) judges: Judges,
     /// Turns that run now.
     pub(crate) running: AtomicUsize,
     /// Bounds the turns that run at once.
@@ -89,6 +91,7 @@ impl House {
             specs: tokens::Specs::default(),
             looks: Looks::default(),
             mends: Mends::default(),
+            judges: Judges::default(),
             settings: RwLock::new(Arc::new(Settings::new(config))),
             tally: Tally::default(),
             running: AtomicUsize::new(0),

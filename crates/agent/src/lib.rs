@@ -15,6 +15,7 @@ mod awake;
 mod owner;
 mod queue;
 
+mod answers;
 mod asking;
 mod calls;
 mod closing;
@@ -71,6 +72,7 @@ extern crate self as instar_agent;
 #[expect(dead_code, reason = "not every helper is used here")]
 mod support;
 
+pub use answers::{Answers, AnswersPort};
 pub use asking::{AnswerError, Asking, OPEN_MAX, OPEN_PER_RUN_MAX, RULE_LIFE, Said};
 pub use commands::{COMMANDS, CommandHelp};
 pub use config::{

@@ -93,6 +93,11 @@ impl Sessions {
         self.inner.house.mends.connect(port);
     }
 
+    /// Lets whoever knows what the owner asks of answers look at those of two releases.
+    pub fn judge_answers(&self, port: Arc<dyn crate::AnswersPort>) {
+        self.inner.house.judges.connect(port);
+    }
+
     /// Puts a new configuration in force from the next turn on. The number of turns that run at
     /// once changes with the next start.
     pub fn reload(&self, config: Config) {

@@ -3,10 +3,12 @@
 //! It is given what the turn was given, after the turn was stored. Its tools do nothing: a call that the
 //! turn made as well gets what the turn got, and at the first call that would leave traces both arms stop
 //! being counted. Which arm asked for one is an outcome of its own, else a candidate that reaches for
-//! effects all the time would never be judged.
+//! effects all the time would never be judged. Answers that came are looked at: by the house, and by what the
+//! owner asks of them, without a word of whose they are.
 
 use instar_models::{Call, Mend};
 use instar_protocol::event::{Arm, Event, EventKind};
+use instar_protocol::message::plain_text;
 use instar_protocol::model::{
     Attempt, ModelMessage, ModelRef, ModelReply, ModelRequest, Sampling, SystemSection, ToolChoice,
 };
@@ -19,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+use crate::answers::{Answer, Answers};
 use crate::driver::{Basis, Turn, millis_since};
 use crate::house::House;
 use crate::prompt;
@@ -35,18 +38,33 @@ pub(crate) struct Shadow {
     tools: Vec<Arc<instar_protocol::tool::ToolSpec>>,
     messages: Vec<ModelMessage>,
     sampling: Sampling,
+    question: String,
     label: Label,
     calls_max: u32,
     timeout: Duration,
 }
 
 /// What became of one arm's turn, up to the first call that would leave traces.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct Found {
     has_failed: bool,
     wants_effect: bool,
     /// It went where the other arm had not been: nothing can be said of it.
     is_lost: bool,
+    /// What it said in the end.
+    answer: Option<Answer>,
+}
+
+impl Found {
+    fn answered(mut self, answer: Answer) -> Self {
+        self.has_failed |= answer.flaw().is_some();
+        self.answer = Some(answer);
+        self
+    }
+
+    fn counts(&self) -> bool {
+        !self.is_lost && (self.has_failed || !self.wants_effect)
+    }
 }
 
 impl Turn {
@@ -71,6 +89,7 @@ impl Turn {
             system: self.shadow_prompt(behaviour, &agent),
             tools: specs.filter(|spec| visible.contains(&spec.name)).collect(),
             messages: self.window.messages().to_vec(),
+            question: asked(self.window.messages()),
             sampling: Sampling {
                 max_output_tokens: Some(behaviour.limits.output_tokens_max).filter(|max| *max > 0),
                 ..Sampling::default()
@@ -100,7 +119,16 @@ impl Turn {
         let Ok(place) = Arc::clone(&house.shadows).try_acquire_owned() else {
             return;
         };
-        let has_failed = matches!(end, End::Failed(_) | End::Aborted);
+        let mut stable = Found {
+            has_failed: matches!(end, End::Failed(_) | End::Aborted),
+            ..Found::default()
+        };
+        if *end == End::Replied
+            && let Some(stop) = self.found.stop
+        {
+            let text = self.found.text.clone();
+            stable = stable.answered(Answer { text, stop });
+        }
         // A history that was shortened meanwhile does not show what the turn did.
         let done = self.window.messages().get(shadow.messages.len()..);
         let done = done.map(<[_]>::to_vec).unwrap_or_default();
@@ -109,24 +137,22 @@ impl Turn {
             let _place = place;
             tokio::select! {
                 () = cut.cancelled() => {}
-                () = shadow.play(&house, &done, has_failed) => {}
+                () = shadow.play(&house, &done, stable) => {}
             }
         });
     }
 }
 
 impl Shadow {
-    async fn play(self: Box<Self>, house: &House, done: &[ModelMessage], has_failed: bool) {
+    async fn play(self: Box<Self>, house: &House, done: &[ModelMessage], mut stable: Found) {
         let begun = Instant::now();
-        let stable = Found {
-            has_failed: has_failed || self.fails_before_traces(done),
-            wants_effect: calls(done).any(|call| self.leaves_traces(call)),
-            is_lost: false,
-        };
+        stable.has_failed |= self.fails_before_traces(done);
+        stable.wants_effect = calls(done).any(|call| self.leaves_traces(call));
         let mut attempts = Vec::new();
-        let canary = self.answer(house, done, &mut attempts).await;
-        let counts = |arm: Found| arm.has_failed || !arm.wants_effect;
-        let is_judged = !canary.is_lost && counts(canary) && counts(stable);
+        let mut canary = self.answer(house, done, &mut attempts).await;
+        let is_judged = canary.counts()
+            && stable.counts()
+            && self.look(house, [&mut canary, &mut stable]).await;
         let at = house.now();
         let event = Event {
             session: Some(self.session.clone()),
@@ -155,6 +181,32 @@ impl Shadow {
         }
     }
 
+    /// Has the answers of both arms looked at, in an order that nobody knows; false where one could not be judged. What
+    /// failed by itself needs no second look.
+    async fn look(&self, house: &House, mut arms: [&mut Found; 2]) -> bool {
+        if house.random().last().is_some_and(|byte| byte % 2 == 1) {
+            arms.reverse();
+        }
+        let mut arms: Vec<&mut Found> = arms.into_iter().filter(|arm| !arm.has_failed).collect();
+        let texts = arms
+            .iter()
+            .map(|arm| Some(arm.answer.as_ref()?.text.clone()));
+        let Some(texts) = texts.collect::<Option<Vec<String>>>() else {
+            return false;
+        };
+        let answers = Answers {
+            agent: self.agent.clone(),
+            question: self.question.clone(),
+            texts,
+            label: self.label.clone(),
+        };
+        let said = house.judges.look(answers).await;
+        for (arm, holds) in arms.iter_mut().zip(&said) {
+            arm.has_failed = *holds == Some(false);
+        }
+        said.iter().all(Option::is_some)
+    }
+
     /// The candidate's turn, up to its answer or to where it cannot be followed.
     async fn answer(
         &self,
@@ -179,8 +231,8 @@ impl Shadow {
                 return found;
             };
             if reply.tool_calls.is_empty() {
-                found.has_failed = reply.text.trim().is_empty();
-                return found;
+                let (text, stop) = (reply.text, reply.stop);
+                return found.answered(Answer { text, stop });
             }
             messages = request.messages;
             let results: Vec<ModelMessage> = reply
@@ -304,6 +356,15 @@ impl Shadow {
         })
         .collect()
     }
+}
+
+/// What was said last before the answer.
+fn asked(messages: &[ModelMessage]) -> String {
+    let said = messages.iter().rev().find_map(|message| match message {
+        ModelMessage::User { parts } => Some(plain_text(parts)),
+        _ => None,
+    });
+    said.unwrap_or_default()
 }
 
 /// The calls in a stretch of history.

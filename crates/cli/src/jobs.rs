@@ -14,6 +14,7 @@ pub(crate) fn work() -> Option<u8> {
         lab::ROLE => lab(post),
         lab::PROBE_ROLE => crate::commands::walls::probe(post),
         judge::ROLE => crate::commands::judge::judge(post),
+        judge::ASSERTS_ROLE => crate::commands::asserts::look(post),
         _ => 2,
     })
 }

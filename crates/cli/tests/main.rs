@@ -10,6 +10,7 @@ mod support;
 mod acp;
 mod answers;
 mod approvals;
+mod asserted;
 mod branches;
 mod browser;
 mod browser_approvals;

@@ -324,7 +324,7 @@ fn a_plan_tells_how_long_it_takes_before_anything_begins() {
 }
 
 /// Talks, one conversation after the other, until the rollout is there.
-fn talk_until(instar: &Instar, there: impl Fn(&Value) -> bool) -> Value {
+pub(crate) fn talk_until(instar: &Instar, mut there: impl FnMut(&Value) -> bool) -> Value {
     for number in 0..60 {
         assert!(!episode(instar, number).is_empty());
         let shown = until("both arms have answered", || {
@@ -339,7 +339,7 @@ fn talk_until(instar: &Instar, there: impl Fn(&Value) -> bool) -> Value {
     panic!("it did not get there: {:#}", status(instar));
 }
 
-fn shadowed(instar: &Instar, identity: &str, pairs: &str) {
+pub(crate) fn shadowed(instar: &Instar, identity: &str, pairs: &str) {
     let made = candidate(instar, identity);
     for gates in ["check", "approve"] {
         let _table = instar.run(["candidate", gates, &made, "--json"]).json();

@@ -13,7 +13,7 @@ use instar_store::Store;
 use instar_tools::Toolbox;
 use std::ops::Deref;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -97,6 +97,17 @@ impl AppState {
     #[must_use]
     pub fn new(app: App) -> Self {
         Self(Arc::new(app))
+    }
+
+    /// For who must not keep the gateway alive.
+    pub(crate) fn weak(&self) -> Weak<App> {
+        Arc::downgrade(&self.0)
+    }
+}
+
+impl From<Arc<App>> for AppState {
+    fn from(app: Arc<App>) -> Self {
+        Self(app)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The gates of a candidate, as the gateway asks them: plain code and a solver in [`instar_release::gate`],
 //! what has to be measured in a confined job. The gateway alone decides and signs.
 
+pub(crate) mod answers;
 mod judge;
 pub(crate) mod own;
 
@@ -83,6 +84,14 @@ pub struct RolloutConfig {
     pub watch_episodes: Option<u64>,
     /// The share of new episodes that stays with the release before meanwhile.
     pub held_out: Option<f64>,
+    /// What has to hold of every answer while a candidate is in its shadow, as assertions of a suite have it
+    /// (`{"type": "not-contains", "value": "as an AI"}`), at most 50. An answer that fails one is a failed task of its
+    /// release; a pair of answers of which one could not be judged is not counted. What the house asks of answers holds
+    /// in any case.
+    pub asserts: Vec<serde_json::Value>,
+    /// A model, `PROVIDER/MODEL`, that answers those of the assertions that want a grader (`llm-rubric`). It is shown the
+    /// question and the answer, and paid for as other calls are.
+    pub grader: Option<String>,
 }
 
 /// How many candidates are checked at a time: a check may hold a processor for minutes.

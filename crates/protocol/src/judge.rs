@@ -7,6 +7,12 @@ use std::collections::BTreeMap;
 
 /// The role under which the gateway starts a judge.
 pub const ROLE: &str = "judge";
+/// The role under which it starts who looks at answers.
+pub const ASSERTS_ROLE: &str = "asserts";
+/// Assertions about one answer.
+pub const ASSERTS_MAX: usize = 50;
+/// Answers that are looked at together.
+pub const ANSWERS_MAX: usize = 2;
 /// Suites of one sitting.
 pub const SUITES_MAX: usize = 50;
 /// Cases that are told by name.
@@ -103,4 +109,42 @@ pub enum Verdict {
     Regressed,
     Better,
     NoRegression,
+}
+
+/// Answers to one question, and what has to hold of each of them.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asserting {
+    /// Assertions as a suite has them.
+    pub asserts: Vec<Value>,
+    pub question: String,
+    pub answers: Vec<String>,
+    /// There is a model that grades.
+    pub has_grader: bool,
+}
+
+/// What who looks at answers says.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "says", deny_unknown_fields)]
+pub enum Asserted {
+    /// It asks the model that grades, and waits for [`Graded`].
+    Ask { system: String, user: String },
+    /// Of each answer, in their order. That was all.
+    Done { answers: Vec<Held> },
+}
+
+/// What the model that grades said; none where it did not answer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Graded {
+    pub text: Option<String>,
+}
+
+/// Whether all assertions hold of an answer; none where one of them could not be decided.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Held {
+    pub holds: Option<bool>,
+    /// Why not.
+    pub why: String,
 }

@@ -4,6 +4,7 @@ pub(crate) mod acp;
 pub(crate) mod agent;
 pub(crate) mod agents;
 pub(crate) mod approvals;
+pub(crate) mod asserts;
 pub(crate) mod audit;
 mod branches;
 pub(crate) mod candidate;

@@ -175,7 +175,7 @@ fn request(faults: &[&Fault], label: &Label) -> ModelRequest {
 }
 
 /// The metered call, and its entry in the books. Nothing where the model did not answer.
-async fn call(
+pub(crate) async fn call(
     app: &AppState,
     model: &ModelRef,
     agent: &str,
@@ -204,7 +204,7 @@ async fn call(
     let (attempts, said) = match Box::pin(made).await {
         Ok(reply) => (reply.attempts, Some(reply.text)),
         Err(error) => {
-            tracing::warn!(operator = %error.operator, "no model proposed anything");
+            tracing::warn!(operator = %error.operator, "the model did not answer");
             (error.attempts, None)
         }
     };

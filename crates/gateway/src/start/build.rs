@@ -185,6 +185,8 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         healing,
         desk: Desk::default(),
     });
+    let asserts = crate::gates::answers::Asserts::of(&app);
+    app.sessions.judge_answers(Arc::new(asserts));
     let _task = app.tasks.spawn(hands::browser::tend(app.clone()));
     let recovered = app.sessions.recover().await?;
     log_recovery(recovered);
