@@ -14,6 +14,10 @@ const IDENTITY: &str = "Answer as a zebra would.";
 /// The candidate fails where the text has one of these.
 const FAILS: [&str; 3] = ["kind 1", "kind 4", "kind 7"];
 const EPISODES_MAX: u32 = 400;
+/// Stands in the identity of a candidate that answers as well as the stable release.
+const SOUND: &str = "Answer as a horse would.";
+/// Episodes after which one that is sound has to be held, or is not.
+const HELD_AT: u32 = 100;
 const STRIDE: u32 = 10;
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -22,6 +26,10 @@ pub(super) struct Through {
     method: &'static str,
     episodes: u64,
     stage: String,
+    /// Why it stays where it is, if it does.
+    hold: Option<String>,
+    /// The stage and the reason to stay there that this row is about.
+    wanted: (&'static str, Option<&'static str>),
     /// Judgements after which the state from the log was compared with the stage events.
     compared: usize,
     equal: bool,
@@ -31,16 +39,57 @@ pub(super) async fn run() -> anyhow::Result<Vec<Through>> {
     let mut traffic = Traffic {
         house: House::open(&script()).await?,
         episodes: 0,
+        heard: None,
     };
-    let through = vec![
-        traffic.through("instar", json!({})).await?,
-        traffic
-            .through("instar, paired", json!({"shadow_pairs": 200}))
-            .await?,
-    ];
+    let mut through = Vec::new();
+    for kind in KINDS {
+        through.push(traffic.through(&kind).await?);
+    }
     traffic.house.close()?;
     Ok(through)
 }
+
+/// One rollout, and how it has to end.
+struct Kind {
+    method: &'static str,
+    identity: &'static str,
+    shadow_pairs: Option<u64>,
+    /// Somebody says a good word about each answer.
+    is_praised: bool,
+    wanted: (&'static str, Option<&'static str>),
+}
+
+/// The one that is promoted comes last: what it is held against is another release then.
+const KINDS: [Kind; 4] = [
+    Kind {
+        method: "instar",
+        identity: IDENTITY,
+        shadow_pairs: None,
+        is_praised: false,
+        wanted: ("rolled_back", None),
+    },
+    Kind {
+        method: "instar, paired",
+        identity: IDENTITY,
+        shadow_pairs: Some(200),
+        is_praised: false,
+        wanted: ("rolled_back", None),
+    },
+    Kind {
+        method: "instar, unheard",
+        identity: SOUND,
+        shadow_pairs: None,
+        is_praised: false,
+        wanted: ("canary", Some("silence")),
+    },
+    Kind {
+        method: "instar, sound",
+        identity: SOUND,
+        shadow_pairs: None,
+        is_praised: true,
+        wanted: ("promoted", None),
+    },
+];
 
 fn script() -> Value {
     json!({
@@ -55,18 +104,23 @@ fn script() -> Value {
 struct Traffic {
     house: House,
     episodes: u32,
+    /// The last event that was looked at for answers to praise.
+    heard: Option<String>,
 }
 
 impl Traffic {
-    async fn through(&mut self, method: &'static str, more: Value) -> anyhow::Result<Through> {
-        let text = format!("{IDENTITY} {method}\n");
+    async fn through(&mut self, kind: &Kind) -> anyhow::Result<Through> {
+        let text = format!("{} {}\n", kind.identity, kind.method);
         let delta = json!({"set_prompt": {"agent": "main", "file": "SOUL.md", "text": text}});
         let id = self.house.approved(&delta).await?;
         let mut asked = json!({
             "candidate": id, "shares": [0.5], "turns_max": 1, "maturity_seconds": 1, "watch_units": 0,
         });
-        if let (Value::Object(asked), Value::Object(more)) = (&mut asked, more) {
-            asked.extend(more);
+        if let Some(pairs) = kind.shadow_pairs {
+            asked["shadow_pairs"] = json!(pairs);
+        }
+        if kind.identity == SOUND {
+            asked["margin"] = json!(0.4);
         }
         let begun = self.house.post("/api/v1/rollouts", &asked).await?;
         let rollout = begun["rollout"]["id"]
@@ -74,20 +128,46 @@ impl Traffic {
             .context("it has an id")?
             .to_owned();
         let plan = serde_json::from_value(begun["plan"].clone())?;
-        let ended = self.traffic().await?;
+        let ended = self.traffic(kind).await?;
         let events = self.house.events(None).await?;
-        compare(method, &rollout, Rollout::begin(plan)?, &ended, &events)
+        let through = compare(kind, &rollout, Rollout::begin(plan)?, &ended, &events)?;
+        if ended["ended_at"].is_null() {
+            self.house
+                .post("/api/v1/rollouts/abort", &json!({}))
+                .await?;
+        }
+        Ok(through)
     }
 
-    /// Conversations of one turn, until the rollout has ended.
-    async fn traffic(&mut self) -> anyhow::Result<Value> {
-        let last = self.episodes + EPISODES_MAX;
+    /// A good word about every answer since the last time.
+    async fn praise(&mut self) -> anyhow::Result<()> {
+        for event in self.house.events(self.heard.as_deref()).await? {
+            self.heard = Some(event.id.as_str().to_owned());
+            if let (EventKind::Turn { .. }, Some(run)) = (&event.kind, &event.run) {
+                let word = json!({"run": run, "verdict": "good"});
+                self.house.post("/api/v1/feedback", &word).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Conversations of one turn, until the rollout has ended; one that is held after many is left there.
+    async fn traffic(&mut self, kind: &Kind) -> anyhow::Result<Value> {
+        let first = self.episodes;
+        let last = first + EPISODES_MAX;
+        if kind.is_praised {
+            let events = self.house.events(None).await?;
+            self.heard = events.last().map(|event| event.id.as_str().to_owned());
+        }
         while self.episodes < last {
             for _ in 0..STRIDE {
                 self.episodes += 1;
                 let number = self.episodes;
                 let text = format!("question, kind {}", number % 10);
                 self.house.ask(&format!("episode{number}"), &text).await?;
+                if kind.is_praised {
+                    self.praise().await?;
+                }
             }
             let begun = tokio::time::Instant::now();
             let shown = loop {
@@ -98,7 +178,8 @@ impl Traffic {
                 ensure!(begun.elapsed() < PATIENCE, "episodes are not judged");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             };
-            if !shown["ended_at"].is_null() {
+            let is_held = shown["hold"].is_string() && self.episodes - first >= HELD_AT;
+            if !shown["ended_at"].is_null() || is_held {
                 return Ok(shown);
             }
         }
@@ -108,7 +189,7 @@ impl Traffic {
 
 /// The state after each judgement from the log, against the stages that the gateway recorded.
 fn compare(
-    method: &'static str,
+    kind: &Kind,
     rollout: &str,
     begun: Rollout,
     ended: &Value,
@@ -145,7 +226,7 @@ fn compare(
         }
     }
     let view = serde_json::to_value(machine.view())?;
-    for same in ["stage", "settled", "pairs"] {
+    for same in ["stage", "settled", "pairs", "hold", "heard"] {
         equal &= view[same] == ended[same];
     }
     for near in ["evidence_worse", "evidence_sound", "evidence_paired"] {
@@ -153,7 +234,9 @@ fn compare(
         equal &= (of(&view) / of(ended) - 1.0).abs() < 1e-9;
     }
     Ok(Through {
-        method,
+        method: kind.method,
+        wanted: kind.wanted,
+        hold: ended["hold"].as_str().map(str::to_owned),
         episodes: ended["settled"].as_u64().unwrap_or(0) + ended["pairs"].as_u64().unwrap_or(0),
         stage: ended["stage"]["stage"]
             .as_str()
@@ -166,22 +249,33 @@ fn compare(
 
 impl Through {
     pub(super) fn met(&self) -> bool {
-        self.equal
+        self.equal && self.wanted == (self.stage.as_str(), self.hold())
+    }
+
+    /// One that has ended is held by nothing.
+    fn hold(&self) -> Option<&str> {
+        self.hold.as_deref().filter(|_| self.stage == "canary")
     }
 
     pub(super) fn json(&self) -> Value {
         json!({
             "method": self.method, "episodes": self.episodes, "stage": self.stage,
-            "compared": self.compared, "equal": self.equal,
+            "hold": self.hold(), "compared": self.compared, "equal": self.equal,
         })
     }
 
     pub(super) fn print(&self) {
         row(
             &format!("  a real gateway, {}", self.method),
-            &format!("{} after {} episodes", self.stage, self.episodes),
+            &format!(
+                "{}{} after {} episodes",
+                self.stage,
+                self.hold()
+                    .map_or(String::new(), |why| format!(", held: {why}")),
+                self.episodes
+            ),
             "the log says the same",
-            Some(self.equal),
+            Some(self.met()),
         );
     }
 }
