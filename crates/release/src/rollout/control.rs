@@ -6,14 +6,15 @@
 use instar_protocol::{EventId, ReleaseId, SessionId, SessionKey, Timestamp};
 use instar_store::{CandidateState, Op, RolloutRow, Store, UnitRow};
 use serde::Serialize;
-use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
+use super::begin::begun;
 use super::live::{Begun, Body, Live, Shadowing};
-use super::machine::{Reason, Rollout, Stage};
-use super::plan::{Plan, PlanError, Tries};
+use super::machine::{Rollout, Stage};
+use super::plan::{Plan, PlanError};
 use super::settle::{Found, candidate_ops};
 use super::told::{episode, noted, told};
+use super::verdict::Verdict;
 use super::view::View;
 use crate::candidate::{Fit, short};
 use crate::error::ReleaseError;
@@ -24,8 +25,6 @@ use crate::releases::{Releases, bounded};
 pub const ROLLOUTS_MAX: usize = 50;
 /// Who begins what nobody began by hand.
 pub const BY_ITSELF: &str = "the gateway";
-/// For so long a candidate counts as one that was tried.
-const MONTH_MILLIS: u64 = 30 * 24 * 60 * 60 * 1_000;
 /// How far a conversation that works for another is followed back.
 const DEPTH_MAX: usize = 8;
 
@@ -453,6 +452,11 @@ impl Releases {
                 ops.extend(
                     candidate_ops(self.store(), &live.body.candidate, machine.stage(), now).await?,
                 );
+                let verdict = Verdict::of(&live, &machine, BY_ITSELF, now);
+                if let Some((verdict, signer)) = verdict.zip(self.signer()) {
+                    let release = &live.body.release;
+                    ops.push(verdict.put(signer, self.store(), release).await?);
+                }
                 live.body.machine = machine;
                 ops.push(told(&live, live.stage(), now, random));
                 self.store().commit(ops).await?;
@@ -495,55 +499,6 @@ impl Releases {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The machine of a new rollout: begun anew, or going on where an earlier one of the same behaviour
-/// against the same stable release was stopped without a verdict.
-fn begun(
-    earlier: &[(RolloutRow, Body)],
-    release: &ReleaseId,
-    stable: &ReleaseId,
-    mut plan: Plan,
-    now: Timestamp,
-    short: &str,
-) -> Result<Rollout, RolloutError> {
-    let same = |(_, body): &&(RolloutRow, Body)| body.release == *release && body.stable == *stable;
-    if let Some((_, body)) = earlier.iter().find(same) {
-        if let Stage::RolledBack { why } = body.machine.stage()
-            && *why != Reason::Owner
-        {
-            return Err(RolloutError::TakenBack(short.to_owned(), why.words()));
-        }
-        if let Some(machine) = body.machine.clone().resumed(plan.may) {
-            return Ok(machine);
-        }
-    }
-    plan.tries = tries(earlier, release, now);
-    // Each successor of a rollout that was cut off by another stable release has half of its level: the
-    // whole chain keeps under twice the level.
-    let cut_off = earlier
-        .iter()
-        .take_while(|(_, body)| *body.machine.stage() == Stage::Superseded);
-    for _ in cut_off {
-        plan.level /= 2.0;
-    }
-    Ok(Rollout::begin(plan)?)
-}
-
-/// Other behaviours that were served to somebody as candidates in the month before, and those of them that came to be
-/// stable by their evidence. Where nobody is to win by himself nothing was tried.
-fn tries(earlier: &[(RolloutRow, Body)], release: &ReleaseId, now: Timestamp) -> Tries {
-    let mut known = BTreeSet::from([release]);
-    let mut tries = Tries::default();
-    for (row, body) in earlier {
-        let is_recent = now.millis().saturating_sub(row.at.millis()) < MONTH_MILLIS;
-        let was_served = body.machine.settled() > 0 && !body.machine.plan().is_ab;
-        if is_recent && was_served && known.insert(&body.release) {
-            tries.before += 1;
-            tries.promoted += u32::from(body.machine.was_promoted());
-        }
-    }
-    tries
 }
 
 async fn bodies(store: &Store, limit: usize) -> Result<Vec<(RolloutRow, Body)>, ReleaseError> {

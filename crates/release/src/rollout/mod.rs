@@ -4,6 +4,7 @@
 //! episode was from its events, `control` drives the machine for the releases of a state folder.
 
 mod after;
+mod begin;
 mod control;
 mod episode;
 mod judged;
