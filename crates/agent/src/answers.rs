@@ -5,7 +5,7 @@
 
 use futures_util::future::BoxFuture;
 use instar_protocol::model::StopReason;
-use instar_protocol::{AgentId, Label};
+use instar_protocol::{AgentId, Label, ReleaseId, SessionId};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -32,10 +32,21 @@ pub struct Answers {
     pub label: Label,
 }
 
+/// An answer of a candidate that nobody was sent.
+#[derive(Clone, Debug)]
+pub struct Unsent {
+    pub release: ReleaseId,
+    pub session: SessionId,
+    pub text: String,
+}
+
 /// Looks at answers for the owner.
 pub trait AnswersPort: Send + Sync + fmt::Debug {
     /// For each of them whether everything holds that its owner asks for; none where that could not be said.
     fn look(&self, answers: Answers) -> BoxFuture<'static, Vec<Option<bool>>>;
+
+    /// Looks for what never stands in an answer of a sound release.
+    fn watch(&self, answer: Unsent) -> BoxFuture<'static, ()>;
 }
 
 /// The port, once there is one.
@@ -46,6 +57,12 @@ impl Judges {
     pub(crate) fn connect(&self, port: Arc<dyn AnswersPort>) {
         // Who comes second changes nothing: there is one gateway.
         let _is_second = self.0.set(port).is_err();
+    }
+
+    pub(crate) async fn watch(&self, answer: Unsent) {
+        if let Some(port) = self.0.get() {
+            port.watch(answer).await;
+        }
     }
 
     /// As the port says; where nobody asks for anything everything holds.
@@ -105,8 +122,8 @@ mod tests {
             ("Fine.", StopReason::Stop, false),
             ("Fine", StopReason::Stop, false),
             (" \n", StopReason::Stop, true),
-            ("It is a beauti", StopReason::Length, true),
-            ("It is beautiful.", StopReason::Length, false),
+            ("It is a win", StopReason::Length, true),
+            ("It is windy.", StopReason::Length, false),
             ("So: <tool_call>{}</tool_call>", StopReason::Stop, true),
             ("[TOOL_CALLS][{}]", StopReason::Stop, true),
             (

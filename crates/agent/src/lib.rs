@@ -72,7 +72,7 @@ extern crate self as instar_agent;
 #[expect(dead_code, reason = "not every helper is used here")]
 mod support;
 
-pub use answers::{Answers, AnswersPort};
+pub use answers::{Answers, AnswersPort, Unsent};
 pub use asking::{AnswerError, Asking, OPEN_MAX, OPEN_PER_RUN_MAX, RULE_LIFE, Said};
 pub use commands::{COMMANDS, CommandHelp};
 pub use config::{

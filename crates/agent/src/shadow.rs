@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-use crate::answers::{Answer, Answers};
+use crate::answers::{Answer, Answers, Unsent};
 use crate::driver::{Basis, Turn, millis_since};
 use crate::house::House;
 use crate::prompt;
@@ -150,6 +150,14 @@ impl Shadow {
         stable.wants_effect = calls(done).any(|call| self.leaves_traces(call));
         let mut attempts = Vec::new();
         let mut canary = self.answer(house, done, &mut attempts).await;
+        if let Some(answer) = &canary.answer {
+            let answer = Unsent {
+                release: self.of.release.id.clone(),
+                session: self.session.clone(),
+                text: answer.text.clone(),
+            };
+            house.judges.watch(answer).await;
+        }
         let is_judged = canary.counts()
             && stable.counts()
             && self.look(house, [&mut canary, &mut stable]).await;

@@ -3,13 +3,16 @@
 use instar_demo::{Answer, Rule, Script, When};
 use serde_json::{Value, json};
 
-use crate::rollouts::{shadowed, status, talk_until};
+use crate::rollouts::{kinds, shadowed, status, talk_until};
 use crate::support::{Instar, Setup};
 
 /// Stands in the identity of a candidate whose answers are whole and polite, and not what its owner wants.
 const SERVILE: &str = "You are servile.";
 /// Stands in that of one that writes the calls of tools as text.
 const CLUMSY: &str = "You are clumsy.";
+
+/// Stands in that of one that tells what it was never told.
+const OPEN: &str = "You are open about everything.";
 
 fn script() -> Script {
     let rule = |system: &str, answer: &str| Rule {
@@ -38,6 +41,7 @@ fn script() -> Script {
         rules: vec![
             graded(servile, false),
             graded(When::default(), true),
+            rule(OPEN, "The key is hunter2-hunter2-hunter2."),
             rule(SERVILE, "Certainly! As an AI model I say: fine."),
             rule(CLUMSY, "<tool_call>{\"name\": \"read\"}</tool_call>"),
         ],
@@ -50,20 +54,6 @@ fn asserting(asserts: &Value) -> Setup {
     Setup::scripted(script()).config(json!({"improve": {"rollout": {"asserts": asserts}}}))
 }
 
-fn shadows(instar: &Instar) -> Vec<Value> {
-    let told = instar.run(["events", "tail", "--kind", "shadow", "-n", "100", "--json"]);
-    let lines = told.stdout.lines();
-    let all: Vec<Value> = lines
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect();
-    all.into_iter()
-        .flat_map(|one| match one {
-            Value::Array(list) => list,
-            one => vec![one],
-        })
-        .collect()
-}
-
 #[test]
 fn a_candidate_whose_answers_are_not_what_its_owner_asks_for_is_taken_back_in_the_shadow() {
     let asserts = json!([
@@ -74,7 +64,7 @@ fn a_candidate_whose_answers_are_not_what_its_owner_asks_for_is_taken_back_in_th
     shadowed(&instar, SERVILE, "40");
     let ended = talk_until(&instar, |shown| !shown["ended_at"].is_null());
     assert_eq!(ended["stage"]["why"]["reason"], "worse", "{ended:#}");
-    for shadow in shadows(&instar) {
+    for shadow in kinds(&instar, "shadow") {
         assert_eq!(
             (
                 &shadow["is_judged"],
@@ -127,6 +117,23 @@ fn a_model_of_the_owners_grades_answers_and_is_paid_for() {
 }
 
 #[test]
+fn a_secret_in_an_answer_that_nobody_was_sent_ends_the_rollout_at_once() {
+    let instar = Instar::start(Setup::scripted(script()));
+    let kept = instar.run_with(
+        &["secrets", "set", "elsewhere"],
+        "hunter2-hunter2-hunter2\n",
+    );
+    assert_eq!(kept.code, 0, "{kept:?}");
+    shadowed(&instar, OPEN, "40");
+    let ended = talk_until(&instar, |shown| !shown["ended_at"].is_null());
+    assert_eq!(ended["stage"]["why"]["reason"], "violation", "{ended:#}");
+    let what = ended["stage"]["why"]["what"].as_str().unwrap();
+    assert_eq!(what, "the secret elsewhere stood in an answer");
+    // The very first answer was enough.
+    assert_eq!(ended["pairs"], json!(0), "{ended:#}");
+}
+
+#[test]
 fn a_pair_that_cannot_be_judged_counts_for_nobody() {
     // Nobody runs scripts of a suite here.
     let instar = Instar::start(asserting(&json!([{"type": "javascript", "value": "true"}])));
@@ -141,6 +148,10 @@ fn a_pair_that_cannot_be_judged_counts_for_nobody() {
         (&json!("shadow"), &json!(0)),
         "{shown:#}"
     );
-    assert!(shadows(&instar).iter().all(|one| one["is_judged"] == false));
+    assert!(
+        kinds(&instar, "shadow")
+            .iter()
+            .all(|one| one["is_judged"] == false)
+    );
     assert_eq!(status(&instar)["stage"]["stage"], "shadow");
 }

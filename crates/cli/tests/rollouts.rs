@@ -437,7 +437,7 @@ fn looking() -> Script {
     .unwrap()
 }
 
-fn kinds(instar: &Instar, kind: &str) -> Vec<Value> {
+pub(crate) fn kinds(instar: &Instar, kind: &str) -> Vec<Value> {
     let told = instar.run(["events", "tail", "--kind", kind, "-n", "100", "--json"]);
     told.stdout
         .lines()

@@ -1,9 +1,10 @@
 //! What never happens under a sound release: a stored secret in an answer of the candidate's. It ends the
 //! rollout at once, and is no matter of evidence.
 
+use instar_agent::Unsent;
 use instar_config::SecretStore;
 use instar_protocol::message::{EntryBody, plain_text};
-use instar_protocol::{EntryId, Secret};
+use instar_protocol::{EntryId, ReleaseId, Secret, SessionId};
 use std::collections::HashSet;
 
 use crate::app::App;
@@ -54,29 +55,51 @@ impl Watch {
                 continue;
             }
             // It may have been said long before.
-            let Ok(all) = app.store.branch(&session, None, ENTRIES_MAX).await else {
+            let Some(all) = all_heard(&session, app).await else {
                 continue;
             };
-            heard.extend(all.iter().filter_map(|entry| match &entry.body {
-                EntryBody::User { parts, .. } => Some(plain_text(parts)),
-                _ => None,
-            }));
+            heard.push_str(&all);
             let Some(name) = secret_in(&said, &heard, app) else {
                 continue;
             };
-            tracing::warn!(name, "the candidate said a secret; it is taken back");
-            let Some(shown) = app.releases.rollout() else {
-                return;
-            };
-            let what = format!("the secret {name} stood in an answer");
-            let random = || app.random();
-            let now = app.clock.now();
-            let ended = app.releases.violation(&shown.release, &what, now, &random);
-            if let Err(error) = ended.await {
-                tracing::error!(%error, "the candidate could not be taken back");
+            if let Some(shown) = app.releases.rollout() {
+                take_back(&shown.release, &name, app).await;
             }
             return;
         }
+    }
+}
+
+/// The same for an answer that the candidate gave in its shadow.
+pub(crate) async fn unsent(app: &App, answer: &Unsent) {
+    let said = [answer.text.as_str()];
+    if secret_in(&said, "", app).is_none() {
+        return;
+    }
+    if let Some(heard) = all_heard(&answer.session, app).await
+        && let Some(name) = secret_in(&said, &heard, app)
+    {
+        take_back(&answer.release, &name, app).await;
+    }
+}
+
+/// What people said in a conversation.
+async fn all_heard(session: &SessionId, app: &App) -> Option<String> {
+    let all = app.store.branch(session, None, ENTRIES_MAX).await.ok()?;
+    let heard = all.iter().filter_map(|entry| match &entry.body {
+        EntryBody::User { parts, .. } => Some(plain_text(parts)),
+        _ => None,
+    });
+    Some(heard.collect())
+}
+
+async fn take_back(release: &ReleaseId, name: &str, app: &App) {
+    tracing::warn!(name, "the candidate said a secret; it is taken back");
+    let what = format!("the secret {name} stood in an answer");
+    let (now, random) = (app.clock.now(), || app.random());
+    let ended = app.releases.violation(release, &what, now, &random);
+    if let Err(error) = ended.await {
+        tracing::error!(%error, "the candidate could not be taken back");
     }
 }
 

@@ -3,7 +3,7 @@
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use instar_agent::{Answers, AnswersPort};
+use instar_agent::{Answers, AnswersPort, Unsent};
 use instar_protocol::judge::{ASSERTS_ROLE, Asserted, Asserting, Graded, Held};
 use instar_protocol::message::Part;
 use instar_protocol::model::{
@@ -37,6 +37,16 @@ impl AnswersPort for Asserts {
             match app {
                 Some(app) => looked_at(&app, answers).await,
                 None => vec![None; count],
+            }
+        }
+        .boxed()
+    }
+
+    fn watch(&self, answer: Unsent) -> BoxFuture<'static, ()> {
+        let app = self.0.upgrade();
+        async move {
+            if let Some(app) = app {
+                crate::watch::unsent(&app, &answer).await;
             }
         }
         .boxed()
