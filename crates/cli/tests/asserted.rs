@@ -58,7 +58,7 @@ fn asserting(asserts: &Value) -> Setup {
 fn a_candidate_whose_answers_are_not_what_its_owner_asks_for_is_taken_back_in_the_shadow() {
     let asserts = json!([
         {"type": "not-icontains", "value": "as an AI"},
-        {"type": "contains", "value": "ine."},
+        {"type": "icontains", "value": "fine."},
     ]);
     let instar = Instar::start(asserting(&asserts));
     shadowed(&instar, SERVILE, "40");
