@@ -2,7 +2,7 @@
 //! writes a change, the change becomes a release, and the same agent does not fail any more.
 
 use crate::support::{Fault, Home, Nature, Reply, config, home_with};
-use instar_improve::gene::{Catalogue, Symptom};
+use instar_improve::gene::{Catalogue, Clock, Symptom};
 use instar_improve::signal::{Sign, Watch};
 use instar_protocol::fault::SignalKind;
 use instar_protocol::live::{Outcome, OutcomeStatus};
@@ -85,12 +85,13 @@ impl Planted {
                 text: sign.text.clone(),
                 is_outside: false,
                 environment: String::new(),
+                clock: Clock::default(),
             };
             let all = catalogue.propose(&symptom, "main", &stable.behaviour);
             let mut all = all.unwrap().into_iter();
             let found = all.find(|(one, answer)| one.id == gene && answer.is_ok());
             if let Some((_, Ok(proposal))) = found {
-                return proposal.mitigation;
+                return proposal.mitigation().expect("a mitigation").clone();
             }
         }
         panic!("{gene} writes nothing about {signs:?}");

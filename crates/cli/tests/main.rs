@@ -60,6 +60,7 @@ mod programs;
 mod proven;
 mod ready;
 mod rollouts;
+mod schedules;
 mod scripts;
 mod secure;
 mod security;

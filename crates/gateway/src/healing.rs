@@ -3,19 +3,20 @@
 
 mod around;
 pub(crate) mod model;
+mod proposed;
 mod rehearse;
+mod risen;
+mod shift;
 
 use instar_agent::TrialsPort;
 use instar_protocol::event::Event;
 use instar_protocol::fault::Fault;
-use instar_protocol::lab::{CASE_FAULTS_MAX, Case, Known, PROPOSED_MAX, Proposed, Seen};
-use instar_protocol::{AgentId, EventId, Label, Timestamp};
-use instar_release::delta::Delta;
-use instar_release::lineage::Material;
+use instar_protocol::lab::{CASE_FAULTS_MAX, Case, Known, PROPOSED_MAX, Seen};
+use instar_protocol::{AgentId, EventId, Timestamp};
 use instar_release::trial::{
     Changed, Keeper, Kept, Moved, Point, STATE, Stage, TRIAL, TRIALS_MAX, Verdict,
 };
-use instar_release::{Candidate, Proposal, ReleaseError, Releases, read_deltas};
+use instar_release::{ReleaseError, Releases};
 use instar_store::{EventFilter, FaultRow, HealingRow, Op, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,7 +24,7 @@ use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 use tokio::sync::Mutex;
 
-use crate::api::queries::{QueryError, missing_release};
+use crate::api::queries::QueryError;
 use crate::app::AppState;
 
 const GENE: &str = "gene";
@@ -38,8 +39,13 @@ const GENE_BYTES_MAX: usize = 16 * 1024;
 const RUNNING_MAX: usize = 10;
 
 use around::Around;
+pub use proposed::chosen;
+use proposed::evidence;
+pub(crate) use proposed::propose;
 pub use rehearse::Rehearsal;
 pub(crate) use rehearse::rehearse;
+pub(crate) use risen::look as look_at_faults;
+pub(crate) use shift::{Shift, shifts};
 
 /// The shares in force. The fold itself is taken up from the store when there is something to fold.
 #[derive(Debug, Default)]
@@ -79,7 +85,12 @@ pub struct TrialView {
     /// The share of new units that have the fix now.
     pub share: f64,
     pub treated: (u64, f64),
+    /// Without a coin: what was counted before the change.
     pub control: (u64, f64),
+    /// The time before against the time after. It can be supported, and never proven.
+    pub without_coin: bool,
+    /// The evidence of such a one.
+    pub evidence_supported: f64,
     pub evidence_proven: f64,
     pub evidence_failed: f64,
     pub evidence_harmful: f64,
@@ -157,24 +168,37 @@ pub async fn fold(app: &AppState) -> Result<Vec<Moved>, HealingError> {
             "a trial is not taken up: there are too many. End some, or take their fixes out"
         );
     }
-    let mut ops = keeper.ops(now)?;
+    let ops = shift::look(app, &mut keeper, now).await?;
+    keep(app, &mut keeper, &moved, ops, now).await?;
+    around::take_out(app, &keeper, now).await?;
+    Ok(moved)
+}
+
+/// Stores where the trials stand, and what is remembered of those that moved.
+async fn keep(
+    app: &AppState,
+    keeper: &mut Keeper,
+    moved: &[Moved],
+    mut ops: Vec<Op>,
+    now: Timestamp,
+) -> Result<(), HealingError> {
+    ops.extend(keeper.ops(now)?);
     if !moved.is_empty() {
         let before = app.store.healing(KNOWN).await?;
         let faults = app.store.faults().await?;
         let around = Around::of(app);
         let remembered = |one| {
             let around = around.as_ref()?;
-            known(around, &keeper, (&before, &faults), one, now)
+            known(around, keeper, (&before, &faults), one, now)
         };
         ops.extend(moved.iter().filter_map(remembered));
     }
     app.store.commit(ops).await?;
-    app.healing.share(&keeper);
-    for one in &moved {
+    app.healing.share(keeper);
+    for one in moved {
         tracing::info!(experiment = one.experiment, stage = ?one.stage, "a trial of a fix moved");
     }
-    around::take_out(app, &keeper, now).await?;
-    Ok(moved)
+    Ok(())
 }
 
 async fn page(store: &Store, after: Option<EventId>) -> Result<Vec<Event>, StoreError> {
@@ -222,14 +246,15 @@ fn known(
             });
             let gene = in_service.map(|one| one.gene.clone());
             let seen_before = before.as_ref().and_then(|before| before.seen.clone());
-            let (treated, control) = (kept.trial.treated(), kept.trial.control());
+            let gene = gene.or_else(|| Some(kept.gene.clone()).filter(|gene| !gene.is_empty()));
+            let treated = kept.trial.treated();
             Known {
                 gene: gene.or_else(|| before.map(|before| before.gene))?,
                 fault: kept.fault.clone(),
                 mitigation: kept.mitigation.clone(),
                 outcome,
                 treated: (treated.units, treated.bad),
-                control: (control.units, control.bad),
+                control: control(kept),
                 evidence: kept.trial.evidence_proven(),
                 classic: kept.trial.classic().label().map(str::to_owned),
                 release: around.stable.id.to_string(),
@@ -263,12 +288,24 @@ fn word(stage: &Stage) -> &'static str {
     }
 }
 
-/// True if something is on trial in the release in service.
-pub(crate) fn has_trials(releases: &Releases) -> bool {
-    releases.stable().is_some_and(|stable| {
+/// Units without the fix, and how many were bad: those before it, where there is no coin.
+fn control(kept: &Kept) -> (u64, f64) {
+    match kept.trial.before() {
+        Some(before) => (before.exposures, shift::bad(before)),
+        None => {
+            let control = kept.trial.control();
+            (control.units, control.bad)
+        }
+    }
+}
+
+/// True if something is on trial in the release in service, or was moved because of a fault.
+pub(crate) async fn has_trials(app: &AppState) -> bool {
+    let is_mitigated = app.releases.stable().is_some_and(|stable| {
         let mut agents = stable.behaviour.agents.values();
         agents.any(|agent| agent.mitigations.iter().any(|one| one.trial.is_some()))
-    })
+    });
+    is_mitigated || shifts(&app.store).await.is_ok_and(|all| !all.is_empty())
 }
 
 /// The trials, the newest first.
@@ -289,11 +326,13 @@ fn view(kept: &Kept) -> TrialView {
         stage: trial.stage().clone(),
         share: trial.share(),
         treated: (trial.treated().units, trial.treated().bad),
-        control: (trial.control().units, trial.control().bad),
+        control: control(kept),
+        without_coin: trial.before().is_some(),
+        evidence_supported: trial.evidence_supported(),
         evidence_proven: trial.evidence_proven(),
         evidence_failed: trial.evidence_failed(),
         evidence_harmful: trial.evidence_harmful(),
-        bound: 1.0 / trial.level(),
+        bound: trial.bound(),
         classic: trial.classic().label(),
         decided_after: trial.decided_after(),
         waiting: kept.waiting(),
@@ -329,6 +368,7 @@ pub async fn case(store: &Store, releases: &Releases, agent: &str) -> Result<Cas
             banned.extend(asked.banned.then_some(asked.id));
         }
     }
+    let beats = shift::beats(store, agent).await?;
     let state = store.healing(STATE).await?;
     let spent = state.iter().find(|row| row.id == SPENT);
     let spent = spent.and_then(|row| serde_json::from_str(&row.body).ok());
@@ -340,6 +380,7 @@ pub async fn case(store: &Store, releases: &Releases, agent: &str) -> Result<Cas
         genes,
         banned,
         known: verdicts(store).await?,
+        beats,
         environments: BTreeMap::new(),
         foreign: crate::lab::heard(store).await?,
         strategy: String::new(),
@@ -377,118 +418,10 @@ pub(crate) async fn of_cycle(app: &AppState) -> Result<Option<Case>, HealingErro
 
 /// How many trials may be begun. One whose fix left the release takes no room.
 fn room(trials: &[TrialView]) -> usize {
-    let is_on = |one: &&TrialView| one.stage == Stage::Running && !one.synthetic && one.served;
+    let is_on = |one: &&TrialView| {
+        one.stage == Stage::Running && !one.synthetic && !one.without_coin && one.served
+    };
     RUNNING_MAX.saturating_sub(trials.iter().filter(is_on).count())
-}
-
-/// Makes candidates of what the lab proposes. It is believed nothing: each has to be one mitigation on
-/// trial against a fault that it was told of, and passes whatever any candidate passes.
-pub(crate) async fn propose(
-    app: &AppState,
-    case: &Case,
-    proposed: Vec<Proposed>,
-    spent: &Value,
-) -> Result<u64, HealingError> {
-    let mut made = 0;
-    for one in proposed.into_iter().take(case.most) {
-        let fault = case.faults.iter().find(|fault| fault.id == one.fault);
-        let Some((fault, deltas)) = fault.zip(sound(&case.agent, &one)) else {
-            tracing::warn!(gene = one.gene, "the lab proposed what it may not");
-            continue;
-        };
-        let because: Vec<String> = one.because.into_iter().take(8).collect();
-        let proposal = Proposal {
-            from: instar_release::STABLE.to_owned(),
-            deltas,
-            proposer: format!("lab: {}", one.gene),
-            reason: because.join("; "),
-            evidence: evidence(fault),
-            sources: sources(fault),
-        };
-        match app.releases.propose(proposal, app.clock.now()).await {
-            Ok(candidate) => {
-                made += 1;
-                tracing::info!(
-                    candidate = candidate.id,
-                    gene = one.gene,
-                    "a fix is proposed"
-                );
-            }
-            Err(error) => tracing::warn!(%error, gene = one.gene, "a proposal was refused"),
-        }
-    }
-    let row = HealingRow {
-        kind: STATE.to_owned(),
-        id: SPENT.to_owned(),
-        at: app.clock.now(),
-        body: spent.to_string(),
-    };
-    app.store.commit(vec![Op::PutHealing(row)]).await?;
-    Ok(made)
-}
-
-/// The deltas of a proposal, if they are one mitigation on trial against the fault that it names.
-pub(crate) fn sound(of_agent: &str, one: &Proposed) -> Option<Vec<Delta>> {
-    let deltas = read_deltas(one.delta.clone()).ok()?;
-    let [
-        Delta::SetMitigation {
-            agent,
-            mitigation: Some(mitigation),
-            ..
-        },
-    ] = deltas.as_slice()
-    else {
-        return None;
-    };
-    let is_sound = agent == of_agent && mitigation.fault == one.fault && mitigation.trial.is_some();
-    is_sound.then_some(deltas)
-}
-
-/// A candidate of the owner's: he picked the recipe. What it does was made of what strangers may have
-/// caused, and the candidate carries that.
-pub async fn chosen(
-    releases: &Releases,
-    agent: &str,
-    fault: &Fault,
-    one: &Proposed,
-    now: Timestamp,
-) -> Result<Candidate, QueryError> {
-    let deltas = sound(agent, one).ok_or_else(|| QueryError::Invalid {
-        param: "fault",
-        why: format!("{} does nothing about it that could be tried", one.gene),
-    })?;
-    let proposal = Proposal {
-        from: instar_release::STABLE.to_owned(),
-        deltas,
-        proposer: "owner".to_owned(),
-        reason: format!(
-            "{} about {}: {}",
-            one.gene,
-            fault.id,
-            one.because.join("; ")
-        ),
-        evidence: Label::owner().join(&evidence(fault)),
-        sources: sources(fault),
-    };
-    releases
-        .propose(proposal, now)
-        .await
-        .map_err(missing_release)
-}
-
-/// What a proposal about a fault rests on.
-fn sources(fault: &Fault) -> Vec<Material> {
-    let name = format!("fault {}", fault.id);
-    Material::evidence(&name, fault).into_iter().collect()
-}
-
-/// Where what is known of a fault comes from.
-fn evidence(fault: &Fault) -> Label {
-    use instar_protocol::label::Readers;
-    if fault.blast.is_tainted() {
-        return Label::system().join(&Label::stranger(Readers::Private));
-    }
-    Label::system()
 }
 
 /// Keeps a recipe of the owner's, or a ban.

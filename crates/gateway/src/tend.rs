@@ -44,7 +44,7 @@ pub(crate) async fn tend(app: AppState, mut reloader: Reloader) {
             crate::rotation::tick(&app).await;
         }
         if count.is_multiple_of(TRIAL_TICKS)
-            && crate::healing::has_trials(&app.releases)
+            && crate::healing::has_trials(&app).await
             && let Err(error) = crate::healing::fold(&app).await
         {
             tracing::warn!(%error, "the trials of fixes stand still");

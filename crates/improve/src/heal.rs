@@ -8,7 +8,7 @@ use instar_release::mitigation::Mitigation;
 use instar_release::{Behaviour, Class, build};
 
 use crate::choose::{Chance, Chooser, Intent, Outcome, Spent, Strategy, Trialable};
-use crate::gene::{self, Catalogue, Gene, GeneError, Proposal, Symptom, words_of};
+use crate::gene::{self, Catalogue, Change, Clock, Gene, GeneError, Proposal, Symptom};
 
 /// What a rehearsal can come to at the most.
 const REHEARSED: &str = "supported_synthetic";
@@ -83,7 +83,7 @@ pub fn choose(case: &Case) -> Result<Chosen, HealError> {
             break;
         };
         let is_chosen = |one: &Trialable| {
-            one.proposal.mitigation.id == choice.mitigation && one.symptom.fault == choice.fault
+            one.proposal.id == choice.mitigation && one.symptom.fault == choice.fault
         };
         let Some(at) = options.iter().position(is_chosen) else {
             break;
@@ -135,7 +135,7 @@ pub fn explain(case: &Case, fault: &str) -> Result<Vec<Told>, HealError> {
                 let proposal = next_chapter(case, proposal);
                 let delta = proposal.delta();
                 one.class = Some(class(&behaviour, &proposal.delta()));
-                one.would = Some(words_of(&proposal.mitigation.act));
+                one.would = Some(proposal.words());
                 one.delta = Some(serde_json::to_value(&delta).map_err(HealError::Delta)?);
                 let option = Trialable {
                     symptom: symptom.clone(),
@@ -204,7 +204,7 @@ fn options(
 }
 
 fn symptom(case: &Case, fault: &Fault) -> Symptom {
-    Symptom::of(fault, environment(case, fault))
+    Symptom::of(fault, environment(case, fault), Clock::of(case, fault))
 }
 
 /// What there is now where the fault shows; nothing where nobody could tell.
@@ -259,14 +259,16 @@ fn was_in_vain(case: &Case, gene: &str, fault: &Fault) -> bool {
 
 /// What was tried before is another chapter of the same trial when it is tried again.
 fn next_chapter(case: &Case, mut proposal: Proposal) -> Proposal {
-    let id = &proposal.mitigation.id;
+    let id = &proposal.id;
     let is_over = |known: &&Known| {
         let word = known.outcome.as_str();
         known.mitigation == *id && (word == REOPENED || IN_VAIN.contains(&word))
     };
     let before = case.known.iter().filter(is_over);
     let before = u32::try_from(before.count()).unwrap_or(u32::MAX);
-    if let Some(toss) = &mut proposal.mitigation.trial {
+    if let Change::Mitigation(mitigation) = &mut proposal.change
+        && let Some(toss) = &mut mitigation.trial
+    {
         toss.chapter = toss.chapter.saturating_add(before);
     }
     proposal

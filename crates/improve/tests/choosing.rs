@@ -1,7 +1,7 @@
 //! Choices: what is known is used, what is not is tried within a budget, and what needs a person is left.
 
 use instar_improve::choose::{Chance, Chooser, Intent, Outcome, Spent, Strategy, Trialable};
-use instar_improve::gene::{Family, Proposal, Symptom};
+use instar_improve::gene::{Change, Clock, Family, Proposal, Symptom};
 use instar_protocol::fault::SignalKind;
 use instar_release::mitigation::{Act, Mitigation, Reach};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +16,7 @@ fn symptom(kind: SignalKind, text: &str) -> Symptom {
         text: text.to_owned(),
         is_outside: false,
         environment: String::new(),
+        clock: Clock::default(),
     }
 }
 
@@ -38,7 +39,8 @@ fn option(gene: &str, kind: SignalKind) -> Trialable {
         proposal: Proposal {
             gene: gene.to_owned(),
             agent: "main".to_owned(),
-            mitigation,
+            id: mitigation.id.clone(),
+            change: Change::Mitigation(Box::new(mitigation)),
         },
         family: Family::Transient,
         failures: 20,

@@ -12,4 +12,5 @@ mod exchange;
 mod genes;
 mod healing;
 mod labs;
+mod schedules;
 mod signals;

@@ -132,6 +132,17 @@ pub enum EventKind {
         /// None where nothing is known.
         bad: Option<bool>,
     },
+    /// Something was changed because of a fault that no coin can be thrown about: the exposures before it,
+    /// their number fixed beforehand, against which those after it are held.
+    Window {
+        fault: String,
+        mitigation: String,
+        /// The recipe.
+        gene: String,
+        experiment: String,
+        exposures: u64,
+        bad: u64,
+    },
     Compaction {
         tokens_before: u64,
         tokens_after: u64,
@@ -198,7 +209,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every name, for whoever asks for one.
-    pub const NAMES: [&str; 18] = [
+    pub const NAMES: [&str; 19] = [
         "message_in",
         "message_out",
         "turn",
@@ -208,6 +219,7 @@ impl EventKind {
         "feedback",
         "exposure",
         "exposure_end",
+        "window",
         "compaction",
         "rewind",
         "branch",
@@ -232,6 +244,7 @@ impl EventKind {
             Self::Feedback { .. } => "feedback",
             Self::Exposure { .. } => "exposure",
             Self::ExposureEnd { .. } => "exposure_end",
+            Self::Window { .. } => "window",
             Self::Compaction { .. } => "compaction",
             Self::Rewind { .. } => "rewind",
             Self::Branch { .. } => "branch",

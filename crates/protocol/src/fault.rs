@@ -6,9 +6,11 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::beats::Beats;
 use crate::event::{Arm, Event, EventKind};
 use crate::id::{EventId, ReleaseId, SessionId};
 use crate::principal::Standing;
+use crate::session::AgentId;
 use crate::time::Timestamp;
 
 /// The nineteen kinds of signs that something went wrong.
@@ -151,6 +153,12 @@ pub struct Fault {
     pub releases: BTreeMap<ReleaseId, u64>,
     pub arms: BTreeMap<String, u64>,
     pub blast: Blast,
+    /// Failures by agent, where it is known whose they were.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub agents: BTreeMap<AgentId, u64>,
+    /// Heartbeats in which it showed, by agent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub beats: BTreeMap<AgentId, Beats>,
     /// A person said by what its failures are told apart; each value has a fault of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub divided: Option<Divided>,
@@ -203,6 +211,9 @@ pub struct Occasions {
     pub days: BTreeMap<u64, u64>,
     pub releases: BTreeMap<ReleaseId, u64>,
     pub arms: BTreeMap<String, u64>,
+    /// Heartbeats that came by, by agent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub beats: BTreeMap<AgentId, Beats>,
 }
 
 /// A change of the register by a person or by the lab. The number of the last one is its version.
@@ -330,6 +341,8 @@ impl Fault {
             releases: BTreeMap::new(),
             arms: BTreeMap::new(),
             blast: Blast::default(),
+            agents: BTreeMap::new(),
+            beats: BTreeMap::new(),
             divided: None,
             part_of: None,
         }
@@ -363,6 +376,10 @@ impl Fault {
         sum(&mut self.days, &other.days);
         sum(&mut self.releases, &other.releases);
         sum(&mut self.arms, &other.arms);
+        sum(&mut self.agents, &other.agents);
+        for (agent, beats) in &other.beats {
+            self.beats.entry(agent.clone()).or_default().add(beats);
+        }
         sum(&mut self.blast.origins, &other.blast.origins);
         sum(&mut self.blast.askers, &other.blast.askers);
         self.also.extend(other.also.iter().copied());

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::beats::Beats;
 use crate::event::Event;
 use crate::fault::{Fault, SignalKind};
 use crate::id::EventId;
@@ -80,6 +81,9 @@ pub struct Case {
     pub genes: Vec<serde_json::Value>,
     pub banned: Vec<String>,
     pub known: Vec<Known>,
+    /// Heartbeats of the agent that came by each place where a fault shows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub beats: BTreeMap<String, Beats>,
     /// What there is now at each place where a fault shows: program, models, tool.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environments: BTreeMap<String, String>,

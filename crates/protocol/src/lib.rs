@@ -9,6 +9,7 @@ pub mod message;
 pub mod api;
 pub mod approval;
 pub mod approvals;
+pub mod beats;
 pub mod devices;
 pub mod errand;
 pub mod event;

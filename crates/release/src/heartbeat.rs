@@ -83,6 +83,27 @@ impl Heartbeat {
         (self.beat_at(minute) + 1) * every + u64::from(self.offset_minutes)
     }
 
+    /// True if the other one comes at the same times.
+    #[must_use]
+    pub fn is_in_time_with(&self, other: &Self) -> bool {
+        (self.every_minutes, self.offset_minutes, self.hours)
+            == (other.every_minutes, other.offset_minutes, other.hours)
+    }
+
+    /// True if the other one looks after the same things as often, at other times, and at none of the day
+    /// at which this one has no beats.
+    #[must_use]
+    pub fn may_move_to(&self, other: &Self) -> bool {
+        let is_held = |minute: u16, of: &Self| of.hours.is_none_or(|hours| hours.holds(minute));
+        let stays_inside =
+            (0..DAY_MINUTES).all(|minute| !is_held(minute, other) || is_held(minute, self));
+        self.text == other.text
+            && self.every_minutes == other.every_minutes
+            && !self.is_in_time_with(other)
+            && other.problem().is_none()
+            && stays_inside
+    }
+
     /// Why it cannot be served.
     pub(crate) fn problem(&self) -> Option<String> {
         let every = self.every_minutes;
@@ -150,5 +171,34 @@ mod tests {
             ..half
         };
         assert!(blank.problem().is_some());
+    }
+
+    #[test]
+    fn a_heartbeat_is_moved_within_its_hours_and_nothing_else_of_it_changes() {
+        let day = Heartbeat {
+            every_minutes: 60,
+            offset_minutes: 0,
+            hours: Hours::parse("08:00", "20:00"),
+            text: "look".to_owned(),
+        };
+        let moved = |change: fn(&mut Heartbeat)| {
+            let mut other = day.clone();
+            change(&mut other);
+            day.may_move_to(&other)
+        };
+        assert!(moved(|one| one.offset_minutes = 20));
+        assert!(moved(|one| one.hours = Hours::parse("13:00", "20:00")));
+        assert!(!moved(|_| {}), "nothing is moved");
+        assert!(!moved(|one| one.offset_minutes = 60));
+        assert!(!moved(|one| one.hours = Hours::parse("07:00", "12:00")));
+        assert!(!moved(|one| one.hours = None));
+        assert!(!moved(|one| {
+            one.offset_minutes = 20;
+            one.every_minutes = 30;
+        }));
+        assert!(!moved(|one| {
+            one.offset_minutes = 20;
+            one.text = "send".to_owned();
+        }));
     }
 }

@@ -244,6 +244,104 @@ fn looked_at(
     reopened.then(|| kept.changes.last().unwrap().what.clone())
 }
 
+/// Turns after a change that no coin decides, none of them bad.
+fn after_a_change(experiment: &str, first: u64, count: u64) -> Vec<Event> {
+    let mut events = Vec::new();
+    for number in first..first + count {
+        let (unit, at) = (format!("run_{number}"), number * MINUTE);
+        let begun = EventKind::Exposure {
+            fault: "f1".to_owned(),
+            mitigation: "moved".to_owned(),
+            experiment: experiment.to_owned(),
+            unit: unit.clone(),
+            with_fix: true,
+            share_permille: 1_000,
+        };
+        let ended = EventKind::ExposureEnd {
+            experiment: experiment.to_owned(),
+            unit,
+            bad: Some(false),
+        };
+        events.push(event(2 * number, at, begun));
+        events.push(event(2 * number + 1, at + 1, ended));
+    }
+    events
+}
+
+#[test]
+fn a_window_is_supported_at_the_most_takes_no_slot_and_asks_for_more_the_next_time() {
+    let supported = Stage::Ended {
+        verdict: Verdict::Supported,
+    };
+    let mut decided = Vec::new();
+    for chapter in 1..=2 {
+        let experiment = format!("window/main/moved/{chapter}");
+        let mut keeper = Keeper::default();
+        // Without what was before it there is nothing to hold it against.
+        for event in after_a_change(&experiment, 0, 5) {
+            assert!(keeper.take(&event).is_empty());
+        }
+        assert_eq!(keeper.trials().count(), 0);
+        let begins = EventKind::Window {
+            fault: "f1".to_owned(),
+            mitigation: "moved".to_owned(),
+            gene: "move-heartbeat@0123".to_owned(),
+            experiment: experiment.clone(),
+            exposures: 200,
+            bad: 60,
+        };
+        let mut moved = keeper.take(&event(0, 9 * MINUTE, begins));
+        for event in after_a_change(&experiment, 10, 3_000) {
+            moved.extend(keeper.take(&event));
+        }
+        let stages: Vec<&Stage> = moved.iter().map(|moved| &moved.stage).collect();
+        assert_eq!(stages, [&supported], "never more, and never again");
+        let kept = keeper.trials().next().unwrap();
+        assert!(kept.trial.evidence_proven() < 1e-9 && kept.trial.evidence_supported() >= 25.0);
+        assert_eq!(kept.gene, "move-heartbeat@0123");
+        assert!(kept.trusted_since().is_some());
+        decided.push(kept.trial.settled());
+        // The slots of the month are for what can be proven.
+        for event in turns(60, 10) {
+            let _moved = keeper.take(&event);
+        }
+        let coin = keeper
+            .trials()
+            .find(|kept| kept.experiment.starts_with("fix/"));
+        assert!(matches!(coin.unwrap().trial.stage(), Stage::Adopted { .. }));
+    }
+    assert!(decided[0] < decided[1], "{decided:?}");
+}
+
+#[test]
+fn a_fault_that_comes_back_opens_what_was_adopted_and_nothing_that_is_still_tried() {
+    let mut keeper = Keeper::default();
+    let now = Timestamp::from_millis(10_000 * MINUTE);
+    let experiment = "fix/main/again/1";
+    for event in turns(4, 10) {
+        let _moved = keeper.take(&event);
+    }
+    assert_eq!(keeper.rose(experiment, now), None, "a coin is fair");
+    for event in &turns(80, 10)[8..] {
+        let _moved = keeper.take(event);
+    }
+    let adopted = keeper.trials().next().unwrap();
+    assert!(matches!(adopted.trial.stage(), Stage::Adopted { .. }));
+    let level = adopted.trial.level();
+    let moved = keeper.rose(experiment, now).unwrap();
+    let reopened = Stage::Ended {
+        verdict: Verdict::Reopened,
+    };
+    assert_eq!(moved.stage, reopened);
+    let mut keeper = kept(&mut keeper);
+    let again = keeper.trials().next().unwrap();
+    assert_eq!(again.trial.chapter(), 2);
+    assert_eq!(*again.trial.stage(), Stage::Running);
+    assert!((again.trial.level() - level / 2.0).abs() < 1e-12);
+    assert_eq!(again.changes.last().unwrap().what, ["fault"]);
+    assert_eq!(keeper.rose(experiment, now), None, "once");
+}
+
 #[test]
 fn what_was_found_is_opened_again_when_what_it_rests_on_changes_and_not_before() {
     let takes = json!({"type": "object", "properties": {"query": {"type": "string"}}});

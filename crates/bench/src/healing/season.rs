@@ -3,7 +3,7 @@
 //! knows.
 
 use instar_improve::choose::{Chance, Chooser, Outcome, Spent, Strategy, Trialable};
-use instar_improve::gene::{Family, Proposal, Symptom};
+use instar_improve::gene::{Change, Clock, Family, Proposal, Symptom};
 use instar_protocol::fault::SignalKind;
 use instar_release::mitigation::{Act, Mitigation, Reach};
 use instar_release::trial::{Month, Plan, Stage, Trial, Verdict};
@@ -395,6 +395,7 @@ fn option(gene: usize, family: usize) -> Trialable {
         text: texts[family].to_owned(),
         is_outside: false,
         environment: String::new(),
+        clock: Clock::default(),
     };
     let act = Act::Retry {
         tool: "search".to_owned(),
@@ -414,7 +415,8 @@ fn option(gene: usize, family: usize) -> Trialable {
         proposal: Proposal {
             gene: name(gene),
             agent: "main".to_owned(),
-            mitigation,
+            id: mitigation.id.clone(),
+            change: Change::Mitigation(Box::new(mitigation)),
         },
         family: FAMILIES[family],
         failures: 10,

@@ -233,13 +233,15 @@ fn counts(fault: &str, trials: &Value, out: Out) {
     let rows = trials.as_array().map_or(&[][..], Vec::as_slice);
     for row in rows.iter().filter(|row| row["fault"] == fault) {
         let stage = row["verdict"].as_str().or(row["stage"].as_str());
-        let kind = if row["synthetic"] == true {
-            "made up, no proof"
+        let (kind, other) = if row["synthetic"] == true {
+            ("made up, no proof", "without")
+        } else if row["without_coin"] == true {
+            ("no coin, support at most", "before")
         } else {
-            "happened"
+            ("happened", "without")
         };
         out.line(&format!(
-            "{}: {} ({kind}: {} with the fix, {} without)",
+            "{}: {} ({kind}: {} with the fix, {} {other})",
             text(row, "mitigation"),
             stage.unwrap_or_default(),
             row["treated"][0],
@@ -352,6 +354,8 @@ fn status(trials: &Value, out: Out) -> anyhow::Result<()> {
         let name = out.paint(Style::Strong, &text(row, "mitigation"));
         let made_up = if row["synthetic"] == true {
             " (made up, no proof)"
+        } else if row["without_coin"] == true {
+            " (no coin, support at most)"
         } else {
             ""
         };
@@ -362,19 +366,32 @@ fn status(trials: &Value, out: Out) -> anyhow::Result<()> {
             row["share"].as_f64().unwrap_or_default()
         ));
         let arm = |of: &str| format!("{} bad of {}", row[of][1], row[of][0]);
-        out.line(&format!(
-            "  with the fix {}, without {}",
-            arm("treated"),
-            arm("control")
-        ));
         let number = |of: &str| row[of].as_f64().unwrap_or_default();
-        out.line(&format!(
-            "  evidence: proven {:.2}, failed {:.2}, harmful {:.2}; decided at {:.0}",
-            number("evidence_proven"),
-            number("evidence_failed"),
-            number("evidence_harmful"),
-            number("bound")
-        ));
+        if row["without_coin"] == true {
+            out.line(&format!(
+                "  after the change {}, before {}",
+                arm("treated"),
+                arm("control")
+            ));
+            out.line(&format!(
+                "  evidence: supported {:.2}; decided at {:.0}",
+                number("evidence_supported"),
+                number("bound")
+            ));
+        } else {
+            out.line(&format!(
+                "  with the fix {}, without {}",
+                arm("treated"),
+                arm("control")
+            ));
+            out.line(&format!(
+                "  evidence: proven {:.2}, failed {:.2}, harmful {:.2}; decided at {:.0}",
+                number("evidence_proven"),
+                number("evidence_failed"),
+                number("evidence_harmful"),
+                number("bound")
+            ));
+        }
         for change in row["changes"].as_array().into_iter().flatten() {
             let what: Vec<&str> = change["what"]
                 .as_array()

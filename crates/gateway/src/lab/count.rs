@@ -2,6 +2,7 @@
 
 use instar_policy::canonical::sha256;
 use instar_protocol::Timestamp;
+use instar_protocol::beats::{AGENTS_MAX, of_agent};
 use instar_protocol::event::{Event, EventKind};
 use instar_protocol::fault::{
     DETAIL_CHARS_MAX, Fault, FaultEdit, Occasions, SignalKind, TEXT_CHARS_MAX, is_occasion, place,
@@ -11,10 +12,13 @@ use instar_protocol::redact::redact;
 use instar_store::{FaultRow, Op};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::beats::{Beat, Clockwork};
 use super::{Cycle, divide};
 
 /// Who merges what turned out to have one template.
 const LAB: &str = "lab";
+/// Merges that are followed.
+const DEPTH_MAX: usize = 16;
 
 /// The counts of one cycle, on top of those that there were.
 pub(super) struct Count {
@@ -23,10 +27,11 @@ pub(super) struct Count {
     touched: BTreeSet<String>,
     touched_places: BTreeSet<String>,
     edits: Vec<FaultEdit>,
+    pub(super) beats: Clockwork,
 }
 
 impl Count {
-    pub(super) fn begin(faults: Vec<FaultRow>, places: Vec<Occasions>) -> Self {
+    pub(super) fn begin(faults: Vec<FaultRow>, places: Vec<Occasions>, beats: Clockwork) -> Self {
         Self {
             faults: faults
                 .into_iter()
@@ -39,6 +44,7 @@ impl Count {
             touched: BTreeSet::new(),
             touched_places: BTreeSet::new(),
             edits: Vec::new(),
+            beats,
         }
     }
 
@@ -47,6 +53,7 @@ impl Count {
         for event in events.iter().filter(|event| is_occasion(event)) {
             let place = place(event);
             self.touched_places.insert(place.clone());
+            self.beats.came_by(event, &place);
             let occasions = self.places.entry(place.clone()).or_default();
             occasions.place = place;
             occasions.take(event);
@@ -70,6 +77,43 @@ impl Count {
                 _ => cycle.refused += 1,
             }
         }
+        for event in events {
+            if let Some(beat) = self.beats.ended(event) {
+                self.beat(event, &beat);
+            }
+        }
+    }
+
+    /// Counts a heartbeat that is over, once for each place and each fault.
+    fn beat(&mut self, event: &Event, beat: &Beat) {
+        for place in &beat.places {
+            if let Some(occasions) = self.places.get_mut(place)
+                && let Some(beats) = of_agent(&mut occasions.beats, &beat.agent)
+            {
+                beats.take(beat.hour, beat.at);
+                self.touched_places.insert(place.clone());
+            }
+        }
+        for fault in &beat.faults {
+            if let Some(row) = self.faults.get_mut(fault)
+                && let Some(beats) = of_agent(&mut row.fault.beats, &beat.agent)
+            {
+                beats.take(beat.hour, beat.at);
+                self.touched.insert(fault.clone());
+            }
+        }
+        let faults = &self.faults;
+        let root = |id: &str| {
+            let mut at = id;
+            for _ in 0..DEPTH_MAX {
+                match faults.get(at).and_then(|row| row.into.as_deref()) {
+                    Some(into) => at = into,
+                    None => break,
+                }
+            }
+            at.to_owned()
+        };
+        self.beats.note(event, beat, root);
     }
 
     fn one(&mut self, event: &Event, found: &Found, cycle: &mut Cycle) {
@@ -98,6 +142,12 @@ impl Count {
         row.fault.template = clean(&found.template, TEXT_CHARS_MAX);
         row.fault.also.extend(found.also.iter().copied());
         row.fault.happened(event, &text);
+        if let Some(agent) = self.beats.agent(event)
+            && (row.fault.agents.len() < AGENTS_MAX || row.fault.agents.contains_key(agent))
+        {
+            *row.fault.agents.entry(agent.clone()).or_default() += 1;
+        }
+        self.beats.failed(event, &row.fault.place, &id);
         self.touched.insert(id);
     }
 
@@ -273,7 +323,8 @@ mod tests {
     #[test]
     fn a_lab_that_lies_invents_neither_events_nor_counts_nor_words() {
         let mut cycle = Cycle::new(Timestamp::from_millis(9));
-        let mut count = Count::begin(Vec::new(), Vec::new());
+        let beats = Clockwork::new(jiff::tz::TimeZone::UTC, Vec::new());
+        let mut count = Count::begin(Vec::new(), Vec::new(), beats);
         let told = vec![
             found("evt_1", SignalKind::Timeout, "no answer from x"),
             // The same sign twice, an event that was never told, words that nobody said.

@@ -59,5 +59,13 @@ pub async fn attempt(
         delta: chosen["delta"].clone(),
         because: vec![word("title")],
     };
-    healing::chosen(&app.releases, agent, &fault, &proposed, app.clock.now()).await
+    healing::chosen(
+        &app.store,
+        &app.releases,
+        agent,
+        &fault,
+        &proposed,
+        app.clock.now(),
+    )
+    .await
 }

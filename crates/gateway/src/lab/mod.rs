@@ -6,6 +6,7 @@
 //! with the place in the event log up to which it went, so nothing is counted twice or left out.
 
 mod alike;
+mod beats;
 mod count;
 mod divide;
 mod exchange;
@@ -20,6 +21,7 @@ pub(crate) use exchange::{heard, proposed};
 pub use explain::{attempt, explain};
 pub use register::{Arms, DayRow, EditView, FaultView, edit, edits, list, one};
 pub use story::{Story, before, story};
+pub(crate) use trend::has_risen;
 pub use trend::{Course, Trend};
 
 use instar_protocol::event::Event;
@@ -33,6 +35,7 @@ use tokio::sync::Mutex;
 
 use crate::app::AppState;
 use crate::healing;
+use beats::Clockwork;
 use count::Count;
 
 /// Pages of events that one cycle reads; the next goes on from there.
@@ -130,6 +133,10 @@ pub async fn cycle(app: &AppState, at_any_load: bool) -> Result<Cycle, LabError>
         return Err(LabError::Busy);
     };
     let begun = Instant::now();
+    // What was moved since is told apart from what was before.
+    if let Err(error) = healing::fold(app).await {
+        tracing::warn!(%error, "the trials of fixes stand still");
+    }
     let mut cycle = Cycle::new(app.clock.now());
     let most = load_max(app);
     if let Some(load) = load().filter(|load| !at_any_load && *load > most) {
@@ -149,6 +156,9 @@ pub async fn cycle(app: &AppState, at_any_load: bool) -> Result<Cycle, LabError>
     // What was counted stands before anything is chosen from it.
     app.store.commit(ops).await?;
     if cycle.outcome == Outcome::Done {
+        if let Err(error) = healing::look_at_faults(app).await {
+            tracing::warn!(%error, "faults that came back could not be looked at");
+        }
         choose(app, &mut cycle).await;
         if let Err(why) = alike::look(app).await {
             tracing::warn!(
@@ -249,7 +259,13 @@ async fn work(app: &AppState, cycle: &mut Cycle) -> Result<Result<Vec<Op>, JobEr
     let memory = app.store.lab_memory(MEMORY).await?;
     let cursor = app.store.lab_memory(CURSOR).await?;
     let mut cursor = EventId::from_stored(cursor.unwrap_or_else(|| EARLIEST.to_owned()));
-    let mut count = Count::begin(app.store.faults().await?, app.store.occasions().await?);
+    let shifts = healing::shifts(&app.store).await;
+    let beats = Clockwork::new(app.ledger.zone(), shifts.unwrap_or_default());
+    let mut count = Count::begin(
+        app.store.faults().await?,
+        app.store.occasions().await?,
+        beats,
+    );
     let mut job = match blocking(move || begin(memory.as_deref())).await {
         Ok(job) => job,
         Err(error) => return Ok(Err(error)),
@@ -271,12 +287,19 @@ async fn work(app: &AppState, cycle: &mut Cycle) -> Result<Result<Vec<Op>, JobEr
             Err(error) => return Ok(Err(error)),
         };
         job = back;
+        for session in count.beats.unknown(&events) {
+            if let Some(row) = app.store.session(&session).await? {
+                count.beats.meet(session, row.agent, &row.key);
+            }
+        }
         count.page(&events, found, cycle);
     }
     let closing = blocking(move || close(job)).await;
     Ok(closing.map(|closing| {
         count.join(&closing.joined, cycle);
-        let mut ops = count.end(cycle);
+        let now = app.clock.now();
+        let mut ops = count.beats.ops(|| EventId::new(now, app.random()), now);
+        ops.extend(count.end(cycle));
         ops.extend(kept(&closing, &cursor));
         ops
     }))

@@ -40,6 +40,27 @@ pub struct FaultView {
     pub trend: Trend,
 }
 
+#[cfg(test)]
+impl FaultView {
+    /// One of which nothing was counted by day.
+    pub(super) fn plain(fault: Fault) -> Self {
+        Self {
+            title: String::new(),
+            name: String::new(),
+            muted: false,
+            members: Vec::new(),
+            into: None,
+            exposures: 0,
+            rate: 0.0,
+            by_day: Vec::new(),
+            by_release: Vec::new(),
+            by_arm: Vec::new(),
+            trend: trend(&[]),
+            fault,
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct DayRow {
     /// Days since the epoch, UTC.

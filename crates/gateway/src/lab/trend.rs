@@ -1,6 +1,10 @@
 //! Whether a fault comes more often than it did, and since when.
 
+use instar_protocol::Timestamp;
+use instar_protocol::fault::day;
 use serde::{Deserialize, Serialize};
+
+use super::FaultView;
 
 /// Days before which nothing can be told.
 const DAYS_MIN: usize = 4;
@@ -43,7 +47,7 @@ impl Trend {
 }
 
 /// One change at the most, by the likelihood of days of failures among occasions. It is a picture for
-/// people: nothing is decided by it.
+/// people; beside it a fix is only looked at anew.
 #[must_use]
 pub(super) fn trend(days: &[(u64, u64, u64)]) -> Trend {
     let days: Vec<(u64, f64, f64)> = days
@@ -86,6 +90,16 @@ pub(super) fn trend(days: &[(u64, u64, u64)]) -> Trend {
     }
 }
 
+/// True if a fault comes more often from some day on after the one on which it was mended.
+pub(crate) fn has_risen(view: &FaultView, mended: Timestamp) -> bool {
+    let mended = day(mended);
+    let days = view.by_day.iter().filter(|row| row.day > mended);
+    let days: Vec<_> = days
+        .map(|row| (row.day, row.exposures, row.failures))
+        .collect();
+    trend(&days).course == Course::Rising
+}
+
 /// Occasions and failures.
 fn totals(days: &[(u64, f64, f64)]) -> (f64, f64) {
     days.iter()
@@ -110,6 +124,8 @@ fn whole(count: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::DayRow;
+    use instar_protocol::fault::{Fault, SignalKind};
 
     fn days(failures: &[u64]) -> Vec<(u64, u64, u64)> {
         failures
@@ -137,5 +153,39 @@ mod tests {
         );
         assert_eq!(trend(&days(&[0, 9])).course, Course::Unknown);
         assert_eq!(trend(&[]).course, Course::Unknown);
+    }
+
+    #[test]
+    fn only_what_happens_after_it_was_mended_counts_as_a_return() {
+        let fault = Fault::new(
+            "flt_1".to_owned(),
+            SignalKind::Network,
+            "tool:read".to_owned(),
+            Timestamp::from_millis(0),
+        );
+        let has_risen = |failures: &[u64]| {
+            let by_day = days(failures).into_iter();
+            let by_day = by_day.map(|(day, exposures, failures)| DayRow {
+                day,
+                exposures,
+                failures,
+            });
+            let view = FaultView {
+                by_day: by_day.collect(),
+                ..FaultView::plain(fault.clone())
+            };
+            // The sixth of these days.
+            has_risen(&view, Timestamp::from_millis(105 * 86_400_000 + 5))
+        };
+        assert!(has_risen(&[
+            20, 21, 19, 22, 20, 20, 0, 1, 0, 0, 18, 22, 20, 19
+        ]));
+        // It was mended, and stays so.
+        assert!(!has_risen(&[0, 1, 0, 20, 21, 19, 0, 1, 0, 0, 1, 0, 0, 1]));
+        // It had risen before.
+        assert!(!has_risen(&[
+            0, 0, 1, 0, 19, 20, 21, 20, 18, 22, 20, 19, 21, 20
+        ]));
+        assert!(!has_risen(&[20, 20]));
     }
 }

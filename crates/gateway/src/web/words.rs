@@ -496,6 +496,7 @@ words! {
     fix_share: "share with the fix", "доля с исправлением", "使用修复的比例";
     fault_curves: "Evidence over settled units, on a scale of powers", "Свидетельства по учтённым единицам, шкала степеней", "证据随已结算单元的变化（对数刻度）";
     that_helps: "it helps", "помогает", "有效";
+    that_supports: "better than before, no proof", "лучше, чем было, но не доказано", "比以前好，但未证明";
     that_fails: "it does not", "не помогает", "无效";
     that_harms: "it harms", "вредит", "有害";
     decides_at: "decides at", "решает при", "判定界限";

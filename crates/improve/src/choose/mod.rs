@@ -163,7 +163,7 @@ impl Chooser {
             intent,
             fault: option.symptom.fault.clone(),
             gene: option.proposal.gene.clone(),
-            mitigation: option.proposal.mitigation.id.clone(),
+            mitigation: option.proposal.id.clone(),
             because,
         })
     }

@@ -4,7 +4,7 @@ use instar_protocol::fault::{Fault, SignalKind};
 use instar_protocol::lab::Seen;
 use std::collections::BTreeSet;
 
-use super::{Fits, Gene, Place};
+use super::{Clock, Fits, Gene, Place};
 
 /// What a gene sees of a fault: its kind, where it shows, and the words of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,15 +22,18 @@ pub struct Symptom {
     pub is_outside: bool,
     /// The class of the environment that it shows in: program, models, tool.
     pub environment: String,
+    /// The heartbeats of the agent that met it, by the hour.
+    pub clock: Clock,
 }
 
 impl Symptom {
     /// Of a fault that is told of now.
     #[must_use]
-    pub fn of(fault: &Fault, environment: &str) -> Self {
+    pub fn of(fault: &Fault, environment: &str, clock: Clock) -> Self {
         let seen = Seen::of(fault, environment);
         Self {
             is_outside: fault.blast.is_outside(),
+            clock,
             ..Self::seen(&fault.id, &seen)
         }
     }
@@ -47,6 +50,7 @@ impl Symptom {
             text: seen.text.clone(),
             is_outside: false,
             environment: seen.environment.clone(),
+            clock: Clock::default(),
         }
     }
 
@@ -75,6 +79,7 @@ impl Fits {
         let is_here = match self.place {
             Place::Tool => symptom.tool().is_some(),
             Place::Model => symptom.model().is_some(),
+            Place::Heartbeat => symptom.clock.is_bound(),
         };
         let kinds = std::iter::once(&symptom.kind).chain(&symptom.also);
         let is_kind = kinds.into_iter().any(|kind| self.kinds.contains(kind));

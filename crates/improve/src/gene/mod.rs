@@ -6,6 +6,7 @@
 //!
 //! Start at [`Catalogue::propose`].
 
+mod clock;
 mod fit;
 mod said;
 mod write;
@@ -18,8 +19,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use clock::Clock;
 pub use fit::Symptom;
-pub use write::{Answer, Proposal, Unfit};
+pub use write::{Answer, Change, Proposal, Unfit};
 pub use wrong::wrong_calls;
 
 /// The most genes of a catalogue.
@@ -84,6 +86,8 @@ pub struct Fits {
 pub enum Place {
     Tool,
     Model,
+    /// Wherever it shows: heartbeats meet it, and only in certain hours.
+    Heartbeat,
 }
 
 /// What a gene writes. What is left open is filled in from the symptom.
@@ -129,6 +133,8 @@ pub enum Recipe {
     ModelPatience {
         seconds: u16,
     },
+    /// The heartbeat comes at times at which the fault does not show.
+    MoveHeartbeat,
     /// A sentence: the argument that the text names is needed.
     SayNeeded,
     /// A sentence: not the same call twice.
@@ -255,6 +261,7 @@ impl Recipe {
             | Self::Unwrap
             | Self::OtherTool
             | Self::OtherModel
+            | Self::MoveHeartbeat
             | Self::SayNeeded
             | Self::SayNotTwice
             | Self::SayShape

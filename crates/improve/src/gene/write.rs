@@ -3,17 +3,26 @@
 use instar_protocol::fault::SignalKind;
 use instar_protocol::tool::Effect;
 use instar_release::mitigation::{Act, ArgumentFix, Lesson, Mitigation, Shape, takes};
-use instar_release::{AgentBehaviour, Behaviour, Delta};
+use instar_release::{AgentBehaviour, Behaviour, Delta, Heartbeat};
 
 use super::said::{Said, alike};
-use super::{Catalogue, Gene, GeneError, Recipe, Symptom};
+use super::{Catalogue, Gene, GeneError, Recipe, Symptom, clock, words_of};
 
 /// What a gene would do about a fault.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Proposal {
     pub gene: String,
     pub agent: String,
-    pub mitigation: Mitigation,
+    /// One gene does one thing about one fault: its name.
+    pub id: String,
+    pub change: Change,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Change {
+    Mitigation(Box<Mitigation>),
+    /// The same heartbeat at other times.
+    Heartbeat(Heartbeat),
 }
 
 /// A gene and what it would do, or why nothing.
@@ -42,10 +51,35 @@ impl Proposal {
     /// The change as a delta.
     #[must_use]
     pub fn delta(&self) -> Delta {
-        Delta::SetMitigation {
-            agent: self.agent.clone(),
-            id: self.mitigation.id.clone(),
-            mitigation: Some(Box::new(self.mitigation.clone())),
+        let agent = self.agent.clone();
+        match &self.change {
+            Change::Mitigation(mitigation) => Delta::SetMitigation {
+                agent,
+                id: self.id.clone(),
+                mitigation: Some(mitigation.clone()),
+            },
+            Change::Heartbeat(heartbeat) => Delta::SetHeartbeat {
+                agent,
+                heartbeat: Some(heartbeat.clone()),
+            },
+        }
+    }
+
+    /// What it would do, in words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match &self.change {
+            Change::Mitigation(mitigation) => words_of(&mitigation.act),
+            Change::Heartbeat(heartbeat) => clock::words(heartbeat),
+        }
+    }
+
+    /// What is put on trial with a coin; a schedule has none.
+    #[must_use]
+    pub fn mitigation(&self) -> Option<&Mitigation> {
+        match &self.change {
+            Change::Mitigation(mitigation) => Some(mitigation),
+            Change::Heartbeat(_) => None,
         }
     }
 }
@@ -82,6 +116,21 @@ impl Catalogue {
         if self.is_banned(&gene.id) {
             return Ok(Err(Unfit::Banned));
         }
+        let (name, reference) = (id(&gene.id, &symptom.fault), gene.reference()?);
+        let proposal = |id: String, change: Change| Proposal {
+            gene: gene.id.clone(),
+            agent: agent.to_owned(),
+            id,
+            change,
+        };
+        if gene.writes == Recipe::MoveHeartbeat {
+            let moved = of
+                .heartbeat
+                .as_ref()
+                .and_then(|heartbeat| symptom.clock.moved(heartbeat));
+            let change = moved.map(Change::Heartbeat).ok_or(Unfit::NoOther);
+            return Ok(change.map(|change| proposal(name, change)));
+        }
         let act = match act(&gene.writes, symptom, of, behaviour) {
             Ok(act) => act,
             Err(unfit) => return Ok(Err(unfit)),
@@ -89,17 +138,17 @@ impl Catalogue {
         if of.mitigations.iter().any(|there| there.act == act) {
             return Ok(Err(Unfit::There));
         }
-        let (name, reference) = (id(&gene.id, &symptom.fault), gene.reference()?);
-        let mitigation =
-            Mitigation::on_trial(name, reference, &symptom.fault, symptom.is_outside, act);
+        let mitigation = Mitigation::on_trial(
+            name.clone(),
+            reference,
+            &symptom.fault,
+            symptom.is_outside,
+            act,
+        );
         if let Err(why) = mitigation.check(of, &behaviour.authority) {
             return Ok(Err(Unfit::Refused(why)));
         }
-        Ok(Ok(Proposal {
-            gene: gene.id.clone(),
-            agent: agent.to_owned(),
-            mitigation,
-        }))
+        Ok(Ok(proposal(name, Change::Mitigation(Box::new(mitigation)))))
     }
 }
 
@@ -218,6 +267,8 @@ fn act(
             }
             Ok(Act::ModelPatience { seconds: *seconds })
         }
+        // It writes no act.
+        Recipe::MoveHeartbeat => Err(Unfit::NoOther),
         Recipe::SayNeeded => match said()? {
             Said::Missing { argument } => Ok(Act::Lesson(Lesson::ArgumentNeeded {
                 tool: tool()?,

@@ -19,6 +19,9 @@ pub use lesson::{Lesson, Shape};
 /// How the experiments over made-up exposures begin: nothing of them is proof.
 pub const REHEARSAL: &str = "rehearsal/";
 
+/// How the experiments without a coin begin: the time before a change against the time after it.
+pub const WINDOW: &str = "window/";
+
 /// Something done about a fault, with where it comes from and for whom it is on.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

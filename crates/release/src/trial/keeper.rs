@@ -11,10 +11,12 @@ use instar_store::{HealingRow, Op};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Environment, Month, Plan, Settled, Stage, Trial, Verdict, World};
+use super::month::month_of;
+use super::unit::is_mature;
+use super::{Environment, Kept, Month, Plan, Stage, Trial, Verdict, World};
 use crate::error::ReleaseError;
-use crate::evidence::Arm;
-use crate::mitigation::{Mitigation, REHEARSAL};
+use crate::evidence::Baseline;
+use crate::mitigation::{REHEARSAL, WINDOW};
 
 /// The kinds of rows that a keeper has.
 pub const TRIAL: &str = "trial";
@@ -23,64 +25,15 @@ pub const STATE: &str = "trials";
 const PAST: &str = "trial_past";
 const CURSOR: &str = "cursor";
 const MONTH: &str = "month";
+/// What changed where the fault itself did.
+const FAULT: &str = "fault";
 
-const MINUTE_MS: u64 = 60_000;
-/// Nobody spoke for so long: the episode is over, with some time for a turn that is under way.
-const EPISODE_OVER_MS: u64 = 40 * MINUTE_MS;
-/// A turn of a block may end a little after it.
-const BLOCK_GRACE_MS: u64 = 15 * MINUTE_MS;
-/// Of a unit that never ended nothing will be known.
-const LOST_MS: u64 = 24 * 60 * MINUTE_MS;
 /// Trials that are folded at a time; another is refused.
 pub const TRIALS_MAX: usize = 500;
 /// Of those that have ended and that nobody has any more so many are at hand, the latest.
 const ENDED_MAX: usize = 50;
 /// Refused experiments that are named.
 const REFUSED_MAX: usize = 20;
-const OPEN_MAX: usize = 5_000;
-/// Changes of the environment that are told of a trial, the latest.
-const CHANGES_MAX: usize = 8;
-
-/// A trial with what it is about.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Kept {
-    pub experiment: String,
-    pub fault: String,
-    pub mitigation: String,
-    pub begun: Timestamp,
-    pub trial: Trial,
-    /// What changed around it so that it was opened again, the latest last.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub changes: Vec<Changed>,
-    /// Its fix is in the release in service, or in the one that is let out.
-    #[serde(default)]
-    is_served: bool,
-    /// What it found is of a world that is gone; it begins anew when its fix is served.
-    #[serde(default)]
-    is_stale: bool,
-    /// What it rests on; nothing as long as nobody looked.
-    #[serde(default)]
-    environment: Environment,
-    open: BTreeMap<String, Open>,
-}
-
-/// A change of the environment that opened a trial again.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Changed {
-    pub at: Timestamp,
-    /// `program`, `models`, `tool:NAME`.
-    pub what: Vec<String>,
-}
-
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-struct Open {
-    with_fix: bool,
-    share_permille: u16,
-    first: Timestamp,
-    last: Timestamp,
-    /// Bad once is bad; none as long as nothing ended.
-    bad: Option<bool>,
-}
 
 /// A trial that came to another stage.
 #[derive(Clone, PartialEq, Debug)]
@@ -159,6 +112,24 @@ impl Keeper {
                 }
                 Vec::new()
             }
+            EventKind::Window {
+                fault,
+                mitigation,
+                gene,
+                experiment,
+                exposures,
+                bad,
+            } => {
+                let (exposures, bad) = (*exposures, *bad);
+                let plan = Plan::window(Baseline { exposures, bad });
+                if experiment.starts_with(WINDOW) && self.has_room(experiment) {
+                    self.begin(event.at, experiment, fault, mitigation, plan);
+                    if let Some(kept) = self.trials.get_mut(experiment) {
+                        kept.gene.clone_from(gene);
+                    }
+                }
+                Vec::new()
+            }
             EventKind::ExposureEnd {
                 experiment,
                 unit,
@@ -176,18 +147,36 @@ impl Keeper {
     }
 
     fn enter(&mut self, at: Timestamp, experiment: &str, fault: &str, mitigation: &str) {
+        // What has no coin begins with what was before it, and not with an exposure.
+        if !experiment.starts_with(WINDOW) && self.has_room(experiment) {
+            self.begin(at, experiment, fault, mitigation, plan(experiment));
+        }
+    }
+
+    /// True for an experiment that is not there yet and can be taken up.
+    fn has_room(&mut self, experiment: &str) -> bool {
         if self.trials.contains_key(experiment) {
-            return;
+            return false;
         }
-        if self.trials.len() >= TRIALS_MAX {
-            if self.refused.len() < REFUSED_MAX {
-                self.refused.insert(experiment.to_owned());
-            }
-            return;
+        let has_room = self.trials.len() < TRIALS_MAX;
+        if !has_room && self.refused.len() < REFUSED_MAX {
+            self.refused.insert(experiment.to_owned());
         }
-        let trial = match self.chapter_before(experiment) {
+        has_room
+    }
+
+    fn begin(
+        &mut self,
+        at: Timestamp,
+        experiment: &str,
+        fault: &str,
+        mitigation: &str,
+        plan: Plan,
+    ) {
+        let before = self.chapter_before(experiment);
+        let trial = match before.filter(|before| before.before().is_none()) {
             Some(before) => before.reopened(),
-            None => match Trial::begin(plan(experiment)) {
+            None => match Trial::begin(plan) {
                 // However many went before it, it has the level of its own number.
                 Ok(trial) => trial.in_chapter(chapter_of(experiment)),
                 Err(_) => return,
@@ -202,15 +191,26 @@ impl Keeper {
             experiment: experiment.to_owned(),
             fault: fault.to_owned(),
             mitigation: mitigation.to_owned(),
+            gene: String::new(),
             begun: at,
             trial,
             changes: Vec::new(),
+            moved_at: None,
             is_served: true,
             is_stale: false,
             environment: Environment::default(),
             open: BTreeMap::new(),
         };
         self.trials.insert(experiment.to_owned(), kept);
+        self.touched.insert(experiment.to_owned());
+    }
+
+    /// Nobody has the change of an experiment any more.
+    pub fn leave(&mut self, experiment: &str) {
+        if let Some(kept) = self.trials.get_mut(experiment) {
+            kept.is_served = false;
+            self.touched.insert(experiment.to_owned());
+        }
     }
 
     /// The trial that this one is another chapter of.
@@ -246,6 +246,24 @@ impl Keeper {
             }
         }
         moved
+    }
+
+    /// The fault of a trial comes more often again, although something that was found to help is in service:
+    /// what was found is opened again, as it is where the environment changed.
+    pub fn rose(&mut self, experiment: &str, now: Timestamp) -> Option<Moved> {
+        let kept = self.trials.get_mut(experiment)?;
+        kept.trusted_since()?;
+        kept.outdate(vec![FAULT.to_owned()], now);
+        if kept.is_served {
+            kept.reopen();
+        }
+        self.touched.insert(experiment.to_owned());
+        Some(Moved {
+            experiment: experiment.to_owned(),
+            stage: Stage::Ended {
+                verdict: Verdict::Reopened,
+            },
+        })
     }
 
     /// Experiments that were not taken up since the last time, because there are too many.
@@ -294,6 +312,7 @@ impl Keeper {
                 };
                 self.touched.insert(experiment.clone());
                 if let Some(stage) = kept.trial.settle(&open.settled(unit)) {
+                    kept.moved_at = Some(now);
                     moved.push(Moved {
                         experiment: experiment.clone(),
                         stage: stage.clone(),
@@ -301,16 +320,17 @@ impl Keeper {
                 }
             }
         }
-        moved.extend(self.adopt());
+        moved.extend(self.adopt(now));
         moved
     }
 
-    fn adopt(&mut self) -> Vec<Moved> {
+    fn adopt(&mut self, now: Timestamp) -> Vec<Moved> {
         let Some(month) = &mut self.month else {
             return Vec::new();
         };
         for (experiment, kept) in &self.trials {
             let is_on = matches!(kept.trial.stage(), Stage::Running | Stage::Proven)
+                && kept.trial.before().is_none()
                 && !kept.trial.plan().synthetic;
             let slot = slot(experiment, &kept.trial);
             if is_on && month.enter(&slot).is_ok() && *kept.trial.stage() == Stage::Proven {
@@ -321,8 +341,11 @@ impl Keeper {
         let mut moved = Vec::new();
         for name in month.adopt() {
             let experiment = name.split('#').next().unwrap_or(&name).to_owned();
-            let kept = self.trials.get_mut(&experiment);
-            if let Some(stage) = kept.and_then(|kept| kept.trial.adopt()) {
+            let Some(kept) = self.trials.get_mut(&experiment) else {
+                continue;
+            };
+            if let Some(stage) = kept.trial.adopt() {
+                kept.moved_at = Some(now);
                 moved.push(Moved {
                     stage: stage.clone(),
                     experiment: experiment.clone(),
@@ -359,93 +382,6 @@ impl Keeper {
     }
 }
 
-impl Kept {
-    /// Takes up what there is now; true if what was found does not hold any more.
-    fn look(
-        &mut self,
-        world: &World<'_>,
-        agent: &str,
-        served: Option<&Mitigation>,
-        now: Timestamp,
-    ) -> bool {
-        if self.environment.is_empty() {
-            if let Some(mitigation) = served {
-                self.environment = Environment::of(world, agent, mitigation);
-            }
-            return false;
-        }
-        let what = self.environment.renew(world, agent);
-        // A coin is fair whatever the world does: who is still on the way goes on.
-        let is_over = *self.trial.stage() != Stage::Running;
-        let has_changed = is_over && !what.is_empty();
-        if has_changed {
-            self.is_stale = true;
-            self.changes.push(Changed { at: now, what });
-            let old = self.changes.len().saturating_sub(CHANGES_MAX);
-            self.changes.drain(..old);
-        }
-        if self.is_stale && self.is_served {
-            self.reopen();
-        }
-        has_changed
-    }
-
-    /// Begins another chapter. What was open belongs to none.
-    fn reopen(&mut self) {
-        self.trial = self.trial.reopened();
-        self.is_stale = false;
-        self.open.clear();
-    }
-
-    /// Its fix is in the release in service, or in the one that is let out.
-    #[must_use]
-    pub fn is_served(&self) -> bool {
-        self.is_served
-    }
-
-    fn expose(&mut self, at: Timestamp, unit: &str, with_fix: bool, share_permille: u16) {
-        if self.open.len() >= OPEN_MAX && !self.open.contains_key(unit) {
-            return;
-        }
-        let fresh = || Open {
-            with_fix,
-            share_permille,
-            first: at,
-            last: at,
-            bad: None,
-        };
-        let open = self.open.entry(unit.to_owned()).or_insert_with(fresh);
-        open.last = at;
-    }
-
-    fn end(&mut self, at: Timestamp, unit: &str, bad: Option<bool>) {
-        if let Some(open) = self.open.get_mut(unit) {
-            open.last = at;
-            open.bad = match (open.bad, bad) {
-                (Some(before), Some(now)) => Some(before || now),
-                (before, now) => before.or(now),
-            };
-        }
-    }
-
-    /// Units that wait for their maturity.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.open.len()
-    }
-}
-
-impl Open {
-    fn settled(&self, unit: String) -> Settled {
-        Settled {
-            unit,
-            arm: if self.with_fix { Arm::New } else { Arm::Old },
-            share: f64::from(self.share_permille) / 1_000.0,
-            bad: self.bad.map(|bad| f64::from(u8::from(bad))),
-        }
-    }
-}
-
 fn plan(experiment: &str) -> Plan {
     if experiment.starts_with(REHEARSAL) {
         Plan::rehearsal()
@@ -471,49 +407,6 @@ fn slot(experiment: &str, trial: &Trial) -> String {
         1 => experiment.to_owned(),
         chapter => format!("{experiment}#{chapter}"),
     }
-}
-
-fn is_mature(unit: &str, open: &Open, now: Timestamp) -> bool {
-    let quiet = now.millis().saturating_sub(open.last.millis());
-    if quiet >= LOST_MS {
-        return true;
-    }
-    if let Some(over) = block_over(unit) {
-        return now.millis() >= over + BLOCK_GRACE_MS;
-    }
-    if unit.starts_with("run_") {
-        return open.bad.is_some();
-    }
-    quiet >= EPISODE_OVER_MS
-}
-
-/// When a block is over, by its name: `block-MINUTE-LENGTH`.
-fn block_over(unit: &str) -> Option<u64> {
-    let (begun, length) = unit.strip_prefix("block-")?.split_once('-')?;
-    let minutes = begun
-        .parse::<u64>()
-        .ok()?
-        .checked_add(length.parse().ok()?)?;
-    minutes.checked_mul(MINUTE_MS)
-}
-
-/// `2026-03`, by the calendar of UTC.
-fn month_of(at: Timestamp) -> String {
-    // Howard Hinnant's days to civil, from the epoch's day.
-    let days = at.millis() / 86_400_000 + 719_468;
-    let era = days / 146_097;
-    let day_of_era = days - era * 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year:04}-{month:02}")
 }
 
 fn row(

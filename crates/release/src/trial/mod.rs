@@ -14,7 +14,10 @@ mod classic;
 mod curve;
 mod environment;
 mod keeper;
+mod kept;
 mod month;
+mod plan;
+mod unit;
 
 use crate::evidence::count;
 use crate::evidence::{Arm, Baseline, Late, Process, Test, Unit, Watch, Window};
@@ -25,8 +28,10 @@ use std::collections::VecDeque;
 pub use classic::Classic;
 pub use curve::{Curve, Point};
 pub use environment::{Environment, World};
-pub use keeper::{Changed, Keeper, Kept, Moved, STATE, TRIAL, TRIALS_MAX};
+pub use keeper::{Keeper, Moved, STATE, TRIAL, TRIALS_MAX};
+pub use kept::{Changed, Kept};
 pub use month::{Full, Month, SLOTS};
+pub use plan::{Design, Plan, PlanError};
 
 /// The chance of calling a useless fix proven.
 pub const LEVEL: f64 = 0.05;
@@ -42,26 +47,6 @@ const SEEN_MAX: usize = 4_096;
 pub const HOLD_OUT: f64 = 0.1;
 /// The share of a fix that is proven and not yet adopted.
 const SHARE_PROVEN: f64 = 0.8;
-
-/// How the units of a trial come about.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "by")]
-pub enum Design {
-    /// A coin of the trial's own.
-    Coin { share: f64 },
-    /// No coin can be thrown: the time before the fix against the time after it.
-    Window { before: Baseline },
-}
-
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Plan {
-    pub design: Design,
-    pub level: f64,
-    pub horizon: u64,
-    /// Exposures that were made and did not happen. They are counted apart and prove nothing.
-    #[serde(default)]
-    pub synthetic: bool,
-}
 
 /// Where a trial stands.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -171,63 +156,6 @@ struct ByCoin {
     failed: Process,
     harmful: Late,
     watch: Option<Watch>,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum PlanError {
-    #[error(
-        "the share of a fix is more than 0 and less than 1: without a control nothing is learned"
-    )]
-    Share,
-    #[error("the level is more than 0.01 and less than 1")]
-    Level,
-    #[error("a trial has a horizon of 1 to {HORIZON} units")]
-    Horizon,
-}
-
-impl Plan {
-    /// A fix with a coin, half of the units each.
-    #[must_use]
-    pub fn coin() -> Self {
-        Self {
-            design: Design::Coin { share: 0.5 },
-            level: LEVEL,
-            horizon: HORIZON,
-            synthetic: false,
-        }
-    }
-
-    /// A coin over exposures that are made up.
-    #[must_use]
-    pub fn rehearsal() -> Self {
-        Self {
-            synthetic: true,
-            ..Self::coin()
-        }
-    }
-
-    #[must_use]
-    pub fn window(before: Baseline) -> Self {
-        Self {
-            design: Design::Window { before },
-            ..Self::coin()
-        }
-    }
-
-    fn check(&self) -> Result<(), PlanError> {
-        if let Design::Coin { share } = self.design
-            && !(share > 0.0 && share < 1.0)
-        {
-            return Err(PlanError::Share);
-        }
-        if !(self.level > 0.01 && self.level < 1.0) {
-            return Err(PlanError::Level);
-        }
-        if !(1..=HORIZON).contains(&self.horizon) {
-            return Err(PlanError::Horizon);
-        }
-        Ok(())
-    }
 }
 
 impl Trial {
@@ -342,7 +270,7 @@ impl Trial {
     }
 
     fn next(&mut self) -> Option<Stage> {
-        let (bound, units) = (1.0 / self.level(), self.settled());
+        let (bound, units) = (self.bound(), self.settled());
         let ended = |verdict| Some(Stage::Ended { verdict });
         match (&mut self.judged, &self.stage) {
             (_, Stage::Ended { .. }) => None,
@@ -381,7 +309,7 @@ impl Trial {
             }
             (Judged::Window(window), _) => {
                 let evidence = window.as_ref().map_or(0.0, Window::evidence);
-                if evidence >= Window::threshold(self.plan.level) {
+                if evidence >= bound {
                     return ended(if self.plan.synthetic {
                         Verdict::SupportedSynthetic
                     } else {
@@ -468,9 +396,27 @@ impl Trial {
         self.plan.level / f64::from(2_u32).powi(halvings.cast_signed())
     }
 
+    /// What the evidence has to reach.
+    #[must_use]
+    pub fn bound(&self) -> f64 {
+        match self.judged {
+            Judged::Coin(_) => 1.0 / self.level(),
+            Judged::Window(_) => Window::threshold(self.level()),
+        }
+    }
+
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The exposures before the change, where no coin is thrown.
+    #[must_use]
+    pub fn before(&self) -> Option<Baseline> {
+        match &self.plan.design {
+            Design::Coin { .. } => None,
+            Design::Window { before } => Some(*before),
+        }
     }
 
     #[must_use]
@@ -522,6 +468,15 @@ impl Trial {
             (_, Judged::Coin(by)) => by.proven.evidence(),
             // Support is no proof, however strong.
             (_, Judged::Window(_)) => 0.0,
+        }
+    }
+
+    /// What speaks for a change that no coin can be thrown about. It supports and proves nothing.
+    #[must_use]
+    pub fn evidence_supported(&self) -> f64 {
+        match &self.judged {
+            Judged::Coin(_) => 0.0,
+            Judged::Window(window) => window.as_ref().map_or(0.0, Window::evidence),
         }
     }
 

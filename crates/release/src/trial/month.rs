@@ -4,6 +4,7 @@
 //! one is. What is adopted by itself therefore needs more evidence, by how many others were tried.
 
 use super::LEVEL;
+use instar_protocol::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Fixes that may be adopted by themselves in one month are among so many, those given up included.
@@ -109,4 +110,23 @@ impl Month {
 
 fn small(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// `2026-03`, by the calendar of UTC.
+pub(super) fn month_of(at: Timestamp) -> String {
+    // Howard Hinnant's days to civil, from the epoch's day.
+    let days = at.millis() / 86_400_000 + 719_468;
+    let era = days / 146_097;
+    let day_of_era = days - era * 146_097;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}-{month:02}")
 }

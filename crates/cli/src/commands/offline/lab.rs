@@ -95,7 +95,7 @@ pub(crate) async fn case(run: &Context, agent: &str) -> anyhow::Result<Case> {
 pub(crate) async fn try_fix(run: &Context, agent: &str, one: Proposed) -> anyhow::Result<Value> {
     let (folder, releases) = opened(run).await?;
     let made = match lab::one(&folder.store, &one.fault).await {
-        Ok(of) => chosen(&releases, agent, &of.fault, &one, run.now()).await,
+        Ok(of) => chosen(&folder.store, &releases, agent, &of.fault, &one, run.now()).await,
         Err(error) => Err(error),
     };
     drop(releases);

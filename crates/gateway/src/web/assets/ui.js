@@ -209,7 +209,7 @@ for (const link of all("[data-into]")) {
 /* Rows that come by themselves. */
 const HIDDEN = new Set(["id", "at", "session", "run", "release", "arm", "label", "kind"]);
 const NAMES = ["log", "message_in", "message_out", "turn", "model_call", "tool_call", "feedback",
-  "exposure", "exposure_end", "compaction", "rewind", "branch", "release", "episode", "shadow", "rollout", "config",
+  "exposure", "exposure_end", "window", "compaction", "rewind", "branch", "release", "episode", "shadow", "rollout", "config",
   "gateway"];
 const LEVELS = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
 const two = (number) => String(number).padStart(2, "0");

@@ -103,12 +103,24 @@ fn trial_of(words: &Words, one: &FaultView, trial: &TrialView) -> Markup {
             (curve::curves(words.fault_curves, &curves(words, trial), &bounds(words, trial)))
             table class="rows" {
                 thead { tr { th scope="col" { (words.evidence) } th scope="col" { (words.now) } th scope="col" { (words.bound) } } }
-                tbody { @for (name, value) in [(words.that_helps, trial.evidence_proven), (words.that_fails, trial.evidence_failed), (words.that_harms, trial.evidence_harmful)] { tr {
+                tbody { @for (name, value) in evidence(words, trial) { tr {
                     td class="main" { (name) } td { (format!("{value:.2}")) } td { (format!("{:.0}", trial.bound)) }
                 } } }
             }
         }
     }
+}
+
+/// Where there was no coin, nothing more than support is to be had.
+fn evidence<'a>(words: &'a Words, trial: &TrialView) -> Vec<(&'a str, f64)> {
+    if trial.without_coin {
+        return vec![(words.that_supports, trial.evidence_supported)];
+    }
+    vec![
+        (words.that_helps, trial.evidence_proven),
+        (words.that_fails, trial.evidence_failed),
+        (words.that_harms, trial.evidence_harmful),
+    ]
 }
 
 fn stage(stage: &Stage) -> String {
@@ -164,7 +176,24 @@ fn curves(words: &Words, trial: &TrialView) -> Vec<Curve> {
             trial.evidence_harmful,
         ),
     ];
-    let units = trial.treated.0 + trial.control.0;
+    let units = trial.treated.0
+        + if trial.without_coin {
+            0
+        } else {
+            trial.control.0
+        };
+    // The first curve of one without a coin is that of its support.
+    let support = [(
+        words.that_supports,
+        "proven",
+        all[0].2,
+        trial.evidence_supported,
+    )];
+    let all = if trial.without_coin {
+        support.to_vec()
+    } else {
+        all.to_vec()
+    };
     let curve = |(name, class, of, now): (&str, &'static str, Of, f64)| {
         let kept = trial.curve.iter().map(|point| (point.units, of(point)));
         Curve {
