@@ -4,9 +4,10 @@
 use instar_demo::Script;
 use instar_protocol::event::{Arm, Event, EventKind, TurnOutcome};
 use instar_protocol::model::Usage;
+use instar_protocol::time::SystemClock;
 use instar_protocol::tool::ToolDecision;
 use instar_protocol::{
-    Clock as _, EventId, Label, RunId, SessionId, SessionKey, Standing, SystemClock, Timestamp,
+    Clock as _, EventId, Label, RunId, SessionId, SessionKey, Standing, Timestamp,
 };
 use instar_store::{HealingRow, Op, Options, Store};
 use serde_json::{Value, json};

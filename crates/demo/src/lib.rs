@@ -11,11 +11,14 @@ pub mod script;
 mod ask;
 mod fill;
 mod guide;
+mod planted;
 mod play;
 
 pub use ask::{Ask, Given, Writing};
 pub use guide::{GUIDE, guide, guide_with_pause, is_scripted_notice};
+pub use planted::{Cause, Planted, Weather};
 pub use play::{Played, Player, estimate_tokens};
 pub use script::{
-    Answer, CallStep, Fault, Finish, ModelRow, Pace, Rule, Script, ScriptError, Split, Step, When,
+    Answer, CallStep, Calls, Fault, Finish, ModelRow, Pace, Rule, Script, ScriptError, Split, Step,
+    When,
 };

@@ -133,6 +133,7 @@ impl When {
                 .is_none_or(|part| ask.system.to_lowercase().contains(part))
             && self.model.as_ref().is_none_or(|model| *model == ask.model)
             && self.call.is_none_or(|n| n == call)
+            && self.calls.is_none_or(|calls| calls.hold(call))
             && self.chance.is_none_or(|chance| luck < chance)
             && self
                 .offers

@@ -120,6 +120,8 @@ pub struct When {
     pub model: Option<String>,
     /// This is the n-th call to the player, counted from 1.
     pub call: Option<u64>,
+    /// The number of this call is one of these.
+    pub calls: Option<Calls>,
     /// The request offers this tool.
     pub offers: Option<String>,
     /// The request offers tools, or none.
@@ -135,6 +137,26 @@ pub struct When {
     /// Each call has a number from 0 to 1 that follows from the script's `seed` and the number of the call;
     /// it is below this one. Of two rules with 0.2 and then 0.5 the second has what lies between.
     pub chance: Option<f64>,
+}
+
+/// Numbers of calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Calls {
+    pub from: u64,
+    /// The first after them.
+    pub until: Option<u64>,
+    /// The numbers begin anew after so many.
+    pub every: Option<u64>,
+}
+
+impl Calls {
+    pub(crate) fn hold(self, call: u64) -> bool {
+        let number = self
+            .every
+            .map_or(call, |every| call.checked_rem(every).unwrap_or(call));
+        number >= self.from && self.until.is_none_or(|until| number < until)
+    }
 }
 
 /// What is answered.

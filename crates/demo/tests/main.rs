@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod guide;
+mod planted;
 mod script;

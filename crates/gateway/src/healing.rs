@@ -35,6 +35,8 @@ const PAGE: usize = 500;
 /// Before every event that there is.
 const FIRST: &str = "evt_00000000000000000000000000";
 const GENE_BYTES_MAX: usize = 16 * 1024;
+/// Agents that one cycle chooses for.
+const AGENTS_MAX: usize = 8;
 /// Trials that run at the same time.
 const RUNNING_MAX: usize = 10;
 
@@ -249,6 +251,7 @@ fn known(
             let gene = gene.or_else(|| Some(kept.gene.clone()).filter(|gene| !gene.is_empty()));
             let treated = kept.trial.treated();
             Known {
+                agent: agent_of(kept).unwrap_or_default().to_owned(),
                 gene: gene.or_else(|| before.map(|before| before.gene))?,
                 fault: kept.fault.clone(),
                 mitigation: kept.mitigation.clone(),
@@ -274,9 +277,14 @@ fn known(
 /// What the fault of a trial looks like now, and in which environment.
 fn seen(around: &Around, kept: &Kept, faults: &[FaultRow]) -> Option<Seen> {
     let row = faults.iter().find(|row| row.fault.id == kept.fault)?;
-    let agent = kept.experiment.split('/').nth(1)?;
+    let agent = agent_of(kept)?;
     let here = around.world().class(agent, &row.fault.place);
     Some(Seen::of(&row.fault, &here))
+}
+
+/// The agent of `fix/AGENT/ID/CHAPTER`.
+fn agent_of(kept: &Kept) -> Option<&str> {
+    kept.experiment.split('/').nth(1)
 }
 
 fn word(stage: &Stage) -> &'static str {
@@ -369,9 +377,6 @@ pub async fn case(store: &Store, releases: &Releases, agent: &str) -> Result<Cas
         }
     }
     let beats = shift::beats(store, agent).await?;
-    let state = store.healing(STATE).await?;
-    let spent = state.iter().find(|row| row.id == SPENT);
-    let spent = spent.and_then(|row| serde_json::from_str(&row.body).ok());
     let behaviour = releases.stable().map(|stable| stable.behaviour.clone());
     Ok(Case {
         agent: agent.to_owned(),
@@ -384,10 +389,18 @@ pub async fn case(store: &Store, releases: &Releases, agent: &str) -> Result<Cas
         environments: BTreeMap::new(),
         foreign: crate::lab::heard(store).await?,
         strategy: String::new(),
-        spent: spent.unwrap_or_default(),
+        spent: spent(store).await?,
         seed: 0,
         most: PROPOSED_MAX,
     })
+}
+
+/// What was spent on what, as the lab said it the last time.
+pub(crate) async fn spent(store: &Store) -> Result<Value, HealingError> {
+    let state = store.healing(STATE).await?;
+    let row = state.iter().find(|row| row.id == SPENT);
+    let spent = row.and_then(|row| serde_json::from_str(&row.body).ok());
+    Ok(spent.unwrap_or_default())
 }
 
 /// The same, with what there is now around the faults.
@@ -401,19 +414,37 @@ pub(crate) async fn case_here(app: &AppState, agent: &str) -> Result<Case, Heali
     Ok(case)
 }
 
-/// The case of a cycle of the lab; none where there is nothing to choose from or no room for a trial.
-pub(crate) async fn of_cycle(app: &AppState) -> Result<Option<Case>, HealingError> {
+/// The cases of a cycle of the lab, one for each agent that has open faults; none where there is no room
+/// for a trial.
+pub(crate) async fn of_cycle(app: &AppState) -> Result<Vec<Case>, HealingError> {
     // What the environment changed may be tried again.
     fold(app).await?;
     let running = trials(&app.store).await?;
     let room = room(&running);
-    let mut case = case_here(app, AgentId::main().as_str()).await?;
-    case.most = case.most.min(room);
-    case.strategy = (app.env)("EVOLVE_STRATEGY").unwrap_or_else(|| "balanced".to_owned());
-    let mut seed = [0; 8];
-    seed.copy_from_slice(&app.random()[..8]);
-    case.seed = u64::from_le_bytes(seed);
-    Ok((case.most > 0 && !case.faults.is_empty()).then_some(case))
+    let stable = app.releases.stable();
+    let agents = stable.iter().flat_map(|one| one.behaviour.agents.keys());
+    let mut cases = Vec::new();
+    for agent in agents.take(AGENTS_MAX).filter(|_| room > 0) {
+        let mut case = case_here(app, agent).await?;
+        case.faults.retain(|fault| is_of(fault, agent));
+        if case.faults.is_empty() {
+            continue;
+        }
+        case.most = case.most.min(room);
+        case.strategy = (app.env)("EVOLVE_STRATEGY").unwrap_or_else(|| "balanced".to_owned());
+        let mut seed = [0; 8];
+        seed.copy_from_slice(&app.random()[..8]);
+        case.seed = u64::from_le_bytes(seed);
+        cases.push(case);
+    }
+    Ok(cases)
+}
+
+/// Whether an agent met a fault. What was counted before that was told is the main agent's.
+fn is_of(fault: &Fault, agent: &str) -> bool {
+    let is_main = AgentId::main().as_str() == agent;
+    let mut agents = fault.agents.keys();
+    (is_main && fault.agents.is_empty()) || agents.any(|one| one.as_str() == agent)
 }
 
 /// How many trials may be begun. One whose fix left the release takes no room.
@@ -491,6 +522,17 @@ mod tests {
                 share_permille: 500,
             },
         )
+    }
+
+    #[test]
+    fn a_fault_is_a_matter_of_the_agents_that_met_it() {
+        let at = Timestamp::from_millis(1);
+        let kind = instar_protocol::fault::SignalKind::Network;
+        let mut fault = Fault::new("flt_1".to_owned(), kind, "turn".to_owned(), at);
+        assert!(is_of(&fault, "main") && !is_of(&fault, "other"));
+        let other = AgentId::parse("other").unwrap();
+        fault.agents.insert(other, 3);
+        assert!(!is_of(&fault, "main") && is_of(&fault, "other"));
     }
 
     #[test]

@@ -213,13 +213,17 @@ fn environment<'a>(case: &'a Case, fault: &Fault) -> &'a str {
     here.map(String::as_str).unwrap_or_default()
 }
 
+/// What was found with the agent of the case. What others found only says what is to be expected.
+fn own(case: &Case) -> impl Iterator<Item = &Known> {
+    let is_own = |known: &&Known| known.agent.is_empty() || known.agent == case.agent;
+    case.known.iter().filter(is_own)
+}
+
 /// The verdict of a trial is in, whichever it was. A rehearsal gives none, and one that was opened again
 /// has none any more.
 fn is_over(case: &Case, mitigation: &str) -> bool {
     let is_verdict = |known: &Known| known.outcome != REHEARSED && known.outcome != REOPENED;
-    case.known
-        .iter()
-        .any(|known| known.mitigation == mitigation && is_verdict(known))
+    own(case).any(|known| known.mitigation == mitigation && is_verdict(known))
 }
 
 /// Trials in a row, up to the latest, of which none came to anything.
@@ -249,7 +253,7 @@ fn was_in_vain(case: &Case, gene: &str, fault: &Fault) -> bool {
         let then = known.seen.as_ref().map(|seen| seen.environment.as_str());
         now.is_empty() || then.is_none_or(|then| then.is_empty() || then == now)
     };
-    case.known.iter().any(|known| {
+    own(case).any(|known| {
         known.fault == fault.id
             && name(&known.gene) == gene
             && IN_VAIN.contains(&known.outcome.as_str())
@@ -264,7 +268,7 @@ fn next_chapter(case: &Case, mut proposal: Proposal) -> Proposal {
         let word = known.outcome.as_str();
         known.mitigation == *id && (word == REOPENED || IN_VAIN.contains(&word))
     };
-    let before = case.known.iter().filter(is_over);
+    let before = own(case).filter(is_over);
     let before = u32::try_from(before.count()).unwrap_or(u32::MAX);
     if let Change::Mitigation(mitigation) = &mut proposal.change
         && let Some(toss) = &mut mitigation.trial

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 fn known(gene: &str, fault: &str, outcome: &str, at: u64) -> Known {
     Known {
+        agent: String::new(),
         gene: format!("{gene}@0123456789ab"),
         fault: fault.to_owned(),
         mitigation: format!("{gene}-{fault}"),

@@ -54,6 +54,7 @@ fn case() -> Case {
 
 fn known(gene: &str, outcome: &str) -> Known {
     Known {
+        agent: String::new(),
         gene: format!("{gene}@0123"),
         fault: "flt_1".to_owned(),
         mitigation: format!("{gene}-flt_1"),
@@ -93,6 +94,24 @@ fn what_came_to_nothing_is_not_tried_again_and_while_one_runs_no_other_is_begun(
     let after = build(&behaviour(), &deltas).unwrap();
     running.behaviour = serde_json::to_value(after).unwrap();
     assert_eq!(choose(&running).unwrap().proposed, []);
+}
+
+#[test]
+fn what_came_to_nothing_with_one_agent_may_be_tried_with_another() {
+    let first = choose(&case()).unwrap().proposed.remove(0);
+    let tried = |agent: &str| {
+        let mut again = case();
+        again.known = vec![Known {
+            agent: agent.to_owned(),
+            ..known(&first.gene, "undecided")
+        }];
+        let told = explain(&again, "flt_1").unwrap();
+        let one = told.iter().find(|one| one.gene == first.gene).unwrap();
+        let chapter = &one.delta.as_ref().unwrap()["set_mitigation"]["mitigation"]["trial"];
+        chapter["chapter"].clone()
+    };
+    // With the same agent it would be another chapter of the same trial.
+    assert_eq!((tried("main"), tried("other")), (json!(2), json!(1)));
 }
 
 /// What the fault of the case looked like once, somewhere.

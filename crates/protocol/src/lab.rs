@@ -153,6 +153,9 @@ pub const FOREIGN_CHARS_MAX: usize = 300;
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Known {
+    /// Whose fix it was; nothing for what was found before that was told.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub agent: String,
     pub gene: String,
     pub fault: String,
     pub mitigation: String,

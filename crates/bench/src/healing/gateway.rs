@@ -1,5 +1,6 @@
-//! Cells of the simulator through a real gateway: planted faults in the scripted model, fixes on trial in
-//! the release, and every verdict worked out once more from the event log by the trials of the library.
+//! Planted faults through a real gateway: the scripted model acts them out with the gateway's own tools, fixes
+//! are on trial in the release, and every verdict is worked out once more from the event log by the trials of
+//! the library.
 
 use anyhow::{Context as _, ensure};
 use instar_protocol::event::{Event, EventKind};
@@ -9,103 +10,88 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::world::Fix;
+use super::rows::Row;
 use crate::house::House;
-use crate::report::row;
+use crate::report::{progress, row};
 
-/// The planted rate, which neither the gateway nor the trials are told.
-const BASE: f64 = 0.5;
 const TURNS_MAX: u32 = 400;
+/// Turns after the verdict, none of which may have a fix that came to nothing.
+const TURNS_AFTER: u32 = 20;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One fix against one fault, through the gateway.
 pub(super) struct Through {
-    fix: Fix,
+    row: Row,
+    /// The verdict of the gateway, and the one that its log gives.
     stage: String,
+    again: String,
     turns: u32,
     /// Turns after which stage, counts and evidence were compared.
     compared: u32,
     equal: bool,
+    /// Failures in other words than those of the fault.
+    hidden: u32,
     /// Turns that still had a fix after the verdict against it.
     late: u32,
     taken_out: bool,
 }
 
+/// Each row has a gateway of its own.
 pub(super) async fn run(seed: u64) -> anyhow::Result<Vec<Through>> {
-    let mut house = House::open(&script(seed)).await?;
-    let folder = house.state.join("workspace");
-    std::fs::create_dir_all(&folder)?;
-    std::fs::write(folder.join("note.md"), "the sea is calm\n")?;
     let mut through = Vec::new();
-    for fix in [Fix::Right, Fix::Useless] {
-        through.push(one(&mut house, fix).await?);
+    for row in Row::ALL {
+        progress(&format!("through a real gateway: {}", row.name()));
+        let script = serde_json::to_value(row.planted(seed).script())?;
+        let mut house = House::open(&script).await?;
+        let folder = house.state.join("workspace");
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join("note.md"), "the sea is calm\n")?;
+        through.push(one(&mut house, row).await?);
+        house.close()?;
     }
-    house.close()?;
     Ok(through)
 }
 
-/// A model that asks for lines as a word, now and then.
-fn script(seed: u64) -> Value {
-    let call =
-        |arguments: Value| json!({"say": [{"call": {"name": "read", "arguments": arguments}}]});
-    json!({
-        "seed": seed,
-        "rules": [
-            {"when": {"result_of": "read"}, "answer": {"say": [{"text": "{{result}}"}]}},
-            {"when": {"chance": BASE}, "answer": call(json!({"path": "note.md", "limit": "2"}))},
-        ],
-        "otherwise": call(json!({"path": "note.md", "limit": 2})),
-    })
-}
-
-/// The right fix makes a number of the word; the useless one does so with another argument.
-fn mitigation(fix: Fix) -> Value {
-    let argument = if fix == Fix::Right { "limit" } else { "offset" };
-    json!({
-        "id": fix.name(), "gene": "bench", "fault": "planted", "reach": "everybody",
-        "trial": {"unit": "exposure", "share_permille": 500, "chapter": 1},
-        "act": {"arguments": {"tool": "read", "fixes": [{"number": {"argument": argument}}]}},
-    })
-}
-
-async fn one(house: &mut House, fix: Fix) -> anyhow::Result<Through> {
-    let set = |what: Value| json!({"set_mitigation": {"agent": "main", "id": fix.name(), "mitigation": what}});
-    put(house, &set(mitigation(fix))).await?;
+async fn one(house: &mut House, row: Row) -> anyhow::Result<Through> {
+    let name = row.name();
+    let set =
+        json!({"set_mitigation": {"agent": "main", "id": name, "mitigation": row.mitigation()}});
+    put(house, &set).await?;
     let mut through = Through {
-        fix,
+        row,
         stage: String::new(),
+        again: String::new(),
         turns: 0,
         compared: 0,
         equal: true,
+        hidden: 0,
         late: 0,
         taken_out: false,
     };
-    let experiment = format!("fix/main/{}/1", fix.name());
+    let experiment = format!("fix/main/{name}/1");
     let mut log = Log::new(experiment.clone())?;
     while through.turns < TURNS_MAX && matches!(log.trial.stage(), Stage::Running) {
         through.turns += 1;
-        let user = format!("{}{}", fix.name(), through.turns);
-        house.ask(&user, "look").await?;
+        house
+            .ask(&format!("{name}{}", through.turns), "look")
+            .await?;
         log.read_to(house, u64::from(through.turns)).await?;
         let shown = shown(house, &experiment).await?;
         through.compared += 1;
         through.equal &= log.is_equal(&shown);
     }
     through.stage = stage(&shown(house, &experiment).await?);
+    through.again = stage(&serde_json::to_value(log.trial.stage())?);
     let before = log.with_fix;
-    for turn in 0..20 {
-        house
-            .ask(&format!("{}after{turn}", fix.name()), "look")
-            .await?;
+    for turn in 0..TURNS_AFTER {
+        house.ask(&format!("{name}after{turn}"), "look").await?;
     }
     log.take(house.events(log.cursor.as_deref()).await?);
     let case: Value = house.get("/api/v1/healing/case").await?;
     let there = case["behaviour"]["agents"]["main"]["mitigations"].as_array();
-    let is_there = there.is_some_and(|all| all.iter().any(|one| one["id"] == fix.name()));
-    through.taken_out = !is_there;
-    if fix == Fix::Right {
-        put(house, &set(Value::Null)).await?;
-    } else {
+    through.taken_out = !there.is_some_and(|all| all.iter().any(|one| one["id"] == name));
+    through.hidden = log.hidden;
+    if !row.helps() {
         through.late = log.with_fix - before;
     }
     Ok(through)
@@ -127,9 +113,12 @@ async fn shown(house: &mut House, experiment: &str) -> anyhow::Result<Value> {
     found.context("the trial is not there")
 }
 
+/// The verdict on the fix. Whether it is adopted is said by the slots of the month, of which the trial of
+/// the library knows nothing.
 fn stage(shown: &Value) -> String {
     let stage = shown["verdict"].as_str().or(shown["stage"].as_str());
-    stage.unwrap_or_default().to_owned()
+    let stage = stage.unwrap_or_default();
+    if stage == "adopted" { "proven" } else { stage }.to_owned()
 }
 
 /// A trial of the library, fed from the log of the gateway and nothing else.
@@ -139,6 +128,7 @@ struct Log {
     thrown: BTreeMap<String, (Arm, f64)>,
     cursor: Option<String>,
     with_fix: u32,
+    hidden: u32,
 }
 
 impl Log {
@@ -149,6 +139,7 @@ impl Log {
             thrown: BTreeMap::new(),
             cursor: None,
             with_fix: 0,
+            hidden: 0,
         })
     }
 
@@ -198,6 +189,14 @@ impl Log {
                         bad,
                     });
                 }
+                EventKind::ToolCall {
+                    is_error: true,
+                    argument_names,
+                    ..
+                } => {
+                    let is_hidden = argument_names.iter().any(|name| name == Row::HIDING);
+                    self.hidden += u32::from(is_hidden);
+                }
                 _ => {}
             }
         }
@@ -219,26 +218,30 @@ impl Log {
 
 impl Through {
     fn met(&self) -> bool {
-        let ended = match self.fix {
-            Fix::Right => matches!(self.stage.as_str(), "proven" | "adopted"),
+        let ended = match self.row {
+            // Half of the failures go: between the hypotheses both verdicts are true.
+            Row::TwoCauses => self.stage != "harmful",
+            row if row.helps() => self.stage == "proven",
             _ => self.taken_out && self.late == 0,
         };
-        self.equal && ended
+        // One that hides the text of the fault is another than one that does nothing.
+        let hides = (self.hidden > 0) == (self.row == Row::Gaming);
+        self.equal && self.stage == self.again && ended && hides
     }
 
     pub(super) fn json(&self) -> Value {
         json!({
-            "fix": self.fix.name(), "stage": self.stage, "turns": self.turns,
-            "compared": self.compared, "equal": self.equal, "taken_out": self.taken_out,
-            "turns_with_fix_after_verdict": self.late, "met": self.met(),
+            "fix": self.row.name(), "stage": self.stage, "from_log": self.again, "turns": self.turns,
+            "compared": self.compared, "equal": self.equal, "failures_in_other_words": self.hidden,
+            "taken_out": self.taken_out, "turns_with_fix_after_verdict": self.late, "met": self.met(),
         })
     }
 
     pub(super) fn print(&self) {
         row(
-            &format!("  a real gateway, fix {}", self.fix.name()),
+            &format!("  a real gateway, {}", self.row.name()),
             &format!("{} after {} turns", self.stage, self.turns),
-            "the log says the same",
+            &format!("the log says {}", self.again),
             Some(self.met()),
         );
     }

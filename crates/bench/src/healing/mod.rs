@@ -7,6 +7,7 @@ mod cells;
 mod figure;
 mod gateway;
 mod months;
+mod rows;
 mod season;
 mod world;
 
@@ -27,7 +28,7 @@ pub(crate) struct Options {
     runs: u64,
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Two of the fixes through a real gateway first, worked out again from its log
+    /// Planted faults through a real gateway first, each verdict worked out again from its log
     #[arg(long)]
     gateway: bool,
     /// So many months of events through a real gateway, and nothing else

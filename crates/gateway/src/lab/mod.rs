@@ -25,7 +25,7 @@ pub(crate) use trend::has_risen;
 pub use trend::{Course, Trend};
 
 use instar_protocol::event::Event;
-use instar_protocol::lab::{Chosen, Closing, Found, PAGE, ROLE, ToLab};
+use instar_protocol::lab::{Case, Chosen, Closing, Found, PAGE, ROLE, ToLab};
 use instar_protocol::{EventId, Timestamp};
 use instar_sandbox::confined::{Bounds, Confined, JobError, Starter};
 use instar_store::{EventFilter, Op, Store, StoreError};
@@ -205,16 +205,25 @@ fn is_due(is_wanted: bool, nothing_happened: bool, awake: usize) -> bool {
     is_wanted && !nothing_happened && awake == 0
 }
 
-/// Lets the lab choose what is tried next. A cycle that found faults is done, whatever becomes of this.
+/// Lets the lab choose what is tried next, for each agent by itself. A cycle that found faults is done,
+/// whatever becomes of this.
 async fn choose(app: &AppState, cycle: &mut Cycle) {
-    let case = match healing::of_cycle(app).await {
-        Ok(Some(case)) => case,
-        Ok(None) => return,
-        Err(error) => {
-            tracing::warn!(%error, "nothing can be chosen");
-            return;
+    match healing::of_cycle(app).await {
+        Ok(cases) => {
+            for case in cases {
+                choose_for(app, case, cycle).await;
+            }
         }
-    };
+        Err(error) => tracing::warn!(%error, "nothing can be chosen"),
+    }
+}
+
+async fn choose_for(app: &AppState, mut case: Case, cycle: &mut Cycle) {
+    // What was spent on the agents before counts on.
+    match healing::spent(&app.store).await {
+        Ok(spent) => case.spent = spent,
+        Err(error) => tracing::warn!(%error, "what was spent cannot be read"),
+    }
     let told = ToLab::Choose(Box::new(case.clone()));
     let chosen: Result<Chosen, JobError> = blocking(move || {
         let mut job = job(ROLE)?;
@@ -230,7 +239,7 @@ async fn choose(app: &AppState, cycle: &mut Cycle) {
         }
     };
     match made {
-        Ok(made) => cycle.proposed = made,
+        Ok(made) => cycle.proposed += made,
         Err(error) => tracing::warn!(%error, "what the lab chose could not be kept"),
     }
     match healing::model::ask(app, &case).await {
