@@ -72,7 +72,7 @@ fn written(gene: &str, symptom: &Symptom) -> Result<Act, Unfit> {
         .next()
         .unwrap()
         .1
-        .map(|one| one.mitigation().expect("a mitigation").act.clone())
+        .map(|one| one.mitigation().unwrap().act.clone())
 }
 
 /// Each gene with a fault that it is for, and one that looks like it and is another.
