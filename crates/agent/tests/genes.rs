@@ -91,7 +91,7 @@ impl Planted {
             let mut all = all.unwrap().into_iter();
             let found = all.find(|(one, answer)| one.id == gene && answer.is_ok());
             if let Some((_, Ok(proposal))) = found {
-                return proposal.mitigation().expect("a mitigation").clone();
+                return proposal.mitigation().unwrap().clone();
             }
         }
         panic!("{gene} writes nothing about {signs:?}");
