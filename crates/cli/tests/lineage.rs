@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::proven::promoted;
 use crate::support::{Instar, Setup};
 
 const SUITE: &str =
@@ -18,15 +19,7 @@ fn a_release_tells_what_it_comes_from_down_to_the_files_that_it_was_measured_wit
     std::fs::create_dir_all(instar.state.join("suites")).unwrap();
     std::fs::write(instar.state.join("suites/mine.yaml"), SUITE).unwrap();
     std::fs::write(instar.state.join("suites/words.csv"), WORDS).unwrap();
-    let delta = json!({"set_limit": {"agent": "main", "limit": "tool_calls_max", "value": 3}});
-    let made = instar.propose(&delta).json();
-    let id = made["id"].as_str().unwrap();
-    for step in ["check", "approve"] {
-        let _table = instar.run(["candidate", step, id, "--json"]).json();
-    }
-    let _begun = instar.run(["rollout", "start", id, "--json"]).json();
-    let ended = instar.run(["rollout", "promote", "--json"]).json();
-    assert_eq!(ended["stage"]["stage"], "promoted", "{ended:#}");
+    let made = promoted(&instar);
 
     let told = instar.run(["release", "provenance", "--json"]).json();
     let digest = hex::encode(Sha256::digest(WORDS));

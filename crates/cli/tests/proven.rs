@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::support::{Instar, Setup, skipped};
 
 /// A release that was a candidate, with gates, a rollout and its end.
-fn promoted(instar: &Instar) -> Value {
+pub(crate) fn promoted(instar: &Instar) -> Value {
     let delta = json!({"set_limit": {"agent": "main", "limit": "tool_calls_max", "value": 3}});
     let made = instar.propose(&delta).json();
     let id = made["id"].as_str().unwrap();

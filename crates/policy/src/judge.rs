@@ -321,11 +321,10 @@ fn not_cleared(request: &Request<'_>, annotation: &Annotation, facts: &Facts) ->
         Reach::Closed => Some(annotation.connector.as_str()),
         Reach::Outside | Reach::Public => None,
     };
-    let may_go = |tool: &str| is_released(request, tool);
-    let is_sent_there = leads_there(request, facts);
+    let is_led_there = leads_there(request, facts);
     let sources = request
         .evidence
-        .private_sources(inside, |tool| is_sent_there && may_go(tool));
+        .private_sources(inside, |tool| is_led_there && is_released(request, tool));
     if sources.is_empty() {
         return Vec::new();
     }

@@ -367,31 +367,22 @@ fn status(trials: &Value, out: Out) -> anyhow::Result<()> {
         ));
         let arm = |of: &str| format!("{} bad of {}", row[of][1], row[of][0]);
         let number = |of: &str| row[of].as_f64().unwrap_or_default();
-        if row["without_coin"] == true {
-            out.line(&format!(
-                "  after the change {}, before {}",
-                arm("treated"),
-                arm("control")
-            ));
-            out.line(&format!(
-                "  evidence: supported {:.2}; decided at {:.0}",
-                number("evidence_supported"),
-                number("bound")
-            ));
+        let (treated, control, evidence) = if row["without_coin"] == true {
+            let evidence = format!("supported {:.2}", number("evidence_supported"));
+            ("after the change", "before", evidence)
         } else {
-            out.line(&format!(
-                "  with the fix {}, without {}",
-                arm("treated"),
-                arm("control")
-            ));
-            out.line(&format!(
-                "  evidence: proven {:.2}, failed {:.2}, harmful {:.2}; decided at {:.0}",
+            let evidence = format!(
+                "proven {:.2}, failed {:.2}, harmful {:.2}",
                 number("evidence_proven"),
                 number("evidence_failed"),
-                number("evidence_harmful"),
-                number("bound")
-            ));
-        }
+                number("evidence_harmful")
+            );
+            ("with the fix", "without", evidence)
+        };
+        let (with, before) = (arm("treated"), arm("control"));
+        out.line(&format!("  {treated} {with}, {control} {before}"));
+        let bound = number("bound");
+        out.line(&format!("  evidence: {evidence}; decided at {bound:.0}"));
         for change in row["changes"].as_array().into_iter().flatten() {
             let what: Vec<&str> = change["what"]
                 .as_array()
