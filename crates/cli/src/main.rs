@@ -16,6 +16,7 @@ mod manual;
 mod memory;
 mod out;
 mod progress;
+mod question;
 mod service;
 mod typed;
 

@@ -292,11 +292,24 @@ fn a_conversation_sees_that_a_question_waits_and_cannot_answer_it() {
     }
     let mut terminal =
         crate::support::terminal::Terminal::start(&instar.command(&[], &["chat".to_owned()]));
-    terminal.shows("a question waits: `instar approvals show ask_0002`");
+    terminal.shows("a question waits: F3 shows it");
     terminal.keys("/approve ask_0002\r");
     terminal.shows("not answered in a conversation");
     let listed = instar.run(["approvals", "list", "--json"]).json();
     assert_eq!(listed["open"], 1, "{listed}");
-    assert_eq!(instar.run(["approvals", "deny", "ask_0002"]).code, 0);
+    // The owner's keyboard answers beside the conversation, which is told nothing.
+    terminal.keys("\u{1b}OR");
+    terminal.shows("bob2⟦U+202E⟧moc.elpmaxe@");
+    for _ in 0..10 {
+        terminal.keys("\u{1b}[6~");
+    }
+    terminal.shows("y yes, once, a always, n no");
+    terminal.keys("n");
+    terminal.shows("That question is settled. Nothing else waits for you.");
+    let shown = instar
+        .run(["approvals", "show", "ask_0002", "--json"])
+        .json();
+    assert_eq!(shown["state"], "denied", "{shown}");
+    terminal.keys("\u{1b}");
     terminal.shows("scripted/x · ");
 }

@@ -16,6 +16,7 @@ pub(crate) struct Known {
 pub(crate) enum Own {
     Sessions,
     Models,
+    Questions,
     Chat,
     Retry,
     Edit,
@@ -34,7 +35,7 @@ const fn own(name: &'static str, about: &'static str, own: Own) -> Known {
     }
 }
 
-const OWN: [Known; 9] = [
+const OWN: [Known; 10] = [
     own(
         "sessions",
         "choose another conversation (Ctrl-O)",
@@ -44,6 +45,11 @@ const OWN: [Known; 9] = [
         "models",
         "choose the model of this conversation (Ctrl-P)",
         Own::Models,
+    ),
+    own(
+        "questions",
+        "what waits for your answer (F3)",
+        Own::Questions,
     ),
     own(
         "chat",

@@ -7,6 +7,7 @@ use crossterm::event::{
 use super::again;
 use super::commands::{self, Own};
 use super::picker::{Picker, What};
+use super::questions;
 use super::state::{Effect, Neighbour, State};
 use super::update::{begin, go_to, send};
 
@@ -14,7 +15,7 @@ use super::update::{begin, go_to, send};
 const WHEEL: usize = 3;
 
 /// The keys as the help shows them.
-pub(crate) const HELP: [(&str, &str); 17] = [
+pub(crate) const HELP: [(&str, &str); 18] = [
     ("Enter", "send"),
     ("Alt-Enter, Ctrl-J", "new line"),
     ("Up, Down", "move; on the first line, earlier messages"),
@@ -33,6 +34,7 @@ pub(crate) const HELP: [(&str, &str); 17] = [
     ("Ctrl-P", "choose the model"),
     ("Ctrl-A, Ctrl-E", "begin, end of the line"),
     ("Ctrl-W, -U, -K", "delete a word, to the begin, to the end"),
+    ("F3", "the questions that wait for you"),
     ("F1", "these keys"),
     ("Ctrl-D", "leave; the gateway goes on"),
 ];
@@ -42,6 +44,7 @@ pub(crate) fn input(state: &mut State, input: Input) -> Vec<Effect> {
         Input::Key(key) if key.kind != KeyEventKind::Release => pressed(state, key),
         Input::Paste(text) => {
             match &mut state.picker {
+                _ if state.questions.is_some() => {}
                 Some(picker) => picker.narrow(&text),
                 None if !state.input.insert(&text) => {
                     state.flash = Some("cut: a message has at most 1 MiB".to_owned());
@@ -76,12 +79,16 @@ fn pressed(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     if state.picker.is_some() {
         return in_picker(state, key);
     }
+    if state.questions.is_some() {
+        return questions::pressed(state, key);
+    }
     if control && let Some(effects) = with_control(state, key.code) {
         return effects;
     }
     match key.code {
         KeyCode::F(1) => return obey(state, Own::Keys),
         KeyCode::F(2) => return obey(state, Own::Sessions),
+        KeyCode::F(3) => return obey(state, Own::Questions),
         KeyCode::Esc if again::leave(state) => {}
         KeyCode::Esc => return stop(state),
         KeyCode::PageUp => scroll_up(state, state.page),
@@ -166,7 +173,8 @@ fn typed(state: &mut State, text: &str) {
 
 /// Ctrl-C ends the nearest thing: a list, the answer, what was typed, and the second time the client.
 fn interrupted(state: &mut State) -> Vec<Effect> {
-    if state.picker.take().is_some() || std::mem::take(&mut state.keys_shown) {
+    let closed = state.picker.take().is_some() || state.questions.take().is_some();
+    if closed || std::mem::take(&mut state.keys_shown) {
         return Vec::new();
     }
     if state.running() {
@@ -196,10 +204,16 @@ fn stop(state: &mut State) -> Vec<Effect> {
 }
 
 fn scroll_up(state: &mut State, lines: usize) {
+    if let Some(questions) = &mut state.questions {
+        return questions.scroll_up(lines);
+    }
     state.scroll = (state.scroll + lines).min(state.scroll_max);
 }
 
 fn scroll_down(state: &mut State, lines: usize) {
+    if let Some(questions) = &mut state.questions {
+        return questions.scroll_down(lines);
+    }
     state.scroll = state.scroll.saturating_sub(lines);
 }
 
@@ -245,6 +259,7 @@ fn obey(state: &mut State, own: Own) -> Vec<Effect> {
             state.picker = Some(Picker::new(What::Model));
             return vec![Effect::Models];
         }
+        Own::Questions => return questions::toggle(state),
         Own::Chat => return begin(state),
         Own::Retry => return again::retry(state),
         Own::Branch => return again::switch(state, Neighbour::Next),

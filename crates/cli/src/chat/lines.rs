@@ -5,6 +5,7 @@ use ratatui::text::{Line, Span};
 
 use super::text::{clean_line, wrap};
 use super::transcript::{Block, Tool, Verdict};
+use crate::out;
 
 /// How things look. Without colour, weight alone tells them apart.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +17,18 @@ impl Theme {
     fn tint(self, colour: Color) -> Style {
         let style = Style::default();
         if self.colour { style.fg(colour) } else { style }
+    }
+
+    /// As other commands show it.
+    pub(crate) fn of(self, style: out::Style) -> Style {
+        match style {
+            out::Style::Plain => Style::default(),
+            out::Style::Strong => self.strong(),
+            out::Style::Faint => self.faint(),
+            out::Style::Good => self.good(),
+            out::Style::Warn => self.warn(),
+            out::Style::Bad => self.bad(),
+        }
     }
 
     pub(crate) fn strong(self) -> Style {

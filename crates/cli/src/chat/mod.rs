@@ -12,6 +12,7 @@ mod lines;
 mod net;
 mod picker;
 mod plain;
+mod questions;
 mod screen;
 mod state;
 mod text;

@@ -7,6 +7,7 @@ use instar_config::StateDir;
 use instar_protocol::api::{
     BranchList, Done, MessageAccepted, Retry, SendMessage, SessionList, Switch,
 };
+use instar_protocol::approvals::{OwnersWord, QuestionList, ShownQuestion};
 use instar_protocol::live::LiveEvent;
 use instar_protocol::time::SystemClock;
 use instar_protocol::{Clock, EntryId};
@@ -21,6 +22,7 @@ use crate::client::Client;
 use crate::commands::events::escape;
 use crate::failure::{Code, Failure};
 use crate::out::chain;
+use crate::question;
 
 /// The first pause before the gateway is tried again, and the longest.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -116,6 +118,17 @@ async fn answer(state: &StateDir, effect: Effect) -> Vec<Message> {
                 sessions: list.sessions,
                 now: SystemClock.now(),
             }],
+            Err(error) => failed(&error),
+        },
+        Effect::Questions => match open_questions(state).await {
+            Ok(list) => vec![Message::Questions {
+                open: list.questions,
+                now: SystemClock.now(),
+            }],
+            Err(error) => failed(&error),
+        },
+        Effect::Answer { question, word } => match answered(state, &question, word).await {
+            Ok(told) => vec![Message::Answered(told)],
             Err(error) => failed(&error),
         },
         Effect::Models => match models(state).await {
@@ -215,6 +228,21 @@ async fn sessions(state: &StateDir, filter: &str) -> anyhow::Result<SessionList>
     };
     let path = format!("/api/v1/sessions?limit={LISTED}{search}");
     Client::require(state)?.get(&path).await
+}
+
+async fn open_questions(state: &StateDir) -> anyhow::Result<QuestionList> {
+    let client = Client::require(state)?;
+    client.get("/api/v1/approvals?state=open&limit=100").await
+}
+
+async fn answered(
+    state: &StateDir,
+    question: &ShownQuestion,
+    word: OwnersWord,
+) -> anyhow::Result<String> {
+    let client = Client::require(state)?;
+    let settled = question::answer(&client, question, word).await?;
+    Ok(question::settled(&settled, word))
 }
 
 async fn models(state: &StateDir) -> anyhow::Result<Message> {

@@ -2,6 +2,7 @@
 
 use crossterm::event::Event as Input;
 use instar_protocol::api::{SessionDetail, SessionInfo, Status, UsageReport};
+use instar_protocol::approvals::{OwnersWord, ShownQuestion};
 use instar_protocol::live::LiveEvent;
 use instar_protocol::{EntryId, InboundId, RunId, Timestamp};
 use ratatui::text::Line;
@@ -9,6 +10,7 @@ use serde::Deserialize;
 
 use super::editor::Editor;
 use super::picker::Picker;
+use super::questions::Questions;
 use super::transcript::Block;
 
 /// What reaches the client.
@@ -59,6 +61,13 @@ pub(crate) enum Message {
     Failed(String),
     /// The questions that wait for the owner, whichever conversation asked.
     Waiting(Vec<String>),
+    /// The questions that are open.
+    Questions {
+        open: Vec<ShownQuestion>,
+        now: Timestamp,
+    },
+    /// A question was answered; what to tell about it.
+    Answered(String),
     /// Something to be told in passing.
     Told(String),
 }
@@ -73,7 +82,7 @@ pub(crate) struct ModelRow {
 }
 
 /// What the client wants done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Effect {
     /// Follow this conversation instead of the one before.
     Follow(String),
@@ -105,6 +114,13 @@ pub(crate) enum Effect {
     Ask,
     Sessions(String),
     Models,
+    /// Read the questions that are open.
+    Questions,
+    /// Answer one.
+    Answer {
+        question: Box<ShownQuestion>,
+        word: OwnersWord,
+    },
     Quit,
 }
 
@@ -191,6 +207,8 @@ pub(crate) struct State {
     pub(crate) completion: usize,
     pub(crate) picker: Option<Picker>,
     pub(crate) keys_shown: bool,
+    /// The questions in front of the conversation, while they are read.
+    pub(crate) questions: Option<Questions>,
     pub(crate) unfolded: bool,
     /// Lines that the view is scrolled up from the end.
     pub(crate) scroll: usize,
@@ -232,6 +250,7 @@ impl State {
             completion: 0,
             picker: None,
             keys_shown: false,
+            questions: None,
             unfolded: false,
             scroll: 0,
             page: 1,

@@ -175,7 +175,7 @@ fn settle(
             Verdict::Refused(clean_line(&format!("{reason} (rule {rule})"), 300))
         }
         ToolDecision::Asked { question, .. } => Verdict::Refused(format!(
-            "waits for your answer: instar approvals show {question}"
+            "waits for your answer: F3, or instar approvals show {question}"
         )),
         ToolDecision::Handed => Verdict::Handed,
         ToolDecision::Allowed { rule } if is_error => Verdict::Failed(clean_line(rule, 80)),

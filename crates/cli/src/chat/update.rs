@@ -74,7 +74,21 @@ pub(crate) fn update(state: &mut State, message: Message) -> Vec<Effect> {
         }
         Message::NotSent { number, why } => not_sent(state, number, &why),
         Message::Told(text) => state.flash = Some(text),
-        Message::Waiting(ids) => state.waiting = ids,
+        Message::Waiting(ids) => {
+            state.waiting = ids;
+            if state.questions.is_some() {
+                return vec![Effect::Questions];
+            }
+        }
+        Message::Questions { open, now } => {
+            if let Some(questions) = &mut state.questions {
+                questions.fill(open, now);
+            }
+        }
+        Message::Answered(told) => {
+            state.flash = Some(clean_line(&told, 300));
+            return vec![Effect::Questions];
+        }
         Message::Failed(why) => state.flash = Some(clean_line(&why, 300)),
     }
     Vec::new()

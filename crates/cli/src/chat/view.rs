@@ -9,6 +9,7 @@ use super::commands;
 use super::keys::HELP;
 use super::lines::{self, Theme};
 use super::picker::{Picker, What};
+use super::questions::Questions;
 use super::state::{Drawn, Link, State};
 use super::text::{clean, clean_line};
 use super::transcript::Block;
@@ -38,7 +39,9 @@ pub(crate) fn draw(frame: &mut Frame<'_>, state: &mut State, theme: Theme) {
     frame.render_widget(Line::styled(line, theme.faint()), rule);
     typed(frame, state, (&rows, cursor), input, theme);
     frame.render_widget(footer(state, columns, theme), foot);
-    if let Some(picker) = &state.picker {
+    if let Some(questions) = &mut state.questions {
+        waiting(frame, questions, talk, theme);
+    } else if let Some(picker) = &state.picker {
         choice(frame, picker, talk, theme);
     } else if state.keys_shown {
         keys(frame, talk, theme);
@@ -166,7 +169,7 @@ fn typed(
         let y = area.y + small(at);
         frame.render_widget(line, Rect::new(area.x, y, area.width, 1));
     }
-    if state.picker.is_none() && height > 0 {
+    if state.picker.is_none() && state.questions.is_none() && height > 0 {
         let (x, y) = (small(column + 2), small(row - first));
         frame.set_cursor_position(Position::new(area.x + x, area.y + y));
     }
@@ -185,11 +188,11 @@ fn footer(state: &State, columns: usize, theme: Theme) -> Line<'static> {
             1 => String::new(),
             many => format!(" (and {} more)", many - 1),
         };
-        // In another terminal: a conversation cannot answer for its owner.
+        // Not by a message: a conversation cannot answer for its owner.
         let text = if first.starts_with("let_") {
             format!("a letter waits{more}: `instar inbox show {first}`")
         } else {
-            format!("a question waits{more}: `instar approvals show {first}`")
+            format!("a question waits{more}: F3 shows it")
         };
         return Line::styled(clean_line(&text, columns), theme.warn());
     }
@@ -229,6 +232,16 @@ fn popup(frame: &mut Frame<'_>, over: Rect, rows: usize, title: &str, theme: The
     frame.render_widget(Clear, area);
     frame.render_widget(border, area);
     inside
+}
+
+fn waiting(frame: &mut Frame<'_>, questions: &mut Questions, over: Rect, theme: Theme) {
+    let rows = usize::from(over.height);
+    let inside = Border::bordered().inner(over);
+    let (columns, seen) = (usize::from(inside.width), usize::from(inside.height));
+    // What is on the screen decides what can be answered, and the title says it.
+    let lines = questions.lines(columns, seen, theme);
+    let inside = popup(frame, over, rows, &questions.title(), theme);
+    frame.render_widget(Paragraph::new(lines), inside);
 }
 
 fn choice(frame: &mut Frame<'_>, picker: &Picker, over: Rect, theme: Theme) {

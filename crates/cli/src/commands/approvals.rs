@@ -1,11 +1,7 @@
 //! `instar approvals`.
 
-use instar_protocol::Timestamp;
 use instar_protocol::api::Done;
-use instar_protocol::approval::QuestionState;
-use instar_protocol::approvals::{
-    AnswerQuestion, OwnersWord, QuestionList, RuleList, ShownQuestion, ShownRule,
-};
+use instar_protocol::approvals::{OwnersWord, QuestionList, RuleList, ShownQuestion, ShownRule};
 use std::io::IsTerminal as _;
 
 use super::events::escape;
@@ -14,7 +10,8 @@ use crate::args::{Approvals, Approve, Rules};
 use crate::context::Context;
 use crate::failure::{Code, Failure};
 use crate::keyboard::Keyboard;
-use crate::out::{Style, ago, span};
+use crate::out::Style;
+use crate::question::{self, asks, facts, settled, state_of};
 
 /// Questions that an id may be the beginning of.
 const LOOKED_AT: usize = 500;
@@ -109,79 +106,14 @@ fn first_line(question: &ShownQuestion) -> String {
     }
 }
 
-fn state_of(question: &ShownQuestion, now: Timestamp) -> (Style, String) {
-    match question.state {
-        QuestionState::Open if now < question.expires_at => {
-            let left = span(question.expires_at.since(now));
-            (Style::Warn, format!("waits, {left} left"))
-        }
-        QuestionState::Open => (Style::Faint, "expired".to_owned()),
-        QuestionState::Approved | QuestionState::Used => {
-            (Style::Good, question.state.name().to_owned())
-        }
-        QuestionState::Denied => (Style::Bad, question.state.name().to_owned()),
-        QuestionState::Expired | QuestionState::Void => {
-            (Style::Faint, question.state.name().to_owned())
-        }
-    }
-}
-
 /// Everything that an answer should be based on. Nothing is cut.
 fn show(question: &ShownQuestion, run: &Context) {
     let out = run.out;
-    let now = run.now();
-    let (style, state) = state_of(question, now);
-    let line = |name: &str, text: &str| {
-        let name = out.paint(Style::Faint, &format!("{name:<14}"));
+    out.line(&out.paint(Style::Strong, &asks(question)));
+    for fact in facts(question, run.now()) {
+        let name = out.paint(Style::Faint, &format!("{:<14}", fact.name));
+        let text = out.paint(fact.style, &fact.text);
         out.line(&format!("{name}{}", text.replace('\n', "\n              ")));
-    };
-    out.line(&out.paint(Style::Strong, &format!("May {} run this?", question.agent)));
-    line(
-        "tool",
-        &format!("{} ({:?})", question.tool, question.effect).to_lowercase(),
-    );
-    line("call", &question.call);
-    for argument in &question.arguments {
-        line(&argument.path, &argument.text);
-        let grade = if argument.grade.is_empty() {
-            String::new()
-        } else {
-            format!("{}, ", argument.grade)
-        };
-        let source = argument.source.as_deref().unwrap_or("no source line");
-        line(
-            "",
-            &out.paint(
-                Style::Faint,
-                &format!("{grade}{}: {source}", argument.origin),
-            ),
-        );
-    }
-    for touched in &question.touches {
-        line("touches", touched);
-    }
-    for why in &question.why {
-        line("why", why);
-    }
-    line("read before", &question.context);
-    line("conversation", question.session.as_str());
-    line("asked for", &question.asked_for);
-    line("asked", &ago(question.asked_at, now));
-    line("state", &out.paint(style, &state));
-    if let Some(answer) = &question.answer {
-        let word = if answer.approved { "yes" } else { "no" };
-        line(
-            "answer",
-            &format!("{word}, {}, {}", answer.by, ago(answer.at, now)),
-        );
-    }
-    if question.state == QuestionState::Open {
-        match &question.always {
-            Some(words) => line("always", words),
-            None => line("always", "not offered for this"),
-        }
-        line("id", question.id.as_str());
-        line("digest", &question.digest);
     }
 }
 
@@ -221,29 +153,11 @@ async fn confirmed(run: &Context) -> anyhow::Result<bool> {
 }
 
 async fn answer(question: &ShownQuestion, word: OwnersWord, run: &Context) -> anyhow::Result<()> {
-    let path = format!("/api/v1/approvals/{}/answer", escape(question.id.as_str()));
-    let body = AnswerQuestion {
-        digest: question.digest.clone(),
-        answer: word,
-    };
-    let answered: ShownQuestion = run.client()?.post(&path, &body).await?;
+    let answered = question::answer(&run.client()?, question, word).await?;
     if run.out.json() {
         return run.out.value(&answered);
     }
-    let rule = answered
-        .answer
-        .as_ref()
-        .and_then(|answer| answer.rule.as_ref());
-    run.out.note(&match (word, rule) {
-        (OwnersWord::No, _) => format!("no: {} does not run", answered.tool),
-        (_, None) => format!(
-            "yes, once: {} may run with exactly these arguments",
-            answered.tool
-        ),
-        (_, Some(rule)) => {
-            format!("yes, and the rule {rule} was kept; `instar approvals rules` lists it")
-        }
-    });
+    run.out.note(&settled(&answered, word));
     Ok(())
 }
 
