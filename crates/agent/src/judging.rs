@@ -3,8 +3,8 @@
 
 use instar_policy::words::typed_part;
 use instar_policy::{
-    Approval, Authority, Counts, Decision, Draft, Evidence, Permit, Planned, Posture, Recorded,
-    Request, Rule,
+    Annotation, Approval, Authority, Counts, Decision, Draft, Evidence, Permit, Planned, Posture,
+    Recorded, Request, Rule,
 };
 use instar_protocol::approval::{Question, QuestionState};
 use instar_protocol::message::{InboxState, NoticeKind};
@@ -19,6 +19,7 @@ use crate::calls::{Judged, failure, refused};
 use crate::driver::{Basis, Turn};
 use crate::errands::{SharedTally, held};
 use crate::mending::Mended;
+use crate::planner::Asked;
 use crate::step::{Due, Fate};
 use crate::window::{Seen, Window};
 
@@ -36,8 +37,8 @@ pub(crate) struct Judging {
     pub(crate) evidence: Evidence,
     /// Plan and counts, shared with whoever serves the same request.
     pub(crate) tally: SharedTally,
-    /// All that the owner said in this conversation, for the planner.
-    all_words: String,
+    /// What the owner said in this conversation, for the planner.
+    asked: Asked,
     standing: Vec<Rule>,
     /// Messages of the turn when it was made: with one more of them there is more to know.
     messages: usize,
@@ -173,7 +174,7 @@ impl Turn {
             None => self.tally().await,
         };
         let said = self.request_words().await;
-        let (evidence, all_words) = seen_so_far(&self.window, basis.authority(), &said);
+        let (evidence, asked) = seen_so_far(&self.window, basis.authority(), &said);
         let standing = match self.house.asking.rules_in_force().await {
             Ok(rules) => rules
                 .iter()
@@ -187,7 +188,7 @@ impl Turn {
         self.judging = Some(Judging {
             evidence,
             tally,
-            all_words,
+            asked,
             standing,
             messages: self.batch.len(),
         });
@@ -205,24 +206,15 @@ impl Turn {
         let Some(judging) = &mut self.judging else {
             return;
         };
-        let annotations = &basis.authority().annotations;
-        let annotation = annotations.get(&call.name);
-        match (annotation, value) {
-            (Some(annotation), Some(value)) => judging.evidence.result(
-                &call.name,
-                annotation,
-                &call.arguments,
-                value,
-                &label.readers,
-            ),
-            _ => {
-                let connector = annotation.map_or("", |annotation| annotation.connector.as_str());
-                let source = (connector, call.name.as_str());
-                judging
-                    .evidence
-                    .text(source, text, &worst(label), &label.readers);
-            }
-        }
+        let annotation = basis.authority().annotations.get(&call.name);
+        let tool = (call.name.as_str(), annotation);
+        take(
+            &mut judging.evidence,
+            tool,
+            &call.arguments,
+            (text, value),
+            label,
+        );
     }
 
     /// A plan is made for effects only, and only where it can decide something.
@@ -241,12 +233,8 @@ impl Turn {
     }
 
     async fn plan_once(&mut self, basis: &Basis) {
-        let words = self
-            .judging
-            .as_ref()
-            .map(|judging| judging.all_words.clone())
-            .unwrap_or_default();
-        let plan = self.make_plan(basis, &words).await;
+        let asked = self.judging.as_ref().map(|judging| judging.asked.clone());
+        let plan = self.make_plan(basis, &asked.unwrap_or_default()).await;
         if let Some(judging) = &self.judging {
             // Whoever serves the same request may have been first.
             held(&judging.tally).plan.get_or_insert(plan);
@@ -430,7 +418,7 @@ pub(crate) fn seen_so_far(
     window: &Window,
     authority: &Authority,
     words: &[String],
-) -> (Evidence, String) {
+) -> (Evidence, Asked) {
     let mut evidence = Evidence::default();
     evidence.known(&authority.known);
     // What was named long ago is not named for this request.
@@ -440,8 +428,10 @@ pub(crate) fn seen_so_far(
     {
         evidence.owner_words(words);
     }
-    let typed: Vec<String> = words.iter().map(|words| typed_part(words)).collect();
-    let all_words = typed.join("\n");
+    let mut asked = Asked {
+        words: words.iter().map(|words| typed_part(words)).collect(),
+        ..Asked::default()
+    };
     for seen in window.seen() {
         match seen {
             Seen::Words { .. } => {}
@@ -454,22 +444,42 @@ pub(crate) fn seen_so_far(
                 text,
                 has_rows,
                 label,
-            } => match (
-                authority.annotations.get(tool),
-                serde_json::from_str(text).ok().filter(|_| has_rows),
-            ) {
-                (Some(annotation), Some(value)) => {
-                    evidence.result(tool, annotation, arguments, &value, &label.readers);
+            } => {
+                let annotation = authority.annotations.get(tool);
+                if annotation.is_some_and(|one| one.effect > Effect::Read) {
+                    *asked.done.entry(tool.to_owned()).or_default() += 1;
                 }
-                (annotation, _) => {
-                    let connector = annotation.map_or("", |a| a.connector.as_str());
-                    let origin = worst(label);
-                    evidence.text((connector, tool), text, &origin, &label.readers);
-                }
-            },
+                let value = serde_json::from_str(text).ok().filter(|_| has_rows);
+                take(
+                    &mut evidence,
+                    (tool, annotation),
+                    arguments,
+                    (text, value.as_ref()),
+                    label,
+                );
+            }
         }
     }
-    (evidence, all_words)
+    (evidence, asked)
+}
+
+/// Adds a result: its rows where the tool's own machine gave some, else its text.
+fn take(
+    evidence: &mut Evidence,
+    (tool, annotation): (&str, Option<&Annotation>),
+    arguments: &Value,
+    (text, value): (&str, Option<&Value>),
+    label: &Label,
+) {
+    match (annotation, value) {
+        (Some(annotation), Some(value)) => {
+            evidence.result(tool, annotation, arguments, value, &label.readers);
+        }
+        (annotation, _) => {
+            let connector = annotation.map_or("", |one| one.connector.as_str());
+            evidence.text((connector, tool), text, &worst(label), &label.readers);
+        }
+    }
 }
 
 /// Why what would run cannot, as its tool says.
@@ -489,7 +499,7 @@ fn worst(label: &Label) -> instar_protocol::Origin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use instar_policy::{Annotation, Field, FieldRole, Grade, Kind, Slot, SlotRole};
+    use instar_policy::{Field, FieldRole, Grade, Kind, Slot, SlotRole};
     use instar_protocol::message::{Entry, EntryBody};
     use instar_protocol::model::{ModelRef, StopReason, Usage};
     use instar_protocol::{EntryId, Readers, SessionId};

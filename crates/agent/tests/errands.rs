@@ -337,7 +337,7 @@ async fn a_word_to_another_conversation_is_answered_there_under_the_sender_s_rig
                 json!({ "session": to, "text": "hello" }),
             ))
             .says("no");
-        home.say(&format!("try {to}")).await;
+        home.say(&format!("say hello to {to}")).await;
         let told = home.transcript().await;
         assert!(told.iter().any(|line| line.contains(why)), "{told:?}");
     }

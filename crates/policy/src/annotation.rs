@@ -3,8 +3,10 @@
 use instar_protocol::Label;
 use instar_protocol::tool::Effect;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
+use crate::infer::words_of;
 use crate::typed::Kind;
 
 /// What policy knows of a tool. A tool without one has the highest risk.
@@ -24,6 +26,9 @@ pub struct Annotation {
     /// a tool that is known to make something says so; what an unknown one returns is anybody's text.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub makes: bool,
+    /// A link in any of its arguments may be followed, whatever the argument is for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follows: bool,
     /// Whose ids these are. An id of one connector is no evidence for another.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub connector: String,
@@ -123,6 +128,19 @@ pub struct OwnRow {
     /// These words; with none, one of the owner's own addresses.
     #[serde(default)]
     pub equals: Vec<String>,
+    /// Fields that tell who made the thing: where one is there, it says whose it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by: Vec<String>,
+}
+
+/// A text in the arguments of a call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Leaf {
+    /// The argument that it is of.
+    pub argument: String,
+    pub path: String,
+    pub slot: Slot,
+    pub text: String,
 }
 
 impl Annotation {
@@ -135,6 +153,7 @@ impl Annotation {
             reach: Reach::Own,
             undoable: false,
             makes: false,
+            follows: false,
             connector: String::new(),
             slots: BTreeMap::new(),
             fields: Vec::new(),
@@ -143,12 +162,109 @@ impl Annotation {
         }
     }
 
-    /// The slot of an argument; one that is not declared carries content.
+    /// The slot of an argument, or of a part of one: `body.attendees.email`. An argument that is not
+    /// declared carries content; a part that is not may say who and where.
     #[must_use]
-    pub fn slot(&self, argument: &str) -> Slot {
-        self.slots.get(argument).copied().unwrap_or(Slot {
-            role: SlotRole::Payload,
+    pub fn slot(&self, path: &str) -> Slot {
+        let text = |role| Slot {
+            role,
             kind: Kind::Text,
-        })
+        };
+        if let Some(slot) = self.slots.get(path) {
+            return *slot;
+        }
+        let Some((outer, _)) = path.rsplit_once('.') else {
+            return text(SlotRole::Payload);
+        };
+        let outer = self.slots.get(outer);
+        outer
+            .copied()
+            .filter(|slot| slot.role.is_target())
+            .unwrap_or(text(SlotRole::Who))
     }
+
+    /// Every text in the arguments of a call, with its path, as `to[1]` or `body.attendees[0].email`, and what
+    /// it is.
+    #[must_use]
+    pub fn leaves(&self, arguments: &Value) -> Vec<Leaf> {
+        let mut found = Vec::new();
+        if let Value::Object(fields) = arguments {
+            for (name, value) in fields {
+                let from = found.len();
+                self.walk(value, name.clone(), name, &mut found);
+                for leaf in &mut found[from..] {
+                    leaf.argument.clone_from(name);
+                }
+            }
+        }
+        found
+    }
+
+    /// What this text is there: a link is a place, whatever the argument is for.
+    fn slot_of(&self, name: &str, text: &str) -> Slot {
+        let slot = self.slot(name);
+        if self.follows && !slot.role.is_target() && is_link(text) {
+            return Slot {
+                role: SlotRole::Where,
+                kind: Kind::Url,
+            };
+        }
+        slot
+    }
+
+    fn walk(&self, value: &Value, path: String, name: &str, found: &mut Vec<Leaf>) {
+        match value {
+            Value::Null => {}
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.walk(item, format!("{path}[{index}]"), name, found);
+                }
+            }
+            Value::Object(fields) => {
+                for (inner, value) in fields {
+                    let name = format!("{name}.{inner}");
+                    self.walk(value, format!("{path}.{inner}"), &name, found);
+                }
+            }
+            Value::String(_) | Value::Bool(_) | Value::Number(_) => {
+                let text = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned);
+                found.push(Leaf {
+                    argument: String::new(),
+                    path,
+                    slot: self.slot_of(name, &text),
+                    text,
+                });
+            }
+        }
+    }
+}
+
+impl Leaf {
+    /// True for a switch of who sees a thing that leaves it closed: `public: false`.
+    pub(crate) fn keeps_closed(&self) -> bool {
+        let is_switch = self.slot.role == SlotRole::Who && self.slot.kind == Kind::Enum;
+        let keeps = words_of(&self.path)
+            .iter()
+            .any(|word| word.starts_with("priva"));
+        is_switch
+            && match self.text.to_lowercase().as_str() {
+                "true" | "1" => keeps,
+                "false" | "0" => !keeps,
+                text => matches!(
+                    text,
+                    "private" | "none" | "restricted" | "unlisted" | "draft" | "me"
+                ),
+            }
+    }
+}
+
+/// True for a text that is one link and nothing else.
+fn is_link(text: &str) -> bool {
+    let text = text.trim();
+    let is_bare = text
+        .get(..4)
+        .is_some_and(|begin| begin.eq_ignore_ascii_case("www."));
+    !text.contains(char::is_whitespace) && (text.contains("://") || is_bare)
 }

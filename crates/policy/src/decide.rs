@@ -2,7 +2,8 @@
 //!
 //! Facts first: the tool, the principal, the grade of every value that says who or where, the plan,
 //! what goes along. Then the rules, in the order of [`judge`]: what denies, what an answer of the
-//! owner's has settled, what asks, what is left. Unknown facts deny or ask; none allows.
+//! owner's has settled, what asks, what is left. What is not known denies or asks, but for a plan that could
+//! not be had: without one the evidence of the call alone decides.
 
 use instar_protocol::redact::log_field;
 use instar_protocol::tool::{Effect, ToolCall};
@@ -11,17 +12,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::annotation::{Annotation, Reach, SlotRole};
+use crate::annotation::{Annotation, Leaf, Reach, SlotRole};
 use crate::authority::{Authority, ListOf, Posture, Role};
 use crate::canonical::{self, CanonicalError};
 use crate::cedar::{Case, Reference};
-use crate::evidence::{Evidence, texts};
+use crate::evidence::Evidence;
 use crate::grade::{Grade, Graded};
 use crate::judge::{case, doubts, judge};
 use crate::permit::Permit;
 use crate::plan::{OffPlan, Planned, Step};
 use crate::question::{self, Draft, Rule};
 use crate::recorded::Recorded;
+use crate::typed::Kind;
 
 /// The most bytes of a call's arguments in canonical form.
 pub const ARGUMENT_BYTES_MAX: usize = 64 * 1024;
@@ -299,6 +301,8 @@ pub(crate) struct Facts {
     pub(crate) effect: Effect,
     /// Whom this very call can reach.
     pub(crate) reach: Reach,
+    /// Others see what is written there.
+    pub(crate) is_seen: bool,
     pub(crate) graded: Vec<Graded>,
     /// The grade that its targets need once somebody else has spoken.
     pub(crate) needed: Grade,
@@ -331,6 +335,8 @@ fn gather<'a>(
     let names_people = graded
         .iter()
         .any(|value| value.role == SlotRole::Who && !request.evidence.is_own_value(value));
+    // What is written where others read reaches them.
+    let is_seen = annotation.effect == Effect::Write && graded.iter().any(|value| value.has_others);
     let plain = match annotation.reach {
         // Looking somewhere else takes the question there.
         Reach::Outside | Reach::Public => annotation.effect.max(Effect::Fetch),
@@ -340,7 +346,17 @@ fn gather<'a>(
         Some(people) if names_people => plain.max(people),
         _ => plain,
     };
-    let reach = effective_reach(annotation, names_people);
+    // A link in an argument leads somewhere, whatever the tool is.
+    let leads_out = annotation.follows
+        && annotation.effect == Effect::Read
+        && graded
+            .iter()
+            .any(|value| value.role == SlotRole::Where && value.kind == Kind::Url);
+    let effect = if leads_out { Effect::Fetch } else { effect };
+    let reach = match effective_reach(annotation, names_people) {
+        _ if leads_out => Reach::Public,
+        reach => reach,
+    };
     let needed = needed(effect, reach, annotation.undoable);
     Ok((
         annotation,
@@ -348,6 +364,7 @@ fn gather<'a>(
             digest,
             effect,
             reach,
+            is_seen,
             graded,
             needed,
         },
@@ -377,32 +394,36 @@ fn needed(effect: Effect, reach: Reach, undoable: bool) -> Grade {
 
 /// Every value of an argument that says who, where, which or how much, with its grade.
 fn grade_all(request: &Request<'_>, annotation: &Annotation) -> Vec<Graded> {
-    let Value::Object(arguments) = &request.call.arguments else {
-        return Vec::new();
-    };
+    let (evidence, connector) = (request.evidence, &annotation.connector);
     let step = request.step();
-    let mut graded = Vec::new();
-    for (name, value) in arguments {
-        let slot = annotation.slot(name);
-        if !slot.role.is_target() {
-            continue;
-        }
-        let many = texts(value);
-        for (index, text) in many.iter().enumerate() {
-            let path = if value.is_array() {
-                format!("{name}[{index}]")
-            } else {
-                name.clone()
-            };
-            let (evidence, connector) = (request.evidence, &annotation.connector);
-            let mut found = evidence.grade(connector, &path, slot, text);
-            if let Some(pick) = step.and_then(|step| step.pick.get(name)) {
+    let leaves = annotation.leaves(&request.call.arguments);
+    let targets = leaves.iter().filter(|leaf| leaf.slot.role.is_target());
+    targets
+        .filter(|leaf| !leaf.keeps_closed())
+        .map(|leaf| {
+            let mut found = evidence.grade(connector, &leaf.path, leaf.slot, &leaf.text);
+            if let Some(pick) = step.and_then(|step| step.pick.get(&leaf.argument)) {
                 evidence.pick(connector, pick, &mut found);
             }
-            graded.push(found);
+            if !is_said_whole(request, leaf) {
+                found.weaken();
+            }
+            found
+        })
+        .collect()
+}
+
+/// False for a word of a command that the owner did not say as it stands: its words one by one say
+/// nothing of what they do together.
+fn is_said_whole(request: &Request<'_>, leaf: &Leaf) -> bool {
+    let many = request.call.arguments.get(&leaf.argument);
+    match many.and_then(Value::as_array) {
+        Some(many) if leaf.slot.kind == Kind::Text => {
+            let many: Option<Vec<&str>> = many.iter().map(Value::as_str).collect();
+            many.is_some_and(|many| request.evidence.words.says_command(&many))
         }
+        _ => true,
     }
-    graded
 }
 
 fn ask(

@@ -8,11 +8,12 @@ use instar_protocol::{Origin, Readers};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::annotation::{Annotation, Field, FieldRole, Reach, SlotRole};
+use crate::annotation::{Annotation, Field, FieldRole, OwnRow, Reach, SlotRole};
 use crate::authority::Known;
 use crate::grade::{Graded, OWNERS_INBOX};
+use crate::links::carried;
 use crate::typed::{Kind, Typed, normal};
-use crate::words::{Words, literals};
+use crate::words::Words;
 
 /// Rows beyond this number are not remembered: their values have no evidence.
 const ROWS_MAX: usize = 4_096;
@@ -66,8 +67,12 @@ pub(crate) struct Row {
     pub(crate) is_whole: bool,
     /// Entered or accepted by the owner.
     pub(crate) is_own: bool,
+    /// Somebody other than the owner had a say in which rows came back, be it by a number.
+    pub(crate) is_cut: bool,
     /// It came from a call that made something.
     pub(crate) is_made: bool,
+    /// What that call was given.
+    pub(crate) given: BTreeSet<String>,
     pub(crate) cells: Vec<Cell>,
 }
 
@@ -161,6 +166,11 @@ impl Evidence {
             rows: Vec::new(),
         };
         walk.begin(value);
+        let made = annotation.makes && annotation.effect.leaves_traces() && walk.rows.len() == 1;
+        let given: BTreeSet<String> = match made {
+            true => texts(arguments).into_iter().collect(),
+            false => BTreeSet::new(),
+        };
         for found in walk.rows {
             if self.rows.len() >= ROWS_MAX {
                 return;
@@ -173,7 +183,9 @@ impl Evidence {
                 is_named: asked.is_named,
                 is_whole: asked.is_whole,
                 is_own: false,
-                is_made: annotation.makes && annotation.effect.leaves_traces(),
+                is_cut: asked.is_cut,
+                is_made: made,
+                given: given.clone(),
                 cells: Vec::new(),
             };
             self.add_row(annotation, row, &found);
@@ -252,21 +264,34 @@ impl Evidence {
                 origin,
             });
         }
-        row.is_own = annotation.own.as_ref().is_some_and(|own| {
-            row.cells.iter().any(|cell| {
-                cell.path.trim_start_matches("[].") == own.path
-                    && if own.equals.is_empty() {
-                        cell.typed
-                            .as_ref()
-                            .is_some_and(|typed| self.own.contains(typed))
-                    } else {
-                        own.equals
-                            .iter()
-                            .any(|word| word.eq_ignore_ascii_case(&cell.text))
-                    }
-            })
-        });
+        row.is_own = annotation
+            .own
+            .as_ref()
+            .is_some_and(|own| self.is_own_row(own, &row));
         self.rows.push(row);
+    }
+
+    /// True if the owner entered the thing himself or accepted it.
+    fn is_own_row(&self, own: &OwnRow, row: &Row) -> bool {
+        let at = |path: &str| {
+            let mut cells = row.cells.iter();
+            cells.find(|cell| cell.path.trim_start_matches("[].") == path)
+        };
+        let is_mine = |cell: &Cell| {
+            cell.typed
+                .as_ref()
+                .is_some_and(|typed| self.own.contains(typed))
+        };
+        // Who made it settles it, where that is told.
+        if let Some(cell) = own.by.iter().find_map(|path| at(path)) {
+            return is_mine(cell);
+        }
+        at(&own.path).is_some_and(|cell| match own.equals.as_slice() {
+            [] => is_mine(cell),
+            words => words
+                .iter()
+                .any(|word| word.eq_ignore_ascii_case(&cell.text)),
+        })
     }
 
     /// Who a party is: the owner, somebody he knows, or a stranger. The members of a closed workspace
@@ -301,23 +326,21 @@ impl Evidence {
             is_steered: false,
             is_named: false,
             is_whole: true,
+            is_cut: false,
         };
-        let Value::Object(arguments) = arguments else {
-            return asked;
-        };
-        for (name, value) in arguments {
-            if value.is_null() || value.as_str().is_some_and(str::is_empty) {
+        for leaf in annotation.leaves(arguments) {
+            if leaf.text.is_empty() {
                 continue;
             }
             asked.is_whole = false;
-            let slot = annotation.slot(name);
+            let slot = leaf.slot;
+            let typed = normal(slot.kind, &leaf.text);
+            let is_said =
+                typed.is_some_and(|typed| self.words.has(&typed)) || self.words.says(&leaf.text);
+            asked.is_cut |= !is_said;
             if slot.kind.is_closed() {
                 continue;
             }
-            let is_said = texts(value).iter().all(|text| {
-                let typed = normal(slot.kind, text);
-                typed.is_some_and(|typed| self.words.has(&typed)) || self.words.says(text)
-            });
             if is_said {
                 asked.is_named |= slot.role != SlotRole::Payload || slot.kind == Kind::Text;
             } else {
@@ -333,6 +356,7 @@ struct Asked {
     is_steered: bool,
     is_named: bool,
     is_whole: bool,
+    is_cut: bool,
 }
 
 /// The texts in an argument: itself, or its items.
@@ -343,43 +367,6 @@ pub(crate) fn texts(value: &Value) -> Vec<String> {
         Value::Bool(_) | Value::Number(_) => vec![value.to_string()],
         Value::Array(items) => items.iter().flat_map(texts).collect(),
         Value::Object(fields) => fields.values().flat_map(texts).collect(),
-    }
-}
-
-/// Links, addresses, file names and codes in a text, as they are compared.
-pub(crate) fn carried(text: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let breaks = |c: char| c.is_whitespace() || "()<>[]\"'`|{}".contains(c);
-    for piece in text.split(breaks) {
-        for typed in literals(piece) {
-            match typed.kind {
-                Kind::Url | Kind::Host | Kind::Address | Kind::Phone => {
-                    found.insert(typed.form);
-                }
-                _ => {}
-            }
-        }
-        let bare = piece.trim_matches(|c: char| !c.is_alphanumeric());
-        if is_code(bare) {
-            found.insert(bare.to_lowercase());
-        }
-    }
-    found
-}
-
-/// Something that opens a door when it is passed on: digits and letters that are no word, no date,
-/// no time and no plain number.
-fn is_code(piece: &str) -> bool {
-    let digits = piece.bytes().filter(u8::is_ascii_digit).count();
-    let letters = piece.bytes().filter(u8::is_ascii_alphabetic).count();
-    let other = piece.chars().count() - digits - letters;
-    if digits == 0 || other > 0 {
-        return false;
-    }
-    let is_year =
-        letters == 0 && digits == 4 && (piece.starts_with("19") || piece.starts_with("20"));
-    (letters == 0 && digits >= 5) || (letters > 0 && digits >= 2 && letters + digits >= 6) || {
-        letters == 0 && digits == 4 && !is_year
     }
 }
 

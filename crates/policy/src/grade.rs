@@ -48,6 +48,8 @@ pub struct Graded {
     pub is_own_row: bool,
     /// Somebody whom the owner wrote to first or entered himself.
     pub is_known: bool,
+    /// Somebody whom the owner does not know has a part in the thing: owns it, shares it, is invited to it.
+    pub has_others: bool,
     /// It stands verbatim in what a contact wrote in a place that the owner named.
     pub is_from_named_source: bool,
     /// Where it was found, in words.
@@ -99,6 +101,7 @@ impl Evidence {
             origin: Origin::Stranger,
             is_own_row: false,
             is_known: false,
+            has_others: false,
             is_from_named_source: false,
             source: None,
         };
@@ -110,7 +113,12 @@ impl Evidence {
         }
         let Some(typed) = normal(slot.kind, text) else {
             // What has no normal form can still be the owner's word for word.
-            if slot.kind == Kind::Text && self.words.says(text) {
+            let is_said = match slot.kind {
+                Kind::Text => self.words.names(text),
+                Kind::Enum if slot.role == SlotRole::Who => self.opens(path, text),
+                _ => false,
+            };
+            if is_said {
                 graded.grade = Grade::G3;
                 graded.origin = Origin::Owner;
                 graded.source = Some("your words".to_owned());
@@ -118,7 +126,14 @@ impl Evidence {
             return graded;
         };
         graded.is_known = self.contacts.contains(&typed);
-        if self.words.has(&typed) {
+        let is_said = match (slot.role, typed.kind) {
+            // Everyday words are names of somebody as well.
+            (SlotRole::Who | SlotRole::Where, Kind::Name | Kind::Channel) => {
+                self.words.names(&typed.form)
+            }
+            _ => self.words.has(&typed),
+        };
+        if is_said {
             graded.grade = Grade::G3;
             graded.origin = Origin::Owner;
             graded.source = Some("your words".to_owned());
@@ -140,6 +155,14 @@ impl Evidence {
         graded
     }
 
+    /// True if the owner asks in words for what this switch does: to make a thing public.
+    fn opens(&self, path: &str, text: &str) -> bool {
+        match text {
+            "true" | "1" => words_of(path).iter().any(|word| self.words.says(word)),
+            text => self.words.says(text),
+        }
+    }
+
     fn trace(&self, connector: &str, typed: &Typed, graded: &mut Graded) {
         for row in self
             .rows
@@ -150,7 +173,8 @@ impl Evidence {
                 if !cell.holds(typed) {
                     continue;
                 }
-                let grade = if self.selects(row) || row.is_made {
+                graded.has_others |= self.has_others(row);
+                let grade = if self.selects(row) || row.has_made(cell) {
                     Grade::G2
                 } else {
                     Grade::G1
@@ -179,7 +203,7 @@ impl Evidence {
             for cell in row.cells.iter().filter(|cell| cell.role == FieldRole::Text) {
                 if is_named
                     && matches!(cell.origin, Origin::Contact(_) | Origin::Owner)
-                    && crate::evidence::carried(&cell.text).contains(&typed.form)
+                    && crate::links::carried(&cell.text).contains(&typed.form)
                 {
                     graded.is_from_named_source = true;
                     graded.origin = cell.origin.clone();
@@ -187,6 +211,19 @@ impl Evidence {
                 }
             }
         }
+    }
+
+    /// True if somebody whom the owner does not know has a part in the thing that the row tells of.
+    fn has_others(&self, row: &Row) -> bool {
+        let parties = row
+            .cells
+            .iter()
+            .filter(|cell| cell.role == FieldRole::Party);
+        let parties: BTreeSet<&Typed> = parties.filter_map(|cell| cell.typed.as_ref()).collect();
+        let is_known = |party: &Typed| self.own.contains(party) || self.contacts.contains(party);
+        let others = parties.iter().filter(|party| !is_known(party));
+        // Where nobody said who the owner is, one alone is taken for him.
+        others.count() > usize::from(self.own.is_empty())
     }
 
     /// True if this row, and no other thing, is the one that the owner's words speak of.
@@ -278,7 +315,7 @@ impl Evidence {
         };
         let rows = self.rows.iter();
         let mut picked = rows
-            .filter(|row| !row.is_steered && row.speaks_for(connector, typed.kind))
+            .filter(|row| !row.is_cut && row.speaks_for(connector, typed.kind))
             .filter(|row| self.is_extreme(row, &[&pick.field], pick.most))
             .filter_map(|row| Some((row, row.cells.iter().find(|cell| cell.holds(&typed))?)));
         if graded.grade < Grade::G2
@@ -301,6 +338,12 @@ enum Rank {
 }
 
 impl Row {
+    /// True if the call made this very value: its machine returned it, and nobody had given it to it.
+    fn has_made(&self, cell: &Cell) -> bool {
+        let is_of_it = !cell.path.contains("[]") && !self.given.contains(&cell.text);
+        self.is_made && cell.role == FieldRole::System && is_of_it
+    }
+
     /// An id of one connector says nothing about another; names, addresses and links are the same
     /// everywhere.
     fn speaks_for(&self, connector: &str, kind: Kind) -> bool {
@@ -354,6 +397,15 @@ impl Row {
             Kind::Date => Some(Rank::Time(cell.text.clone())),
             _ => None,
         }
+    }
+}
+
+impl Graded {
+    /// A value that stands somewhere, and not as it is meant here.
+    pub(crate) fn weaken(&mut self) {
+        self.grade = Grade::G0;
+        self.origin = Origin::Stranger;
+        self.source = None;
     }
 }
 

@@ -22,6 +22,58 @@ const TABLE: &str = include_str!("../families.json");
 /// Arguments beyond this number are not looked at: a tool with more has the highest risk.
 const ARGUMENTS_MAX: usize = 100;
 
+/// The deepest part of an argument that is looked at by itself.
+const PARTS_DEPTH_MAX: usize = 4;
+
+/// Verbs that make a new thing.
+const MAKING: [&str; 14] = [
+    "create", "draft", "upload", "copy", "insert", "send", "reply", "forward", "post", "publish",
+    "book", "reserve", "schedule", "order",
+];
+/// Verbs that speak to whoever wrote the thing that is named.
+const ANSWERING: [&str; 6] = ["reply", "respond", "answer", "comment", "react", "post"];
+/// What can be sent along or shared, by the noun in front of its id.
+const THINGS: [&str; 22] = [
+    "file",
+    "document",
+    "doc",
+    "folder",
+    "note",
+    "page",
+    "sheet",
+    "spreadsheet",
+    "attachment",
+    "email",
+    "mail",
+    "message",
+    "photo",
+    "image",
+    "picture",
+    "video",
+    "event",
+    "calendar",
+    "album",
+    "report",
+    "draft",
+    "item",
+];
+/// Words of reading that are as often the beginning of something else.
+const DOUBTFUL: [&str; 3] = ["open", "load", "check"];
+/// Words behind a verb that make another one of it: `check_out`.
+const PARTICLES: [&str; 8] = ["out", "in", "up", "off", "down", "over", "away", "into"];
+/// Arguments that say who sees a thing.
+const SHOWING: [&str; 9] = [
+    "visibility",
+    "public",
+    "publicly",
+    "private",
+    "privacy",
+    "audience",
+    "publish",
+    "published",
+    "discoverable",
+];
+
 /// What families of tools have in common.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -181,23 +233,23 @@ impl Families {
         let server = server.name;
         let (verb, verb_effect) = self.verb(&name, server);
         let family = self.family(&name, server, is_closed);
-        let arguments: Vec<(&String, &Value)> = spec
-            .parameters
-            .get("properties")
-            .and_then(Value::as_object)
-            .map(|properties| properties.iter().collect())
-            .unwrap_or_default();
+        let arguments = parameters(&spec.parameters);
         if arguments.len() > ARGUMENTS_MAX {
             return highest();
         }
+        let verb_effect = match verb_effect {
+            Effect::Read if !self.only_looks(&name, family, &arguments) => Effect::Execute,
+            effect => effect,
+        };
         let is_reading = verb_effect == Effect::Read;
-        let slots: BTreeMap<String, Slot> = arguments
-            .iter()
-            .map(|(name, schema)| {
-                let slot = self.slot(name, schema, &spec.parameters, family, is_reading);
-                ((*name).clone(), slot)
-            })
-            .collect();
+        let slots = arguments.iter().map(|(name, schema)| {
+            let slot = self.slot(name, schema, &spec.parameters, family, is_reading);
+            (name.clone(), slot)
+        });
+        let mut slots: BTreeMap<String, Slot> = slots.collect();
+        if matches!(verb_effect, Effect::Send | Effect::Grant) {
+            self.lead(&name, &mut slots);
+        }
         let has = |role: SlotRole| slots.values().any(|slot| slot.role == role);
         let goes_out = slots.values().any(|slot| {
             slot.role == SlotRole::Where && matches!(slot.kind, Kind::Url | Kind::Host)
@@ -212,7 +264,8 @@ impl Families {
             people: (effect == Effect::Write && has(SlotRole::Who)).then_some(Effect::Send),
             reach,
             undoable,
-            makes: self.makes(&name),
+            makes: makes(&name),
+            follows: reads_own,
             connector: connector(server, family),
             fields: if reads_own || effect.leaves_traces() {
                 family.map_or_else(Vec::new, |family| family.fields_of(&name))
@@ -232,15 +285,74 @@ impl Families {
         }
     }
 
-    /// True if a name begins with a verb that makes something and says no more: what such a tool returns
-    /// is the record of it.
-    fn makes(&self, name: &[String]) -> bool {
-        let begins = [Effect::Write, Effect::Send, Effect::Grant, Effect::Spend]
-            .iter()
-            .filter_map(|effect| self.verbs.get(effect))
-            .any(|verbs| name.first().is_some_and(|first| verbs.contains(first)));
-        let joined = |word: &String| matches!(word.as_str(), "and" | "or" | "then");
-        begins && !name.iter().any(joined)
+    /// True if a tool that begins with a word of reading does nothing else: `check_out` and `open_ticket`
+    /// do.
+    fn only_looks(
+        &self,
+        name: &[String],
+        family: Option<&Family>,
+        arguments: &[(String, Value)],
+    ) -> bool {
+        let rest = name.get(1..).unwrap_or_default();
+        let destroys = self.verbs.get(&Effect::Destroy);
+        let is_other = |word: &String| {
+            let word = word.as_str();
+            let destroys = destroys.is_some_and(|all| all.iter().any(|verb| verb == word));
+            word == "replace" || PARTICLES.contains(&word) || destroys
+        };
+        if rest.first().is_some_and(is_other) {
+            return false;
+        }
+        let first = name.first().map_or("", String::as_str);
+        if !DOUBTFUL.contains(&first) {
+            return true;
+        }
+        let is_noun = |word: &String| {
+            let mut families = self.families.iter();
+            families.any(|family| family.words.contains(word) || family.lists(word).is_some())
+        };
+        let sets = |(path, _): &(String, Value)| {
+            let row = self.row(&words_of(path));
+            row.is_some_and(|row| matches!(row.role, SlotRole::Payload | SlotRole::Amount))
+        };
+        let is_guarded = family.is_some_and(|family| family.guarded);
+        rest.iter().any(is_noun) && !is_guarded && !arguments.iter().any(sets)
+    }
+
+    /// What a thing is sent to is a place, whatever it is called: the thread of an answer, a room by its id.
+    /// Only what is known to be sent along is none.
+    fn lead(&self, name: &[String], slots: &mut BTreeMap<String, Slot>) {
+        let answers = name
+            .first()
+            .is_some_and(|verb| ANSWERING.contains(&verb.as_str()));
+        let leads = |slot: &Slot| matches!(slot.role, SlotRole::Who | SlotRole::Where);
+        let nouns: Vec<String> = name.to_vec();
+        for (path, slot) in slots.iter_mut() {
+            if slot.role != SlotRole::Which || slot.kind == Kind::Amount {
+                continue;
+            }
+            let words = words_of(path);
+            let of = if words.len() > 1 { &words } else { &nouns };
+            let is_thing = of
+                .iter()
+                .any(|word| THINGS.contains(&word.trim_end_matches('s')));
+            if answers || !is_thing {
+                slot.role = SlotRole::Where;
+            }
+        }
+        if !slots.values().any(leads) {
+            let things = slots
+                .values_mut()
+                .filter(|slot| slot.role == SlotRole::Which);
+            things.for_each(|slot| slot.role = SlotRole::Where);
+        }
+    }
+
+    /// What is known of an argument: `file_id` is an id, `start_time` a time, for the last word says what
+    /// it is.
+    fn row(&self, words: &[String]) -> Option<&ArgumentRow> {
+        let known = |word: &String| self.arguments.iter().find(|row| row.words.contains(word));
+        words.iter().rev().find_map(known)
     }
 
     /// The verb of a name with its effect. A name that begins with what it is about, its server or a word
@@ -318,12 +430,16 @@ impl Families {
         is_reading: bool,
     ) -> Slot {
         let words = words_of(name);
-        // `file_id` is an id, `start_time` a time: the last word says what it is.
-        let row = words
-            .iter()
-            .rev()
-            .find_map(|word| self.arguments.iter().find(|row| row.words.contains(word)));
         let shape = shape(schema, root);
+        let is_switch = words.iter().any(|word| SHOWING.contains(&word.as_str()));
+        if is_switch && !is_reading {
+            return Slot {
+                role: SlotRole::Who,
+                kind: Kind::Enum,
+            };
+        }
+        // An object that may hold anything may say who and where.
+        let row = self.row(&words).filter(|_| !is_object(schema, root));
         let Some(row) = row else {
             return match shape {
                 // The third row, the fifth seat: which one it is, where something is done to it.
@@ -350,7 +466,19 @@ impl Families {
                 .and_then(|family| family.person)
                 .unwrap_or(Kind::Name),
         };
-        match (row.role, shape) {
+        let role = match row.role {
+            // The id of somebody, or of a place, says who or where.
+            SlotRole::Which if kind == Kind::Id && !is_reading => {
+                let mut named = words.iter().filter(|word| !THINGS.contains(&word.as_str()));
+                let of = named.find_map(|word| self.row(std::slice::from_ref(word)));
+                match of.map(|row| row.role) {
+                    Some(role @ (SlotRole::Who | SlotRole::Where)) => role,
+                    _ => SlotRole::Which,
+                }
+            }
+            role => role,
+        };
+        match (role, shape) {
             // A switch says nothing of who or where; a number can be an account or a sum.
             (_, Some(Kind::Bool)) => plain(Kind::Bool),
             (SlotRole::Payload | SlotRole::Plain, Some(kind)) => plain(kind),
@@ -387,6 +515,12 @@ impl Families {
 }
 
 impl Family {
+    /// The kind of thing that a noun speaks of, in a list of them.
+    fn lists(&self, word: &str) -> Option<&(String, Kind, FieldRole)> {
+        let is_it = |noun: &str| word == noun || word.strip_prefix(noun) == Some("s");
+        self.lists.iter().find(|(noun, _, _)| is_it(noun))
+    }
+
     /// The fields, for one row and for a list of them; and a plain list of names.
     fn fields_of(&self, name: &[String]) -> Vec<Field> {
         let mut fields = Vec::new();
@@ -405,11 +539,7 @@ impl Family {
             }
         }
         // `get_users_in_channel` lists users: the first noun says of what.
-        let list = name.iter().find_map(|word| {
-            self.lists
-                .iter()
-                .find(|(noun, _, _)| word == noun || word.strip_prefix(noun.as_str()) == Some("s"))
-        });
+        let list = name.iter().find_map(|word| self.lists(word));
         if let Some((_, kind, role)) = list {
             fields.push(Field {
                 path: "[]".to_owned(),
@@ -440,8 +570,12 @@ fn effect_and_reach(
     let has = |role: SlotRole| slots.values().any(|slot| slot.role == role);
     let guarded = family.is_some_and(|family| family.guarded);
     let public = family.is_some_and(|family| family.public);
+    let members = family.is_some_and(|family| family.members);
     let effect = match verb {
-        Effect::Read if goes_out || public => Effect::Fetch,
+        // Nobody knows where a question goes that an unknown service is asked.
+        Effect::Read if goes_out || public || (family.is_none() && asks_freely(slots)) => {
+            Effect::Fetch
+        }
         // Sums are moved, whatever the verb.
         Effect::Write | Effect::Send | Effect::Grant if has(SlotRole::Amount) || guarded => {
             Effect::Spend
@@ -450,7 +584,8 @@ fn effect_and_reach(
         Effect::Grant if !has(SlotRole::Who) => Effect::Write,
         // A calendar does not call in its own name.
         Effect::Spend if !has(SlotRole::Amount) && is_noted(family) => Effect::Write,
-        Effect::Write if goes_out => Effect::Send,
+        // What is written on the web, or into a room, is said to whoever reads there.
+        Effect::Write if goes_out || public || (members && has(SlotRole::Payload)) => Effect::Send,
         other => other,
     };
     let effect = match (verb, family) {
@@ -463,11 +598,17 @@ fn effect_and_reach(
         Effect::None | Effect::Read => Reach::Own,
         Effect::Fetch => Reach::Public,
         _ if goes_out && public => Reach::Public,
-        Effect::Write if !goes_out => Reach::Own,
+        // What an unknown service does with what is written there, nobody knows.
+        Effect::Write if !goes_out && family.is_some() => Reach::Own,
         Effect::Send | Effect::Grant if closed && !names_outsider && !goes_out => Reach::Closed,
         _ => Reach::Outside,
     };
     (effect, reach)
+}
+
+/// True if an argument can say anything.
+fn asks_freely(slots: &BTreeMap<String, Slot>) -> bool {
+    slots.values().any(|slot| !slot.kind.is_closed())
 }
 
 fn is_noted(family: Option<&Family>) -> bool {
@@ -488,6 +629,7 @@ fn highest() -> Annotation {
         reach: Reach::Outside,
         undoable: false,
         makes: false,
+        follows: false,
         connector: String::new(),
         slots: BTreeMap::new(),
         fields: Vec::new(),
@@ -503,15 +645,81 @@ fn plain(kind: Kind) -> Slot {
     }
 }
 
-/// The closed kind of an argument by its type: a switch, a number, a fixed set of words.
-fn shape(schema: &Value, root: &Value) -> Option<Kind> {
-    let schema = match schema.get("$ref").and_then(Value::as_str) {
-        Some(reference) => {
-            let pointer = reference.strip_prefix('#')?;
-            root.pointer(pointer)?
-        }
+/// True if a name begins with a verb that makes a new thing and says no more: what such a tool returns is
+/// the record of it.
+fn makes(name: &[String]) -> bool {
+    let begins = name
+        .first()
+        .is_some_and(|first| MAKING.contains(&first.as_str()));
+    let joined = |word: &String| matches!(word.as_str(), "and" | "or" | "then");
+    begins && !name.iter().any(joined)
+}
+
+/// The arguments by their paths, down to those that hold no declared parts: `body.attendees.email`.
+fn parameters(root: &Value) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    let properties = root.get("properties").and_then(Value::as_object);
+    for (name, schema) in properties.into_iter().flatten() {
+        parts(name.clone(), schema, root, 0, &mut found);
+    }
+    found
+}
+
+fn parts(
+    path: String,
+    schema: &Value,
+    root: &Value,
+    depth: usize,
+    found: &mut Vec<(String, Value)>,
+) {
+    let schema = resolved(schema, root);
+    let inner = match schema.get("items") {
+        Some(items) => resolved(items, root),
         None => schema,
     };
+    let properties = inner.get("properties").and_then(Value::as_object);
+    match properties.filter(|properties| !properties.is_empty() && depth < PARTS_DEPTH_MAX) {
+        Some(properties) if found.len() <= ARGUMENTS_MAX => {
+            for (name, schema) in properties {
+                parts(format!("{path}.{name}"), schema, root, depth + 1, found);
+            }
+        }
+        _ => found.push((path, schema.clone())),
+    }
+}
+
+fn resolved<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
+    let reference = schema.get("$ref").and_then(Value::as_str);
+    let found = reference.and_then(|reference| root.pointer(reference.strip_prefix('#')?));
+    found.unwrap_or(schema)
+}
+
+/// True if an argument may be an object, or a list of them.
+fn is_object(schema: &Value, root: &Value) -> bool {
+    let schema = resolved(schema, root);
+    let is_named = |name: &Value| name.as_str() == Some("object");
+    let is_typed = match schema.get("type") {
+        Some(Value::Array(types)) => types.iter().any(is_named),
+        Some(name) => is_named(name),
+        None => schema.get("properties").is_some(),
+    };
+    let inner = ["anyOf", "oneOf", "allOf"]
+        .iter()
+        .filter_map(|key| schema.get(*key)?.as_array());
+    let mut ways = inner.flatten().chain(schema.get("items"));
+    is_typed || ways.any(|way| way != schema && is_object_within(way, root))
+}
+
+/// The same one step further in; deeper than that nobody writes a type.
+fn is_object_within(schema: &Value, root: &Value) -> bool {
+    let schema = resolved(schema, root);
+    schema.get("properties").is_some()
+        || schema.get("type").and_then(Value::as_str) == Some("object")
+}
+
+/// The closed kind of an argument by its type: a switch, a number, a fixed set of words.
+fn shape(schema: &Value, root: &Value) -> Option<Kind> {
+    let schema = resolved(schema, root);
     if schema.get("enum").is_some() || schema.get("const").is_some() {
         return Some(Kind::Enum);
     }

@@ -3,13 +3,12 @@
 use instar_protocol::Principal;
 use instar_protocol::approval::visible;
 use instar_protocol::tool::Effect;
-use serde_json::Value;
 
-use crate::annotation::{Annotation, Reach, SlotRole};
+use crate::annotation::{Annotation, Leaf, Reach, SlotRole};
 use crate::authority::{Authority, Role};
 use crate::cedar::{Answer, Case, InPlan, NO_RULE, RULE_ERROR, Reference, Ruling};
 use crate::decide::{Denial, Facts, OPEN_MAX, Request, Verdict, deny, rules};
-use crate::evidence::{Evidence, texts};
+use crate::evidence::Evidence;
 use crate::grade::{Grade, Graded};
 use crate::plan::{OffPlan, Planned};
 use crate::typed::{Kind, Typed, normal};
@@ -230,7 +229,11 @@ fn weak_evidence(request: &Request<'_>, facts: &Facts) -> Vec<String> {
         })
         .collect();
     // What says nowhere whom it reaches needs a word of the owner's.
-    let says_whom = facts.graded.iter().any(|value| value.role.is_target());
+    let says_whom = facts.graded.iter().any(|value| match facts.effect {
+        // A thing is no place: what goes along says nothing of where to.
+        Effect::Send | Effect::Grant => matches!(value.role, SlotRole::Who | SlotRole::Where),
+        _ => value.role.is_target(),
+    });
     if !says_whom && needs_target(facts.effect) {
         why.push(format!(
             "nothing says whom or what this would {}",
@@ -272,10 +275,11 @@ fn foreign_payload(request: &Request<'_>, annotation: &Annotation, facts: &Facts
     }
     let is_tainted = request.context.is_tainted();
     let mut foreign = Vec::new();
-    for (name, value) in content(request, annotation) {
-        for text in texts(value) {
-            foreign.extend(request.evidence.foreign_pieces(name, &text, is_tainted));
-        }
+    for leaf in content(request, annotation) {
+        let pieces = request
+            .evidence
+            .foreign_pieces(&leaf.path, &leaf.text, is_tainted);
+        foreign.extend(pieces);
     }
     let why = foreign.iter().map(|carried| {
         format!(
@@ -291,22 +295,17 @@ fn foreign_payload(request: &Request<'_>, annotation: &Annotation, facts: &Facts
 fn takes_out(annotation: &Annotation, facts: &Facts) -> bool {
     matches!(facts.effect, Effect::Send | Effect::Grant | Effect::Spend)
         || matches!(annotation.reach, Reach::Outside | Reach::Public)
+        || matches!(facts.reach, Reach::Outside | Reach::Public)
+        || facts.is_seen
 }
 
 /// The arguments that can say anything: content, and what is asked for in words.
-fn content<'a>(
-    request: &Request<'a>,
-    annotation: &'a Annotation,
-) -> impl Iterator<Item = (&'a String, &'a Value)> {
-    let arguments = request.call.arguments.as_object();
-    arguments.into_iter().flatten().filter(|(name, value)| {
-        let slot = annotation.slot(name);
-        let is_free = match slot.role {
-            SlotRole::Payload => true,
-            SlotRole::Plain => !slot.kind.is_closed(),
-            SlotRole::Who | SlotRole::Where | SlotRole::Which | SlotRole::Amount => false,
-        };
-        is_free && !texts(value).is_empty()
+fn content(request: &Request<'_>, annotation: &Annotation) -> impl Iterator<Item = Leaf> {
+    let leaves = annotation.leaves(&request.call.arguments);
+    leaves.into_iter().filter(|leaf| match leaf.slot.role {
+        SlotRole::Payload => true,
+        SlotRole::Plain => !leaf.slot.kind.is_closed(),
+        SlotRole::Who | SlotRole::Where | SlotRole::Which | SlotRole::Amount => false,
     })
 }
 
@@ -317,7 +316,9 @@ fn not_cleared(request: &Request<'_>, annotation: &Annotation, facts: &Facts) ->
     }
     let inside = match facts.reach {
         // Another conversation of the owner's is his own as well.
-        Reach::Own => return Vec::new(),
+        Reach::Own if !facts.is_seen => return Vec::new(),
+        // What stays in the same store is where it was, as far as a thing of it is shared.
+        Reach::Own => Some(annotation.connector.as_str()),
         Reach::Closed => Some(annotation.connector.as_str()),
         Reach::Outside | Reach::Public => None,
     };
@@ -340,16 +341,15 @@ fn not_cleared(request: &Request<'_>, annotation: &Annotation, facts: &Facts) ->
 fn carries(request: &Request<'_>, annotation: &Annotation, facts: &Facts) -> bool {
     let is_vague = |value: &Graded| value.grade < Grade::G2 && !is_sure(value, facts, request);
     facts.graded.iter().any(is_vague)
-        || content(request, annotation).any(|(name, value)| {
-            let slot = annotation.slot(name);
+        || content(request, annotation).any(|leaf| {
+            let (slot, connector) = (leaf.slot, &annotation.connector);
+            let evidence = request.evidence;
             // A number of a thing that a list gave is no content.
-            let is_given = |text: &String| {
-                let graded = request
-                    .evidence
-                    .grade(&annotation.connector, name, slot, text);
-                slot.kind == Kind::Id && graded.grade >= Grade::G1
-            };
-            !texts(value).iter().all(is_given)
+            slot.kind != Kind::Id
+                || evidence
+                    .grade(connector, &leaf.path, slot, &leaf.text)
+                    .grade
+                    < Grade::G1
         })
 }
 
@@ -375,11 +375,15 @@ fn leads_there(request: &Request<'_>, facts: &Facts) -> bool {
     let mut places = facts
         .graded
         .iter()
-        .filter(|value| matches!(value.role, SlotRole::Who | SlotRole::Where))
+        .filter(|value| match value.role {
+            SlotRole::Who | SlotRole::Where => true,
+            SlotRole::Which => facts.is_seen,
+            SlotRole::Amount | SlotRole::Payload | SlotRole::Plain => false,
+        })
         .peekable();
     if places.peek().is_none() {
-        // A search engine, a form: a step of the plan leads there, or nothing does.
-        return matches!(request.plan, Planned::Is(_));
+        // A search engine: a step of the plan leads there, or nothing does.
+        return facts.effect == Effect::Fetch && matches!(request.plan, Planned::Is(_));
     }
     places.all(|value| value.grade >= least || is_sure(value, facts, request))
 }

@@ -17,6 +17,8 @@ mod evidence;
 mod grade;
 mod infer;
 mod judge;
+pub mod links;
+mod naming;
 mod payload;
 mod permit;
 mod plan;
@@ -29,7 +31,7 @@ mod wide;
 pub mod words;
 mod writers;
 
-pub use annotation::{Annotation, Field, FieldRole, OwnRow, Reach, Slot, SlotRole};
+pub use annotation::{Annotation, Field, FieldRole, Leaf, OwnRow, Reach, Slot, SlotRole};
 pub use authority::{Authority, Known, ListOf, Posture, Profile, Role, ToolList};
 pub use decide::{
     ARGUMENT_BYTES_MAX, Approval, Counts, Decision, Denial, Explanation, NAME_BYTES_MAX, OPEN_MAX,

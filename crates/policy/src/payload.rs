@@ -2,7 +2,8 @@
 
 use instar_protocol::Origin;
 
-use crate::evidence::{Cell, Evidence, carried};
+use crate::evidence::{Cell, Evidence};
+use crate::links::pieces;
 use crate::typed::{Kind, normal};
 
 /// A piece of a payload that must not go along unasked.
@@ -19,7 +20,7 @@ impl Evidence {
     #[must_use]
     pub fn foreign_pieces(&self, argument: &str, text: &str, is_tainted: bool) -> Vec<Carried> {
         let mut foreign = Vec::new();
-        for piece in carried(text) {
+        for (piece, is_sentence) in pieces(text) {
             if self.is_own_piece(&piece) {
                 continue;
             }
@@ -27,7 +28,7 @@ impl Evidence {
                 Some(Origin::Stranger) => Origin::Stranger,
                 Some(_) => continue,
                 // A system field vouches for it, or the model made it up.
-                None if self.is_assigned(&piece) || !is_tainted => continue,
+                None if self.is_assigned(&piece) || !is_tainted || is_sentence => continue,
                 None => Origin::Stranger,
             };
             foreign.push(Carried {

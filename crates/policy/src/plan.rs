@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::canonical;
+use crate::evidence::texts;
 use crate::typed::{Kind, normal};
 use crate::words::Words;
 
@@ -145,13 +146,10 @@ impl Plan {
 impl Step {
     fn admits(&self, arguments: &serde_json::Value) -> bool {
         self.only.iter().all(|(name, values)| {
-            let given = arguments
-                .get(name)
-                .map(crate::evidence::texts)
-                .unwrap_or_default();
-            given
-                .iter()
-                .all(|text| values.iter().any(|value| is_same(value, text)))
+            let given = arguments.get(name).map(texts).unwrap_or_default();
+            let is_among = |text: &String| values.iter().any(|value| is_same(value, text));
+            // A command is said as one text and given as its words.
+            given.iter().all(is_among) || is_among(&given.join(" "))
         })
     }
 }
@@ -164,6 +162,7 @@ fn is_same(one: &str, two: &str) -> bool {
             Kind::Url,
             Kind::Phone,
             Kind::Amount,
+            Kind::Path,
             Kind::Name,
         ]
         .into_iter()
@@ -190,6 +189,12 @@ const VERBS: [(Effect, &[&str]); 4] = [
             "unsubscribe",
             "kick",
             "revoke",
+            "lösche",
+            "entferne",
+            "supprime",
+            "efface",
+            "borra",
+            "elimina",
             "удали",
             "удалить",
             "сотри",
@@ -215,6 +220,16 @@ const VERBS: [(Effect, &[&str]); 4] = [
             "subscribe",
             "donate",
             "wire",
+            "bezahle",
+            "überweise",
+            "kaufe",
+            "buche",
+            "paie",
+            "achète",
+            "réserve",
+            "paga",
+            "compra",
+            "reserva",
             "оплати",
             "купи",
             "закажи",
@@ -238,6 +253,20 @@ const VERBS: [(Effect, &[&str]); 4] = [
             "launch",
             "check",
             "try",
+            "fix",
+            "debug",
+            "lint",
+            "format",
+            "benchmark",
+            "measure",
+            "deploy",
+            "starte",
+            "teste",
+            "baue",
+            "lance",
+            "exécute",
+            "ejecuta",
+            "prueba",
             "запусти",
             "выполни",
             "собери",
@@ -258,6 +287,13 @@ const VERBS: [(Effect, &[&str]); 4] = [
             "grant",
             "give",
             "allow",
+            "teile",
+            "lade",
+            "partage",
+            "ajoute",
+            "comparte",
+            "invita",
+            "añade",
             "поделись",
             "пригласи",
             "добавь",
@@ -281,14 +317,30 @@ impl Words {
             .is_none_or(|(_, verbs)| self.has_verb(verbs))
     }
 
+    fn any_form_of(&self, verbs: &[&str]) -> bool {
+        let is_form = |token: &str| {
+            let stems = ENDINGS
+                .iter()
+                .filter_map(|ending| token.strip_suffix(ending));
+            // `deleting` has lost the end of `delete`.
+            let mut stems = stems.flat_map(|stem| [stem.to_owned(), format!("{stem}e")]);
+            stems.any(|stem| stem.len() > 2 && verbs.contains(&stem.as_str()))
+        };
+        self.tokens().iter().any(|token| is_form(token))
+    }
+
     fn has_verb(&self, verbs: &[&str]) -> bool {
         self.any_of(verbs)
+            || self.any_form_of(verbs)
             || verbs
                 .iter()
                 .filter(|verb| !verb.is_ascii())
                 .any(|verb| self.text().to_lowercase().contains(verb))
     }
 }
+
+/// What an English verb may end in: `tests`, `tested`, `testing`, `fixes`, `deleted`.
+const ENDINGS: [&str; 6] = ["s", "es", "ed", "d", "ing", "e"];
 
 #[cfg(test)]
 mod tests {
@@ -335,6 +387,12 @@ mod tests {
         let words = Words::of("Please delete the largest file");
         assert!(words.asks_for(Effect::Destroy) && words.asks_for(Effect::Send));
         assert!(!words.asks_for(Effect::Spend) && !words.asks_for(Effect::Execute));
+        for text in ["are the tests green?", "fixing it", "he tried testing"] {
+            assert!(Words::of(text).asks_for(Effect::Execute), "{text}");
+        }
+        assert!(Words::of("I am deleting mails").asks_for(Effect::Destroy));
+        assert!(Words::of("bitte lösche die Datei").asks_for(Effect::Destroy));
+        assert!(!Words::of("a nice runner").asks_for(Effect::Execute));
         assert!(Words::of("удали этот файл").asks_for(Effect::Destroy));
         assert!(Words::of("请删除文件").asks_for(Effect::Destroy));
     }

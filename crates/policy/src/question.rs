@@ -141,9 +141,10 @@ pub(crate) fn shown(
     for (name, value) in arguments {
         let of_it: Vec<&Graded> = graded
             .iter()
-            .filter(|value| value.path.split('[').next() == Some(name))
+            .filter(|value| value.path.split(['[', '.']).next() == Some(name))
             .collect();
-        if of_it.is_empty() || !annotation.slot(name).role.is_target() {
+        // What is an object is shown whole, and then what its parts say.
+        if of_it.is_empty() || !annotation.slot(name).role.is_target() || value.is_object() {
             all.push(ShownArgument {
                 path: name.clone(),
                 text: visible(&plain(value)),

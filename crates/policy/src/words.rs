@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::typed::{Kind, Typed, normal};
+use crate::links::literals;
+use crate::typed::{Kind, Typed};
 
 /// A message with more than this beside its quoted and fenced parts was pasted, not typed.
 pub const TYPED_CHARS_MAX: usize = 400;
@@ -54,6 +55,15 @@ impl Words {
         &self.text
     }
 
+    pub(crate) fn tokens(&self) -> &[String] {
+        &self.tokens
+    }
+
+    /// True if exactly this stands in quotation marks.
+    pub(crate) fn is_quoted(&self, text: &str) -> bool {
+        self.quoted.contains(&text.to_lowercase())
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.text.trim().is_empty()
@@ -67,7 +77,7 @@ impl Words {
             // A bare id is a number or a word like any other: it counts only in quotation marks or
             // behind a word that says that it is one.
             Kind::Id => self.names_id(&value.form),
-            Kind::Amount => self.has_amount(value),
+            Kind::Amount => self.says_amount(value),
             Kind::Path => {
                 self.literals.contains(value) || self.quoted.contains(&value.form.to_lowercase())
             }
@@ -146,27 +156,6 @@ impl Words {
                 .windows(wanted.len() + 1)
                 .any(|found| is_id_word(&found[0]) && found[1..] == wanted)
     }
-
-    fn has_amount(&self, value: &Typed) -> bool {
-        let pieces: Vec<&str> = self.text.split_whitespace().collect();
-        let single = pieces.iter().map(|piece| (*piece).to_owned());
-        let pairs = pieces.windows(2).map(|pair| pair.concat());
-        single
-            .chain(pairs)
-            .filter_map(|piece| normal(Kind::Amount, trimmed(&piece)))
-            .any(|found| {
-                // A currency that one of the two leaves open is not in doubt.
-                let (one, two) = (number_of(&found.form), number_of(&value.form));
-                one.0 == two.0 && (one.1 == two.1 || one.1.is_empty() || two.1.is_empty())
-            })
-    }
-}
-
-fn number_of(form: &str) -> (&str, &str) {
-    form.split_at(
-        form.find(|c: char| c.is_ascii_alphabetic())
-            .unwrap_or(form.len()),
-    )
 }
 
 fn is_id_word(token: &str) -> bool {
@@ -372,120 +361,15 @@ pub fn tokens(text: &str) -> Vec<String> {
     .collect()
 }
 
-fn trimmed(piece: &str) -> &str {
+pub(crate) fn trimmed(piece: &str) -> &str {
     let piece = piece.trim_matches(|c: char| "\"'`,;:!?()[]{}<>“”‘’«»„「」，。！？、*".contains(c));
     piece.trim_end_matches('.')
-}
-
-/// The typed values in a piece of text between two spaces.
-#[must_use]
-pub fn literals(piece: &str) -> Vec<Typed> {
-    let piece = trimmed(sentence_end(trimmed(piece)));
-    let mut found = Vec::new();
-    for kind in [Kind::Address, Kind::Phone] {
-        found.extend(normal(kind, piece));
-    }
-    let looks_like_address = found.iter().any(|typed| typed.kind == Kind::Address);
-    if !looks_like_address && looks_like_url(piece) {
-        found.extend(normal(Kind::Url, piece));
-        let host = piece.split_once("://").map_or(piece, |(_, rest)| rest);
-        let host = host.split(['/', '?', '#', ':']).next().unwrap_or(host);
-        found.extend(normal(Kind::Host, host));
-    }
-    if piece.contains('/') && !piece.contains("://") || has_extension(piece) {
-        found.extend(normal(Kind::Path, piece));
-    }
-    if piece.len() >= 8 && piece.bytes().filter(u8::is_ascii_digit).count() >= 4 {
-        found.extend(normal(Kind::Account, piece));
-    }
-    found
-}
-
-/// Where a sentence ends without a space behind it, the rest is not part of the address:
-/// `www.example.com.They` says `www.example.com`.
-fn sentence_end(piece: &str) -> &str {
-    if piece.contains("://") && piece.matches('/').count() > 2 {
-        return piece;
-    }
-    let mut chars = piece.char_indices().peekable();
-    let mut before = None;
-    while let Some((at, c)) = chars.next() {
-        let next = chars.peek().map(|(_, c)| *c);
-        let ends = c == '.'
-            && before.is_some_and(|c: char| c.is_lowercase() || c.is_ascii_digit())
-            && next.is_some_and(char::is_uppercase);
-        if ends {
-            return &piece[..at];
-        }
-        before = Some(c);
-    }
-    piece
-}
-
-fn looks_like_url(piece: &str) -> bool {
-    if piece.starts_with("http://") || piece.starts_with("https://") {
-        return true;
-    }
-    let host = piece.split(['/', '?', '#', ':']).next().unwrap_or(piece);
-    let Some((rest, last)) = host.rsplit_once('.') else {
-        return false;
-    };
-    let is_domain = (2..=24).contains(&last.len()) && last.bytes().all(|b| b.is_ascii_alphabetic());
-    !rest.is_empty()
-        && is_domain
-        && (host.starts_with("www.") || !is_file_ending(last) || piece.contains('/'))
-}
-
-fn has_extension(piece: &str) -> bool {
-    piece
-        .rsplit_once('.')
-        .is_some_and(|(stem, last)| !stem.is_empty() && is_file_ending(last))
-}
-
-fn is_file_ending(last: &str) -> bool {
-    matches!(
-        last.to_ascii_lowercase().as_str(),
-        "txt"
-            | "md"
-            | "pdf"
-            | "doc"
-            | "docx"
-            | "xls"
-            | "xlsx"
-            | "ppt"
-            | "pptx"
-            | "csv"
-            | "json"
-            | "yaml"
-            | "yml"
-            | "toml"
-            | "xml"
-            | "html"
-            | "htm"
-            | "png"
-            | "jpg"
-            | "jpeg"
-            | "gif"
-            | "svg"
-            | "zip"
-            | "gz"
-            | "tar"
-            | "rs"
-            | "py"
-            | "js"
-            | "ts"
-            | "sh"
-            | "log"
-            | "odt"
-            | "ods"
-            | "eml"
-            | "ics"
-    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::typed::normal;
 
     fn typed(kind: Kind, text: &str) -> Typed {
         normal(kind, text).unwrap()

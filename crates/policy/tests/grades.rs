@@ -35,6 +35,7 @@ fn list() -> Annotation {
             field("[].name", Kind::Name, FieldRole::Text),
         ],
         own: Some(OwnRow {
+            by: Vec::new(),
             path: "owner".to_owned(),
             equals: Vec::new(),
         }),

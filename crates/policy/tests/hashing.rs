@@ -32,6 +32,7 @@ fn whole() -> Authority {
         author: Some("[].name".to_owned()),
     });
     one.own = Some(OwnRow {
+        by: Vec::new(),
         path: "status".to_owned(),
         equals: vec!["accepted".to_owned()],
     });

@@ -12,6 +12,7 @@ mod hashing;
 mod inferring;
 mod lists;
 mod needs;
+mod obeying;
 mod permits;
 mod planned;
 mod proof;

@@ -2,8 +2,8 @@
 //! the deltas did to the behaviour; nobody declares them.
 
 use instar_policy::cedar::Reference;
+use instar_policy::links::literals;
 use instar_policy::suppose::right;
-use instar_policy::words::literals;
 use instar_policy::{Authority, Kind, Role};
 use instar_protocol::label::Origin;
 use instar_protocol::{AgentId, Label};

@@ -81,6 +81,8 @@ fn annotation() -> Annotation {
             ("command", SlotRole::Which, Kind::Text),
             ("shell", SlotRole::Which, Kind::Enum),
             ("stdin", SlotRole::Which, Kind::Enum),
+            // What is in there decides what runs, as `PATH` does.
+            ("env", SlotRole::Which, Kind::Enum),
             ("cwd", SlotRole::Where, Kind::Path),
             ("timeout", SlotRole::Plain, Kind::Number),
             ("background", SlotRole::Plain, Kind::Bool),
