@@ -29,6 +29,13 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     for package in packages {
         build.args(["--package", package]);
     }
+    if options
+        .rest
+        .iter()
+        .any(|argument| argument == "--components")
+    {
+        build.args(["--features", "instar-cli/components"]);
+    }
     // Results go to standard output as JSON, so the build must not speak there.
     let status = build.stdout(std::process::Stdio::null()).status()?;
     anyhow::ensure!(

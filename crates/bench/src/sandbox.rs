@@ -4,15 +4,19 @@
 //! the machine does meets all of them alike. The ratio of medians is judged, not a time. Walls that
 //! stand ready are made anew after a run: a pause before each start lets that be done, as it is between the
 //! calls of a model. What they cost without a pause is measured by itself, back to back.
+//!
+//! A component needs a binary with the engine for components, a container an engine on this machine; where
+//! there is none, the row says so and is left out.
 
 use crate::report::{row, say};
 use anyhow::{Context, ensure};
 use clap::Args;
+use instar_sandbox::docker::{self, Docker};
 use instar_sandbox::native::{Ended, Maker, Native};
 use instar_sandbox::root::Root;
-use instar_sandbox::spec::{Access, Argv, Job, Walls};
+use instar_sandbox::spec::{Access, Argv, Component, Job, Limits, Walls};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -22,14 +26,31 @@ const OWN_MAX: f64 = 3.0;
 const JUDGED: &str = "native, standing ready";
 const PAUSE: Duration = Duration::from_millis(10);
 const PROGRAM: &str = "/usr/bin/true";
+/// The same as a component: it begins and ends.
+const COMPONENT: &str = r#"(module (memory (export "memory") 1) (func (export "_start")))"#;
+const COMPONENT_FILE: &str = "true.wasm";
+const FUEL: u64 = 1 << 40;
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Rounds of each way to start
     #[arg(long, default_value_t = 300)]
     rounds: usize,
+    /// Measure a binary that has the engine for components
+    #[arg(long)]
+    components: bool,
+    /// The image that a container is made of, where an engine answers
+    #[arg(long, default_value = "debian:bookworm-slim")]
+    image: String,
     #[arg(long)]
     json: bool,
+}
+
+/// One way to start the program.
+enum Start {
+    Plain,
+    Walled(Native),
+    Component(Native),
 }
 
 #[derive(Serialize)]
@@ -56,31 +77,45 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let own = native()?.with_maker(Maker::Own);
     let ready = own.clone().keeping_ready(&[], Duration::from_secs(600));
     let mut makers = vec![
-        (JUDGED.to_owned(), Some(ready)),
-        ("native, built when asked for".to_owned(), Some(own)),
+        ("plain".to_owned(), Start::Plain),
+        (JUDGED.to_owned(), Start::Walled(ready.clone())),
+        (
+            "native, built when asked for".to_owned(),
+            Start::Walled(own),
+        ),
     ];
     let bubblewrap = PathBuf::from("/usr/bin/bwrap");
     if bubblewrap.is_file() {
         let native = native()?.with_maker(Maker::Bubblewrap(bubblewrap));
-        makers.push(("native, bubblewrap".to_owned(), Some(native)));
+        makers.push(("native, bubblewrap".to_owned(), Start::Walled(native)));
     }
-    makers.insert(0, ("plain".to_owned(), None));
+    let component = instar_testkit::component::component(COMPONENT)?;
+    std::fs::write(folder.path().join(COMPONENT_FILE), component)?;
+    for (name, start) in [
+        ("wasm, walls standing ready", Start::Component(ready)),
+        ("docker", Start::Walled(container(&options.image)?)),
+    ] {
+        match start.once(folder.path()) {
+            Ok(()) => makers.push((name.to_owned(), start)),
+            Err(why) => eprintln!("no row for {name}: {why:#}"),
+        }
+    }
     let mut ways: Vec<Way> = makers.iter().map(|(name, _)| Way::new(name)).collect();
     for round in 0..options.rounds.max(20) + 10 {
-        for ((_, native), way) in makers.iter().zip(&mut ways) {
+        for ((_, start), way) in makers.iter().zip(&mut ways) {
             std::thread::sleep(PAUSE);
             let began = Instant::now();
-            start(native.as_ref(), folder.path())?;
+            start.once(folder.path())?;
             // The first ones warm caches.
             if round >= 10 {
                 way.times.push(began.elapsed().as_micros());
             }
         }
     }
-    for ((_, native), way) in makers.iter().zip(&mut ways) {
+    for ((_, start), way) in makers.iter().zip(&mut ways) {
         let began = Instant::now();
         for _ in 0..options.rounds.max(20) {
-            start(native.as_ref(), folder.path())?;
+            start.once(folder.path())?;
         }
         way.back_to_back_us = began.elapsed().as_micros() / options.rounds.max(20) as u128;
     }
@@ -105,11 +140,32 @@ fn native() -> anyhow::Result<Native> {
     Ok(native.with_binary(binary))
 }
 
-fn start(native: Option<&Native>, workspace: &std::path::Path) -> anyhow::Result<()> {
-    match native {
-        None => plain(),
-        Some(native) => walled(native, workspace),
+impl Start {
+    fn once(&self, workspace: &Path) -> anyhow::Result<()> {
+        match self {
+            Self::Plain => plain(),
+            Self::Walled(native) => walled(native, workspace, PROGRAM, None),
+            Self::Component(native) => {
+                let program = format!("./{COMPONENT_FILE}");
+                walled(native, workspace, &program, Some(Component { fuel: FUEL }))
+            }
+        }
     }
+}
+
+/// A container of the engine on this machine.
+fn container(image: &str) -> anyhow::Result<Native> {
+    let docker = Docker {
+        socket: docker::SOCKET.into(),
+        image: image.to_owned(),
+        user: docker::own_user(),
+        cpu_thousandths: None,
+        pids: None,
+        memory_bytes: None,
+        cap_drop: Vec::new(),
+        tmpfs: Vec::new(),
+    };
+    Ok(native()?.with_maker(Maker::Docker(docker)))
 }
 
 fn plain() -> anyhow::Result<()> {
@@ -121,17 +177,29 @@ fn plain() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn walled(native: &Native, workspace: &std::path::Path) -> anyhow::Result<()> {
+fn walled(
+    native: &Native,
+    workspace: &Path,
+    program: &str,
+    component: Option<Component>,
+) -> anyhow::Result<()> {
     let walls = Walls {
         workspace: Access::Write,
+        limits: Limits {
+            wall_seconds: 60,
+            ..Limits::default()
+        },
         ..Walls::default()
     };
-    let mut job = Job::new(walls, Argv::new(vec![PROGRAM.to_owned()])?);
+    let mut job = Job::new(walls, Argv::new(vec![program.to_owned()])?);
+    job.component = component;
     job.workspace = Some(Root::open(workspace)?);
     let outcome = native.run(job)?;
     ensure!(
         outcome.ended == Ended::Exit(0),
-        "{PROGRAM} ended with {outcome:?}"
+        "{program} ended with {:?}: {}",
+        outcome.ended,
+        String::from_utf8_lossy(&outcome.stderr.bytes).trim()
     );
     Ok(())
 }

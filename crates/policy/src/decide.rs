@@ -405,25 +405,23 @@ fn grade_all(request: &Request<'_>, annotation: &Annotation) -> Vec<Graded> {
             if let Some(pick) = step.and_then(|step| step.pick.get(&leaf.argument)) {
                 evidence.pick(connector, pick, &mut found);
             }
-            if !is_said_whole(request, leaf) {
-                found.weaken();
+            if let Some(is_said) = says_command(request, leaf) {
+                found.is_said(is_said);
             }
             found
         })
         .collect()
 }
 
-/// False for a word of a command that the owner did not say as it stands: its words one by one say
-/// nothing of what they do together.
-fn is_said_whole(request: &Request<'_>, leaf: &Leaf) -> bool {
-    let many = request.call.arguments.get(&leaf.argument);
-    match many.and_then(Value::as_array) {
-        Some(many) if leaf.slot.kind == Kind::Text => {
-            let many: Option<Vec<&str>> = many.iter().map(Value::as_str).collect();
-            many.is_some_and(|many| request.evidence.words.says_command(&many))
-        }
-        _ => true,
+/// Of a word of a command whether the owner said it all as it stands: its words one by one say nothing of
+/// what they do together.
+fn says_command(request: &Request<'_>, leaf: &Leaf) -> Option<bool> {
+    let many = request.call.arguments.get(&leaf.argument)?.as_array()?;
+    if leaf.slot.kind != Kind::Text {
+        return None;
     }
+    let many: Option<Vec<&str>> = many.iter().map(Value::as_str).collect();
+    Some(many.is_some_and(|many| request.evidence.words.says_command(&many)))
 }
 
 fn ask(

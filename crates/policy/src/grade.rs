@@ -119,9 +119,7 @@ impl Evidence {
                 _ => false,
             };
             if is_said {
-                graded.grade = Grade::G3;
-                graded.origin = Origin::Owner;
-                graded.source = Some("your words".to_owned());
+                graded.is_said(true);
             }
             return graded;
         };
@@ -134,9 +132,7 @@ impl Evidence {
             _ => self.words.has(&typed),
         };
         if is_said {
-            graded.grade = Grade::G3;
-            graded.origin = Origin::Owner;
-            graded.source = Some("your words".to_owned());
+            graded.is_said(true);
             return graded;
         }
         if self.lists.contains(&typed) || self.own.contains(&typed) {
@@ -401,11 +397,13 @@ impl Row {
 }
 
 impl Graded {
-    /// A value that stands somewhere, and not as it is meant here.
-    pub(crate) fn weaken(&mut self) {
-        self.grade = Grade::G0;
-        self.origin = Origin::Stranger;
-        self.source = None;
+    /// Settles whether the owner said this, whatever else was found.
+    pub(crate) fn is_said(&mut self, is_said: bool) {
+        (self.grade, self.origin) = match is_said {
+            true => (Grade::G3, Origin::Owner),
+            false => (Grade::G0, Origin::Stranger),
+        };
+        self.source = is_said.then(|| "your words".to_owned());
     }
 }
 
