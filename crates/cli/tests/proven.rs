@@ -41,6 +41,22 @@ fn what_a_gate_said_holds_for_as_long_as_its_owner_says() {
         days_of(date[0], date[1], date[2]),
         i64::try_from(day).unwrap() + 3
     );
+    // People are told, too.
+    for command in [["candidate", "check"], ["candidate", "show"]] {
+        let shown = instar.run([command[0], command[1], id]).stdout;
+        assert!(shown.contains("holds until"), "{shown}");
+        let line = shown.lines().find(|line| line.contains("secrets")).unwrap();
+        assert!(line.contains(&until[..10]), "{shown}");
+    }
+    let page = instar
+        .http
+        .get(&format!("/candidates/{}", made["id"].as_str().unwrap()));
+    assert!(
+        page.body
+            .contains(&format!("<td class=\"until\">{}</td>", &until[..10])),
+        "{}",
+        page.body
+    );
     let long = instar.run(["config", "set", "improve.gateDays", "400"]);
     assert_ne!(long.code, 0, "{long:?}");
 }

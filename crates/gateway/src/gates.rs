@@ -122,7 +122,10 @@ pub(crate) async fn check(app: &AppState, name: &str) -> Result<Table, ApiProble
 async fn checked(app: &AppState, name: &str) -> Result<Table, ApiProblem> {
     let package = app.config.current().value.improve.solver_package.clone();
     let prover = prover(package, app.closing.clone());
-    let checking = app.releases.check_candidate(name, prover, asked(app)).await;
+    let checking = app
+        .releases
+        .check_candidate(name, prover, &owners(app), asked(app))
+        .await;
     let checking = checking.map_err(problem)?;
     for (gate, sitting) in judge::sittings(app.state_dir.root()) {
         let finding = match sitting {

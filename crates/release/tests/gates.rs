@@ -13,21 +13,21 @@ use tempfile::TempDir;
 
 use crate::fixture::{behaviour, main_agent};
 
-const NOW: Timestamp = Timestamp::from_millis(1_795_286_385_000);
-const LATER: Timestamp = Timestamp::from_millis(1_795_286_390_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_286_385_000);
+pub(crate) const LATER: Timestamp = Timestamp::from_millis(1_795_286_390_000);
 
-struct House {
+pub(crate) struct House {
     folder: TempDir,
-    releases: Releases,
-    store: Store,
+    pub(crate) releases: Releases,
+    pub(crate) store: Store,
 }
 
-fn signer(seed: u8) -> Signer {
+pub(crate) fn signer(seed: u8) -> Signer {
     Signer::of_seed(&[seed; 32]).unwrap()
 }
 
 impl House {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), Options::default()).unwrap();
         let releases = Releases::open_signed(store.clone(), signer(1), NOW)
@@ -42,18 +42,18 @@ impl House {
         house
     }
 
-    async fn adopt(&self, text: &str, by: &str, n: u8) -> ReleaseId {
+    pub(crate) async fn adopt(&self, text: &str, by: &str, n: u8) -> ReleaseId {
         self.adopt_at(text, by, n, NOW).await
     }
 
-    async fn adopt_at(&self, text: &str, by: &str, n: u8, at: Timestamp) -> ReleaseId {
+    pub(crate) async fn adopt_at(&self, text: &str, by: &str, n: u8, at: Timestamp) -> ReleaseId {
         let made = self
             .releases
             .adopt(behaviour(text), by, "an edit", at, [n; 10]);
         made.await.unwrap().0
     }
 
-    async fn propose(&self, delta: Value, evidence: Label) -> Candidate {
+    pub(crate) async fn propose(&self, delta: Value, evidence: Label) -> Candidate {
         let proposal = Proposal {
             from: "stable".to_owned(),
             deltas: read_deltas(delta).unwrap(),
@@ -66,7 +66,11 @@ impl House {
     }
 
     /// All gates that need nothing measured, with solvers that say this.
-    async fn check(&self, candidate: &Candidate, says: &'static [&'static str]) -> Table {
+    pub(crate) async fn check(
+        &self,
+        candidate: &Candidate,
+        says: &'static [&'static str],
+    ) -> Table {
         let prover = move |script: &str| {
             let questions = script.matches("(check-sat)").count();
             let said = |word: &&str| Said {
@@ -80,17 +84,17 @@ impl House {
             says.iter().map(said).collect()
         };
         self.releases
-            .check_candidate(&candidate.id, prover, Asked::at(NOW))
+            .check_candidate(&candidate.id, prover, &[], Asked::at(NOW))
             .await
             .unwrap();
         self.table(candidate, &[]).await
     }
 
     /// The same, and suites that found nothing.
-    async fn measured(&self, candidate: &Candidate) {
-        let checking = self
-            .releases
-            .check_candidate(&candidate.id, |_| Vec::new(), Asked::at(NOW));
+    pub(crate) async fn measured(&self, candidate: &Candidate) {
+        let checking =
+            self.releases
+                .check_candidate(&candidate.id, |_| Vec::new(), &[], Asked::at(NOW));
         let checking = checking.await.unwrap();
         for gate in [Gate::Evals, Gate::RedTeam] {
             let finding = Finding::pass("no case got worse");
@@ -101,7 +105,7 @@ impl House {
         }
     }
 
-    async fn table(&self, candidate: &Candidate, owners: &[PublicKey]) -> Table {
+    pub(crate) async fn table(&self, candidate: &Candidate, owners: &[PublicKey]) -> Table {
         let candidate = self.releases.candidate(&candidate.id).await.unwrap();
         let table = self
             .releases
@@ -110,7 +114,7 @@ impl House {
     }
 }
 
-fn section(text: &str) -> Value {
+pub(crate) fn section(text: &str) -> Value {
     json!({"set_prompt_section": {"agent": "main", "file": "IDENTITY.md", "section": "# Who", "text": text}})
 }
 
@@ -118,11 +122,11 @@ fn rules(text: &str) -> Value {
     json!({"rules": {"file": "mine.cedar", "text": text}})
 }
 
-fn outcome(table: &Table, gate: Gate) -> Outcome {
+pub(crate) fn outcome(table: &Table, gate: Gate) -> Outcome {
     table.row(gate).unwrap().finding.outcome
 }
 
-fn why(table: &Table, gate: Gate) -> &str {
+pub(crate) fn why(table: &Table, gate: Gate) -> &str {
     &table.row(gate).unwrap().finding.why
 }
 
@@ -240,7 +244,7 @@ async fn text_of_others_asks_and_a_failed_suite_cannot_be_approved() {
     assert_eq!(house.table(&one, &[]).await.decision.may, Step::Stable);
     let checking = house
         .releases
-        .check_candidate(&one.id, |_| Vec::new(), Asked::at(NOW))
+        .check_candidate(&one.id, |_| Vec::new(), &[], Asked::at(NOW))
         .await
         .unwrap();
     let finding = Finding::fail("3 of 40 cases got worse").with(["greeting".to_owned()]);
@@ -363,67 +367,10 @@ async fn rules_pass_by_proof_alone_and_whatever_is_no_proof_is_no() {
     };
     house
         .releases
-        .check_candidate(&plain.id, prover, Asked::at(NOW))
+        .check_candidate(&plain.id, prover, &[], Asked::at(NOW))
         .await
         .unwrap();
     assert_eq!(*asked.lock().unwrap(), 0);
-}
-
-#[tokio::test]
-async fn a_long_text_is_held_for_a_person_to_read() {
-    let house = House::new().await;
-    let long = format!("# Who\n{}\n", "word ".repeat(500));
-    let one = house.propose(section(&long), Label::owner()).await;
-    let table = house.check(&one, &[]).await;
-    assert_eq!(outcome(&table, Gate::Reach), Outcome::NoData);
-    assert!(why(&table, Gate::Reach).contains("for a person to read"));
-}
-
-#[tokio::test]
-async fn ten_releases_by_themselves_are_enough_until_a_person_looks() {
-    let house = House::new().await;
-    for n in 2..13 {
-        house
-            .adopt(&format!("# Who\nA helper of kind {n}.\n"), "the rollout", n)
-            .await;
-    }
-    let one = house
-        .propose(section("# Who\nA kind helper.\n"), Label::owner())
-        .await;
-    let table = house.check(&one, &[]).await;
-    assert_eq!(outcome(&table, Gate::Reach), Outcome::NoData);
-    assert!(why(&table, Gate::Reach).contains("a person has to"));
-    // Who says yes to one has been told of the others.
-    house.measured(&one).await;
-    let yes = house
-        .releases
-        .approve_candidate(&one.id, "owner", &[], Asked::at(NOW))
-        .await;
-    let _approved = yes.unwrap();
-    assert_eq!(
-        outcome(&house.check(&one, &[]).await, Gate::Reach),
-        Outcome::Pass
-    );
-    for n in 21..32 {
-        let text = format!("# Who\nA helper of kind {n}.\n");
-        house.adopt_at(&text, "the rollout", n, LATER).await;
-    }
-    let one = house
-        .propose(section("# Who\nA kind helper.\n"), Label::owner())
-        .await;
-    assert_eq!(
-        outcome(&house.check(&one, &[]).await, Gate::Reach),
-        Outcome::NoData,
-        "what goes out after his yes counts again"
-    );
-    house.adopt_at("# Who\nMine.\n", "owner", 20, LATER).await;
-    let one = house
-        .propose(section("# Who\nA kind helper.\n"), Label::owner())
-        .await;
-    assert_eq!(
-        outcome(&house.check(&one, &[]).await, Gate::Reach),
-        Outcome::Pass
-    );
 }
 
 #[tokio::test]
@@ -438,7 +385,7 @@ async fn an_attestation_that_was_changed_is_refused_with_its_reason_and_none_bef
     house.measured(&one).await;
     let checking = house
         .releases
-        .check_candidate(&two.id, |_| Vec::new(), Asked::at(NOW))
+        .check_candidate(&two.id, |_| Vec::new(), &[], Asked::at(NOW))
         .await
         .unwrap();
     house
@@ -592,7 +539,7 @@ async fn when_stable_moves_on_the_gates_are_asked_again_and_a_candidate_is_rebas
     assert!(
         house
             .releases
-            .check_candidate(&one.id, |_| Vec::new(), Asked::at(NOW))
+            .check_candidate(&one.id, |_| Vec::new(), &[], Asked::at(NOW))
             .await
             .is_err()
     );
@@ -749,7 +696,7 @@ async fn where_a_newer_statement_was_taken_away_no_older_one_counts() {
     house.measured(&candidate).await;
     let checking = house
         .releases
-        .check_candidate(&candidate.id, |_| Vec::new(), Asked::at(NOW))
+        .check_candidate(&candidate.id, |_| Vec::new(), &[], Asked::at(NOW))
         .await
         .unwrap();
     let worse = Finding::fail("a case got worse");

@@ -25,6 +25,7 @@ mod rollout;
 mod served;
 mod signing;
 mod stored;
+mod summed;
 mod travelling;
 mod trials;
 mod watched;

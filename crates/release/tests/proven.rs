@@ -22,7 +22,7 @@ impl House {
     /// All gates have passed, and the owner has said yes.
     async fn passed(&self, candidate: &str, asked: Asked) {
         let releases = &self.releases;
-        let checking = releases.check_candidate(candidate, |_| Vec::new(), asked);
+        let checking = releases.check_candidate(candidate, |_| Vec::new(), &[], asked);
         let checking = checking.await.unwrap();
         for gate in [Gate::Evals, Gate::RedTeam] {
             let finding = Finding::pass("no case got worse");
@@ -127,7 +127,7 @@ async fn what_the_gates_said_expires_and_the_candidate_has_to_be_asked_again() {
     let again = Asked::at(house.later(7 * DAY));
     let checking = house
         .releases
-        .check_candidate(&one, |_| Vec::new(), again)
+        .check_candidate(&one, |_| Vec::new(), &[], again)
         .await
         .unwrap();
     let (may, whys) = house.may(&one, house.later(7 * DAY)).await;
@@ -146,7 +146,7 @@ async fn what_a_gate_refused_is_not_forgotten_by_waiting() {
     let at = |days: u64| Asked::at(house.later(days * DAY));
     let checking = house
         .releases
-        .check_candidate(&one, |_| Vec::new(), at(0))
+        .check_candidate(&one, |_| Vec::new(), &[], at(0))
         .await
         .unwrap();
     let worse = Finding::fail("3 cases got worse");
@@ -155,7 +155,7 @@ async fn what_a_gate_refused_is_not_forgotten_by_waiting() {
     // All others are asked again, and the owner says yes.
     house
         .releases
-        .check_candidate(&one, |_| Vec::new(), at(29))
+        .check_candidate(&one, |_| Vec::new(), &[], at(29))
         .await
         .unwrap();
     house

@@ -163,11 +163,24 @@ fn table(answer: &Value, out: Out) {
             vec![
                 (Style::Strong, text(row, "gate")),
                 (style, outcome),
+                (Style::Faint, day(&text(row, "until"))),
                 (Style::Plain, text(row, "why")),
             ]
         })
         .collect();
-    out.table(&["gate", "says", "why"], &lines);
+    out.table(&["gate", "says", "holds until", "why"], &lines);
+    let sum = &answer["sum"];
+    if sum.is_object() {
+        out.line(&format!(
+            "class {} with the {} releases that went out by themselves since your last word",
+            text(sum, "class"),
+            sum["releases"]
+        ));
+        for ground in rows(sum, "grounds") {
+            let why = crate::out::visible(&text(ground, "why"));
+            out.line(&format!("  {}: {why}", text(ground, "class")));
+        }
+    }
     let decision = &answer["decision"];
     out.line(&format!(
         "class {}; it may go to {}",
@@ -177,6 +190,11 @@ fn table(answer: &Value, out: Out) {
     for needed in rows(decision, "needed").iter().filter_map(Value::as_str) {
         out.line(&format!("  for more: {}", crate::out::visible(needed)));
     }
+}
+
+/// The day of a moment that is written as RFC 3339.
+fn day(moment: &str) -> String {
+    moment.chars().take_while(|c| *c != 'T').collect()
 }
 
 /// The deltas of a file, as JSON.

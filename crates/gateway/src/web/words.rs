@@ -399,6 +399,8 @@ words! {
     gates: "Gates", "Проверки", "关卡";
     gates_about: "Each is a check that ends in pass, fail or no data; no data never counts as a pass. What they say is signed.", "Каждая проверка даёт «пройдено», «не пройдено» или «нет данных»; отсутствие данных не считается прохождением. Их ответы подписаны.", "每道关卡的结果是通过、不通过或没有数据；没有数据不算通过。结果都经过签名。";
     gate: "Gate", "Проверка", "关卡";
+    holds_until: "Holds until", "Действует до", "有效期至";
+    since_your_word: "Releases that went out by themselves since your last word, taken together with it:", "Релизы, вышедшие сами с вашего последнего слова, вместе с ним:", "自您上次发话以来自行发布的版本，与它合计：";
     may_go: "It may go to", "Может дойти до", "可以进入";
     ask_gates: "Ask the gates", "Провести проверки", "进行检查";
     say_yes: "Say yes to it", "Одобрить", "批准";

@@ -2,11 +2,11 @@
 
 use instar_protocol::{ObjectHash, ReleaseId, Timestamp};
 use instar_store::{CandidateRow, CandidateState, Op};
-use std::collections::BTreeSet;
 
 use super::attest::{self, Held, Said};
-use super::fixed::{self, Gone};
+use super::fixed;
 use super::policy::{Prover, policy};
+use super::sum::Sum;
 use super::{Asked, Autonomy, Finding, Gate, Outcome, Table, decide};
 use crate::behaviour::Behaviour;
 use crate::candidate::{Candidate, Fit, Proposal, build, short, spec};
@@ -20,10 +20,6 @@ use crate::trust::Signer;
 
 /// Whose word a gate's answer is that code gave.
 const GATEWAY: &str = "gateway";
-/// Moves of the alias that are gone through for what went out by itself.
-const MOVES_MAX: usize = 100;
-/// Who moves the alias when nobody was asked.
-const BY_ITSELF: &str = "the rollout";
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
@@ -72,15 +68,16 @@ impl Releases {
         &self,
         name: &str,
         prover: impl Fn(&str) -> Vec<super::Said> + Send + Sync + 'static,
+        owners: &[PublicKey],
         asked: Asked,
     ) -> Result<Checking, CheckError> {
         let checking = self.checking(name).await?;
         let candidate = &checking.candidate;
-        let gone = self.gone().await?;
+        let gone = self.gone(owners).await?;
         let (before, after) = (&checking.before, &checking.after);
         for (gate, finding) in [
             (Gate::WellFormed, fixed::well_formed(candidate, after)),
-            (Gate::Reach, fixed::reach(candidate, gone)),
+            (Gate::Reach, fixed::reach(candidate, &gone)),
             (Gate::Secrets, fixed::secrets(candidate, after)),
             (Gate::Skills, fixed::skills()),
         ] {
@@ -97,7 +94,10 @@ impl Releases {
         });
         let proved = finding.outcome == Outcome::Pass;
         self.attest(&checking, Gate::Policy, finding, asked).await?;
-        if checking.candidate.assessment.class_with(proved) == Class::D {
+        let (deltas, after) = (&candidate.spec.deltas, after.clone());
+        let sum = self.sum(gone, deltas, after, proved).await?;
+        let own = candidate.assessment.class_with(proved);
+        if sum.map_or(own, |sum| sum.class.max(own)) == Class::D {
             // Its owner can sign it elsewhere from now on. It serves nobody by that.
             let (_, ops) = self.keep(&checking.candidate, asked.at).await?;
             self.store().commit(ops).await?;
@@ -200,7 +200,9 @@ impl Releases {
         } else {
             Class::A
         };
-        let class = candidate.assessment.class_with(proved).max(seen);
+        let mut class = candidate.assessment.class_with(proved).max(seen);
+        let sum = self.sum_of(candidate, owners, proved).await?;
+        class = class.max(sum.as_ref().map_or(Class::A, |sum| sum.class));
         let endorsed = self.is_endorsed(signer, &held.release, owners).await?;
         let decision = if candidate.fit == Fit::Current {
             decide(&rows, class, endorsed, autonomy)
@@ -218,6 +220,7 @@ impl Releases {
             release: held.release,
             stable: held.stable,
             class,
+            sum,
             endorsed,
             rows,
             decision,
@@ -321,7 +324,23 @@ impl Releases {
         Ok(new)
     }
 
-    async fn is_endorsed(
+    /// Of one that fits what is stable: no other goes anywhere.
+    async fn sum_of(
+        &self,
+        candidate: &Candidate,
+        owners: &[PublicKey],
+        proved: bool,
+    ) -> Result<Option<Sum>, CheckError> {
+        let gone = self.gone(owners).await?;
+        if candidate.fit != Fit::Current || gone.releases == 0 {
+            return Ok(None);
+        }
+        let parent = self.get(candidate.spec.parent.as_str()).await?;
+        let after = build(&parent.behaviour, &candidate.spec.deltas)?;
+        self.sum(gone, &candidate.spec.deltas, after, proved).await
+    }
+
+    pub(super) async fn is_endorsed(
         &self,
         signer: &Signer,
         release: &ReleaseId,
@@ -333,33 +352,5 @@ impl Releases {
             }
         }
         Ok(false)
-    }
-
-    /// What became stable by itself since somebody was asked: the owner moved the alias himself, or said yes to
-    /// a candidate, which is when he was told of the others.
-    async fn gone(&self) -> Result<Gone, CheckError> {
-        let signer = self.signer().ok_or(CheckError::NoKey)?;
-        let made = self.store().candidates().await?;
-        let mut asked = None;
-        let mut with_yes = BTreeSet::new();
-        for row in made.iter().filter(|row| row.said > 0) {
-            if let Some(at) = attest::yes(signer, self.store(), row).await? {
-                asked = asked.max(Some(at));
-                with_yes.insert(row.release.clone());
-            }
-        }
-        let mut gone = Gone::default();
-        for step in self.store().alias_log(Some(STABLE), MOVES_MAX).await? {
-            let is_known = with_yes.contains(&step.to) || asked.is_some_and(|at| step.at <= at);
-            if step.by != BY_ITSELF || is_known {
-                break;
-            }
-            gone.releases += 1;
-            if let Some(row) = made.iter().find(|row| row.release == step.to) {
-                let spec = spec(self.store(), &row.id).await?;
-                gone.chars += fixed::changed_chars(&spec.deltas);
-            }
-        }
-        Ok(gone)
     }
 }

@@ -4,6 +4,7 @@ use instar_protocol::redact;
 use serde_json::Value;
 
 use super::Finding;
+use super::sum::Gone;
 use crate::behaviour::Behaviour;
 use crate::candidate::Candidate;
 use crate::check;
@@ -33,15 +34,9 @@ pub(super) fn well_formed(candidate: &Candidate, after: &Behaviour) -> Finding {
     ])
 }
 
-/// What went out by itself since the owner's last word.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Gone {
-    pub(super) releases: usize,
-    pub(super) chars: usize,
-}
-
-pub(super) fn reach(candidate: &Candidate, gone: Gone) -> Finding {
+pub(super) fn reach(candidate: &Candidate, gone: &Gone) -> Finding {
     let chars = changed_chars(&candidate.spec.deltas);
+    let gone_chars = changed_chars(&gone.deltas);
     let places = candidate.changes.len();
     let told = candidate.changes.iter().map(|change| change.path.clone());
     let newly = candidate.assessment.newly.iter().cloned();
@@ -50,11 +45,11 @@ pub(super) fn reach(candidate: &Candidate, gone: Gone) -> Finding {
             "{} releases went out by themselves since you last looked; a person has to",
             gone.releases
         ))
-    } else if gone.chars + chars > TEXT_IN_A_ROW_MAX {
+    } else if gone_chars + chars > TEXT_IN_A_ROW_MAX {
         Finding::no_data(format!(
             "{} characters of text, {} with what went out by itself before, are for a person to read",
             chars,
-            gone.chars + chars
+            gone_chars + chars
         ))
     } else if places > PLACES_MAX {
         Finding::no_data(format!("it touches {places} places; a person has to look"))
@@ -67,7 +62,7 @@ pub(super) fn reach(candidate: &Candidate, gone: Gone) -> Finding {
     found.with(told).with(newly)
 }
 
-pub(super) fn changed_chars(deltas: &[Delta]) -> usize {
+fn changed_chars(deltas: &[Delta]) -> usize {
     let text = |delta: &Delta| match delta {
         Delta::SetPrompt { text, .. } => text.as_deref().map_or(0, |text| text.chars().count()),
         Delta::SetPromptSection { text, .. } => text.chars().count(),

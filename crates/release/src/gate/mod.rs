@@ -13,10 +13,12 @@ mod check;
 mod decide;
 mod fixed;
 mod policy;
+mod sum;
 
 pub use check::{CheckError, Checking};
 pub use decide::{Autonomy, Decision, Step, decide};
 pub use policy::{Prover, Said};
+pub use sum::Sum;
 
 use instar_protocol::redact::{find_secret, redact};
 use instar_protocol::{ReleaseId, Timestamp};
@@ -238,6 +240,9 @@ pub struct Table {
     pub stable: Option<ReleaseId>,
     /// The class with what the policy gate knows.
     pub class: Class,
+    /// It and what went out by itself since the owner's last word, taken together; the class is at least that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sum: Option<Sum>,
     /// A key of the owner's, which this machine does not hold, has signed it.
     pub endorsed: bool,
     pub rows: Vec<Row>,

@@ -110,7 +110,7 @@ fn gates(words: &Words, table: &Table) -> Markup {
             p class="soft" { (words.gates_about) }
             div class="wide" tabindex="0" { table class="rows" {
                 thead { tr { th scope="col" { (words.gate) } th scope="col" { (words.says) } th scope="col" { (words.why) }
-                    th scope="col" { (words.made_by) } th scope="col" { (words.when) } } }
+                    th scope="col" { (words.made_by) } th scope="col" { (words.when) } th scope="col" { (words.holds_until) } } }
                 tbody { @for row in &table.rows { tr {
                     td class="main" { (row.gate.name()) }
                     td { span class={ "mark " (said(row.finding.outcome)) } { (word(&row.finding.outcome)) } }
@@ -120,8 +120,13 @@ fn gates(words: &Words, table: &Table) -> Markup {
                             ul { @for line in &row.finding.evidence { li { (line) } } } } }
                     }
                     td { @if let Some(by) = &row.by { (by) } } td { @if let Some(at) = row.at { (moment(at)) } }
+                    td class="until" { @if let Some(until) = &row.until { (until.split('T').next().unwrap_or_default()) } }
                 } } }
             } }
+            @if let Some(sum) = &table.sum {
+                p { (words.since_your_word) " " (sum.releases) ", " (words.class) " " (word(&sum.class)) }
+                ul { @for ground in &sum.grounds { li { (word(&ground.class)) ": " (ground.why) } } }
+            }
             p { strong { (words.may_go) " " (table.decision.may.name()) } }
             ul { @for needed in &table.decision.needed { li { (needed) } } }
         }
