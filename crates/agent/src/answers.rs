@@ -4,6 +4,7 @@
 //! [`AnswersPort`], and whoever looks is not told whose answers they are.
 
 use futures_util::future::BoxFuture;
+use instar_protocol::judge::Held;
 use instar_protocol::model::StopReason;
 use instar_protocol::{AgentId, Label, ReleaseId, SessionId};
 use std::fmt;
@@ -43,7 +44,7 @@ pub struct Unsent {
 /// Looks at answers for the owner.
 pub trait AnswersPort: Send + Sync + fmt::Debug {
     /// For each of them whether everything holds that its owner asks for; none where that could not be said.
-    fn look(&self, answers: Answers) -> BoxFuture<'static, Vec<Option<bool>>>;
+    fn look(&self, answers: Answers) -> BoxFuture<'static, Vec<Held>>;
 
     /// Looks for what never stands in an answer of a sound release.
     fn watch(&self, answer: Unsent) -> BoxFuture<'static, ()>;
@@ -66,14 +67,14 @@ impl Judges {
     }
 
     /// As the port says; where nobody asks for anything everything holds.
-    pub(crate) async fn look(&self, answers: Answers) -> Vec<Option<bool>> {
+    pub(crate) async fn look(&self, answers: Answers) -> Vec<Held> {
         let count = answers.texts.len();
         let Some(port) = self.0.get() else {
-            return vec![Some(true); count];
+            return vec![Held::sound(); count];
         };
         let mut said = port.look(answers).await;
         // Who says less than he was asked has said nothing of the rest.
-        said.resize(count, None);
+        said.resize(count, Held::undecided("nothing was said of it"));
         said
     }
 }

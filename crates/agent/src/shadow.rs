@@ -27,6 +27,8 @@ use crate::house::House;
 use crate::prompt;
 use crate::step::End;
 
+const TOOL_FAILED: &str = "a tool failed";
+
 /// What the candidate is given, taken when the turn began.
 #[derive(Debug)]
 pub(crate) struct Shadow {
@@ -48,6 +50,8 @@ pub(crate) struct Shadow {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct Found {
     has_failed: bool,
+    /// What was wrong with it, or could not be judged, without a word of what was said.
+    why: Option<String>,
     wants_effect: bool,
     /// It went where the other arm had not been: nothing can be said of it.
     is_lost: bool,
@@ -57,9 +61,16 @@ struct Found {
 
 impl Found {
     fn answered(mut self, answer: Answer) -> Self {
-        self.has_failed |= answer.flaw().is_some();
+        if let Some(flaw) = answer.flaw() {
+            self.fail(flaw);
+        }
         self.answer = Some(answer);
         self
+    }
+
+    fn fail(&mut self, why: &str) {
+        self.has_failed = true;
+        self.why.get_or_insert_with(|| why.to_owned());
     }
 
     fn counts(&self) -> bool {
@@ -119,10 +130,10 @@ impl Turn {
         let Ok(place) = Arc::clone(&house.shadows).try_acquire_owned() else {
             return;
         };
-        let mut stable = Found {
-            has_failed: matches!(end, End::Failed(_) | End::Aborted),
-            ..Found::default()
-        };
+        let mut stable = Found::default();
+        if matches!(end, End::Failed(_) | End::Aborted) {
+            stable.fail("the turn failed");
+        }
         if *end == End::Replied
             && let Some(stop) = self.found.stop
         {
@@ -146,7 +157,9 @@ impl Turn {
 impl Shadow {
     async fn play(self: Box<Self>, house: &House, done: &[ModelMessage], mut stable: Found) {
         let begun = Instant::now();
-        stable.has_failed |= self.fails_before_traces(done);
+        if self.fails_before_traces(done) {
+            stable.fail(TOOL_FAILED);
+        }
         stable.wants_effect = calls(done).any(|call| self.leaves_traces(call));
         let mut attempts = Vec::new();
         let mut canary = self.answer(house, done, &mut attempts).await;
@@ -175,6 +188,8 @@ impl Shadow {
                     is_judged,
                     canary_failed: canary.has_failed,
                     stable_failed: stable.has_failed,
+                    canary_why: canary.why,
+                    stable_why: stable.why,
                     canary_effect: canary.wants_effect,
                     stable_effect: stable.wants_effect,
                     millis: millis_since(begun),
@@ -209,10 +224,16 @@ impl Shadow {
             label: self.label.clone(),
         };
         let said = house.judges.look(answers).await;
-        for (arm, holds) in arms.iter_mut().zip(&said) {
-            arm.has_failed = *holds == Some(false);
+        let is_judged = said.iter().all(|one| one.holds.is_some());
+        for (arm, one) in arms.iter_mut().zip(said) {
+            arm.has_failed = one.holds == Some(false);
+            let which = || {
+                one.which
+                    .unwrap_or_else(|| "nobody could look at it".to_owned())
+            };
+            arm.why = (one.holds != Some(true)).then(which);
         }
-        said.iter().all(Option::is_some)
+        is_judged
     }
 
     /// The candidate's turn, up to its answer or to where it cannot be followed.
@@ -235,7 +256,7 @@ impl Shadow {
                 label: self.label.clone(),
             };
             let Some(reply) = self.call(house, &request, deadline, attempts).await else {
-                found.has_failed = true;
+                found.fail("the model did not answer");
                 return found;
             };
             if reply.tool_calls.is_empty() {
@@ -258,7 +279,7 @@ impl Shadow {
             });
             messages.extend(results);
         }
-        found.has_failed = true;
+        found.fail("it called the model more often than it may");
         found
     }
 
@@ -320,7 +341,9 @@ impl Shadow {
         } = &mut result
         {
             call_id.clone_from(&call.id);
-            found.has_failed |= *is_error;
+            if *is_error {
+                found.fail(TOOL_FAILED);
+            }
         }
         Some(result)
     }

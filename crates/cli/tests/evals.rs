@@ -5,7 +5,7 @@ use std::path::Path;
 
 use instar_demo::{Answer, Script, When};
 
-use crate::support::{Instar, Setup};
+use crate::support::{Instar, Setup, until};
 
 fn put(folder: &Path, name: &str, text: &str) -> String {
     let file = folder.join(name);
@@ -167,6 +167,27 @@ fn a_conversation_becomes_a_case_and_the_gateway_answers_and_grades() {
     let asked = instar.run(["eval", "run", &suite, "--json"]);
     assert_eq!(asked.code, 0, "{asked:?}");
     let before = instar.model.requests().len();
+    // Who grades is no agent: one question, no tool, and nothing of who the agent is.
+    let graded = instar.model.requests().into_iter().rev();
+    let graded = graded.map(|request| request.body);
+    let graded = graded
+        .into_iter()
+        .find(|body| body.to_string().contains("<criterion>"));
+    let graded = graded.unwrap();
+    assert_eq!(graded["tools"], Value::Null, "{graded:#}");
+    let told = graded["messages"].as_array().unwrap();
+    let of = |role: &str| told.iter().filter(|one| one["role"] == role).count();
+    assert_eq!(of("user"), 1, "{graded:#}");
+    assert_eq!(of("system") + 1, told.len(), "{graded:#}");
+    let prompt = Value::from(told[..told.len() - 1].to_vec()).to_string();
+    assert!(
+        prompt.contains("You grade answers that others gave"),
+        "{prompt}"
+    );
+    assert!(
+        !prompt.contains("SOUL.md") && !prompt.contains("hello"),
+        "{prompt}"
+    );
     let kept = instar.run(["eval", "run", &suite, "--json"]).json();
     assert_eq!(kept["arms"][0]["rows"][0]["cached"], true, "{kept:#}");
     assert_eq!(
@@ -174,4 +195,15 @@ fn a_conversation_becomes_a_case_and_the_gateway_answers_and_grades() {
         before + 1,
         "only the grader was asked again"
     );
+    // The owner names another one, and pays for it.
+    let named = instar.run(["config", "set", "improve.rollout.grader", "scripted/strict"]);
+    assert_eq!(named.code, 0, "{named:?}");
+    let other = until("the other one grades", || {
+        let _report = instar.run(["eval", "run", &suite, "--json"]);
+        let last = instar.model.requests().pop().unwrap().body;
+        (last["model"] == "strict").then_some(last)
+    });
+    assert!(other.to_string().contains("<criterion>"), "{other:#}");
+    let usage = instar.run(["usage", "--json"]).stdout;
+    assert!(usage.contains("scripted/strict"), "{usage}");
 }

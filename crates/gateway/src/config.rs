@@ -83,6 +83,7 @@ impl InstarConfig {
         problems.extend(self.mcp.problems());
         problems.extend(self.browser.problems());
         problems.extend(self.logging.problems());
+        problems.extend(self.improve.rollout.problems());
         let posture = crate::behaviour::posture(self.policy.posture);
         if let Some(why) = instar_policy::refused(posture, &self.writers()) {
             problems.push(("policy.posture".to_owned(), why));

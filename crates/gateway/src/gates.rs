@@ -2,9 +2,12 @@
 //! what has to be measured in a confined job. The gateway alone decides and signs.
 
 pub(crate) mod answers;
+pub(crate) mod grader;
 mod judge;
 pub(crate) mod own;
 
+use instar_protocol::judge::ASSERTS_MAX;
+use instar_protocol::model::ModelRef;
 use instar_release::gate::{self, Asked, Autonomy, CheckError, Finding, Said, Step, Table};
 use instar_release::sign::PublicKey;
 use instar_sandbox::native::Native;
@@ -89,9 +92,42 @@ pub struct RolloutConfig {
     /// release; a pair of answers of which one could not be judged is not counted. What the house asks of answers holds
     /// in any case.
     pub asserts: Vec<serde_json::Value>,
-    /// A model, `PROVIDER/MODEL`, that answers those of the assertions that want a grader (`llm-rubric`). It is shown the
-    /// question and the answer, and paid for as other calls are.
+    /// A model, `PROVIDER/MODEL`, that answers those of the assertions that want a grader (`llm-rubric`), here and in suites.
+    /// It is told what is asked and the answer, has no tool and no memory, and is paid for as other calls are. When absent,
+    /// the model that the stable release asks first for the default agent.
     pub grader: Option<String>,
+}
+
+impl RolloutConfig {
+    /// Whether what the owner asks of answers can be decided at all; none where he asks for nothing.
+    #[must_use]
+    pub fn finding(&self) -> Option<instar_protocol::api::Finding> {
+        answers::finding(&self.asserts)
+    }
+
+    /// What the types alone cannot refuse: path and message.
+    pub(crate) fn problems(&self) -> Vec<(String, String)> {
+        const ASSERTS: &str = "improve.rollout.asserts";
+        let mut problems = Vec::new();
+        if self.asserts.len() > ASSERTS_MAX {
+            let why = format!("there are more than {ASSERTS_MAX} assertions");
+            problems.push((ASSERTS.to_owned(), why));
+        }
+        for (number, assertion) in self.asserts.iter().enumerate() {
+            let kind = assertion["type"].as_str().unwrap_or_default();
+            if kind.trim().is_empty() {
+                let why = "an assertion is written like {\"type\": \"not-contains\", \"value\": \"as an AI\"}";
+                problems.push((format!("{ASSERTS}[{number}]"), why.to_owned()));
+            }
+        }
+        if let Some(name) = &self.grader
+            && ModelRef::parse(name).is_none()
+        {
+            let why = "write it like openai/gpt-5".to_owned();
+            problems.push(("improve.rollout.grader".to_owned(), why));
+        }
+        problems
+    }
 }
 
 /// How many candidates are checked at a time: a check may hold a processor for minutes.

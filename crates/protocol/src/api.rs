@@ -6,6 +6,7 @@
 //! | GET `/doctor` | | list of [`Finding`] |
 //! | GET `/models` | | list of model rows |
 //! | POST `/models/probe` | [`ProbeRequest`] | list of probe rows |
+//! | POST `/grade` | [`Grade`] | [`GradeGiven`] |
 //! | GET `/sessions` | `agent search deleted limit before` | [`SessionList`] |
 //! | GET `/search` | `text agent limit` | [`SearchReport`] |
 //! | GET `/sessions/{key or id}` | `limit` | [`SessionDetail`] |
@@ -146,6 +147,22 @@ pub enum Severity {
 pub struct ProbeRequest {
     /// All configured models when absent.
     pub model: Option<String>,
+}
+
+/// A question to the model that grades, and what it is asked of.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Grade {
+    pub system: String,
+    pub user: String,
+}
+
+/// What it said.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GradeGiven {
+    pub text: String,
+    pub model: String,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

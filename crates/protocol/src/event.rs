@@ -185,6 +185,11 @@ pub enum EventKind {
         is_judged: bool,
         canary_failed: bool,
         stable_failed: bool,
+        /// What was wrong with the arm's turn, or could not be judged: the type of an assertion, never a word of an answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        canary_why: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stable_why: Option<String>,
         /// The arm asked for something that leaves traces.
         canary_effect: bool,
         stable_effect: bool,

@@ -145,6 +145,29 @@ pub struct Graded {
 #[serde(deny_unknown_fields)]
 pub struct Held {
     pub holds: Option<bool>,
-    /// Why not.
+    /// The assertion that does not hold, or that could not be decided: its place in the list and its type.
+    pub which: Option<String>,
+    /// Why not. It may quote the answer.
     pub why: String,
+}
+
+impl Held {
+    /// Nothing is wrong with it.
+    #[must_use]
+    pub fn sound() -> Self {
+        Self {
+            holds: Some(true),
+            which: None,
+            why: String::new(),
+        }
+    }
+
+    /// Nobody could say.
+    pub fn undecided(why: impl Into<String>) -> Self {
+        Self {
+            holds: None,
+            which: None,
+            why: why.into(),
+        }
+    }
 }

@@ -10,7 +10,7 @@ use instar_protocol::judge::{
     ANSWERS_MAX, ASSERTS_MAX, Asserted, Asserting, Graded, Held, TOLD_CHARS_MAX,
 };
 use instar_sandbox::confined::{LineError, Post};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
@@ -31,24 +31,40 @@ fn sit(post: &mut Post) -> Result<(), LineError> {
 
 fn held(work: &Asserting, answer: &str, grader: Option<&dyn Grader>) -> Held {
     if work.asserts.len() > ASSERTS_MAX {
-        return undecided(&format!("there are more than {ASSERTS_MAX} of them"));
+        return Held::undecided(format!("there are more than {ASSERTS_MAX} of them"));
     }
-    match report(work, answer, grader) {
-        Ok(report) => read(&report),
-        Err(error) => undecided(&error.to_string()),
+    let mut found = Held::sound();
+    for (number, assertion) in work.asserts.iter().enumerate() {
+        let one = match report(&work.question, assertion, answer, grader) {
+            Ok(report) => read(&report),
+            Err(error) => Held::undecided(cut(&error.to_string())),
+        };
+        let kind = assertion["type"].as_str().unwrap_or("without a type");
+        let one = Held {
+            which: Some(cut(&format!("asserts[{number}] {kind}"))),
+            ..one
+        };
+        match one.holds {
+            // One that cannot be decided decides all of it.
+            None => return one,
+            Some(false) if found.holds == Some(true) => found = one,
+            Some(_) => {}
+        }
     }
+    found
 }
 
-/// A suite of one case, whose answer is known.
+/// A suite of one case and one assertion, whose answer is known.
 fn report(
-    work: &Asserting,
+    question: &str,
+    assertion: &Value,
     answer: &str,
     grader: Option<&dyn Grader>,
 ) -> Result<Report, SuiteError> {
     let value = json!({
         "prompts": ["{{question}}"],
         "providers": ["recorded"],
-        "tests": [{"vars": {"question": work.question}, "assert": work.asserts}],
+        "tests": [{"vars": {"question": question}, "assert": [assertion]}],
     });
     let suite = Suite::of("asserts", &value, &Files::embedded(&[]))?;
     let arm = Arm {
@@ -67,12 +83,9 @@ fn report(
 fn read(report: &Report) -> Held {
     let mut rows = report.arms.iter().flat_map(|arm| &arm.rows).peekable();
     if rows.peek().is_none() {
-        return undecided("nothing was asked");
+        return Held::undecided("nothing was asked");
     }
-    let mut found = Held {
-        holds: Some(true),
-        why: String::new(),
-    };
+    let mut found = Held::sound();
     for row in rows {
         match row.outcome {
             Outcome::Passed => {}
@@ -80,19 +93,13 @@ fn read(report: &Report) -> Held {
                 found = Held {
                     holds: Some(false),
                     why: cut(&row.reason),
+                    ..found
                 };
             }
-            Outcome::Error | Outcome::Unsupported => return undecided(&row.reason),
+            Outcome::Error | Outcome::Unsupported => return Held::undecided(cut(&row.reason)),
         }
     }
     found
-}
-
-fn undecided(why: &str) -> Held {
-    Held {
-        holds: None,
-        why: cut(why),
-    }
 }
 
 fn cut(text: &str) -> String {

@@ -12,6 +12,7 @@ mod audit;
 mod devices;
 mod events;
 pub(crate) mod gates;
+mod grade;
 mod heartbeat;
 mod inbox;
 mod input;
@@ -64,6 +65,7 @@ pub(crate) fn routes() -> Routes {
         .route("/doctor", get(status::doctor))
         .route("/models", get(models::list))
         .route("/models/probe", post(models::probe))
+        .route("/grade", post(grade::grade))
         .route("/search", get(sessions::search))
         .route("/sessions", get(sessions::list))
         .route(

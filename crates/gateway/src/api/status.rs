@@ -118,7 +118,9 @@ fn disk_checks(app: &AppState) -> Vec<Finding> {
         doctor::secrets(secrets.as_ref().copied().map_err(String::as_str)),
     ];
     found.extend(waits.then(doctor::token_waits));
-    found.extend(app.config.current().value.browser.finding());
+    let config = app.config.current();
+    found.extend(config.value.browser.finding());
+    found.extend(config.value.improve.rollout.finding());
     found
 }
 

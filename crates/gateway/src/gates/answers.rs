@@ -4,20 +4,19 @@
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use instar_agent::{Answers, AnswersPort, Unsent};
+use instar_protocol::api::{Finding, Severity};
 use instar_protocol::judge::{ASSERTS_ROLE, Asserted, Asserting, Graded, Held};
-use instar_protocol::message::Part;
-use instar_protocol::model::{
-    ModelMessage, ModelRef, ModelRequest, Sampling, SystemSection, ToolChoice,
-};
 use instar_sandbox::confined::{Bounds, JobError, Starter};
+use serde_json::Value;
 use std::sync::Weak;
 
+use super::grader;
 use crate::app::{App, AppState};
-use crate::healing::model;
 
 /// Questions to the model that grades, about one pair of answers.
 const ASKED_MAX: usize = 20;
-const GRADE_TOKENS_MAX: u32 = 1_000;
+/// What a model that grades would say, where the doctor only looks whether it would be understood.
+const GRADED: &str = r#"{"pass": true, "score": 1, "reason": "", "category": "C"}"#;
 
 /// The owner's assertions. It ends with the gateway, and does not keep it alive.
 #[derive(Debug)]
@@ -30,13 +29,13 @@ impl Asserts {
 }
 
 impl AnswersPort for Asserts {
-    fn look(&self, answers: Answers) -> BoxFuture<'static, Vec<Option<bool>>> {
+    fn look(&self, answers: Answers) -> BoxFuture<'static, Vec<Held>> {
         let app = self.0.upgrade().map(AppState::from);
         async move {
             let count = answers.texts.len();
             match app {
                 Some(app) => looked_at(&app, answers).await,
-                None => vec![None; count],
+                None => unsaid(count, "the gateway has ended"),
             }
         }
         .boxed()
@@ -53,13 +52,13 @@ impl AnswersPort for Asserts {
     }
 }
 
-async fn looked_at(app: &AppState, answers: Answers) -> Vec<Option<bool>> {
+async fn looked_at(app: &AppState, answers: Answers) -> Vec<Held> {
     let set = app.config.current().value.improve.rollout.clone();
     let count = answers.texts.len();
     if set.asserts.is_empty() || count == 0 {
-        return vec![Some(true); count];
+        return vec![Held::sound(); count];
     }
-    let grader = set.grader.as_deref().and_then(ModelRef::parse);
+    let grader = grader::model(app);
     let work = Asserting {
         asserts: set.asserts,
         question: answers.question.clone(),
@@ -69,8 +68,9 @@ async fn looked_at(app: &AppState, answers: Answers) -> Vec<Option<bool>> {
     let (app, handle) = (app.clone(), tokio::runtime::Handle::current());
     let job = tokio::task::spawn_blocking(move || {
         asserted(&work, |system, user| {
-            let grader = grader.as_ref()?;
-            handle.block_on(graded(&app, grader, &answers, system, user))
+            let model = grader.as_ref()?;
+            let (agent, label) = (&answers.agent, answers.label.clone());
+            handle.block_on(grader::ask(&app, model, agent, label, system, user))
         })
     });
     let said = match job.await {
@@ -82,21 +82,62 @@ async fn looked_at(app: &AppState, answers: Answers) -> Vec<Option<bool>> {
     for one in &said {
         match one.holds {
             Some(true) => {}
-            Some(false) => {
-                tracing::info!(why = one.why, "an answer is not what its owner asks for")
-            }
+            Some(false) => tracing::info!(
+                which = one.which,
+                why = one.why,
+                "an answer is not what its owner asks for"
+            ),
             None => tracing::warn!(
+                which = one.which,
                 why = one.why,
                 "an assertion about an answer cannot be decided"
             ),
         }
     }
-    said.into_iter().map(|one| one.holds).collect()
+    said
 }
 
-fn unsaid(count: usize, why: &str) -> Vec<Option<bool>> {
+fn unsaid(count: usize, why: &str) -> Vec<Held> {
     tracing::warn!(why, "nobody could look at the answers of a shadow");
-    vec![None; count]
+    vec![Held::undecided(why); count]
+}
+
+/// Whether each assertion can be decided of an answer at all, by the same job, with one that is made up. None where
+/// the owner asks for nothing.
+pub(crate) fn finding(asserts: &[Value]) -> Option<Finding> {
+    if asserts.is_empty() {
+        return None;
+    }
+    let work = Asserting {
+        asserts: asserts.to_vec(),
+        question: "What is it?".to_owned(),
+        answers: vec!["It is what it is.".to_owned()],
+        has_grader: true,
+    };
+    let said = match asserted(&work, |_, _| Some(GRADED.to_owned())) {
+        Ok(said) => said.into_iter().find(|one| one.holds.is_none()),
+        Err(error) => Some(Held::undecided(error.to_string())),
+    };
+    let severity = match &said {
+        None => Severity::Fine,
+        Some(_) => Severity::Warning,
+    };
+    Some(Finding {
+        check: "asserts".to_owned(),
+        severity,
+        message: match &said {
+            None => format!(
+                "{} assertions about answers, each can be decided",
+                asserts.len()
+            ),
+            Some(one) => format!(
+                "improve.rollout.{} cannot be decided, so no shadow would come to an end: {}",
+                one.which.as_deref().unwrap_or("asserts"),
+                one.why
+            ),
+        },
+        next_step: said.map(|_| "take it out, or write it as `docs/evals.md` shows".to_owned()),
+    })
 }
 
 /// Runs the job; `grade` asks the model.
@@ -126,35 +167,4 @@ fn asserted(
             }
         }
     }
-}
-
-/// The metered call; it is paid for as the conversation's agent.
-async fn graded(
-    app: &AppState,
-    grader: &ModelRef,
-    answers: &Answers,
-    system: String,
-    user: String,
-) -> Option<String> {
-    let request = ModelRequest {
-        system: vec![SystemSection {
-            text: system,
-            cache_here: false,
-        }],
-        messages: vec![ModelMessage::User {
-            parts: vec![Part::text(user)],
-        }],
-        tools: Vec::new(),
-        tool_choice: ToolChoice::None,
-        sampling: Sampling {
-            max_output_tokens: Some(GRADE_TOKENS_MAX),
-            ..Sampling::default()
-        },
-        label: answers.label.clone(),
-    };
-    let said = model::call(app, grader, answers.agent.as_str(), request).await;
-    said.unwrap_or_else(|error| {
-        tracing::warn!(%error, "the model that grades could not be asked");
-        None
-    })
 }

@@ -4,6 +4,7 @@ use instar_evals::{
     AgentProviders, Answer, Call, Grader, Provider, ProviderSpec, Providers, Tokens, Trouble,
     default_behaviour,
 };
+use instar_protocol::api::{Grade, GradeGiven};
 use instar_release::{Behaviour, Delta, build};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -139,9 +140,15 @@ const AGENT: &str = "instar";
 
 impl Grader for Gateway {
     fn ask(&self, system: &str, user: &str) -> Result<String, Trouble> {
-        let messages = json!([{"role": "user", "content": format!("{system}\n\n{user}")}]);
-        let answer = self.complete(AGENT, &messages)?;
-        Ok(answer.output.as_str().unwrap_or_default().to_owned())
+        let asked = Grade {
+            system: system.to_owned(),
+            user: user.to_owned(),
+        };
+        let given = self.client.post::<GradeGiven>("/api/v1/grade", &asked);
+        match self.runtime.block_on(given) {
+            Ok(given) => Ok(given.text),
+            Err(error) => Err(Trouble::Wrong(format!("the model that grades: {error}"))),
+        }
     }
 }
 

@@ -185,11 +185,10 @@ pub(crate) async fn doctor(run: &Context) -> anyhow::Result<Vec<Finding>> {
     ));
     findings.push(doctor::modes(state.root()));
     findings.push(doctor::space(state.root()));
-    findings.extend(
-        config
-            .ok()
-            .and_then(|config| config.value.browser.finding()),
-    );
+    if let Ok(config) = &config {
+        findings.extend(config.value.browser.finding());
+        findings.extend(config.value.improve.rollout.finding());
+    }
     if state.root().join("instar.sqlite").exists() {
         let folder = Folder::open(&state)?;
         findings.extend(doctor::store(&folder.store).await);
