@@ -10,6 +10,7 @@ use instar_protocol::model::LocalModel;
 use instar_protocol::time::SystemClock;
 use instar_protocol::{Clock, Secret};
 use instar_release::ReleaseError;
+use instar_release::rollout::Corrects;
 use instar_store::{OpenError, StoreError};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -51,6 +52,8 @@ pub struct Options {
     pub logging: bool,
     /// Gives memory that is free back to the system, if the allocator keeps it otherwise.
     pub give_back: fn(),
+    /// Whether somebody says in his own words that an answer was wrong; rollouts count that as a bad answer.
+    pub corrects: Corrects,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -73,6 +76,7 @@ impl Options {
             lock: true,
             logging: true,
             give_back: || (),
+            corrects: |_| false,
             clock: Arc::new(SystemClock),
         })
     }

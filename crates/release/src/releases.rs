@@ -6,7 +6,7 @@ use instar_protocol::redact::redact;
 use instar_protocol::{AgentId, EventId, Label, ReleaseId, SessionId, Timestamp};
 use instar_store::{AliasMove, Op, Store, StoredRelease};
 use serde_json::Value;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use tokio::sync::Mutex;
 
 use crate::behaviour::Behaviour;
@@ -14,7 +14,7 @@ use crate::check;
 use crate::error::ReleaseError;
 use crate::name::Name;
 use crate::record::{self, Manifest, Release};
-use crate::rollout::Live;
+use crate::rollout::{Corrects, Live};
 use crate::sign::statement::GateNamed;
 use crate::trust::{BUILT, Signer};
 
@@ -61,6 +61,8 @@ struct Shared {
     live: std::sync::Mutex<Option<Live>>,
     /// One move at a time: each names the one before it as its parent.
     adopting: Mutex<()>,
+    /// Reads corrections in what people write; unset where nobody knows how.
+    corrects: OnceLock<Corrects>,
 }
 
 impl Releases {
@@ -123,8 +125,20 @@ impl Releases {
                 stable: RwLock::new(stable),
                 live: std::sync::Mutex::new(None),
                 adopting: Mutex::new(()),
+                corrects: OnceLock::new(),
             }),
         })
+    }
+
+    /// Says how corrections in words are read; what comes second changes nothing.
+    pub fn hear(&self, corrects: Corrects) {
+        let _is_second = self.shared.corrects.set(corrects).is_err();
+    }
+
+    /// How corrections in words are read.
+    #[must_use]
+    pub fn corrects(&self) -> Corrects {
+        self.shared.corrects.get().copied().unwrap_or(|_| false)
     }
 
     /// Makes the behaviour the stable release if it is not already: static checks, objects, then

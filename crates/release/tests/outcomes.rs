@@ -3,7 +3,9 @@
 use instar_protocol::event::{Arm, BranchReason, Event, EventKind, FeedbackVerdict, TurnOutcome};
 use instar_protocol::model::Usage;
 use instar_protocol::tool::ToolDecision;
-use instar_protocol::{EventId, InboundId, Label, QuestionId, RunId, SessionId, Timestamp};
+use instar_protocol::{
+    EventId, InboundId, Label, QuestionId, RunId, SessionId, Standing, Timestamp,
+};
 use instar_release::rollout::{COST, Caps, LATENCY, Outcome, Plan, QUESTIONS, TASK, caps, outcome};
 
 fn at(second: u64) -> Timestamp {
@@ -17,6 +19,7 @@ fn event(second: u64, kind: EventKind) -> Event {
         session: Some(SessionId::from_stored("ses_1")),
         run: Some(RunId::from_stored("run_1")),
         arm: Arm::Canary,
+        asker: Some(Standing::Owner),
         label: Label::owner(),
         ..Event::of_house(EventId::new(at(second), random), at(second), kind)
     }
@@ -34,12 +37,21 @@ fn turn(outcome: TurnOutcome, millis: u64, cost_micros: u64) -> EventKind {
 }
 
 fn said(surface: &str) -> EventKind {
+    written(surface, None)
+}
+
+fn written(surface: &str, content: Option<&str>) -> EventKind {
     EventKind::MessageIn {
         inbound: InboundId::new(at(0), [1; 10]),
         surface: surface.to_owned(),
         bytes: 5,
-        content: None,
+        content: content.map(str::to_owned),
     }
+}
+
+/// Who says so means it.
+fn corrects(text: &str) -> bool {
+    text.contains("that is wrong")
 }
 
 fn word(run: &str, verdict: FeedbackVerdict) -> EventKind {
@@ -87,7 +99,7 @@ fn seen(more: Vec<(u64, EventKind)>) -> Outcome {
         .chain(more)
         .map(|(second, kind)| event(second, kind))
         .collect();
-    outcome(&events, at(100), &plan)
+    outcome(&events, at(100), &plan, corrects)
 }
 
 /// Bad by task, by cost, by latency and by questions, and whether anything was heard.
@@ -162,9 +174,40 @@ fn who_writes_again_has_been_heard_and_what_writes_by_itself_has_not() {
 }
 
 #[test]
+fn the_owner_who_says_in_words_that_an_answer_was_wrong_is_understood() {
+    let says = |second, surface, text| signs(vec![(second, written(surface, Some(text)))]);
+    let task = [1.0, 0.0, 0.0, 0.0];
+    assert_eq!(says(11, "web", "No, that is wrong."), (task, true));
+    assert_eq!(says(11, "web", "And tomorrow?"), ([0.0; 4], true));
+    assert_eq!(
+        says(9, "web", "that is wrong"),
+        ([0.0; 4], false),
+        "what he asked was no word about the answer to it"
+    );
+    assert_eq!(
+        says(101, "web", "that is wrong"),
+        ([0.0; 4], false),
+        "what comes after the end is of another episode"
+    );
+    // Nobody said it.
+    assert_eq!(says(11, "heartbeat", "that is wrong"), ([0.0; 4], false));
+    // Who is not the owner cannot talk a candidate down.
+    let stranger = Event {
+        asker: Some(Standing::Stranger),
+        ..event(11, written("web", Some("that is wrong")))
+    };
+    let events = [event(10, turn(TurnOutcome::Replied, 1, 1)), stranger];
+    let plan = Plan::over(&[0.5], 1, Caps::default());
+    assert_eq!(
+        outcome(&events, at(100), &plan, corrects).bad[TASK],
+        Some(0.0)
+    );
+}
+
+#[test]
 fn an_episode_without_a_turn_is_not_known() {
     let plan = Plan::over(&[0.5], 1, Caps::default());
-    let seen = outcome(&[event(1, said("web"))], at(100), &plan);
+    let seen = outcome(&[event(1, said("web"))], at(100), &plan, corrects);
     assert_eq!((seen.turns, seen.bad[TASK]), (0, None));
 }
 

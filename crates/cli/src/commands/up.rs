@@ -61,6 +61,7 @@ pub(super) async fn start(
         Options::new(state.clone(), environment).map_err(|error| refused(error, run))?;
     options.port = port.or(options.port);
     options.give_back = crate::memory::give_back;
+    options.corrects = instar_improve::signal::text::corrects;
     options.local_models = BTreeMap::from([("demo".to_owned(), instar_demo::guide())]);
     Gateway::start(options)
         .await

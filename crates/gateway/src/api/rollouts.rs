@@ -10,7 +10,7 @@ use instar_release::gate::Step;
 use instar_release::rollout::{
     BY_ITSELF, Forecast, Plan, Random, RolloutError, Shadow, Shown, Start, WatchPlan, caps, past,
 };
-use instar_store::{CandidateState, EventFilter, Store};
+use instar_store::{CandidateState, EventFilter};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -111,7 +111,7 @@ pub(crate) async fn begin(app: &AppState, asked: NewRollout) -> Result<Planned, 
     let candidate = app.releases.candidate(&asked.candidate).await;
     let candidate = candidate.map_err(missing_release)?;
     let asked = configured(app, asked);
-    let (plan, forecast, lines) = planned(&app.store, &asked, now).await?;
+    let (plan, forecast, lines) = planned(app, &asked, now).await?;
     plan.check()
         .map_err(|error| refused(RolloutError::Plan(error)))?;
     if asked.dry_run {
@@ -173,7 +173,7 @@ pub(crate) async fn begin_by_itself(
 ) -> Result<Shown, ApiProblem> {
     let now = app.clock.now();
     let asked = configured(app, asked);
-    let (mut plan, _, _) = planned(&app.store, &asked, now).await?;
+    let (mut plan, _, _) = planned(app, &asked, now).await?;
     plan.may = may;
     let start = Start {
         candidate: asked.candidate,
@@ -189,12 +189,13 @@ pub(crate) async fn begin_by_itself(
 
 /// The plan, from what the stable release did in the last days.
 async fn planned(
-    store: &Store,
+    app: &AppState,
     asked: &NewRollout,
     now: Timestamp,
 ) -> Result<(Plan, Forecast, Vec<String>), QueryError> {
     let since = Timestamp::from_millis(now.millis().saturating_sub(LOOK_BACK_MILLIS));
-    let events: Vec<Event> = store
+    let events: Vec<Event> = app
+        .store
         .events(EventFilter {
             since: Some(since),
             limit: EVENTS_MAX,
@@ -240,7 +241,7 @@ async fn planned(
     if let Some(seconds) = asked.fast_maturity_seconds {
         plan.judge_early(millis(seconds));
     }
-    let known = past(&stable, &plan);
+    let known = past(&stable, &plan, app.releases.corrects());
     plan.objective = known.at_most();
     let mut lines = Vec::new();
     if asked.shares.is_none() {

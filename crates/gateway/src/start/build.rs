@@ -69,6 +69,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
     let signer = crate::signing::signer(&vault, &store).await?;
     drop(vault);
     let releases = Releases::open_signed(store.clone(), signer, started_at).await?;
+    releases.hear(options.corrects);
     releases
         .take_up_rollout(started_at, crate::random::ten())
         .await?;

@@ -437,7 +437,7 @@ impl Releases {
             Ok(release) => {
                 let mut live = Live::new(row, body, Arc::new(release));
                 live.before = watched.and_then(Result::ok).map(Arc::new);
-                live.take_up(self.store()).await?;
+                live.take_up(self.store(), self.corrects()).await?;
                 *self.live() = Some(live);
                 Ok(())
             }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::episode::{ordinal, unit_name};
 use super::machine::{Part, Rollout, Stage};
-use super::outcome::{Outcome, outcome};
+use super::outcome::{Corrects, Outcome, outcome};
 use super::plan::{EpisodeRules, Plan};
 use crate::error::ReleaseError;
 use crate::evidence::{self, Coin};
@@ -89,7 +89,11 @@ impl Live {
     }
 
     /// Takes up what was recorded before a restart.
-    pub(crate) async fn take_up(&mut self, store: &Store) -> Result<(), ReleaseError> {
+    pub(crate) async fn take_up(
+        &mut self,
+        store: &Store,
+        corrects: Corrects,
+    ) -> Result<(), ReleaseError> {
         let id = self.row.id.clone();
         for unit in store.units(&id, true, UNITS_MAX).await? {
             self.numbered(&unit);
@@ -105,6 +109,7 @@ impl Live {
                 &unit,
                 Timestamp::from_millis(u64::MAX),
                 self.body.machine.plan(),
+                corrects,
             )
             .await?;
             let open = Open {
@@ -368,6 +373,7 @@ pub(crate) async fn read_outcome(
     unit: &UnitRow,
     closed: Timestamp,
     plan: &Plan,
+    corrects: Corrects,
 ) -> Result<Outcome, StoreError> {
     let events: Vec<Event> = store
         .events(EventFilter {
@@ -377,5 +383,5 @@ pub(crate) async fn read_outcome(
             ..EventFilter::default()
         })
         .await?;
-    Ok(outcome(&events, closed, plan))
+    Ok(outcome(&events, closed, plan, corrects))
 }

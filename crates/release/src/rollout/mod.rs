@@ -23,7 +23,7 @@ pub use control::{BY_ITSELF, ROLLOUTS_MAX, Random, RolloutError, Shown, Start};
 pub(crate) use live::Live;
 pub use live::Shadowing;
 pub use machine::{Hold, Part, Reason, Rollout, Settled, Stage};
-pub use outcome::{COST, LATENCY, Outcome, Past, QUESTIONS, TASK, caps, outcome, past};
+pub use outcome::{COST, Corrects, LATENCY, Outcome, Past, QUESTIONS, TASK, caps, outcome, past};
 pub use plan::{
     Caps, EpisodeRules, Fast, Forecast, Metric, Plan, PlanError, Shadow, Step, StepForecast, Tries,
     WatchPlan,

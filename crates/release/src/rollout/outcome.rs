@@ -2,7 +2,7 @@
 
 use instar_protocol::event::{BranchReason, Event, EventKind, FeedbackVerdict, TurnOutcome};
 use instar_protocol::tool::ToolDecision;
-use instar_protocol::{RunId, Timestamp};
+use instar_protocol::{RunId, Standing, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::{Caps, Plan};
@@ -19,6 +19,9 @@ pub const QUESTIONS: &str = "questions";
 
 /// The surfaces of messages that nobody wrote.
 const AUTOMATIC: [&str; 3] = ["heartbeat", "session", "approval"];
+
+/// Whether somebody says in his own words that an answer was wrong.
+pub type Corrects = fn(&str) -> bool;
 
 /// What the events of an episode say.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -38,7 +41,7 @@ pub struct Outcome {
 /// Reads the events of one conversation from the beginning of an episode on, in any order. Turns count up
 /// to `closed`; a word about one of them counts whenever it was said.
 #[must_use]
-pub fn outcome(events: &[Event], closed: Timestamp, plan: &Plan) -> Outcome {
+pub fn outcome(events: &[Event], closed: Timestamp, plan: &Plan, corrects: Corrects) -> Outcome {
     let mut found = Found::default();
     let own: BTreeSet<&RunId> = events
         .iter()
@@ -56,6 +59,7 @@ pub fn outcome(events: &[Event], closed: Timestamp, plan: &Plan) -> Outcome {
             found.is_bad |= *verdict == FeedbackVerdict::Bad;
         }
     }
+    found.is_bad |= corrected(events, closed, found.first, corrects);
     let value = |metric: &str| {
         let measured = match metric {
             TASK => Some(found.is_bad),
@@ -85,6 +89,30 @@ pub fn outcome(events: &[Event], closed: Timestamp, plan: &Plan) -> Outcome {
             .map(|metric| (metric.clone(), value(metric)))
             .collect(),
     }
+}
+
+/// Whether the owner wrote, after the first answer, that it was wrong. Where the log keeps no contents nothing is read.
+fn corrected(
+    events: &[Event],
+    closed: Timestamp,
+    first: Option<Timestamp>,
+    corrects: Corrects,
+) -> bool {
+    let mut later = events
+        .iter()
+        .filter(|event| first.is_some_and(|first| event.at > first) && event.at <= closed);
+    later.any(|event| match &event.kind {
+        EventKind::MessageIn {
+            surface,
+            content: Some(text),
+            ..
+        } => {
+            event.asker == Some(Standing::Owner)
+                && !AUTOMATIC.contains(&surface.as_str())
+                && corrects(text)
+        }
+        _ => false,
+    })
 }
 
 #[derive(Default)]
@@ -210,7 +238,7 @@ impl Past {
 
 /// Cuts events of any conversations, in any order, into the episodes that they would have been.
 #[must_use]
-pub fn past(events: &[Event], plan: &Plan) -> Past {
+pub fn past(events: &[Event], plan: &Plan, corrects: Corrects) -> Past {
     let mut by_session: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
     for event in events {
         if let Some(session) = &event.session {
@@ -221,7 +249,7 @@ pub fn past(events: &[Event], plan: &Plan) -> Past {
     for of_one in by_session.values_mut() {
         of_one.sort_by_key(|event| event.at);
         for episode in cut(of_one, plan) {
-            let seen = outcome(&episode, Timestamp::from_millis(u64::MAX), plan);
+            let seen = outcome(&episode, Timestamp::from_millis(u64::MAX), plan, corrects);
             if seen.turns > 0 {
                 past.episodes += 1;
                 let bad = seen.bad.get(TASK).copied().flatten();

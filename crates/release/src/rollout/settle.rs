@@ -72,7 +72,8 @@ impl Releases {
         let mut found = Found::default();
         for (unit, part) in due {
             let closed = unit.closed_at.unwrap_or(now);
-            let seen = read_outcome(self.store(), &unit, closed, machine.plan()).await?;
+            let (plan, corrects) = (machine.plan(), self.corrects());
+            let seen = read_outcome(self.store(), &unit, closed, plan, corrects).await?;
             let bad = match unit.arm {
                 Arm::Shadow => seen.bad.clone(),
                 Arm::Stable | Arm::Canary => machine.of_part(&seen.bad, part),
@@ -135,7 +136,7 @@ impl Releases {
         };
         let mut closed = Vec::new();
         for open in due {
-            let seen = read_outcome(self.store(), &open.unit, now, &plan).await?;
+            let seen = read_outcome(self.store(), &open.unit, now, &plan, self.corrects()).await?;
             if open.has_ended(&seen, now) {
                 let end = open.end(plan.episode, now).max(seen.last.unwrap_or(now));
                 closed.push(UnitRow {

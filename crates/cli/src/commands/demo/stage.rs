@@ -49,6 +49,7 @@ impl Stage {
         gateway.discover = false;
         gateway.logging = false;
         gateway.give_back = crate::memory::give_back;
+        gateway.corrects = instar_improve::signal::text::corrects;
         let player = Player::new(script)?;
         gateway.local_models = BTreeMap::from([("demo".to_owned(), Arc::new(player) as _)]);
         let running = Gateway::start(gateway).await?;
