@@ -21,6 +21,7 @@ mod mitigations;
 mod naming;
 mod outcomes;
 mod proven;
+mod rescued;
 mod rollout;
 mod served;
 mod signing;

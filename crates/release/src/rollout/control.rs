@@ -9,6 +9,7 @@ use serde::Serialize;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::begin::begun;
+use super::episode::root_of;
 use super::live::{Begun, Body, Live, Shadowing};
 use super::machine::{Rollout, Stage};
 use super::plan::{Plan, PlanError};
@@ -25,8 +26,6 @@ use crate::releases::{Releases, bounded};
 pub const ROLLOUTS_MAX: usize = 50;
 /// Who begins what nobody began by hand.
 pub const BY_ITSELF: &str = "the gateway";
-/// How far a conversation that works for another is followed back.
-const DEPTH_MAX: usize = 8;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RolloutError {
@@ -229,6 +228,7 @@ impl Releases {
         {
             live.put_under(session.clone(), root);
         }
+        self.rescue(session, now, random).await?;
         let begun = {
             let mut live = self.live();
             live.as_mut().and_then(|live| {
@@ -511,23 +511,6 @@ async fn bodies(store: &Store, limit: usize) -> Result<Vec<(RolloutRow, Body)>, 
         all.push((row, body));
     }
     Ok(all)
-}
-
-/// The conversation at the beginning of a chain of those that work for others.
-async fn root_of(store: &Store, parent: &SessionKey) -> Result<Option<SessionId>, ReleaseError> {
-    let mut key = parent.clone();
-    let mut root = None;
-    for _ in 0..DEPTH_MAX {
-        let Some(row) = store.session_by_key(&key).await? else {
-            break;
-        };
-        root = Some(row.id);
-        match row.parent {
-            Some(parent) => key = parent,
-            None => break,
-        }
-    }
-    Ok(root)
 }
 
 fn shown(row: &RolloutRow, body: &Body, waiting: usize) -> Shown {

@@ -71,6 +71,8 @@ pub(crate) struct Open {
     pub(crate) unit: UnitRow,
     last: Timestamp,
     turns: u32,
+    /// The candidate failed it too often: it goes on with the stable release.
+    is_rescued: bool,
 }
 
 impl Live {
@@ -115,6 +117,7 @@ impl Live {
             let open = Open {
                 last: seen.last.unwrap_or(unit.at),
                 turns: seen.turns,
+                is_rescued: false,
                 unit,
             };
             self.open.insert(open.unit.session.clone(), open);
@@ -136,6 +139,7 @@ impl Live {
     ) -> Option<Served> {
         let root = self.root(session);
         let arm = match self.open.get(root) {
+            Some(open) if open.is_rescued => return None,
             // The turn that fills an episode is still one of it.
             Some(open) if !self.is_silent(open, at) => open.unit.arm,
             // What is no episode, or could not be recorded as one, is served what is stable.
@@ -152,6 +156,22 @@ impl Live {
             release: Arc::clone(release),
             arm,
         })
+    }
+
+    /// The unit of a conversation that the candidate serves now.
+    pub(crate) fn served_by_it(&self, session: &SessionId) -> Option<UnitRow> {
+        let open = self.open.get(self.root(session))?;
+        let is_its = self.before.is_none() && open.unit.arm == Arm::Canary && !open.is_rescued;
+        is_its.then(|| open.unit.clone())
+    }
+
+    /// Its conversation goes on with the stable release.
+    pub(crate) fn rescue(&mut self, unit: &UnitRow) {
+        if let Some(open) = self.open.get_mut(&unit.session)
+            && open.unit.id == unit.id
+        {
+            open.is_rescued = true;
+        }
     }
 
     /// The unit of a conversation that both arms answer.
@@ -219,6 +239,7 @@ impl Live {
             unit: unit.clone(),
             last: at,
             turns: 1,
+            is_rescued: false,
         };
         self.open.insert(root, open);
         Some(Begun { before, unit })

@@ -12,6 +12,7 @@ mod live;
 mod machine;
 mod outcome;
 mod plan;
+mod rescue;
 mod settle;
 mod simulate;
 mod told;
