@@ -6,6 +6,7 @@ use instar_release::rollout::{Rollout, recompute};
 use serde_json::{Value, json};
 use std::time::Duration;
 
+use super::back::Back;
 use crate::house::House;
 use crate::report::row;
 
@@ -35,7 +36,7 @@ pub(super) struct Through {
     equal: bool,
 }
 
-pub(super) async fn run() -> anyhow::Result<Vec<Through>> {
+pub(super) async fn run() -> anyhow::Result<(Vec<Through>, Back)> {
     let mut traffic = Traffic {
         house: House::open(&script()).await?,
         episodes: 0,
@@ -45,8 +46,9 @@ pub(super) async fn run() -> anyhow::Result<Vec<Through>> {
     for kind in KINDS {
         through.push(traffic.through(&kind).await?);
     }
+    let back = Back::measure(&mut traffic.house, "episode1").await?;
     traffic.house.close()?;
-    Ok(through)
+    Ok((through, back))
 }
 
 /// One rollout, and how it has to end.

@@ -1,6 +1,7 @@
 //! `cargo xtask bench rollout`: simulated traffic through the controller of rollouts, beside what others
 //! decide with.
 
+mod back;
 mod gateway;
 mod rivals;
 mod way;
@@ -12,6 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::report::{progress, row, say};
+use back::Back;
 use way::{NARROW, Rival, Way};
 pub(crate) use world::Dice;
 use world::{Effect, Weather, World};
@@ -59,24 +61,29 @@ enum Bar {
 }
 
 pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
-    let through = if options.gateway {
+    let (through, back) = if options.gateway {
         progress("through a real gateway");
-        gateway::run().await?
+        let (through, back) = gateway::run().await?;
+        (through, Some(back))
     } else {
-        Vec::new()
+        (Vec::new(), None)
     };
     let cells = measured(options);
     let met = cells.iter().all(|cell| cell.met() != Some(false))
-        && through.iter().all(gateway::Through::met);
+        && through.iter().all(gateway::Through::met)
+        && back.as_ref().is_none_or(Back::met);
     if options.json {
         let runs: Vec<Value> = cells.iter().map(Cell::json).collect();
         let through: Vec<Value> = through.iter().map(gateway::Through::json).collect();
-        let all = json!({ "seed": options.seed, "met": met, "runs": runs, "gateway": through });
+        let all = json!({ "seed": options.seed, "met": met, "runs": runs, "gateway": through, "back": back.as_ref().map(Back::json) });
         say(&all.to_string());
     } else {
         print(&cells);
         for one in &through {
             one.print();
+        }
+        if let Some(back) = &back {
+            back.print();
         }
     }
     anyhow::ensure!(met, "a bar is not met");
