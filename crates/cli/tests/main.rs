@@ -73,3 +73,4 @@ mod terminal;
 mod threats;
 mod tools;
 mod ways_out;
+mod words;
