@@ -8,7 +8,7 @@
 //! A component needs a binary with the engine for components, a container an engine on this machine; where
 //! there is none, the row says so and is left out.
 
-use crate::report::{row, say};
+use crate::report::{progress, row, say};
 use anyhow::{Context, ensure};
 use clap::Args;
 use instar_sandbox::docker::{self, Docker};
@@ -97,7 +97,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     ] {
         match start.once(folder.path()) {
             Ok(()) => makers.push((name.to_owned(), start)),
-            Err(why) => eprintln!("no row for {name}: {why:#}"),
+            Err(why) => progress(&format!("no row for {name}: {why:#}")),
         }
     }
     let mut ways: Vec<Way> = makers.iter().map(|(name, _)| Way::new(name)).collect();
