@@ -85,7 +85,7 @@ pub use heartbeat::{ASIDE_CHARS_MAX as BEAT_ASIDE_CHARS_MAX, WakeError};
 pub use letters::{ANSWER_CHARS_MAX, LetterError, Letters};
 pub use live::Seen;
 pub use looking::Eyes;
-pub use mending::TrialsPort;
+pub use mending::{Thrown, ThrownTurn, TrialsPort};
 pub use planner::PLANNER_PROMPT;
 pub use retrace::{retrace, standing};
 pub use sessions::{Parts, RewindError, Sessions};

@@ -88,9 +88,9 @@ impl Sessions {
         }
     }
 
-    /// Lets whoever derives the verdicts of trials say how many have a fix now.
-    pub fn judge_trials(&self, port: Arc<dyn crate::TrialsPort>) {
-        self.inner.house.mends.connect(port);
+    /// Lets whoever derives the verdicts of trials say how many have a fix now, and what coins said before.
+    pub fn judge_trials(&self, port: Arc<dyn crate::TrialsPort>, thrown: crate::Thrown) {
+        self.inner.house.mends.connect(port, thrown);
     }
 
     /// Lets whoever knows what the owner asks of answers look at those of two releases.

@@ -9,6 +9,7 @@
 mod support;
 
 mod asking;
+mod coins;
 mod commands;
 mod context;
 mod errands;

@@ -1,6 +1,7 @@
 //! Mitigations in a running agent: what they do to a fault, what is noted of it, and what they leave alone.
 
 use crate::support::{Fault as Breaks, Home, Reply, config, home, home_with, last_text, outcome};
+use instar_agent::Thrown;
 use instar_policy::{Profile, Role};
 use instar_protocol::event::EventKind;
 use instar_protocol::fault::{Fault, SignalKind};
@@ -23,7 +24,7 @@ fn mitigation(id: &str, act: Act) -> Mitigation {
     }
 }
 
-fn on_trial(id: &str, act: Act, share_permille: u16) -> Mitigation {
+pub(crate) fn on_trial(id: &str, act: Act, share_permille: u16) -> Mitigation {
     Mitigation {
         trial: Some(Toss {
             unit: act.unit(),
@@ -35,7 +36,7 @@ fn on_trial(id: &str, act: Act, share_permille: u16) -> Mitigation {
 }
 
 /// Puts these into the release in service.
-async fn mitigate(home: &Home, mitigations: Vec<Mitigation>) {
+pub(crate) async fn mitigate(home: &Home, mitigations: Vec<Mitigation>) {
     let mut behaviour = home.releases.stable().unwrap().behaviour.clone();
     let main = behaviour.agents.get_mut("main").unwrap();
     main.mitigations = mitigations;
@@ -206,7 +207,8 @@ async fn a_fix_that_was_taken_back_acts_no_more_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let home = home(folder.path()).await;
     mitigate(&home, vec![on_trial("again", retry(1), 999)]).await;
-    home.sessions.judge_trials(Arc::new(Taken));
+    home.sessions
+        .judge_trials(Arc::new(Taken), Thrown::default());
     home.search.lock().unwrap().always = Some(Breaks::Fails);
     let _line = result(&home, json!({"query": "x"})).await;
     assert_eq!(home.search.lock().unwrap().seen.len(), 1);

@@ -7,6 +7,7 @@ mod proposed;
 mod rehearse;
 mod risen;
 mod shift;
+mod thrown;
 
 use instar_agent::TrialsPort;
 use instar_protocol::event::Event;
@@ -14,7 +15,7 @@ use instar_protocol::fault::Fault;
 use instar_protocol::lab::{CASE_FAULTS_MAX, Case, Known, PROPOSED_MAX, Seen};
 use instar_protocol::{AgentId, EventId, Timestamp};
 use instar_release::trial::{
-    Changed, Keeper, Kept, Moved, Point, STATE, Stage, TRIAL, TRIALS_MAX, Verdict,
+    Changed, Hold, Keeper, Kept, Moved, Point, STATE, Stage, TRIAL, TRIALS_MAX, Verdict,
 };
 use instar_release::{ReleaseError, Releases};
 use instar_store::{EventFilter, FaultRow, HealingRow, Op, Store, StoreError};
@@ -48,6 +49,7 @@ pub use rehearse::Rehearsal;
 pub(crate) use rehearse::rehearse;
 pub(crate) use risen::look as look_at_faults;
 pub(crate) use shift::{Shift, shifts};
+pub(crate) use thrown::thrown;
 
 /// The shares in force. The fold itself is taken up from the store when there is something to fold.
 #[derive(Debug, Default)]
@@ -102,6 +104,10 @@ pub struct TrialView {
     pub classic: Option<&'static str>,
     pub decided_after: Option<u64>,
     pub waiting: usize,
+    /// Units of whose end nothing is known, in both arms: they are counted as bad.
+    pub unknown: u64,
+    /// Why nothing may be proven of it now: too many of them, or more on one arm.
+    pub held: Option<Hold>,
     /// The first is 1; each change of the environment begins another, at half the level.
     pub chapter: u32,
     /// Its exposures were made up. They are counted apart, and prove nothing.
@@ -344,6 +350,8 @@ fn view(kept: &Kept) -> TrialView {
         classic: trial.classic().label(),
         decided_after: trial.decided_after(),
         waiting: kept.waiting(),
+        unknown: trial.treated().unknown + trial.control().unknown,
+        held: trial.hold(),
         chapter: trial.chapter(),
         synthetic: trial.plan().synthetic,
         served: kept.is_served(),

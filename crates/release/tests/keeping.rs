@@ -188,16 +188,48 @@ fn a_block_and_an_episode_are_one_unit_each_and_settle_when_they_are_over() {
     );
 }
 
+/// What is missing is no success: neither what was cut off nor what nobody heard of again.
 #[test]
-fn what_never_ended_is_counted_and_says_nothing() {
+fn what_never_ended_or_was_cut_off_is_as_bad_as_what_failed() {
     let mut keeper = Keeper::default();
-    let _none = keeper.take(&event(1, 0, exposure("run_1", true)));
+    let counted = |keeper: &Keeper| {
+        let told = keeper.trials().next().unwrap();
+        let (treated, control) = (told.trial.treated(), told.trial.control());
+        let bad = (treated.bad + control.bad).round();
+        let unknown = treated.unknown + control.unknown;
+        (told.waiting(), treated.units, control.units, bad, unknown)
+    };
+    let _none = keeper.take(&event(1, 0, exposure("run_lost", true)));
     let _none = keeper.settle(Timestamp::from_millis(23 * 60 * MINUTE));
-    assert_eq!(keeper.trials().next().unwrap().waiting(), 1);
+    assert_eq!(counted(&keeper), (1, 0, 0, 0.0, 0));
     let _none = keeper.settle(Timestamp::from_millis(25 * 60 * MINUTE));
-    let told = keeper.trials().next().unwrap();
-    assert_eq!((told.waiting(), told.trial.treated().unknown), (0, 1));
-    assert!((told.trial.evidence_proven() - 1.0).abs() < 1e-9);
+    assert_eq!(counted(&keeper), (0, 1, 0, 1.0, 1));
+    // The gateway stopped in the middle of a turn: the turn is over, and was not answered.
+    let at = 26 * 60 * MINUTE;
+    let _none = keeper.take(&event(2, at, exposure("run_cut", false)));
+    let _none = keeper.take(&event(3, at + 1, end("run_cut", None)));
+    assert_eq!(counted(&keeper), (0, 1, 1, 2.0, 2));
+    // One turn of an episode was answered and one was not; of another the last one was lost.
+    for (unit, ends) in [
+        ("ses_a-0", [Some(false), None].as_slice()),
+        ("ses_b-0", &[Some(false)]),
+    ] {
+        for turn in 0..2 {
+            let number = 10 + turn;
+            let _none = keeper.take(&event(number, at + turn, exposure(unit, unit == "ses_a-0")));
+            if let Some(bad) = ends.get(usize::try_from(turn).unwrap()) {
+                let _none = keeper.take(&event(number, at + turn, end(unit, *bad)));
+            }
+        }
+    }
+    let _none = keeper.settle(Timestamp::from_millis(at + 60 * MINUTE));
+    assert_eq!(counted(&keeper), (0, 2, 2, 4.0, 4));
+    // What is known to be bad is no less known for that.
+    let _none = keeper.take(&event(20, at, exposure("ses_c-0", false)));
+    let _none = keeper.take(&event(21, at, end("ses_c-0", Some(true))));
+    let _none = keeper.take(&event(22, at, exposure("ses_c-0", false)));
+    let _none = keeper.settle(Timestamp::from_millis(at + 60 * MINUTE));
+    assert_eq!(counted(&keeper), (0, 2, 3, 5.0, 4));
 }
 
 /// An agent that makes calls of `look` again, on trial.

@@ -1,7 +1,7 @@
 //! A trial is a fold over settled units, whatever happens on the way.
 
 use instar_release::evidence::{Arm, Baseline, Coin, lower_bound};
-use instar_release::trial::{Month, Plan, SLOTS, Settled, Stage, Trial, Verdict};
+use instar_release::trial::{Hold, Month, Plan, SLOTS, Settled, Stage, Trial, Verdict};
 use proptest::prelude::*;
 
 const KEY: [u8; 32] = [7; 32];
@@ -218,6 +218,90 @@ fn without_a_coin_it_is_supported_and_never_proven() {
     };
     assert_eq!(*trial.stage(), supported);
     assert!(trial.evidence_proven() < 1e-12 && trial.adopt().is_none());
+}
+
+/// A fix that always helps, in a world where nothing ever helps without it. So many of a hundred units of an
+/// arm are missing, of each ten the first.
+fn with_missing(treated: u64, control: u64) -> Trial {
+    let mut trial = Trial::begin(Plan::coin()).unwrap();
+    for number in 0..600_u64 {
+        let arm = if number % 2 == 0 { Arm::New } else { Arm::Old };
+        let (rate, bad) = match arm {
+            Arm::New => (treated, 0.0),
+            Arm::Old => (control, 1.0),
+        };
+        let is_missing = number / 2 % 10 < rate / 10;
+        let unit = number.to_string();
+        if is_missing {
+            trial.settle_missing(unit, arm, 0.5);
+        } else {
+            trial.settle(&Settled {
+                unit,
+                arm,
+                share: 0.5,
+                bad: Some(bad),
+            });
+        }
+        if *trial.stage() != Stage::Running {
+            break;
+        }
+    }
+    trial
+}
+
+#[test]
+fn nothing_is_proven_where_too_much_is_missing_or_more_on_one_arm() {
+    assert_eq!(*with_missing(0, 0).stage(), Stage::Proven);
+    assert_eq!(*with_missing(10, 10).stage(), Stage::Proven);
+    // Units without the fix that are lost look as if it helped.
+    let thin = with_missing(0, 30);
+    assert_eq!(
+        (thin.stage(), thin.hold()),
+        (&Stage::Running, Some(Hold::Coverage))
+    );
+    assert!(thin.evidence_proven() >= thin.bound() && thin.control().unknown > 60);
+    let mut uneven = with_missing(0, 0);
+    assert_eq!(uneven.hold(), None);
+    for number in 0..200 {
+        let arm = if number % 2 == 0 { Arm::New } else { Arm::Old };
+        let unit = format!("later-{number}");
+        let bad = Some(0.0);
+        if arm == Arm::Old && number % 10 == 1 {
+            uneven.settle_missing(unit, arm, 0.5);
+        } else {
+            uneven.settle(&Settled {
+                unit,
+                arm,
+                share: 0.5,
+                bad,
+            });
+        }
+    }
+    let control = uneven.control();
+    assert!(control.unknown * 5 < control.units + 5, "{control:?}");
+    assert_eq!(uneven.hold(), Some(Hold::UnevenCoverage));
+    // What speaks against a fix is not held back: one that makes turns end without an end does harm.
+    let harmful = with_missing(100, 0);
+    assert_ne!(*harmful.stage(), Stage::Proven);
+    let mut trial = Trial::begin(Plan::coin()).unwrap();
+    for number in 0..60 {
+        let arm = if number % 2 == 0 { Arm::New } else { Arm::Old };
+        let unit = number.to_string();
+        match arm {
+            Arm::New => trial.settle_missing(unit, arm, 0.5),
+            Arm::Old => trial.settle(&Settled {
+                unit,
+                arm,
+                share: 0.5,
+                bad: Some(0.0),
+            }),
+        };
+    }
+    assert!(
+        trial.is_in_vain() && trial.share() < 0.01,
+        "{:?}",
+        trial.stage()
+    );
 }
 
 #[test]

@@ -18,8 +18,8 @@ use crate::driver::{Basis, Turn};
 use crate::tokens;
 
 pub(crate) use memory::Mends;
-pub use memory::TrialsPort;
 use memory::Verdict;
+pub use memory::{Thrown, ThrownTurn, TrialsPort};
 pub(crate) use tools::{CallMend, Mended, run_mended};
 
 /// What stands before the lessons of a prompt.
@@ -102,13 +102,23 @@ impl Turn {
     fn toss(&mut self, mitigation: &Mitigation, toss: Toss) -> (bool, Option<(String, String)>) {
         let mends = &self.house.mends;
         let experiment = mitigation.experiment(self.record.agent().as_str());
-        let share_permille = mends.share(&experiment).unwrap_or(toss.share_permille);
+        let share = mends.share(&experiment).unwrap_or(toss.share_permille);
+        if share == 0 {
+            // Taken back: at once, for whoever had it.
+            return (false, None);
+        }
         let (unit, is_counted) = self.unit(toss.unit);
-        let share = f64::from(share_permille) / 1_000.0;
-        let is_on = mends.coin(&experiment).throw(&unit, share) == Arm::New;
+        let (arm, share_permille) = match toss.unit {
+            TossUnit::Exposure => {
+                let coin = mends.coin(&experiment);
+                (coin.throw(&unit, f64::from(share) / 1_000.0), share)
+            }
+            TossUnit::Block { .. } | TossUnit::Episode => mends.arm(&experiment, &unit, share),
+        };
+        let is_on = arm == Arm::New;
         // Without chance, or without a control, there is nothing to learn.
-        let is_counted = is_counted && (1..=999).contains(&share_permille);
-        if !is_counted {
+        let is_open = |permille: u16| (1..=999).contains(&permille);
+        if !(is_counted && is_open(share) && is_open(share_permille)) {
             return (is_on, None);
         }
         let kind = EventKind::Exposure {
@@ -139,7 +149,8 @@ impl Turn {
             }
             TossUnit::Episode => {
                 let session: &SessionId = self.record.session();
-                (self.house.mends.episode(session, self.house.now()), true)
+                let now = self.house.now();
+                (self.house.mends.episode(session, &self.run, now), true)
             }
         }
     }

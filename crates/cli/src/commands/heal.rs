@@ -383,6 +383,16 @@ fn status(trials: &Value, out: Out) -> anyhow::Result<()> {
         out.line(&format!("  {treated} {with}, {control} {before}"));
         let bound = number("bound");
         out.line(&format!("  evidence: {evidence}; decided at {bound:.0}"));
+        if let Some(units) = row["unknown"].as_u64().filter(|units| *units > 0) {
+            let held = if row["held"].is_null() {
+                ""
+            } else {
+                ", too many or too uneven for anything to be proven"
+            };
+            out.line(&format!(
+                "  {units} units did not end and count as bad{held}"
+            ));
+        }
         for change in row["changes"].as_array().into_iter().flatten() {
             let what: Vec<&str> = change["what"]
                 .as_array()

@@ -135,7 +135,8 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
     );
     errander.connect(&sessions);
     let healing = Arc::new(crate::healing::Healing::open(&store).await?);
-    sessions.judge_trials(healing.clone());
+    let thrown = crate::healing::thrown(&store, started_at).await?;
+    sessions.judge_trials(healing.clone(), thrown);
     eyes.connect(&sessions);
     let Door {
         settings,

@@ -311,7 +311,7 @@ impl Keeper {
                     continue;
                 };
                 self.touched.insert(experiment.clone());
-                if let Some(stage) = kept.trial.settle(&open.settled(unit)) {
+                if let Some(stage) = open.settle(unit, &mut kept.trial) {
                     kept.moved_at = Some(now);
                     moved.push(Moved {
                         experiment: experiment.clone(),
@@ -333,7 +333,8 @@ impl Keeper {
                 && kept.trial.before().is_none()
                 && !kept.trial.plan().synthetic;
             let slot = slot(experiment, &kept.trial);
-            if is_on && month.enter(&slot).is_ok() && *kept.trial.stage() == Stage::Proven {
+            let is_shown = *kept.trial.stage() == Stage::Proven && kept.trial.hold().is_none();
+            if is_on && month.enter(&slot).is_ok() && is_shown {
                 // What is not proven at its own level yet is none of those that are adopted.
                 month.note(&slot, kept.trial.evidence_proven());
             }

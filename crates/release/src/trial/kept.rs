@@ -128,18 +128,19 @@ impl Kept {
             first: at,
             last: at,
             bad: None,
+            turns: 0,
+            ended: 0,
+            known: 0,
         };
         let open = self.open.entry(unit.to_owned()).or_insert_with(fresh);
+        open.turns += 1;
         open.last = at;
     }
 
     pub(super) fn end(&mut self, at: Timestamp, unit: &str, bad: Option<bool>) {
         if let Some(open) = self.open.get_mut(unit) {
             open.last = at;
-            open.bad = match (open.bad, bad) {
-                (Some(before), Some(now)) => Some(before || now),
-                (before, now) => before.or(now),
-            };
+            open.end(bad);
         }
     }
 

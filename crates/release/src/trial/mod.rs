@@ -11,13 +11,16 @@
 //! Start at [`Trial`]; [`Keeper`] folds the event log into trials, and [`Month`] decides which of many proven fixes are adopted without a person.
 
 mod classic;
+mod coverage;
 mod curve;
 mod environment;
 mod keeper;
 mod kept;
 mod month;
 mod plan;
+mod told;
 mod unit;
+mod verdict;
 
 use crate::evidence::count;
 use crate::evidence::{Arm, Baseline, Late, Process, Test, Unit, Watch, Window};
@@ -25,13 +28,17 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::VecDeque;
 
+use coverage::Coverage;
+
 pub use classic::Classic;
+pub use coverage::Hold;
 pub use curve::{Curve, Point};
 pub use environment::{Environment, World};
 pub use keeper::{Keeper, Moved, STATE, TRIAL, TRIALS_MAX};
 pub use kept::{Changed, Kept};
 pub use month::{Full, Month, SLOTS};
 pub use plan::{Design, Plan, PlanError};
+pub use verdict::Verdict;
 
 /// The chance of calling a useless fix proven.
 pub const LEVEL: f64 = 0.05;
@@ -65,43 +72,6 @@ pub enum Stage {
     },
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Adopted, and its watch ended without an alarm.
-    Kept,
-    /// Less than half as good as hoped, on evidence.
-    Failed,
-    /// Worse than no fix at all.
-    Harmful,
-    /// It was proven once, and later it did harm.
-    HarmedLater,
-    /// Given up, or no verdict within the horizon.
-    Undecided,
-    /// Better than before, by a design that can say no more than that.
-    Supported,
-    /// The same over exposures that were made.
-    SupportedSynthetic,
-    /// The environment changed; another chapter tries again.
-    Reopened,
-}
-
-impl Verdict {
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Kept => "kept",
-            Self::Failed => "failed",
-            Self::Harmful => "harmful",
-            Self::HarmedLater => "harmed_later",
-            Self::Undecided => "undecided",
-            Self::Supported => "supported",
-            Self::SupportedSynthetic => "supported_synthetic",
-            Self::Reopened => "reopened",
-        }
-    }
-}
-
 /// What a settled unit brought.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Settled {
@@ -110,7 +80,8 @@ pub struct Settled {
     pub arm: Arm,
     /// The share of the fix when the coin was thrown.
     pub share: f64,
-    /// None where nothing is known of the outcome: it says nothing, and is counted.
+    /// None where whoever measures was off: it says nothing, and is counted. A unit that did not end is
+    /// another thing: [`Trial::settle_missing`].
     pub bad: Option<f64>,
 }
 
@@ -119,7 +90,7 @@ pub struct Settled {
 pub struct Tally {
     pub units: u64,
     pub bad: f64,
-    /// Units of whose outcome nothing is known.
+    /// Units of whose outcome nothing is known. Those that did not end are among the bad ones, too.
     pub unknown: u64,
 }
 
@@ -137,6 +108,8 @@ pub struct Trial {
     watched_before: Option<u64>,
     treated: Tally,
     control: Tally,
+    #[serde(default)]
+    coverage: Coverage,
     classic: Classic,
     curve: Curve,
     /// The latest units; empty once it has ended.
@@ -179,6 +152,7 @@ impl Trial {
             watched_before: None,
             treated: Tally::default(),
             control: Tally::default(),
+            coverage: Coverage::default(),
             classic: Classic::default(),
             curve: Curve::default(),
             seen: VecDeque::new(),
@@ -193,6 +167,23 @@ impl Trial {
 
     /// Takes a settled unit; the new stage, if it led to one.
     pub fn settle(&mut self, settled: &Settled) -> Option<&Stage> {
+        self.take(settled, settled.bad.is_none())
+    }
+
+    /// Takes a unit whose end nobody saw. What is missing is no success: it is as bad as one that failed,
+    /// whichever arm it was on. Where too many are missing nothing is proven.
+    pub fn settle_missing(&mut self, unit: String, arm: Arm, share: f64) -> Option<&Stage> {
+        let bad = Some(1.0);
+        let settled = Settled {
+            unit,
+            arm,
+            share,
+            bad,
+        };
+        self.take(&settled, true)
+    }
+
+    fn take(&mut self, settled: &Settled, is_missing: bool) -> Option<&Stage> {
         if matches!(self.stage, Stage::Ended { .. }) || !self.is_new(&settled.unit) {
             return None;
         }
@@ -204,13 +195,14 @@ impl Trial {
             Arm::New => &mut self.treated,
             Arm::Old => &mut self.control,
         };
+        let bad = settled.bad.filter(|bad| (0.0..=1.0).contains(bad));
+        let is_missing = is_missing || bad.is_none();
         tally.units += 1;
-        match settled.bad.filter(|bad| (0.0..=1.0).contains(bad)) {
-            Some(bad) => {
-                tally.bad += bad;
-                self.judge(arm, settled.share, bad);
-            }
-            None => tally.unknown += 1,
+        tally.unknown += u64::from(is_missing);
+        tally.bad += bad.unwrap_or_default();
+        self.coverage.settle(arm, settled.share, is_missing);
+        if let Some(bad) = bad {
+            self.judge(arm, settled.share, bad);
         }
         let next = self.next()?;
         if self.decided_after.is_none() {
@@ -271,14 +263,16 @@ impl Trial {
 
     fn next(&mut self) -> Option<Stage> {
         let (bound, units) = (self.bound(), self.settled());
+        let is_held = self.hold().is_some();
         let ended = |verdict| Some(Stage::Ended { verdict });
         match (&mut self.judged, &self.stage) {
             (_, Stage::Ended { .. }) => None,
             (Judged::Coin(by), Stage::Running) => {
-                if by.proven.evidence() >= bound && self.plan.synthetic {
+                let is_shown = by.proven.evidence() >= bound && !is_held;
+                if is_shown && self.plan.synthetic {
                     return ended(Verdict::SupportedSynthetic);
                 }
-                if by.proven.evidence() >= bound {
+                if is_shown {
                     let apart = count(WATCH_UNITS);
                     by.watch = Some(Watch::new(Test::harmful(), apart));
                     return Some(Stage::Proven);
@@ -309,7 +303,7 @@ impl Trial {
             }
             (Judged::Window(window), _) => {
                 let evidence = window.as_ref().map_or(0.0, Window::evidence);
-                if evidence >= bound {
+                if evidence >= bound && !is_held {
                     return ended(if self.plan.synthetic {
                         Verdict::SupportedSynthetic
                     } else {
@@ -349,12 +343,24 @@ impl Trial {
         next.stage = Stage::Running;
         (next.decided_after, next.watched_before) = (None, None);
         (next.treated, next.control) = <(Tally, Tally)>::default();
+        next.coverage = Coverage::default();
         (next.classic, next.curve) = <(Classic, Curve)>::default();
         next.seen.clear();
         if let Ok(fresh) = Self::begin(self.plan.clone()) {
             next.judged = fresh.judged;
         }
         next
+    }
+
+    /// Why nothing may be proven of it now, whatever the evidence. What speaks against a fix is never held.
+    #[must_use]
+    pub fn hold(&self) -> Option<Hold> {
+        let both = [self.treated, self.control];
+        let arms = match self.judged {
+            Judged::Coin(_) => &both[..],
+            Judged::Window(_) => &both[..1],
+        };
+        self.coverage.hold(arms, self.level())
     }
 
     /// It ended, and nobody has the fix any more.
@@ -459,53 +465,6 @@ impl Trial {
     #[must_use]
     pub fn decided_after(&self) -> Option<u64> {
         self.decided_after
-    }
-
-    #[must_use]
-    pub fn evidence_proven(&self) -> f64 {
-        match (&self.stage, &self.judged) {
-            (Stage::Adopted { evidence }, _) => *evidence,
-            (_, Judged::Coin(by)) => by.proven.evidence(),
-            // Support is no proof, however strong.
-            (_, Judged::Window(_)) => 0.0,
-        }
-    }
-
-    /// What speaks for a change that no coin can be thrown about. It supports and proves nothing.
-    #[must_use]
-    pub fn evidence_supported(&self) -> f64 {
-        match &self.judged {
-            Judged::Coin(_) => 0.0,
-            Judged::Window(window) => window.as_ref().map_or(0.0, Window::evidence),
-        }
-    }
-
-    #[must_use]
-    pub fn evidence_failed(&self) -> f64 {
-        match &self.judged {
-            Judged::Coin(by) => by.failed.evidence(),
-            Judged::Window(_) => 0.0,
-        }
-    }
-
-    #[must_use]
-    pub fn evidence_harmful(&self) -> f64 {
-        match &self.judged {
-            Judged::Coin(by) => by.harmful.evidence(),
-            Judged::Window(_) => 0.0,
-        }
-    }
-
-    /// How near the watch over a proven fix is to its alarm, from 0 to 1.
-    #[must_use]
-    pub fn alarm(&self) -> f64 {
-        match &self.judged {
-            Judged::Coin(by) => by
-                .watch
-                .as_ref()
-                .map_or(0.0, |watch| watch.sum() / watch.alarms_at()),
-            Judged::Window(_) => 0.0,
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use instar_protocol::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Settled;
+use super::{Settled, Stage, Trial};
 use crate::evidence::Arm;
 
 const MINUTE_MS: u64 = 60_000;
@@ -11,7 +11,7 @@ const MINUTE_MS: u64 = 60_000;
 const EPISODE_OVER_MS: u64 = 40 * MINUTE_MS;
 /// A turn of a block may end a little after it.
 const BLOCK_GRACE_MS: u64 = 15 * MINUTE_MS;
-/// Of a unit that never ended nothing will be known.
+/// Of a unit that has not ended by then nothing more will be known.
 const LOST_MS: u64 = 24 * 60 * MINUTE_MS;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -20,17 +20,40 @@ pub(super) struct Open {
     pub(super) share_permille: u16,
     pub(super) first: Timestamp,
     pub(super) last: Timestamp,
-    /// Bad once is bad; none as long as nothing ended.
+    /// Bad once is bad; none as long as nothing ended of which that is known.
     pub(super) bad: Option<bool>,
+    /// Its turns, those that have ended, and those of whose end is known how it was.
+    #[serde(default)]
+    pub(super) turns: u32,
+    #[serde(default)]
+    pub(super) ended: u32,
+    #[serde(default)]
+    pub(super) known: u32,
 }
 
 impl Open {
-    pub(super) fn settled(&self, unit: String) -> Settled {
-        Settled {
-            unit,
-            arm: if self.with_fix { Arm::New } else { Arm::Old },
-            share: f64::from(self.share_permille) / 1_000.0,
-            bad: self.bad.map(|bad| f64::from(u8::from(bad))),
+    pub(super) fn end(&mut self, bad: Option<bool>) {
+        self.ended += 1;
+        self.known += u32::from(bad.is_some());
+        self.bad = match (self.bad, bad) {
+            (Some(before), Some(now)) => Some(before || now),
+            (before, now) => before.or(now),
+        };
+    }
+
+    /// Gives the unit to its trial. Bad once is bad; good is what is known to be so of every turn; and where
+    /// a turn was cut off or lost, and none is known to be bad, the unit is missing.
+    pub(super) fn settle(self, unit: String, trial: &mut Trial) -> Option<&Stage> {
+        let arm = if self.with_fix { Arm::New } else { Arm::Old };
+        let share = f64::from(self.share_permille) / 1_000.0;
+        match self.bad {
+            Some(bad) if bad || self.known >= self.turns => trial.settle(&Settled {
+                unit,
+                arm,
+                share,
+                bad: Some(f64::from(u8::from(bad))),
+            }),
+            _ => trial.settle_missing(unit, arm, share),
         }
     }
 }
@@ -44,7 +67,7 @@ pub(super) fn is_mature(unit: &str, open: &Open, now: Timestamp) -> bool {
         return now.millis() >= over + BLOCK_GRACE_MS;
     }
     if unit.starts_with("run_") {
-        return open.bad.is_some();
+        return open.ended > 0 || open.bad.is_some();
     }
     quiet >= EPISODE_OVER_MS
 }
