@@ -8,7 +8,7 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An agent with two searches, a tool that sends, and two models.
-fn behaviour() -> Behaviour {
+pub(crate) fn behaviour() -> Behaviour {
     let read =
         json!({"effect": "read", "reach": "own", "output": instar_protocol::Label::system()});
     let mut send = read.clone();
@@ -76,7 +76,7 @@ fn written(gene: &str, symptom: &Symptom) -> Result<Act, Unfit> {
 }
 
 /// Each gene with a fault that it is for, and one that looks like it and is another.
-fn cases() -> Vec<(&'static str, Symptom, Symptom)> {
+pub(crate) fn cases() -> Vec<(&'static str, Symptom, Symptom)> {
     use SignalKind::{
         ArgumentShape, HttpStatus, Network, NotFound, ProviderError, RateLimit, RefusedCall,
         RepeatedCall, Timeout, ToolError,

@@ -12,5 +12,7 @@ mod exchange;
 mod genes;
 mod healing;
 mod labs;
+mod languages;
+mod lookalikes;
 mod schedules;
 mod signals;

@@ -2,13 +2,16 @@
 
 use super::taken_back::{
     CAME, CAME_WIDE, HAPPEN, HAPPEN_WIDE, NO_BEFORE, NO_BEFORE_WIDE, NO_BEHIND, NO_BEHIND_WIDE,
-    OPENERS, OPENERS_WIDE, PARTICLES, PASSED, SET_BEFORE, SET_BEHIND,
+    OCCUR_WIDE, OPENERS, OPENERS_WIDE, PARTICLES, PASSED, SET_BEFORE, SET_BEHIND,
 };
 
 /// Words before a phrase that are looked at.
 const BEFORE_MAX: usize = 2;
 /// Words behind a phrase that are looked at.
 const BEHIND_MAX: usize = 4;
+
+/// Signs and particles between a phrase and what takes it back, in scripts without spaces.
+const BETWEEN_MAX: usize = 4;
 
 /// A phrase in its clause; all of it lower case.
 pub(super) struct Place<'a> {
@@ -31,8 +34,10 @@ impl<'a> Place<'a> {
 
     /// It is said not to have happened.
     pub(super) fn is_denied(&self) -> bool {
-        let before = self.before.split_whitespace().rev().take(BEFORE_MAX);
-        let mut before = before.map(|word| word.trim_matches(|sign: char| !sign.is_alphanumeric()));
+        let before = self.before.split_whitespace().rev();
+        let before = before.map(|word| word.trim_matches(|sign: char| !sign.is_alphanumeric()));
+        // A quotation mark that stands alone is no word.
+        let mut before = before.filter(|word| !word.is_empty()).take(BEFORE_MAX);
         before.any(|word| NO_BEFORE.contains(&word))
             || self.is_denied_behind()
             || self.is_denied_wide()
@@ -84,13 +89,13 @@ impl<'a> Place<'a> {
 
     fn is_denied_wide(&self) -> bool {
         let before = self.before.trim_end();
-        if NO_BEFORE_WIDE.iter().any(|no| before.ends_with(no)) {
+        if NO_BEFORE_WIDE.iter().any(|no| before.ends_with(no)) || is_unheard(before) {
             return true;
         }
-        let behind = after_any(
-            after_any(after_any(self.behind.trim_start(), PARTICLES), PARTICLES),
-            HAPPEN_WIDE,
-        );
+        let mut behind = self.behind.trim_start();
+        for _ in 0..BETWEEN_MAX {
+            behind = after_any(after_any(behind, PARTICLES), HAPPEN_WIDE);
+        }
         NO_BEHIND_WIDE.iter().any(|no| behind.starts_with(no))
     }
 
@@ -109,6 +114,19 @@ impl<'a> Place<'a> {
                 .iter()
                 .any(|set| !set.is_ascii() && before.ends_with(set))
     }
+}
+
+/// "It did not come about that", with a word or two of what it is said of behind it.
+fn is_unheard(before: &str) -> bool {
+    let came = OCCUR_WIDE
+        .iter()
+        .filter_map(|came| before.rsplit_once(came));
+    let mut near = came.filter(|(_, between)| between.trim().chars().count() <= BETWEEN_MAX);
+    near.any(|(before, _)| {
+        NO_BEFORE_WIDE
+            .iter()
+            .any(|no| before.trim_end().ends_with(no))
+    })
 }
 
 fn after_any<'a>(text: &'a str, starts: &[&str]) -> &'a str {

@@ -190,8 +190,29 @@ pub(super) const NO_BEHIND_WIDE: &[&str] = &[
     "并未",
     "並未",
 ];
-pub(super) const PARTICLES: &[&str] = &["エラー", "错误", "錯誤", "は", "が", "も", "の"];
+pub(super) const PARTICLES: &[&str] = &[
+    "エラー",
+    "错误",
+    "錯誤",
+    "では",
+    "は",
+    "が",
+    "も",
+    "の",
+    "」",
+    "』",
+    "”",
+    "》",
+];
 pub(super) const HAPPEN_WIDE: &[&str] = &[
+    "を超えて",
+    "を超え",
+    "すること",
+    "されること",
+    "したこと",
+    "されたこと",
+    "ること",
+    "こと",
     "発生し",
     "発生",
     "検出され",
@@ -206,6 +227,8 @@ pub(super) const HAPPEN_WIDE: &[&str] = &[
     "し",
     "され",
 ];
+/// Verbs of happening before a phrase, with a word of what it is said of in between.
+pub(super) const OCCUR_WIDE: &[&str] = &["发生", "發生", "出现", "出現", "遇到"];
 /// Between a word that takes back and a fact: how that comes about.
 pub(super) const CAME: &[&str] = &[
     "a",
