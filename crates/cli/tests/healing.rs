@@ -250,7 +250,7 @@ fn a_path_with_a_space_is_mended_by_what_the_prompt_says_of_names() {
             ..Rule::default()
         };
         script.rules.insert(0, rule);
-        let instar = Instar::start(Setup::scripted(script));
+        let mut instar = Instar::start(Setup::scripted(script));
         std::fs::write(workspace(&instar).join("my note.md"), "the sea is calm\n").unwrap();
         let before = said(&instar, "look");
         assert!(before.contains("there is no my%20note.md"), "{before}");
@@ -281,6 +281,13 @@ fn a_path_with_a_space_is_mended_by_what_the_prompt_says_of_names() {
             .filter(|one| one.contains("there is no"))
             .count();
         assert_eq!(mended + failed, 24, "{gene}: {answers:#?}");
+        // They are the same conversations after a restart, and each has the coin that it had.
+        instar.restart();
+        for (number, before) in answers.iter().enumerate() {
+            let outcome = instar.ask(&format!("agent:main:web:c{number}"), "look");
+            let again = outcome["text"].as_str().unwrap_or_default();
+            assert_eq!(again, before, "{gene}, conversation {number}");
+        }
     }
 }
 

@@ -71,6 +71,7 @@ mod signed;
 mod state;
 mod terminal;
 mod threats;
+mod together;
 mod tools;
 mod ways_out;
 mod words;

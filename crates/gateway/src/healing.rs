@@ -8,6 +8,7 @@ mod rehearse;
 mod risen;
 mod shift;
 mod thrown;
+pub(crate) mod together;
 
 use instar_agent::TrialsPort;
 use instar_protocol::event::Event;
@@ -422,13 +423,12 @@ pub(crate) async fn case_here(app: &AppState, agent: &str) -> Result<Case, Heali
     Ok(case)
 }
 
-/// The cases of a cycle of the lab, one for each agent that has open faults; none where there is no room
-/// for a trial.
-pub(crate) async fn of_cycle(app: &AppState) -> Result<Vec<Case>, HealingError> {
+/// How many fixes a cycle of the lab may propose for all agents together, and its cases, one for each agent
+/// that has open faults; none where there is no room for a trial.
+pub(crate) async fn of_cycle(app: &AppState) -> Result<(usize, Vec<Case>), HealingError> {
     // What the environment changed may be tried again.
     fold(app).await?;
-    let running = trials(&app.store).await?;
-    let room = room(&running);
+    let room = together::room_for_proposals(app).await?;
     let stable = app.releases.stable();
     let agents = stable.iter().flat_map(|one| one.behaviour.agents.keys());
     let mut cases = Vec::new();
@@ -445,7 +445,7 @@ pub(crate) async fn of_cycle(app: &AppState) -> Result<Vec<Case>, HealingError> 
         case.seed = u64::from_le_bytes(seed);
         cases.push(case);
     }
-    Ok(cases)
+    Ok((room, cases))
 }
 
 /// Whether an agent met a fault. What was counted before that was told is the main agent's.

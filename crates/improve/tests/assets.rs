@@ -23,6 +23,11 @@ fn the_published_vectors_hold() {
             r#"{"o":{"asset_id":"kept-inside"}}"#,
             "0cf16b12d6c48669bfd54199f515a493218e3a41572b2a93af0f9751f85f2565",
         ),
+        // Keys go by UTF-16 units, which puts U+1F600 before U+FFEE; by characters it would stand behind.
+        (
+            r#"{"\uFFEE":4,"\uD83D\uDE00":3,"\u00E9":2,"z":1}"#,
+            "e27a15c27566908932248f2afc519f665df5f32117bfd397d0904b0ce82a808c",
+        ),
         (
             "{}",
             "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",

@@ -59,7 +59,7 @@ fn ledger() -> Ledger {
             json!({"version": 7, "at": 5, "who": "owner", "what": {"edit": "split", "fault": "flt_1"}}),
         ],
         cycles: vec![
-            json!({"at": 9, "outcome": "done"}),
+            json!({"at": 9, "outcome": "done", "picked": [{"fault": "flt_1", "gene": "retry-flaky-read"}]}),
             json!({"at": 4, "outcome": "failed"}),
         ],
         trials: vec![trial(&good, 7 * day), lost],
@@ -102,7 +102,7 @@ fn what_is_written_verifies_after_it_was_stored_and_read() {
     assert!(report.genes >= 12, "{report:?}");
     assert_eq!(
         (report.capsules, report.failed_capsules, report.events),
-        (1, 1, 2)
+        (1, 1, 6)
     );
     assert_eq!(
         report.verified,
@@ -119,11 +119,49 @@ fn what_is_written_verifies_after_it_was_stored_and_read() {
         (&events[0]["parent"], &events[1]["parent"]),
         (&Value::Null, &json!("evt_4"))
     );
+    told_of_events(&events);
     let clusters = json_of(&files, "memory/cluster-registry.json");
     assert_eq!(
         (&clusters["version"], &clusters["clusters"][0]["id"]),
         (&json!(7), &json!("flt_1"))
     );
+}
+
+/// Two cycles, then the ends of two trials with a report each.
+fn told_of_events(events: &[Value]) {
+    let types: Vec<&str> = events
+        .iter()
+        .filter_map(|one| one["type"].as_str())
+        .collect();
+    let (event, report) = ("EvolutionEvent", "ValidationReport");
+    assert_eq!(types, [event, event, report, event, report, event]);
+    // What was proposed, and the signs of the one fault that it was proposed about.
+    assert_eq!(events[0]["genes_used"], json!([]));
+    assert_eq!(
+        (&events[1]["genes_used"], &events[1]["signals"]),
+        (&json!(["retry-flaky-read"]), &json!(["timeout"]))
+    );
+    let (lost, proven) = (&events[3], &events[5]);
+    assert_eq!(
+        (&lost["parent"], &proven["parent"]),
+        (&json!("evt_9"), &lost["id"])
+    );
+    assert_eq!(lost["outcome"]["status"], "failed");
+    assert_eq!(proven["outcome"]["status"], "success");
+    assert_eq!(proven["genes_used"], json!(["retry-flaky-read"]));
+    assert_eq!(proven["signals"], json!(["timeout"]));
+    assert_eq!(proven["mutation_id"], "mut_retry-flaky-read-flt_1");
+    assert_eq!(proven["capsule_id"], "capsule_exp_retry-flaky-read-flt_1");
+    assert_eq!(proven["validation_report_id"], events[4]["id"]);
+    assert_eq!(
+        (&events[4]["overall_ok"], &events[2]["overall_ok"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(events[4]["instar"]["with_fix"], json!([40, 1.0]));
+    for one in [&events[0], lost, proven] {
+        assert_eq!(one["source_type"], "generated");
+        assert_eq!(one["blast_radius"], json!({"files": 0, "lines": 0}));
+    }
 }
 
 #[test]

@@ -6,13 +6,15 @@ use instar_protocol::letter::{Letter, Sender};
 use instar_protocol::{Label, LetterId, RunId, SessionId, SessionKey};
 use instar_release::gate::{Gate, Outcome, Step, Table};
 use instar_release::rollout::{BY_ITSELF, Reason, Shown, Stage};
-use instar_release::short;
+use instar_release::{Candidate, short};
 use instar_store::{CandidateRow, CandidateState};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use crate::api::rollouts::{self, NewRollout};
 use crate::app::AppState;
+use crate::healing::HealingError;
+use crate::healing::together::{self, is_of_lab};
 use crate::problem::ApiProblem;
 
 /// What the lab proposed is left to a person for so long, who may be at it.
@@ -22,6 +24,8 @@ const LEFT_ALONE_MILLIS: u64 = 30_000;
 const PAIRS: u64 = 600;
 /// Episodes of the watch over what was promoted, before the next one begins by itself.
 const WATCHED_MIN: u64 = 200;
+/// Attempts to put fixes together that are remembered.
+const TRIED_MAX: usize = 100;
 /// Ticks between two looks.
 const TICKS: u64 = 15;
 
@@ -32,6 +36,8 @@ pub(crate) struct Own {
     left: BTreeSet<String>,
     seen: Option<(u64, String, String)>,
     told: BTreeSet<String>,
+    /// Fixes that were put into one candidate, by the ids of theirs.
+    put_together: BTreeSet<String>,
 }
 
 impl Own {
@@ -68,21 +74,15 @@ impl Own {
             self.left.clear();
             self.seen = Some(seen);
         }
-        let now = app.clock.now();
-        for row in open {
-            let id = row.id.as_str();
-            if self.left.contains(id) {
-                continue;
-            }
-            let candidate = app.releases.candidate(id).await?;
-            let is_new = now.millis().saturating_sub(row.at.millis()) < LEFT_ALONE_MILLIS;
-            let is_of_lab = candidate.spec.proposer.starts_with("lab");
-            if is_of_lab && is_new {
-                continue;
-            }
+        let waiting = self.waiting(app, &open).await;
+        if self.begin_together(app, &waiting).await {
+            return Ok(());
+        }
+        for candidate in waiting {
+            let id = candidate.id.as_str();
             self.left.insert(id.to_owned());
             let mut table = super::table(app, id).await?;
-            if is_of_lab && table.rows.iter().all(|row| row.at.is_none()) {
+            if is_of_lab(&candidate) && table.rows.iter().all(|row| row.at.is_none()) {
                 table = super::check(app, id).await?;
                 if table.decision.may == Step::Nothing && waits_for_a_yes(&table) {
                     self.ask(app, &table).await;
@@ -93,6 +93,71 @@ impl Own {
             }
         }
         Ok(())
+    }
+
+    /// The open candidates that were not looked at yet, without what a person may be at.
+    async fn waiting(&self, app: &AppState, open: &[&CandidateRow]) -> Vec<Candidate> {
+        let now = app.clock.now();
+        let mut waiting = Vec::new();
+        for row in open {
+            let id = row.id.as_str();
+            if self.left.contains(id) {
+                continue;
+            }
+            let candidate = match app.releases.candidate(id).await {
+                Ok(candidate) => candidate,
+                Err(error) => {
+                    tracing::debug!(%error, "a candidate cannot be read");
+                    continue;
+                }
+            };
+            let is_new = now.millis().saturating_sub(row.at.millis()) < LEFT_ALONE_MILLIS;
+            if !(is_of_lab(&candidate) && is_new) {
+                waiting.push(candidate);
+            }
+        }
+        waiting
+    }
+
+    /// Begins a rollout of all fixes that fit together. Where that cannot go on, each is left to go alone.
+    async fn begin_together(&mut self, app: &AppState, waiting: &[Candidate]) -> bool {
+        match self.try_together(app, waiting).await {
+            Ok(has_begun) => has_begun,
+            Err(error) => {
+                tracing::warn!(%error, "fixes could not be put together");
+                false
+            }
+        }
+    }
+
+    async fn try_together(
+        &mut self,
+        app: &AppState,
+        waiting: &[Candidate],
+    ) -> Result<bool, HealingError> {
+        let parts = together::fitting(app, waiting).await?;
+        let name: String = parts.iter().map(|one| one.id.as_str()).collect();
+        // What did not go on together once does not the next time.
+        if parts.len() < 2 || self.put_together.contains(&name) {
+            return Ok(false);
+        }
+        if self.put_together.len() >= TRIED_MAX {
+            self.put_together.clear();
+        }
+        self.put_together.insert(name);
+        let made = together::put_together(app, &parts).await?;
+        // Where every gate passes that begins it.
+        let checked = super::check(app, &made.candidate.id).await;
+        if let Err(error) = checked {
+            tracing::warn!(?error, "fixes that were put together could not be checked");
+        }
+        let live = app.releases.shown_live();
+        if live.is_some_and(|shown| shown.candidate == made.candidate.id) {
+            made.began(app).await?;
+            return Ok(true);
+        }
+        made.failed(app).await?;
+        Ok(false)
     }
 
     /// Leaves a line for the owner: once about each thing, also over restarts.

@@ -13,6 +13,10 @@ use serde_json::Value;
 use super::{HealingError, SPENT, Shift};
 use crate::api::queries::{QueryError, missing_release};
 use crate::app::AppState;
+use crate::lab::Picked;
+
+/// The longest name of a recipe that is kept.
+const GENE_CHARS_MAX: usize = 80;
 
 /// Makes candidates of what the lab proposes. It is believed nothing: each has to be one mitigation on
 /// trial against a fault that it was told of, or a heartbeat moved within its hours, and passes whatever any
@@ -22,8 +26,8 @@ pub(crate) async fn propose(
     case: &Case,
     proposed: Vec<Proposed>,
     spent: &Value,
-) -> Result<u64, HealingError> {
-    let mut made = 0;
+) -> Result<Vec<Picked>, HealingError> {
+    let mut picked = Vec::new();
     let stable = app.releases.stable();
     let behaviour = stable.map(|stable| stable.behaviour.clone());
     let behaviour = behaviour.unwrap_or_default();
@@ -47,7 +51,10 @@ pub(crate) async fn propose(
         let about = (case.agent.as_str(), fault, one.gene.as_str());
         match make(house, about, sound, proposal, app.clock.now()).await {
             Ok(candidate) => {
-                made += 1;
+                picked.push(Picked {
+                    fault: fault.id.clone(),
+                    gene: one.gene.chars().take(GENE_CHARS_MAX).collect(),
+                });
                 tracing::info!(
                     candidate = candidate.id,
                     gene = one.gene,
@@ -64,7 +71,7 @@ pub(crate) async fn propose(
         body: spent.to_string(),
     };
     app.store.commit(vec![Op::PutHealing(row)]).await?;
-    Ok(made)
+    Ok(picked)
 }
 
 /// What may be made of a proposal.

@@ -87,8 +87,18 @@ pub struct Cycle {
     /// Fixes that were proposed.
     #[serde(default)]
     pub proposed: u64,
+    /// Those of recipes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub picked: Vec<Picked>,
     /// There are more events than one cycle reads.
     pub more: bool,
+}
+
+/// A recipe that was proposed about a fault.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Picked {
+    pub fault: String,
+    pub gene: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -122,6 +132,7 @@ impl Cycle {
             merged: 0,
             millis: 0,
             proposed: 0,
+            picked: Vec::new(),
             more: false,
         }
     }
@@ -209,9 +220,17 @@ fn is_due(is_wanted: bool, nothing_happened: bool, awake: usize) -> bool {
 /// whatever becomes of this.
 async fn choose(app: &AppState, cycle: &mut Cycle) {
     match healing::of_cycle(app).await {
-        Ok(cases) => {
-            for case in cases {
+        Ok((mut room, cases)) => {
+            for mut case in cases {
+                case.most = case.most.min(room);
+                let before = cycle.proposed;
                 choose_for(app, case, cycle).await;
+                // What is proposed for one agent is room less for the others.
+                let made = usize::try_from(cycle.proposed - before).unwrap_or(usize::MAX);
+                room = room.saturating_sub(made);
+                if room == 0 {
+                    break;
+                }
             }
         }
         Err(error) => tracing::warn!(%error, "nothing can be chosen"),
@@ -219,6 +238,7 @@ async fn choose(app: &AppState, cycle: &mut Cycle) {
 }
 
 async fn choose_for(app: &AppState, mut case: Case, cycle: &mut Cycle) {
+    let before = cycle.proposed;
     // What was spent on the agents before counts on.
     match healing::spent(&app.store).await {
         Ok(spent) => case.spent = spent,
@@ -239,8 +259,14 @@ async fn choose_for(app: &AppState, mut case: Case, cycle: &mut Cycle) {
         }
     };
     match made {
-        Ok(made) => cycle.proposed += made,
+        Ok(picked) => {
+            cycle.proposed += picked.len() as u64;
+            cycle.picked.extend(picked);
+        }
         Err(error) => tracing::warn!(%error, "what the lab chose could not be kept"),
+    }
+    if case.most <= usize::try_from(cycle.proposed - before).unwrap_or(usize::MAX) {
+        return;
     }
     match healing::model::ask(app, &case).await {
         Ok(made) => cycle.proposed += made,

@@ -5,6 +5,7 @@
 //! Nothing in them says on which machine they were written. Nothing in them is run: what a foreign gene
 //! says in prose and in command lines is shown and left alone.
 
+mod events;
 mod fix;
 mod read;
 mod take;

@@ -37,11 +37,11 @@ pub struct Ledger {
 }
 
 /// What the files are made from, worked out once.
-struct Known<'a> {
-    ledger: &'a Ledger,
+pub(super) struct Known<'a> {
+    pub(super) ledger: &'a Ledger,
     catalogue: Catalogue,
     chooser: Chooser,
-    fixes: Vec<Fix<'a>>,
+    pub(super) fixes: Vec<Fix<'a>>,
 }
 
 /// The files by their path below the folder. The same ledger gives the same bytes.
@@ -71,7 +71,7 @@ pub fn write(ledger: &Ledger) -> Result<BTreeMap<&'static str, String>, HealErro
             FAILED,
             pretty(&json!({ "version": 1, "failed_capsules": failed })),
         ),
-        (EVENTS, lines(&sealed(events(ledger))?)),
+        (EVENTS, lines(&sealed(known.events())?)),
         (FEEDBACK, lines(&known.feedback())),
         (EMBEDDINGS, pretty(&embeddings(&ledger.embeddings))),
         (
@@ -90,7 +90,7 @@ pub fn write(ledger: &Ledger) -> Result<BTreeMap<&'static str, String>, HealErro
 }
 
 impl Known<'_> {
-    fn fault(&self, id: &str) -> Option<&Value> {
+    pub(super) fn fault(&self, id: &str) -> Option<&Value> {
         let all = self.ledger.faults.iter();
         let is_it = |fault: &&Value| {
             let members = fault["members"].as_array();
@@ -115,7 +115,7 @@ impl Known<'_> {
     }
 
     /// What is believed of a gene now. It is no count of clean cycles.
-    fn confidence(&self, gene: &str) -> Value {
+    pub(super) fn confidence(&self, gene: &str) -> Value {
         let key = self.key(gene);
         key.map_or(Value::Null, |key| {
             json!(short(self.chooser.prior.posterior(&key).mean()))
@@ -236,34 +236,6 @@ fn shown(gene: &Gene) -> Value {
         "validation": [],
         "instar": gene,
     })
-}
-
-/// One event for each cycle, each naming the one before it.
-fn events(ledger: &Ledger) -> Vec<Value> {
-    let mut parent = Value::Null;
-    let mut written = Vec::new();
-    let signals: Vec<Value> = ledger
-        .faults
-        .iter()
-        .map(|fault| fault["kind"].clone())
-        .collect();
-    for cycle in ledger.cycles.iter().rev() {
-        let id = format!("evt_{}", cycle["at"]);
-        let done = cycle["outcome"] == "done";
-        written.push(json!({
-            "type": "EvolutionEvent",
-            "schema_version": SCHEMA,
-            "id": id,
-            "parent": parent,
-            "intent": "repair",
-            "signals": if done { json!(signals) } else { json!([]) },
-            "genes_used": [],
-            "outcome": { "status": if done { "success" } else { "failed" } },
-            "meta": { "at": cycle["at"], "cycle": cycle },
-        }));
-        parent = json!(id);
-    }
-    written
 }
 
 /// What somebody thought of an answer. What he wrote about it stays here: a folder travels.
