@@ -182,6 +182,14 @@ fn a_quota_at_noon_moves_the_heartbeat_and_is_supported_at_the_most() {
         shown.contains("supported (no coin, support at most)"),
         "{shown}"
     );
+    // There is no other arm: what it is held against is the time before.
+    let page = instar.http.get(&format!("/faults/{fault}")).body;
+    let article = page.split("class=\"card trial\"").nth(1).unwrap();
+    let article = article.split("</article>").next().unwrap();
+    assert!(
+        article.contains("before") && !article.contains("without it"),
+        "{article}"
+    );
     let told = instar.run(["heal", "explain", &fault]).stdout;
     assert!(
         told.contains("supported (no coin, support at most: "),

@@ -132,8 +132,15 @@ fn stage(stage: &Stage) -> String {
     }
 }
 
-/// The rate before the trial began, and of both arms since.
+/// The rate before the trial began, and of both arms since. Without a coin there is no other arm: what is
+/// held against it is the time before.
 fn rates(words: &Words, one: &FaultView, trial: &TrialView) -> Vec<Arm> {
+    if trial.without_coin {
+        return vec![
+            rate(words.fault_before, trial.control.1, trial.control.0, true),
+            rate(words.with_fix, trial.treated.1, trial.treated.0, false),
+        ];
+    }
     let (exposures, failures) = lab::before(one, trial.begun);
     vec![
         rate(words.fault_before, count(failures), exposures, false),
