@@ -181,7 +181,11 @@ impl Log {
                     let Some((arm, share)) = self.thrown.remove(&unit) else {
                         continue;
                     };
-                    let bad = bad.map(|bad| f64::from(u8::from(bad)));
+                    let Some(bad) = bad else {
+                        let _stage = self.trial.settle_missing(unit, arm, share);
+                        continue;
+                    };
+                    let bad = Some(f64::from(u8::from(bad)));
                     let _stage = self.trial.settle(&Settled {
                         unit,
                         arm,

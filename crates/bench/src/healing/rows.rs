@@ -6,6 +6,11 @@ use serde_json::{Value, json};
 
 /// The planted rate, which neither the gateway nor the trials are told.
 const BASE: f64 = 0.5;
+/// The rate between bursts.
+const BURSTING: f64 = 0.2;
+/// Where a rate that drifts ends, and after how many turns.
+const DRIFTS_TO: f64 = 0.05;
+const DRIFTS_TURNS: u64 = 150;
 const TOOL: &str = "read";
 
 /// A fault with a fix against it.
@@ -23,10 +28,16 @@ pub(super) enum Row {
     TwoCauses,
     /// The fault is gone after some turns, whatever is done: the fix does nothing.
     Heals,
+    /// Now and then all is four times as bad for a while, whatever is done, and the fix does nothing.
+    Bursts,
+    /// The fault becomes seldom, whatever is done, and the fix does nothing.
+    Drifts,
+    /// It becomes seldom, and the fix helps as long as there is something to help with.
+    DriftsRight,
 }
 
 impl Row {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Right,
         Self::Useless,
         Self::Harmful,
@@ -34,6 +45,9 @@ impl Row {
         Self::ManyTexts,
         Self::TwoCauses,
         Self::Heals,
+        Self::Bursts,
+        Self::Drifts,
+        Self::DriftsRight,
     ];
 
     /// The id of its fix, too.
@@ -46,12 +60,18 @@ impl Row {
             Self::ManyTexts => "one-cause-many-texts",
             Self::TwoCauses => "two-causes-one-text",
             Self::Heals => "heals-by-itself",
+            Self::Bursts => "useless-in-bursts",
+            Self::Drifts => "useless-while-it-drifts",
+            Self::DriftsRight => "right-while-it-drifts",
         }
     }
 
     /// True if the fix is one that helps.
     pub(super) fn helps(self) -> bool {
-        matches!(self, Self::Right | Self::ManyTexts | Self::TwoCauses)
+        matches!(
+            self,
+            Self::Right | Self::ManyTexts | Self::TwoCauses | Self::DriftsRight
+        )
     }
 
     pub(super) fn planted(self, seed: u64) -> Planted {
@@ -80,9 +100,17 @@ impl Row {
                 Self::Gaming => call(json!({})),
                 _ => call(json!({"limit": 2})),
             },
-            rate: BASE,
+            rate: match self {
+                Self::Bursts => BURSTING,
+                _ => BASE,
+            },
             weather: match self {
                 Self::Heals => Weather::Heals { after: 12 },
+                Self::Bursts => Weather::Bursts,
+                Self::Drifts | Self::DriftsRight => Weather::Drift {
+                    to: DRIFTS_TO,
+                    turns: DRIFTS_TURNS,
+                },
                 _ => Weather::Steady,
             },
             causes,
@@ -92,9 +120,11 @@ impl Row {
     pub(super) fn mitigation(self) -> Value {
         let number = |argument: &str| json!({"number": {"argument": argument}});
         let fixes = match self {
-            Self::Right | Self::TwoCauses => json!([number("limit")]),
+            Self::Right | Self::TwoCauses | Self::DriftsRight => json!([number("limit")]),
             Self::ManyTexts => json!([number("limit"), number("offset")]),
-            Self::Useless | Self::Heals => json!([number("offset")]),
+            Self::Useless | Self::Heals | Self::Bursts | Self::Drifts => {
+                json!([number("offset")])
+            }
             Self::Harmful => json!([{"clamp": {"argument": "limit", "most": 0}}]),
             Self::Gaming => json!([{"rename": {"from": "limit", "to": Self::HIDING}}]),
         };
