@@ -38,7 +38,7 @@ impl Known<'_> {
             signals.extend(one["fault"].as_str().and_then(|fault| self.kind(fault)));
         }
         let is_done = cycle["outcome"] == "done";
-        let mut event = event(format!("evt_{}", cycle["at"]), &cycle["at"]);
+        let mut event = event(&format!("evt_{}", cycle["at"]), &cycle["at"]);
         event["signals"] = json!(signals);
         event["genes_used"] = json!(genes);
         event["outcome"] = json!({ "status": if is_done { "success" } else { "failed" } });
@@ -66,7 +66,7 @@ impl Known<'_> {
             "created_at": at,
             "instar": { "verdict": fix.outcome, "evidence": fix.evidence, "with_fix": fix.treated, "without_fix": fix.control },
         });
-        let mut event = event(format!("evt_{}", fix.id), &json!(at));
+        let mut event = event(&format!("evt_{}", fix.id), &json!(at));
         event["signals"] = json!(self.kind(fix.fault).into_iter().collect::<Vec<_>>());
         event["genes_used"] = json!([fix.gene]);
         event["mutation_id"] = json!(format!("mut_{}", fix.mitigation));
@@ -83,7 +83,7 @@ impl Known<'_> {
     }
 }
 
-fn event(id: String, at: &Value) -> Value {
+fn event(id: &str, at: &Value) -> Value {
     json!({
         "type": "EvolutionEvent",
         "schema_version": SCHEMA,
