@@ -18,6 +18,7 @@ mod hands;
 mod heartbeats;
 mod inbox;
 mod mending;
+mod plans;
 mod queue;
 mod ranking;
 mod recovery;

@@ -136,8 +136,9 @@ pub struct OwnRow {
 /// A text in the arguments of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Leaf {
-    /// The argument that it is of.
+    /// The argument that it is of, and the part of it, as [`Annotation::slot`] names it.
     pub argument: String,
+    pub name: String,
     pub path: String,
     pub slot: Slot,
     pub text: String,
@@ -232,6 +233,7 @@ impl Annotation {
                     .map_or_else(|| value.to_string(), str::to_owned);
                 found.push(Leaf {
                     argument: String::new(),
+                    name: name.to_owned(),
                     path,
                     slot: self.slot_of(name, &text),
                     text,

@@ -12,18 +12,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::annotation::{Annotation, Leaf, Reach, SlotRole};
+use crate::annotation::{Annotation, Reach};
 use crate::authority::{Authority, ListOf, Posture, Role};
-use crate::canonical::{self, CanonicalError};
 use crate::cedar::{Case, Reference};
 use crate::evidence::Evidence;
+use crate::facts::{Facts, gather};
 use crate::grade::{Grade, Graded};
 use crate::judge::{case, doubts, judge};
 use crate::permit::Permit;
 use crate::plan::{OffPlan, Planned, Step};
 use crate::question::{self, Draft, Rule};
 use crate::recorded::Recorded;
-use crate::typed::Kind;
 
 /// The most bytes of a call's arguments in canonical form.
 pub const ARGUMENT_BYTES_MAX: usize = 64 * 1024;
@@ -294,20 +293,6 @@ pub fn offered(
     admit(tool, principal, agent, authority).map(|_| ())
 }
 
-/// What is known of a call before it is judged.
-pub(crate) struct Facts {
-    pub(crate) digest: String,
-    /// What this very call does.
-    pub(crate) effect: Effect,
-    /// Whom this very call can reach.
-    pub(crate) reach: Reach,
-    /// Others see what is written there.
-    pub(crate) is_seen: bool,
-    pub(crate) graded: Vec<Graded>,
-    /// The grade that its targets need once somebody else has spoken.
-    pub(crate) needed: Grade,
-}
-
 /// The rule that a decision is named after.
 fn first_of(found: &[Reference]) -> String {
     let first = found.first();
@@ -318,110 +303,6 @@ fn first_of(found: &[Reference]) -> String {
 pub(crate) enum Verdict {
     Ask(String, Vec<String>),
     Deny(Denial),
-}
-
-fn gather<'a>(
-    request: &Request<'_>,
-    authority: &'a Authority,
-) -> Result<(&'a Annotation, Facts), Denial> {
-    let annotation = admit(
-        &request.call.name,
-        request.principal,
-        request.agent,
-        authority,
-    )?;
-    let digest = digest(request)?;
-    let graded = grade_all(request, annotation);
-    let names_people = graded
-        .iter()
-        .any(|value| value.role == SlotRole::Who && !request.evidence.is_own_value(value));
-    // What is written where others read reaches them.
-    let is_seen = annotation.effect == Effect::Write && graded.iter().any(|value| value.has_others);
-    let plain = match annotation.reach {
-        // Looking somewhere else takes the question there.
-        Reach::Outside | Reach::Public => annotation.effect.max(Effect::Fetch),
-        Reach::Own | Reach::Closed => annotation.effect,
-    };
-    let effect = match annotation.people {
-        Some(people) if names_people => plain.max(people),
-        _ => plain,
-    };
-    // A link in an argument leads somewhere, whatever the tool is.
-    let leads_out = annotation.follows
-        && annotation.effect == Effect::Read
-        && graded
-            .iter()
-            .any(|value| value.role == SlotRole::Where && value.kind == Kind::Url);
-    let effect = if leads_out { Effect::Fetch } else { effect };
-    let reach = match effective_reach(annotation, names_people) {
-        _ if leads_out => Reach::Public,
-        reach => reach,
-    };
-    let needed = needed(effect, reach, annotation.undoable);
-    Ok((
-        annotation,
-        Facts {
-            digest,
-            effect,
-            reach,
-            is_seen,
-            graded,
-            needed,
-        },
-    ))
-}
-
-/// Whom this very call can reach: a tool of the owner's own space reaches out when it names somebody.
-fn effective_reach(annotation: &Annotation, names_people: bool) -> Reach {
-    match annotation.reach {
-        Reach::Own if names_people => Reach::Outside,
-        reach => reach,
-    }
-}
-
-/// The grade that an effect needs.
-fn needed(effect: Effect, reach: Reach, undoable: bool) -> Grade {
-    match (effect, reach) {
-        (Effect::None | Effect::Read, _) => Grade::G0,
-        (Effect::Fetch, _) => Grade::G2,
-        (Effect::Write, Reach::Own | Reach::Closed) if undoable => Grade::G1,
-        (Effect::Write, _) => Grade::G2,
-        (Effect::Send | Effect::Grant, Reach::Own | Reach::Closed) => Grade::G1,
-        (Effect::Send | Effect::Grant, Reach::Outside | Reach::Public)
-        | (Effect::Destroy | Effect::Spend | Effect::Execute, _) => Grade::G3,
-    }
-}
-
-/// Every value of an argument that says who, where, which or how much, with its grade.
-fn grade_all(request: &Request<'_>, annotation: &Annotation) -> Vec<Graded> {
-    let (evidence, connector) = (request.evidence, &annotation.connector);
-    let step = request.step();
-    let leaves = annotation.leaves(&request.call.arguments);
-    let targets = leaves.iter().filter(|leaf| leaf.slot.role.is_target());
-    targets
-        .filter(|leaf| !leaf.keeps_closed())
-        .map(|leaf| {
-            let mut found = evidence.grade(connector, &leaf.path, leaf.slot, &leaf.text);
-            if let Some(pick) = step.and_then(|step| step.pick.get(&leaf.argument)) {
-                evidence.pick(connector, pick, &mut found);
-            }
-            if let Some(is_said) = says_command(request, leaf) {
-                found.is_said(is_said);
-            }
-            found
-        })
-        .collect()
-}
-
-/// Of a word of a command whether the owner said it all as it stands: its words one by one say nothing of
-/// what they do together.
-fn says_command(request: &Request<'_>, leaf: &Leaf) -> Option<bool> {
-    let many = request.call.arguments.get(&leaf.argument)?.as_array()?;
-    if leaf.slot.kind != Kind::Text {
-        return None;
-    }
-    let many: Option<Vec<&str>> = many.iter().map(Value::as_str).collect();
-    Some(many.is_some_and(|many| request.evidence.words.says_command(&many)))
 }
 
 fn ask(
@@ -461,7 +342,7 @@ fn ask(
 }
 
 /// Everything that is decided before the arguments: the tool, who asks, and what it could do.
-fn admit<'a>(
+pub(crate) fn admit<'a>(
     tool: &str,
     principal: &Principal,
     agent: &AgentId,
@@ -515,36 +396,6 @@ fn admit<'a>(
         ));
     }
     Ok(annotation)
-}
-
-/// The digest of exactly this call by this principal in this place, in this state of labels.
-fn digest(request: &Request<'_>) -> Result<String, Denial> {
-    let malformed = |reason: String| {
-        deny(
-            rules::BAD_ARGUMENTS,
-            format!("{}: {reason}", request.call.name),
-            "The arguments must be one JSON object as the tool's schema says. Correct them and \
-             call again.",
-        )
-    };
-    if !matches!(request.call.arguments, Value::Object(_)) {
-        return Err(malformed("the arguments are not a JSON object".to_owned()));
-    }
-    let digested = || -> Result<String, CanonicalError> {
-        let arguments = canonical::write_within(&request.call.arguments, ARGUMENT_BYTES_MAX)?;
-        let facts = serde_json::json!({
-            "agent": request.agent,
-            "arguments": canonical::sha256(arguments.as_bytes()),
-            "context": request.context,
-            "environment": request.environment,
-            "principal": request.principal,
-            "release": request.release,
-            "session": request.session,
-            "tool": request.call.name,
-        });
-        Ok(canonical::sha256(canonical::write(&facts)?.as_bytes()))
-    };
-    digested().map_err(|err| malformed(err.to_string()))
 }
 
 fn is_name(text: &str) -> bool {

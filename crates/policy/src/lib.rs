@@ -14,6 +14,7 @@ mod authority;
 pub mod canonical;
 pub mod cedar;
 mod evidence;
+mod facts;
 mod grade;
 mod infer;
 mod judge;

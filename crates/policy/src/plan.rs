@@ -2,6 +2,7 @@
 
 use instar_protocol::tool::Effect;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 use crate::canonical;
@@ -110,12 +111,7 @@ impl Plan {
     }
 
     /// The step that one more call of this tool with these arguments is.
-    pub fn step(
-        &self,
-        tool: &str,
-        arguments: &serde_json::Value,
-        done: u32,
-    ) -> Result<&Step, OffPlan> {
+    pub fn step(&self, tool: &str, arguments: &Value, done: u32) -> Result<&Step, OffPlan> {
         if self.steps.len() > STEPS_MAX {
             return Err(OffPlan::Wide);
         }
@@ -144,13 +140,28 @@ impl Plan {
 }
 
 impl Step {
-    fn admits(&self, arguments: &serde_json::Value) -> bool {
+    fn admits(&self, arguments: &Value) -> bool {
         self.only.iter().all(|(name, values)| {
-            let given = arguments.get(name).map(texts).unwrap_or_default();
+            let given = at(arguments, name);
             let is_among = |text: &String| values.iter().any(|value| is_same(value, text));
             // A command is said as one text and given as its words.
             given.iter().all(is_among) || is_among(&given.join(" "))
         })
+    }
+}
+
+/// The texts of an argument, or of a part of one: `body.attendees.email`.
+fn at(arguments: &Value, name: &str) -> Vec<String> {
+    if let Some(value) = arguments.get(name) {
+        return texts(value);
+    }
+    match (arguments, name.split_once('.')) {
+        (Value::Array(items), _) => items.iter().flat_map(|item| at(item, name)).collect(),
+        (_, Some((outer, inner))) => match arguments.get(outer) {
+            Some(value) => at(value, inner),
+            None => Vec::new(),
+        },
+        _ => Vec::new(),
     }
 }
 
@@ -361,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_plan_has_tools_counts_and_values_and_nothing_else() {
-        let why = |plan: &Plan, tool: &str, arguments: &serde_json::Value, done| {
+        let why = |plan: &Plan, tool: &str, arguments: &Value, done| {
             plan.step(tool, arguments, done).err()
         };
         let to = |address: &str| json!({ "to": [address] });
@@ -376,6 +387,24 @@ mod tests {
             Some(OffPlan::Value)
         );
         assert_eq!(why(&plan(), "delete", &json!({}), 0), Some(OffPlan::Tool));
+        let mut inner = plan();
+        inner.steps[0].only = [(
+            "body.guests.email".to_owned(),
+            vec!["ann@example.com".to_owned()],
+        )]
+        .into();
+        let guests = |email: &str| json!({ "body": { "guests": [{ "email": email }] } });
+        assert_eq!(why(&inner, "send", &guests("ann@example.com"), 0), None);
+        let other = why(&inner, "send", &guests("eve@example.com"), 0);
+        assert_eq!(other, Some(OffPlan::Value));
+        let mut run = plan();
+        run.steps[0].only = [("command".to_owned(), vec!["cargo test".to_owned()])].into();
+        let command = |words: &[&str]| json!({ "command": words });
+        assert_eq!(why(&run, "send", &command(&["cargo", "test"]), 0), None);
+        assert_eq!(
+            why(&run, "send", &command(&["cargo", "publish"]), 0),
+            Some(OffPlan::Value)
+        );
         let wide = Plan {
             steps: vec![plan().steps[1].clone(); STEPS_MAX + 1],
         };

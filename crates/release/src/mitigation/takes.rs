@@ -7,7 +7,9 @@ use instar_policy::{Authority, Kind};
 pub fn texts(authority: &Authority, tool: &str) -> Vec<String> {
     let slots = authority.annotations.get(tool).map(|one| &one.slots);
     let slots = slots.into_iter().flatten();
-    let texts = slots.filter(|(_, slot)| slot.kind == Kind::Text && !slot.role.is_target());
+    // A part of an argument is none by itself.
+    let whole = slots.filter(|(name, _)| !name.contains('.'));
+    let texts = whole.filter(|(_, slot)| slot.kind == Kind::Text && !slot.role.is_target());
     texts.map(|(name, _)| name.clone()).collect()
 }
 
@@ -22,6 +24,6 @@ pub fn is_target(authority: &Authority, tool: &str, argument: &str) -> bool {
 #[must_use]
 pub fn path(authority: &Authority, tool: &str) -> Option<String> {
     let mut slots = authority.annotations.get(tool)?.slots.iter();
-    let path = slots.find(|(_, slot)| slot.kind == Kind::Path);
+    let path = slots.find(|(name, slot)| slot.kind == Kind::Path && !name.contains('.'));
     path.map(|(name, _)| name.clone())
 }

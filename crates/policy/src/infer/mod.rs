@@ -5,6 +5,9 @@
 //! risk. So a row that is taken away can add questions and can let nothing through. Descriptions are
 //! text of whoever wrote the tool and are not read.
 
+mod schema;
+mod verbs;
+
 use instar_protocol::Label;
 use instar_protocol::tool::{Effect, ToolSpec};
 use instar_protocol::{Origin, Origins, Readers};
@@ -15,52 +18,17 @@ use std::sync::LazyLock;
 
 use crate::annotation::{Annotation, Field, FieldRole, OwnRow, Reach, Slot, SlotRole};
 use crate::typed::Kind;
+use schema::{is_object, parameters, shape};
+use verbs::{THINGS, effect_and_reach, makes};
+
+pub(crate) use schema::words_of;
 
 /// The table as it is built in.
-const TABLE: &str = include_str!("../families.json");
+const TABLE: &str = include_str!("../../families.json");
 
 /// Arguments beyond this number are not looked at: a tool with more has the highest risk.
 const ARGUMENTS_MAX: usize = 100;
 
-/// The deepest part of an argument that is looked at by itself.
-const PARTS_DEPTH_MAX: usize = 4;
-
-/// Verbs that make a new thing.
-const MAKING: [&str; 14] = [
-    "create", "draft", "upload", "copy", "insert", "send", "reply", "forward", "post", "publish",
-    "book", "reserve", "schedule", "order",
-];
-/// Verbs that speak to whoever wrote the thing that is named.
-const ANSWERING: [&str; 6] = ["reply", "respond", "answer", "comment", "react", "post"];
-/// What can be sent along or shared, by the noun in front of its id.
-const THINGS: [&str; 22] = [
-    "file",
-    "document",
-    "doc",
-    "folder",
-    "note",
-    "page",
-    "sheet",
-    "spreadsheet",
-    "attachment",
-    "email",
-    "mail",
-    "message",
-    "photo",
-    "image",
-    "picture",
-    "video",
-    "event",
-    "calendar",
-    "album",
-    "report",
-    "draft",
-    "item",
-];
-/// Words of reading that are as often the beginning of something else.
-const DOUBTFUL: [&str; 3] = ["open", "load", "check"];
-/// Words behind a verb that make another one of it: `check_out`.
-const PARTICLES: [&str; 8] = ["out", "in", "up", "off", "down", "over", "away", "into"];
 /// Arguments that say who sees a thing.
 const SHOWING: [&str; 9] = [
     "visibility",
@@ -285,118 +253,11 @@ impl Families {
         }
     }
 
-    /// True if a tool that begins with a word of reading does nothing else: `check_out` and `open_ticket`
-    /// do.
-    fn only_looks(
-        &self,
-        name: &[String],
-        family: Option<&Family>,
-        arguments: &[(String, Value)],
-    ) -> bool {
-        let rest = name.get(1..).unwrap_or_default();
-        let destroys = self.verbs.get(&Effect::Destroy);
-        let is_other = |word: &String| {
-            let word = word.as_str();
-            let destroys = destroys.is_some_and(|all| all.iter().any(|verb| verb == word));
-            word == "replace" || PARTICLES.contains(&word) || destroys
-        };
-        if rest.first().is_some_and(is_other) {
-            return false;
-        }
-        let first = name.first().map_or("", String::as_str);
-        if !DOUBTFUL.contains(&first) {
-            return true;
-        }
-        let is_noun = |word: &String| {
-            let mut families = self.families.iter();
-            families.any(|family| family.words.contains(word) || family.lists(word).is_some())
-        };
-        let sets = |(path, _): &(String, Value)| {
-            let row = self.row(&words_of(path));
-            row.is_some_and(|row| matches!(row.role, SlotRole::Payload | SlotRole::Amount))
-        };
-        let is_guarded = family.is_some_and(|family| family.guarded);
-        rest.iter().any(is_noun) && !is_guarded && !arguments.iter().any(sets)
-    }
-
-    /// What a thing is sent to is a place, whatever it is called: the thread of an answer, a room by its id.
-    /// Only what is known to be sent along is none.
-    fn lead(&self, name: &[String], slots: &mut BTreeMap<String, Slot>) {
-        let answers = name
-            .first()
-            .is_some_and(|verb| ANSWERING.contains(&verb.as_str()));
-        let leads = |slot: &Slot| matches!(slot.role, SlotRole::Who | SlotRole::Where);
-        let nouns: Vec<String> = name.to_vec();
-        for (path, slot) in slots.iter_mut() {
-            if slot.role != SlotRole::Which || slot.kind == Kind::Amount {
-                continue;
-            }
-            let words = words_of(path);
-            let of = if words.len() > 1 { &words } else { &nouns };
-            let is_thing = of
-                .iter()
-                .any(|word| THINGS.contains(&word.trim_end_matches('s')));
-            if answers || !is_thing {
-                slot.role = SlotRole::Where;
-            }
-        }
-        if !slots.values().any(leads) {
-            let things = slots
-                .values_mut()
-                .filter(|slot| slot.role == SlotRole::Which);
-            things.for_each(|slot| slot.role = SlotRole::Where);
-        }
-    }
-
     /// What is known of an argument: `file_id` is an id, `start_time` a time, for the last word says what
     /// it is.
     fn row(&self, words: &[String]) -> Option<&ArgumentRow> {
         let known = |word: &String| self.arguments.iter().find(|row| row.words.contains(word));
         words.iter().rev().find_map(known)
-    }
-
-    /// The verb of a name with its effect. A name that begins with what it is about, its server or a word
-    /// of a family, has the worst verb of those that it holds; one that begins with anything else
-    /// executes, for nouns are verbs too: what does `purge_email` do to a mail?
-    fn verb(&self, name: &[String], server: &str) -> (String, Effect) {
-        let effect_of = |word: &String| {
-            self.verbs
-                .iter()
-                .find(|(_, verbs)| verbs.contains(word))
-                .map(|(effect, _)| *effect)
-        };
-        let none = || (String::new(), Effect::Execute);
-        let Some(first) = name.first() else {
-            return none();
-        };
-        // `find_and_delete` does the second thing too.
-        let joined = name
-            .windows(2)
-            .filter(|pair| matches!(pair[0].as_str(), "and" | "or" | "then"))
-            .map(|pair| {
-                (
-                    pair[1].clone(),
-                    effect_of(&pair[1]).unwrap_or(Effect::Execute),
-                )
-            });
-        let is_about = |word: &String| {
-            let families = || self.families.iter();
-            words_of(server).contains(word) || families().any(|family| family.words.contains(word))
-        };
-        let own = match effect_of(first) {
-            Some(effect) => vec![(first.clone(), effect)],
-            None if !is_about(first) => vec![(first.clone(), Effect::Execute)],
-            None => name
-                .iter()
-                .filter_map(|word| Some((word.clone(), effect_of(word)?)))
-                // A noun such as `search` or `mail` in the middle is no reason to think it harmless.
-                .map(|(word, effect)| (word, effect.max(Effect::Send)))
-                .collect(),
-        };
-        own.into_iter()
-            .chain(joined)
-            .max_by_key(|(_, effect)| *effect)
-            .unwrap_or_else(none)
     }
 
     /// The family of a tool: that of the most words in its name, else that of its server.
@@ -559,62 +420,6 @@ fn connector(server: &str, family: Option<&Family>) -> String {
     }
 }
 
-/// What the tool does, and to whom.
-fn effect_and_reach(
-    verb: Effect,
-    family: Option<&Family>,
-    goes_out: bool,
-    closed: bool,
-    slots: &BTreeMap<String, Slot>,
-) -> (Effect, Reach) {
-    let has = |role: SlotRole| slots.values().any(|slot| slot.role == role);
-    let guarded = family.is_some_and(|family| family.guarded);
-    let public = family.is_some_and(|family| family.public);
-    let members = family.is_some_and(|family| family.members);
-    let effect = match verb {
-        // Nobody knows where a question goes that an unknown service is asked.
-        Effect::Read if goes_out || public || (family.is_none() && asks_freely(slots)) => {
-            Effect::Fetch
-        }
-        // Sums are moved, whatever the verb.
-        Effect::Write | Effect::Send | Effect::Grant if has(SlotRole::Amount) || guarded => {
-            Effect::Spend
-        }
-        // Adding to an own list is a note; adding somebody is an invitation.
-        Effect::Grant if !has(SlotRole::Who) => Effect::Write,
-        // A calendar does not call in its own name.
-        Effect::Spend if !has(SlotRole::Amount) && is_noted(family) => Effect::Write,
-        // What is written on the web, or into a room, is said to whoever reads there.
-        Effect::Write if goes_out || public || (members && has(SlotRole::Payload)) => Effect::Send,
-        other => other,
-    };
-    let effect = match (verb, family) {
-        (Effect::Grant, Some(family)) if family.name == "calendar" => Effect::Write,
-        _ => effect,
-    };
-    let names_outsider = slots.values().any(|slot| slot.kind == Kind::Address);
-    let reach = match effect {
-        Effect::None | Effect::Read if closed => Reach::Closed,
-        Effect::None | Effect::Read => Reach::Own,
-        Effect::Fetch => Reach::Public,
-        _ if goes_out && public => Reach::Public,
-        // What an unknown service does with what is written there, nobody knows.
-        Effect::Write if !goes_out && family.is_some() => Reach::Own,
-        Effect::Send | Effect::Grant if closed && !names_outsider && !goes_out => Reach::Closed,
-        _ => Reach::Outside,
-    };
-    (effect, reach)
-}
-
-/// True if an argument can say anything.
-fn asks_freely(slots: &BTreeMap<String, Slot>) -> bool {
-    slots.values().any(|slot| !slot.kind.is_closed())
-}
-
-fn is_noted(family: Option<&Family>) -> bool {
-    family.is_some_and(|family| family.name == "calendar")
-}
-
 /// An argument that nothing is known of may be an address as well as anything else.
 fn has_strange(slots: &BTreeMap<String, Slot>) -> bool {
     slots
@@ -643,123 +448,4 @@ fn plain(kind: Kind) -> Slot {
         role: SlotRole::Plain,
         kind,
     }
-}
-
-/// True if a name begins with a verb that makes a new thing and says no more: what such a tool returns is
-/// the record of it.
-fn makes(name: &[String]) -> bool {
-    let begins = name
-        .first()
-        .is_some_and(|first| MAKING.contains(&first.as_str()));
-    let joined = |word: &String| matches!(word.as_str(), "and" | "or" | "then");
-    begins && !name.iter().any(joined)
-}
-
-/// The arguments by their paths, down to those that hold no declared parts: `body.attendees.email`.
-fn parameters(root: &Value) -> Vec<(String, Value)> {
-    let mut found = Vec::new();
-    let properties = root.get("properties").and_then(Value::as_object);
-    for (name, schema) in properties.into_iter().flatten() {
-        parts(name.clone(), schema, root, 0, &mut found);
-    }
-    found
-}
-
-fn parts(
-    path: String,
-    schema: &Value,
-    root: &Value,
-    depth: usize,
-    found: &mut Vec<(String, Value)>,
-) {
-    let schema = resolved(schema, root);
-    let inner = match schema.get("items") {
-        Some(items) => resolved(items, root),
-        None => schema,
-    };
-    let properties = inner.get("properties").and_then(Value::as_object);
-    match properties.filter(|properties| !properties.is_empty() && depth < PARTS_DEPTH_MAX) {
-        Some(properties) if found.len() <= ARGUMENTS_MAX => {
-            for (name, schema) in properties {
-                parts(format!("{path}.{name}"), schema, root, depth + 1, found);
-            }
-        }
-        _ => found.push((path, schema.clone())),
-    }
-}
-
-fn resolved<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
-    let reference = schema.get("$ref").and_then(Value::as_str);
-    let found = reference.and_then(|reference| root.pointer(reference.strip_prefix('#')?));
-    found.unwrap_or(schema)
-}
-
-/// True if an argument may be an object, or a list of them.
-fn is_object(schema: &Value, root: &Value) -> bool {
-    let schema = resolved(schema, root);
-    let is_named = |name: &Value| name.as_str() == Some("object");
-    let is_typed = match schema.get("type") {
-        Some(Value::Array(types)) => types.iter().any(is_named),
-        Some(name) => is_named(name),
-        None => schema.get("properties").is_some(),
-    };
-    let inner = ["anyOf", "oneOf", "allOf"]
-        .iter()
-        .filter_map(|key| schema.get(*key)?.as_array());
-    let mut ways = inner.flatten().chain(schema.get("items"));
-    is_typed || ways.any(|way| way != schema && is_object_within(way, root))
-}
-
-/// The same one step further in; deeper than that nobody writes a type.
-fn is_object_within(schema: &Value, root: &Value) -> bool {
-    let schema = resolved(schema, root);
-    schema.get("properties").is_some()
-        || schema.get("type").and_then(Value::as_str) == Some("object")
-}
-
-/// The closed kind of an argument by its type: a switch, a number, a fixed set of words.
-fn shape(schema: &Value, root: &Value) -> Option<Kind> {
-    let schema = resolved(schema, root);
-    if schema.get("enum").is_some() || schema.get("const").is_some() {
-        return Some(Kind::Enum);
-    }
-    for key in ["anyOf", "oneOf"] {
-        if let Some(Value::Array(ways)) = schema.get(key) {
-            let mut kinds = ways
-                .iter()
-                .filter(|way| way.get("type").and_then(Value::as_str) != Some("null"))
-                .map(|way| shape(way, root));
-            let first = kinds.next()??;
-            return kinds.all(|kind| kind == Some(first)).then_some(first);
-        }
-    }
-    match schema.get("type").and_then(Value::as_str)? {
-        "boolean" => Some(Kind::Bool),
-        "integer" | "number" => Some(Kind::Number),
-        "array" => shape(schema.get("items")?, root),
-        _ => None,
-    }
-}
-
-/// The words of a name: `send_direct_message`, `sendDirectMessage`, `send-direct-message`.
-pub(crate) fn words_of(name: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut is_lower = false;
-    let mut is_open = false;
-    for c in name.chars() {
-        if !c.is_alphanumeric() {
-            is_open = false;
-            is_lower = false;
-            continue;
-        }
-        if !is_open || (is_lower && c.is_uppercase()) {
-            words.push(String::new());
-        }
-        if let Some(word) = words.last_mut() {
-            word.extend(c.to_lowercase());
-        }
-        is_open = true;
-        is_lower = c.is_lowercase() || c.is_numeric();
-    }
-    words
 }
