@@ -1,12 +1,11 @@
 //! What mitigations remember from turn to turn: the coins, breakers, the pace of calls, episodes. Made when
-//! the first is needed, bounded, and gone with the process but for
-//! what the coins said.
+//! the first is needed, bounded, and gone with the process but for what the coins said.
 
 use instar_protocol::event::{Event, EventKind};
 use instar_protocol::{RunId, SessionId, Timestamp};
 use instar_release::evidence::{Arm, Coin, KEY_BYTES};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{self, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// A stretch of a conversation ends after such a pause, and after so many turns.
 const EPISODE_GAP_MS: u64 = 30 * 60_000;
@@ -80,7 +79,7 @@ impl ThrownTurn {
 pub(crate) struct Mends {
     /// What all coins are made from.
     key: OnceLock<[u8; KEY_BYTES]>,
-    port: OnceLock<sync::Arc<dyn TrialsPort>>,
+    port: OnceLock<Arc<dyn TrialsPort>>,
     memory: Mutex<Memory>,
 }
 
@@ -125,7 +124,7 @@ pub(crate) enum Verdict {
 }
 
 impl Mends {
-    pub(crate) fn connect(&self, port: sync::Arc<dyn TrialsPort>, thrown: Thrown) {
+    pub(crate) fn connect(&self, port: Arc<dyn TrialsPort>, thrown: Thrown) {
         // Who comes second changes nothing: there is one gateway.
         if self.port.set(port).is_err() {
             return;
