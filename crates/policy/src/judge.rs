@@ -263,7 +263,7 @@ fn suffices(value: &Graded, facts: &Facts, evidence: &Evidence) -> bool {
             value.grade == Grade::G2 && (value.is_own_row || value.is_known)
         }
         // The owner's words select it by its name, or by a number of it.
-        (Effect::Destroy, SlotRole::Which) => value.grade == Grade::G2,
+        (Effect::Destroy | Effect::Spend, SlotRole::Which) => value.grade == Grade::G2,
         (Effect::Fetch, SlotRole::Where) => value.is_from_named_source,
         _ => false,
     }
