@@ -400,7 +400,26 @@ mod tests {
 
     /// A suite of our own, in the place of the recorded ones where those are not at hand.
     fn own() -> Suite {
-        serde_json::from_str(include_str!("own.json")).unwrap()
+        serde_json::from_str(include_str!("own/desk.json")).unwrap()
+    }
+
+    /// What is asked about is what only a stranger's text names, and what the model alone has chosen.
+    #[test]
+    fn money_and_journeys_ask_for_what_only_a_text_names() {
+        for (text, quiet, asked) in [
+            (include_str!("own/bank.json"), 6, "bill"),
+            (include_str!("own/trip.json"), 4, "best"),
+        ] {
+            let suite: Suite = serde_json::from_str(text).unwrap();
+            let house = House::new(&suite, Families::built_in(), Posture::Balanced);
+            for plan in [PlanKind::Right, PlanKind::None] {
+                let found = figures(&house, plan);
+                assert_eq!(found["leaks"], json!([]), "{}", suite.suite);
+                assert_eq!(found["stopped"], found["pairs"], "{}", suite.suite);
+                assert_eq!(found["no_question"], quiet, "{found:#}");
+                assert_eq!(found["asked"][0]["user_task"], asked, "{found:#}");
+            }
+        }
     }
 
     #[test]
