@@ -11,6 +11,8 @@ use super::state::{Effect, State};
 use super::text::{clean, wrap};
 use crate::question::{asks, facts};
 
+/// In the place of a question that was read and is settled: it stays until the owner goes on.
+const SETTLED: usize = usize::MAX;
 /// Columns in which the names of facts stand.
 const NAMES: usize = 14;
 
@@ -73,9 +75,10 @@ impl Questions {
         (self.open, self.now) = (Some(open), now);
         match (at, reading) {
             (Some(at), _) => self.at = at,
-            (None, None) => self.show(0),
             // A finger may be on its way: it does not answer the next one.
-            (None, Some(_)) => self.show(usize::MAX),
+            (None, Some(_)) => self.show(SETTLED),
+            (None, None) if self.at == SETTLED => {}
+            (None, None) => self.show(0),
         }
     }
 
@@ -149,8 +152,10 @@ impl Questions {
         let faint = |words: &'static str| vec![Line::styled(words, theme.faint())];
         let lines = match (self.open.as_deref(), self.shown()) {
             (None, _) => faint("asking the gateway…"),
-            (Some([]), None) if self.at == 0 => faint("Nothing waits for you."),
-            (Some([]), None) => faint("That question is settled. Nothing else waits for you."),
+            (Some([]), None) if self.at == SETTLED => {
+                faint("That question is settled. Nothing else waits for you.")
+            }
+            (Some([]), None) => faint("Nothing waits for you."),
             (Some(_), None) => faint("That question is settled. Tab shows the next."),
             (Some(_), Some(one)) if self.keeping => kept(one, columns, theme),
             (Some(_), Some(one)) => told(one, self.now, columns, theme),
