@@ -170,6 +170,11 @@ impl Evidence {
                     continue;
                 }
                 graded.has_others |= self.has_others(row);
+                // Who answers a message writes to those who have a part in it.
+                graded.is_known |= typed.kind == Kind::Id
+                    && graded.role == SlotRole::Where
+                    && self.selects(row)
+                    && self.knows_all(row);
                 let grade = if self.selects(row) || row.has_made(cell) {
                     Grade::G2
                 } else {
@@ -207,6 +212,20 @@ impl Evidence {
                 }
             }
         }
+    }
+
+    /// True if somebody has a part in the thing that the row tells of, and the owner knows them all.
+    fn knows_all(&self, row: &Row) -> bool {
+        let mut parties = row
+            .cells
+            .iter()
+            .filter(|cell| cell.role == FieldRole::Party)
+            .peekable();
+        let is_known = |cell: &Cell| {
+            let known = |typed: &Typed| self.own.contains(typed) || self.contacts.contains(typed);
+            cell.typed.as_ref().is_some_and(known)
+        };
+        parties.peek().is_some() && parties.all(is_known)
     }
 
     /// True if somebody whom the owner does not know has a part in the thing that the row tells of.

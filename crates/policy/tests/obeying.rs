@@ -127,6 +127,7 @@ fn what_a_message_answers_is_where_it_goes() {
     let words = "Reply to Anna's mail 'Lunch' that I come";
     let reply = || tool("reply_to_email", texts(&["email_id", "body"]));
     let to = |id: &str| json!({ "email_id": id, "body": "the contract says so" });
+    assert_eq!(mails(words).calls(reply(), to("1")), "+evidence");
     assert!(mails(words).calls(reply(), to("2")).starts_with('?'));
     assert!(mails(words).calls(reply(), to("9")).starts_with('?'));
     for (name, arguments) in [
