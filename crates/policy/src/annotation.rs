@@ -191,11 +191,7 @@ impl Annotation {
         let mut found = Vec::new();
         if let Value::Object(fields) = arguments {
             for (name, value) in fields {
-                let from = found.len();
-                self.walk(value, name.clone(), name, &mut found);
-                for leaf in &mut found[from..] {
-                    leaf.argument.clone_from(name);
-                }
+                self.walk(value, name.clone(), (name, name), &mut found);
             }
         }
         found
@@ -213,18 +209,25 @@ impl Annotation {
         slot
     }
 
-    fn walk(&self, value: &Value, path: String, name: &str, found: &mut Vec<Leaf>) {
+    fn walk(
+        &self,
+        value: &Value,
+        path: String,
+        (argument, name): (&str, &str),
+        found: &mut Vec<Leaf>,
+    ) {
         match value {
             Value::Null => {}
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    self.walk(item, format!("{path}[{index}]"), name, found);
+                    self.walk(item, format!("{path}[{index}]"), (argument, name), found);
                 }
             }
             Value::Object(fields) => {
                 for (inner, value) in fields {
                     let name = format!("{name}.{inner}");
-                    self.walk(value, format!("{path}.{inner}"), &name, found);
+                    let path = format!("{path}.{inner}");
+                    self.walk(value, path, (argument, &name), found);
                 }
             }
             Value::String(_) | Value::Bool(_) | Value::Number(_) => {
@@ -232,7 +235,7 @@ impl Annotation {
                     .as_str()
                     .map_or_else(|| value.to_string(), str::to_owned);
                 found.push(Leaf {
-                    argument: String::new(),
+                    argument: argument.to_owned(),
                     name: name.to_owned(),
                     path,
                     slot: self.slot_of(name, &text),

@@ -20,6 +20,8 @@ pub(crate) struct Facts {
     pub(crate) reach: Reach,
     /// Others see what is written there.
     pub(crate) is_seen: bool,
+    /// Every text in its arguments.
+    pub(crate) leaves: Vec<Leaf>,
     pub(crate) graded: Vec<Graded>,
     /// The grade that its targets need once somebody else has spoken.
     pub(crate) needed: Grade,
@@ -37,7 +39,8 @@ pub(crate) fn gather<'a>(
         authority,
     )?;
     let digest = digest(request)?;
-    let graded = grade_all(request, annotation);
+    let leaves = annotation.leaves(&request.call.arguments);
+    let graded = grade_all(request, &annotation.connector, &leaves);
     let names_people = graded
         .iter()
         .any(|value| value.role == SlotRole::Who && !request.evidence.is_own_value(value));
@@ -71,6 +74,7 @@ pub(crate) fn gather<'a>(
             effect,
             reach,
             is_seen,
+            leaves,
             graded,
             needed,
         },
@@ -99,10 +103,9 @@ fn needed(effect: Effect, reach: Reach, undoable: bool) -> Grade {
 }
 
 /// Every value of an argument that says who, where, which or how much, with its grade.
-fn grade_all(request: &Request<'_>, annotation: &Annotation) -> Vec<Graded> {
-    let (evidence, connector) = (request.evidence, &annotation.connector);
+fn grade_all(request: &Request<'_>, connector: &str, leaves: &[Leaf]) -> Vec<Graded> {
+    let evidence = request.evidence;
     let step = request.step();
-    let leaves = annotation.leaves(&request.call.arguments);
     let targets = leaves.iter().filter(|leaf| leaf.slot.role.is_target());
     targets
         .filter(|leaf| !leaf.keeps_closed())

@@ -169,13 +169,14 @@ impl Evidence {
                 if !cell.holds(typed) {
                     continue;
                 }
+                let is_selected = self.selects(row);
                 graded.has_others |= self.has_others(row);
                 // Who answers a message writes to those who have a part in it.
                 graded.is_known |= typed.kind == Kind::Id
                     && graded.role == SlotRole::Where
-                    && self.selects(row)
+                    && is_selected
                     && self.knows_all(row);
-                let grade = if self.selects(row) || row.has_made(cell) {
+                let grade = if is_selected || row.has_made(cell) {
                     Grade::G2
                 } else {
                     Grade::G1
@@ -214,29 +215,22 @@ impl Evidence {
         }
     }
 
+    /// True for the owner himself, and for whom he wrote to first or entered.
+    fn knows(&self, party: &Typed) -> bool {
+        self.own.contains(party) || self.contacts.contains(party)
+    }
+
     /// True if somebody has a part in the thing that the row tells of, and the owner knows them all.
     fn knows_all(&self, row: &Row) -> bool {
-        let mut parties = row
-            .cells
-            .iter()
-            .filter(|cell| cell.role == FieldRole::Party)
-            .peekable();
-        let is_known = |cell: &Cell| {
-            let known = |typed: &Typed| self.own.contains(typed) || self.contacts.contains(typed);
-            cell.typed.as_ref().is_some_and(known)
-        };
+        let mut parties = row.parties().peekable();
+        let is_known = |party: Option<&Typed>| party.is_some_and(|party| self.knows(party));
         parties.peek().is_some() && parties.all(is_known)
     }
 
     /// True if somebody whom the owner does not know has a part in the thing that the row tells of.
     fn has_others(&self, row: &Row) -> bool {
-        let parties = row
-            .cells
-            .iter()
-            .filter(|cell| cell.role == FieldRole::Party);
-        let parties: BTreeSet<&Typed> = parties.filter_map(|cell| cell.typed.as_ref()).collect();
-        let is_known = |party: &Typed| self.own.contains(party) || self.contacts.contains(party);
-        let others = parties.iter().filter(|party| !is_known(party));
+        let parties: BTreeSet<&Typed> = row.parties().flatten().collect();
+        let others = parties.iter().filter(|party| !self.knows(party));
         // Where nobody said who the owner is, one alone is taken for him.
         others.count() > usize::from(self.own.is_empty())
     }
@@ -392,14 +386,17 @@ impl Row {
         words.iter().skip(1).take_while(of).map(singular).collect()
     }
 
+    /// Who has a part in the thing; none for one whose field cannot be read.
+    fn parties(&self) -> impl Iterator<Item = Option<&Typed>> {
+        let cells = self.cells.iter();
+        let parties = cells.filter(|cell| cell.role == FieldRole::Party);
+        parties.map(|cell| cell.typed.as_ref())
+    }
+
     fn names_party(&self, evidence: &Evidence) -> bool {
-        self.cells.iter().any(|cell| {
-            cell.role == FieldRole::Party
-                && cell
-                    .typed
-                    .as_ref()
-                    .is_some_and(|typed| evidence.words.has(typed))
-        })
+        self.parties()
+            .flatten()
+            .any(|party| evidence.words.has(party))
     }
 
     fn rank(&self, fields: &[&str]) -> Option<Rank> {

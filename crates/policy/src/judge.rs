@@ -28,7 +28,7 @@ pub(crate) fn doubts(request: &Request<'_>, annotation: &Annotation, facts: &Fac
         plan: in_plan(request),
         verb: verb_missing(request, annotation, facts),
         evidence: weak_evidence(request, facts),
-        foreign: foreign_payload(request, annotation, facts),
+        foreign: foreign_payload(request, facts),
         clearance: not_cleared(request, annotation, facts),
     }
 }
@@ -270,13 +270,13 @@ fn suffices(value: &Graded, facts: &Facts, evidence: &Evidence) -> bool {
 }
 
 /// The links, addresses and codes of somebody else's that would go along.
-fn foreign_payload(request: &Request<'_>, annotation: &Annotation, facts: &Facts) -> Vec<String> {
-    if !takes_out(annotation, facts) {
+fn foreign_payload(request: &Request<'_>, facts: &Facts) -> Vec<String> {
+    if !takes_out(facts) {
         return Vec::new();
     }
     let is_tainted = request.context.is_tainted();
     let mut foreign = Vec::new();
-    for leaf in content(request, annotation) {
+    for leaf in content(facts) {
         let pieces = request
             .evidence
             .foreign_pieces(&leaf.path, &leaf.text, is_tainted);
@@ -293,17 +293,15 @@ fn foreign_payload(request: &Request<'_>, annotation: &Annotation, facts: &Facts
 }
 
 /// True if what goes along reaches people or places outside.
-fn takes_out(annotation: &Annotation, facts: &Facts) -> bool {
+fn takes_out(facts: &Facts) -> bool {
     matches!(facts.effect, Effect::Send | Effect::Grant | Effect::Spend)
-        || matches!(annotation.reach, Reach::Outside | Reach::Public)
         || matches!(facts.reach, Reach::Outside | Reach::Public)
         || facts.is_seen
 }
 
 /// The arguments that can say anything: content, and what is asked for in words.
-fn content(request: &Request<'_>, annotation: &Annotation) -> impl Iterator<Item = Leaf> {
-    let leaves = annotation.leaves(&request.call.arguments);
-    leaves.into_iter().filter(|leaf| match leaf.slot.role {
+fn content(facts: &Facts) -> impl Iterator<Item = &Leaf> {
+    facts.leaves.iter().filter(|leaf| match leaf.slot.role {
         SlotRole::Payload => true,
         SlotRole::Plain => !leaf.slot.kind.is_closed(),
         SlotRole::Who | SlotRole::Where | SlotRole::Which | SlotRole::Amount => false,
@@ -312,15 +310,14 @@ fn content(request: &Request<'_>, annotation: &Annotation) -> impl Iterator<Item
 
 /// Private things go where the owner's words send them, or stay in the workspace they come from.
 fn not_cleared(request: &Request<'_>, annotation: &Annotation, facts: &Facts) -> Vec<String> {
-    if !takes_out(annotation, facts) || !carries(request, annotation, facts) {
+    if !takes_out(facts) || !carries(request, annotation, facts) {
         return Vec::new();
     }
     let inside = match facts.reach {
         // Another conversation of the owner's is his own as well.
         Reach::Own if !facts.is_seen => return Vec::new(),
         // What stays in the same store is where it was, as far as a thing of it is shared.
-        Reach::Own => Some(annotation.connector.as_str()),
-        Reach::Closed => Some(annotation.connector.as_str()),
+        Reach::Own | Reach::Closed => Some(annotation.connector.as_str()),
         Reach::Outside | Reach::Public => None,
     };
     let is_led_there = leads_there(request, facts);
@@ -342,7 +339,7 @@ fn not_cleared(request: &Request<'_>, annotation: &Annotation, facts: &Facts) ->
 fn carries(request: &Request<'_>, annotation: &Annotation, facts: &Facts) -> bool {
     let is_vague = |value: &Graded| value.grade < Grade::G2 && !is_sure(value, facts, request);
     facts.graded.iter().any(is_vague)
-        || content(request, annotation).any(|leaf| {
+        || content(facts).any(|leaf| {
             let (slot, connector) = (leaf.slot, &annotation.connector);
             let evidence = request.evidence;
             // A number of a thing that a list gave is no content.

@@ -188,15 +188,19 @@ fn links(text: &str, found: &mut BTreeMap<String, bool>) {
         let before = text[..at].trim_end_matches(is_of_scheme).len();
         let end = text[at..].find(breaks).map_or(text.len(), |end| at + end);
         let whole = trimmed(&text[before..end]);
-        match normal(Kind::Url, whole) {
-            Some(typed) => {
-                let host = typed.form.split(['/', ':']).next().unwrap_or_default();
-                found.extend(normal(Kind::Host, host).map(|host| (host.form, false)));
-                found.insert(typed.form, false);
-            }
-            None => drop(found.insert(whole.to_lowercase(), false)),
-        }
+        link(whole, false, found);
     }
+}
+
+/// A link with its host; one that has no normal form stands for itself.
+fn link(text: &str, is_sentence: bool, found: &mut BTreeMap<String, bool>) {
+    let Some(typed) = normal(Kind::Url, text) else {
+        found.insert(text.to_lowercase(), is_sentence);
+        return;
+    };
+    let host = typed.form.split(['/', ':']).next().unwrap_or_default();
+    found.extend(normal(Kind::Host, host).map(|host| (host.form, is_sentence)));
+    found.insert(typed.form, is_sentence);
 }
 
 fn phones(text: &str, found: &mut BTreeMap<String, bool>) {
@@ -210,25 +214,20 @@ fn phones(text: &str, found: &mut BTreeMap<String, bool>) {
 
 /// An address or a host without a scheme.
 fn place(piece: &str, found: &mut BTreeMap<String, bool>) {
-    let lower = piece.to_lowercase();
     if let Some((local, domain)) = piece.rsplit_once('@') {
         if !local.is_empty() && domain.contains('.') {
             let typed = normal(Kind::Address, piece);
-            found.insert(typed.map_or(lower, |typed| typed.form), false);
+            found.insert(
+                typed.map_or_else(|| piece.to_lowercase(), |typed| typed.form),
+                false,
+            );
         }
         return;
     }
     found.extend(normal(Kind::Phone, piece).map(|typed| (typed.form, false)));
     if looks_like_url(piece) {
         let is_sentence = !piece.contains('/') && !sentence_end(piece).contains('.');
-        match normal(Kind::Url, piece) {
-            Some(typed) => {
-                let host = typed.form.split(['/', ':']).next().unwrap_or_default();
-                found.extend(normal(Kind::Host, host).map(|host| (host.form, is_sentence)));
-                found.insert(typed.form, is_sentence);
-            }
-            None => drop(found.insert(lower, is_sentence)),
-        }
+        link(piece, is_sentence, found);
     }
 }
 

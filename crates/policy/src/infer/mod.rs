@@ -19,7 +19,7 @@ use std::sync::LazyLock;
 use crate::annotation::{Annotation, Field, FieldRole, OwnRow, Reach, Slot, SlotRole};
 use crate::typed::Kind;
 use schema::{is_object, parameters, shape};
-use verbs::{THINGS, effect_and_reach, makes};
+use verbs::{THINGS, effect_and_reach, lead, makes};
 
 pub(crate) use schema::words_of;
 
@@ -216,7 +216,7 @@ impl Families {
         });
         let mut slots: BTreeMap<String, Slot> = slots.collect();
         if matches!(verb_effect, Effect::Send | Effect::Grant) {
-            self.lead(&name, &mut slots);
+            lead(&name, &mut slots);
         }
         let has = |role: SlotRole| slots.values().any(|slot| slot.role == role);
         let goes_out = slots.values().any(|slot| {
@@ -430,16 +430,8 @@ fn has_strange(slots: &BTreeMap<String, Slot>) -> bool {
 fn highest() -> Annotation {
     Annotation {
         effect: Effect::Execute,
-        people: None,
         reach: Reach::Outside,
-        undoable: false,
-        makes: false,
-        follows: false,
-        connector: String::new(),
-        slots: BTreeMap::new(),
-        fields: Vec::new(),
-        own: None,
-        output: Label::stranger(Readers::Private),
+        ..Annotation::reads(Label::stranger(Readers::Private))
     }
 }
 

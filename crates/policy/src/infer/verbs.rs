@@ -124,35 +124,6 @@ impl Families {
         let is_guarded = family.is_some_and(|family| family.guarded);
         rest.iter().any(is_noun) && !is_guarded && !arguments.iter().any(sets)
     }
-
-    /// What a thing is sent to is a place, whatever it is called: the thread of an answer, a room by its id.
-    /// Only what is known to be sent along is none.
-    pub(super) fn lead(&self, name: &[String], slots: &mut BTreeMap<String, Slot>) {
-        let answers = name
-            .first()
-            .is_some_and(|verb| ANSWERING.contains(&verb.as_str()));
-        let leads = |slot: &Slot| matches!(slot.role, SlotRole::Who | SlotRole::Where);
-        let nouns: Vec<String> = name.to_vec();
-        for (path, slot) in slots.iter_mut() {
-            if slot.role != SlotRole::Which || slot.kind == Kind::Amount {
-                continue;
-            }
-            let words = words_of(path);
-            let of = if words.len() > 1 { &words } else { &nouns };
-            let is_thing = of
-                .iter()
-                .any(|word| THINGS.contains(&word.trim_end_matches('s')));
-            if answers || !is_thing {
-                slot.role = SlotRole::Where;
-            }
-        }
-        if !slots.values().any(leads) {
-            let things = slots
-                .values_mut()
-                .filter(|slot| slot.role == SlotRole::Which);
-            things.for_each(|slot| slot.role = SlotRole::Where);
-        }
-    }
 }
 
 /// What the tool does, and to whom.
@@ -219,4 +190,32 @@ pub(super) fn makes(name: &[String]) -> bool {
         .is_some_and(|first| MAKING.contains(&first.as_str()));
     let joined = |word: &String| matches!(word.as_str(), "and" | "or" | "then");
     begins && !name.iter().any(joined)
+}
+
+/// What a thing is sent to is a place, whatever it is called: the thread of an answer, a room by its id.
+/// Only what is known to be sent along is none.
+pub(super) fn lead(name: &[String], slots: &mut BTreeMap<String, Slot>) {
+    let answers = name
+        .first()
+        .is_some_and(|verb| ANSWERING.contains(&verb.as_str()));
+    let leads = |slot: &Slot| matches!(slot.role, SlotRole::Who | SlotRole::Where);
+    for (path, slot) in slots.iter_mut() {
+        if slot.role != SlotRole::Which || slot.kind == Kind::Amount {
+            continue;
+        }
+        let words = words_of(path);
+        let of = if words.len() > 1 { &words } else { name };
+        let is_thing = of
+            .iter()
+            .any(|word| THINGS.contains(&word.trim_end_matches('s')));
+        if answers || !is_thing {
+            slot.role = SlotRole::Where;
+        }
+    }
+    if !slots.values().any(leads) {
+        let things = slots
+            .values_mut()
+            .filter(|slot| slot.role == SlotRole::Which);
+        things.for_each(|slot| slot.role = SlotRole::Where);
+    }
 }
