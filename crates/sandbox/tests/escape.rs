@@ -147,6 +147,10 @@ cases! {
     two_runs_share_nothing: "twice",
     a_folder_that_changes_places_with_a_link_leads_nowhere_else: "swapped",
     ordinary_programs_run: "python",
+    nothing_runs_without_landlock: "lack-landlock",
+    nothing_runs_without_a_filter: "lack-filter",
+    nothing_runs_where_rights_can_be_gained: "lack-no-new-rights",
+    nothing_runs_without_limits: "lack-limits",
     calls_of_the_kernel_are_closed: "calls",
     namespaces_cannot_be_made: "namespaces",
     a_terminal_cannot_be_typed_into: "terminal",
@@ -173,6 +177,15 @@ cases! {
     dd_writes_nothing_outside: "safe-dd",
     tar_starts_nothing_outside: "safe-tar",
     sed_writes_nothing_outside: "safe-sed",
+}
+
+/// Bubblewrap does both by itself, and has words of its own.
+#[test]
+fn nothing_runs_without_namespaces_or_while_rights_are_left() {
+    for maker in ["own", "ready"] {
+        hold("lack-namespaces", maker);
+        hold("lack-rights", maker);
+    }
 }
 
 /// In a process namespace of its own, where numbers can be given again.

@@ -19,7 +19,7 @@ const LONG: Duration = Duration::from_secs(600);
 pub(crate) const KEY: &str = "instar-bait-key";
 pub(crate) const SECRET: &str = "the-bait-that-nobody-may-see";
 
-use crate::several;
+use crate::{missing, several};
 
 pub(crate) fn drive(case: &str, maker: &str, folder: &Path) -> ExitCode {
     if rustix::process::geteuid().is_root() {
@@ -27,6 +27,9 @@ pub(crate) fn drive(case: &str, maker: &str, folder: &Path) -> ExitCode {
         return ExitCode::FAILURE;
     }
     lay_bait(folder);
+    if let Some(layer) = case.strip_prefix("lack-") {
+        return missing::lack(layer, maker, folder);
+    }
     let native = native(maker);
     // What a careless part of the caller leaves open across a start.
     let bait = std::fs::File::open(folder.join("state/instar.json")).unwrap();

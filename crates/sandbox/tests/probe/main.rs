@@ -12,6 +12,7 @@
 mod attempts;
 mod confined;
 mod drive;
+mod missing;
 mod several;
 
 use instar_sandbox::confined::{Bounds, Starter};
