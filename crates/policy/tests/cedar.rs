@@ -330,6 +330,31 @@ fn what_is_wrong_is_told_with_file_line_and_what_to_do() {
     assert!(Rules::read(twice).is_err());
 }
 
+/// Facts that no rule names are left out, so that whatever can be read has to be there.
+#[test]
+fn a_fact_is_there_however_its_name_is_written() {
+    let written = [
+        r#"context.grade == 3"#,
+        r#"context["grade"] == 3"#,
+        r#"context["gra\u{64}e"] == 3"#,
+        "context\n  .\n  grade == 3",
+        "!(context has amount) && context.grade > 2",
+        r#"context.agent == "main" && [2, 3].contains(context.grade)"#,
+    ];
+    for condition in written {
+        let forbid = format!("forbid (principal, action, resource) when {{ {condition} }};");
+        let call = case(Effect::Send);
+        assert_eq!(says(&rules(&forbid), &call), "-mine.cedar:1", "{condition}");
+    }
+    let amount =
+        r#"@answer("ask") forbid (principal, action, resource) when { context has amount };"#;
+    let mut call = case(Effect::Spend);
+    assert_eq!(says(&rules(amount), &call), "+own-words");
+    call.values
+        .push((SlotRole::Amount, typed(Kind::Amount, "12.50 EUR")));
+    assert_eq!(says(&rules(amount), &call), "?mine.cedar:1");
+}
+
 #[test]
 fn an_error_while_judging_denies() {
     // Sums overflow only while they are judged: no check of the text can find it.

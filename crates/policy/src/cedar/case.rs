@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
+use super::read::Read;
 use crate::annotation::{Reach, SlotRole};
 use crate::authority::{Posture, Role};
 use crate::typed::{Kind, Typed};
@@ -89,8 +90,8 @@ fn uid(of: Option<&EntityTypeName>, id: &str) -> Result<EntityUid, String> {
 }
 
 impl Case<'_> {
-    /// The case as Cedar takes it.
-    pub(super) fn request(&self) -> Result<Request, String> {
+    /// The case as Cedar takes it, with the facts that are read.
+    pub(super) fn request(&self, read: &Read) -> Result<Request, String> {
         let role = match self.role {
             Role::Owner => &NAMES.owner,
             Role::Contact => &NAMES.contact,
@@ -101,15 +102,19 @@ impl Case<'_> {
             uid(role.as_ref(), self.person)?,
             uid(NAMES.action.as_ref(), self.effect.name())?,
             uid(NAMES.tool.as_ref(), self.tool)?,
-            self.facts()?,
+            self.facts(read)?,
             None,
         )
         .map_err(|err| err.to_string())
     }
 
-    fn facts(&self) -> Result<Context, String> {
+    fn facts(&self, read: &Read) -> Result<Context, String> {
         let mut facts: Vec<(String, Expression)> = Vec::with_capacity(32);
-        let mut fact = |name: &str, value: Expression| facts.push((name.to_owned(), value));
+        let mut fact = |name: &str, value: &dyn Fn() -> Expression| {
+            if read.names(name) {
+                facts.push((name.to_owned(), value()));
+            }
+        };
         for (name, word) in [
             ("agent", self.agent),
             ("connector", self.connector),
@@ -118,7 +123,7 @@ impl Case<'_> {
             ("readers", readers_word(&self.context.readers)),
             ("plan", plan_word(self.plan)),
         ] {
-            fact(name, Expression::new_string(word.to_owned()));
+            fact(name, &|| Expression::new_string(word.to_owned()));
         }
         for (name, holds) in [
             ("undoable", self.undoable),
@@ -130,7 +135,7 @@ impl Case<'_> {
             ("standing", self.standing),
             ("approved", self.approved),
         ] {
-            fact(name, Expression::new_bool(holds));
+            fact(name, &|| Expression::new_bool(holds));
         }
         for (name, number) in [
             ("grade", i64::from(self.grade)),
@@ -138,38 +143,47 @@ impl Case<'_> {
             ("done", i64::from(self.done)),
             ("refused", i64::from(self.refused)),
         ] {
-            fact(name, Expression::new_long(number));
+            fact(name, &|| Expression::new_long(number));
         }
-        let origins = self.context.origins.iter().map(origin_word);
-        fact("origins", words(origins.map(str::to_owned).collect()));
+        fact("origins", &|| {
+            let origins = self.context.origins.iter().map(origin_word);
+            words(origins.map(str::to_owned).collect())
+        });
         for (name, role) in [
             ("who", SlotRole::Who),
             ("where", SlotRole::Where),
             ("which", SlotRole::Which),
         ] {
-            fact(name, words(self.forms(role)));
+            fact(name, &|| words(self.forms(role)));
         }
-        // A recipient without a domain is in none, and so are all of them together.
+        fact("domains", &|| words(self.domains().0));
+        fact("inDomains", &|| words(self.domains().1));
+        fact("folders", &|| words(self.folders().0));
+        fact("inFolders", &|| words(self.folders().1));
+        let (amount, currencies) = self.amounts();
+        fact("currencies", &|| words(currencies.clone()));
+        if let Some(amount) = amount {
+            fact("amount", &|| Expression::new_long(amount));
+        }
+        Context::from_pairs(facts).map_err(|err| err.to_string())
+    }
+
+    /// The domains above any of those reached, and above all of them. A recipient without a domain is in
+    /// none, and so are all of them together.
+    fn domains(&self) -> (BTreeSet<String>, BTreeSet<String>) {
         let reached = self.values.iter().filter(|(role, value)| {
             matches!(role, SlotRole::Who | SlotRole::Where) || domains_of(value).is_some()
         });
-        let reached = reached.map(|(_, value)| domains_of(value).unwrap_or_default());
-        let (domains, in_domains) = above(reached);
-        fact("domains", words(domains));
-        fact("inDomains", words(in_domains));
+        above(reached.map(|(_, value)| domains_of(value).unwrap_or_default()))
+    }
+
+    /// The folders above any of the places, and above all of them.
+    fn folders(&self) -> (BTreeSet<String>, BTreeSet<String>) {
         let places = self
             .values
             .iter()
             .filter(|(role, value)| matches!(role, SlotRole::Where) || value.kind == Kind::Path);
-        let (folders, in_folders) = above(places.map(|(_, value)| folders_of(value)));
-        fact("folders", words(folders));
-        fact("inFolders", words(in_folders));
-        let (amount, currencies) = self.amounts();
-        fact("currencies", words(currencies));
-        if let Some(amount) = amount {
-            fact("amount", Expression::new_long(amount));
-        }
-        Context::from_pairs(facts).map_err(|err| err.to_string())
+        above(places.map(|(_, value)| folders_of(value)))
     }
 
     fn forms(&self, role: SlotRole) -> BTreeSet<String> {

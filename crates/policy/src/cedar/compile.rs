@@ -6,6 +6,7 @@ use cedar_policy::{
 use std::collections::{BTreeSet, HashMap};
 
 use super::error::RuleError;
+use super::read::Read;
 use super::scope::Scoped;
 use super::split::split;
 use super::{Answer, OWNER_RULES_MAX, RULE_FILE_BYTES_MAX, Reference, RuleFile};
@@ -22,6 +23,8 @@ pub(super) struct Compiled {
     /// What the owner permits: asked only where rules that yield are all that speaks against.
     pub(super) owner_permits: Scoped,
     pub(super) index: HashMap<PolicyId, Reference>,
+    /// What any of the rules reads.
+    pub(super) read: Read,
     /// The effects with their groups.
     pub(super) actions: Entities,
     /// Why nothing can be judged: the built-in rules are broken, and everything is denied.
@@ -43,6 +46,7 @@ impl Compiled {
             rules: Scoped::default(),
             owner_permits: Scoped::default(),
             index: HashMap::new(),
+            read: Read::default(),
             actions: Entities::empty(),
             broken: None,
         }
@@ -143,6 +147,7 @@ impl Reader {
         };
         let added = scoped.add(&policy, &self.compiled.actions);
         added.map_err(|why| RuleError::new(file, line, why))?;
+        self.compiled.read.note(text);
         self.compiled.index.insert(id, reference);
         Ok(())
     }

@@ -8,6 +8,7 @@
 mod case;
 mod compile;
 mod error;
+mod read;
 mod scope;
 mod split;
 
@@ -205,7 +206,7 @@ impl Rules {
     /// What the rules say of a case. Whatever cannot be judged is denied.
     #[must_use]
     pub fn judge(&self, case: &Case<'_>) -> Ruling {
-        match case.request() {
+        match case.request(&self.compiled().read) {
             Ok(request) => self.ruled(&request, case.effect, case.tool, case.approved),
             Err(err) => failed(&err),
         }
@@ -278,7 +279,7 @@ impl Rules {
     /// them would lift.
     #[must_use]
     pub fn permits(&self, case: &Case<'_>) -> Vec<Reference> {
-        let Ok(request) = case.request() else {
+        let Ok(request) = case.request(&self.compiled().read) else {
             return Vec::new();
         };
         let permits = &self.compiled().owner_permits;
