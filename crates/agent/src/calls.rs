@@ -18,7 +18,6 @@ use tokio::time::Instant;
 use crate::driver::{Basis, Turn, millis_since};
 use crate::errands::Chain;
 use crate::inbox;
-use crate::mending::{CallMend, run_mended};
 use crate::step::{Due, Input};
 
 /// Reads of one reply that run at the same time.
@@ -33,8 +32,8 @@ pub(crate) struct Judged {
     pub(crate) ask: Option<(Box<Draft>, Value)>,
     /// The facts that it was decided over, for its receipt.
     pub(crate) facts: Option<Box<Recorded>>,
-    /// What is done about a fault of its tool while it runs.
-    pub(crate) mend: Option<Box<CallMend>>,
+    /// How it runs, where something is done about a fault of its tool.
+    pub(crate) bounds: Bounds,
     pub(crate) output: Option<Output>,
     /// What the output shows, once it is stored.
     pub(crate) pictures: Vec<Picture>,
@@ -49,7 +48,7 @@ impl Judged {
             permit: None,
             ask: None,
             facts: None,
-            mend: None,
+            bounds: Bounds::default(),
             output: None,
             pictures: Vec::new(),
             millis: 0,
@@ -172,8 +171,7 @@ impl Turn {
         }
         let house = Arc::clone(&self.house);
         let offer = house.errands.offer(&self.run, chain);
-        let bounds = judged.mend.as_ref().map(|mend| mend.bounds());
-        let bounds = bounds.unwrap_or_default();
+        let bounds = judged.bounds;
         let output = self.run_to_its_end(permit, caller, bounds).await;
         drop(offer);
         let outcome = if output.is_error {
@@ -346,8 +344,8 @@ async fn run_reads(judged: &mut [Judged], caller: &Caller, turn: &Turn) {
             if let Some(permit) = judged.permit.take() {
                 let begun = Instant::now();
                 let parts = &turn.house.parts;
-                let mend = judged.mend.as_deref();
-                let output = run_mended(&parts.tools, permit, caller, mend).await;
+                let tools = &parts.tools;
+                let output = tools.run_within(permit, caller, judged.bounds).await;
                 judged.came(output, &parts.store).await;
                 judged.millis = millis_since(begun);
             }

@@ -60,8 +60,8 @@ impl Turn {
             );
         }
         // Before anything is decided: what is judged is what would run.
-        let mend = match self.mend_call(basis, &mut call).await {
-            Mended::Goes(mend) => mend,
+        let bounds = match self.mend_call(basis, &mut call).await {
+            Mended::Goes(bounds) => bounds,
             Mended::Refused(judged) => return *judged,
         };
         let environment = self.environment(&call).await;
@@ -87,7 +87,7 @@ impl Turn {
         };
         Judged {
             facts,
-            mend,
+            bounds,
             ..judged
         }
     }

@@ -19,7 +19,7 @@ async fn in_tool(home: &Home) -> Submitted {
     home.gate.forget_permits(1_000);
     home.script.then(Reply::Calls(vec![call("a", "look", 1)]));
     let submitted = home.submit("first").await;
-    home.begun.notified().await;
+    home.has_begun(1).await;
     submitted
 }
 

@@ -125,7 +125,7 @@ async fn a_shutdown_waits_for_the_turn_and_refuses_new_messages() {
         .then(Reply::Calls(vec![call("a", "look", 1)]))
         .says("done");
     let running = home.submit("go").await;
-    home.begun.notified().await;
+    home.has_begun(1).await;
     let sessions = home.sessions.clone();
     let closing = tokio::spawn(async move { sessions.shutdown(Duration::from_secs(20)).await });
     loop {
@@ -182,7 +182,7 @@ async fn nothing_is_lost_when_the_store_closes_under_a_turn() {
     first.script.then(Reply::Calls(vec![call("a", "look", 1)]));
     let running = first.submit("go").await;
     let id = running.inbound.clone();
-    first.begun.notified().await;
+    first.has_begun(1).await;
     first.store.close().await.unwrap();
     first.gate.add_permits(1_000);
     let answer = outcome(running).await;
@@ -261,7 +261,7 @@ async fn an_answer_that_finds_the_disk_full_is_stored_when_space_returns() {
     let running = home.submit("go").await;
     let id = running.inbound.clone();
     let mut live = home.sessions.watch(&main_key()).await.unwrap();
-    home.begun.notified().await;
+    home.has_begun(1).await;
     let ballast = disk.0.path().join("ballast");
     let mut file = std::fs::File::create(&ballast).unwrap();
     while std::io::Write::write_all(&mut file, &[0; 4096]).is_ok() {}

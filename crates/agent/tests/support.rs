@@ -174,8 +174,8 @@ pub(crate) fn undated(parts: &[Part]) -> String {
 #[derive(Debug)]
 pub(crate) struct Look {
     spec: ToolSpec,
-    /// Told each time the tool begins.
-    pub(crate) begun: Arc<Notify>,
+    /// One more each time the tool begins.
+    pub(crate) begun: Arc<Semaphore>,
     pub(crate) gate: Arc<Semaphore>,
 }
 
@@ -194,7 +194,7 @@ impl Tool for Look {
         _caller: &'a Caller,
     ) -> futures_util::future::BoxFuture<'a, Result<Output, ToolError>> {
         Box::pin(async move {
-            self.begun.notify_one();
+            self.begun.add_permits(1);
             let _permit = self.gate.acquire().await;
             Ok(Output {
                 text: format!("saw {arguments}"),
@@ -423,7 +423,7 @@ pub(crate) struct Home {
     pub(crate) store: Store,
     pub(crate) script: Arc<Script>,
     pub(crate) clock: ManualClock,
-    pub(crate) begun: Arc<Notify>,
+    pub(crate) begun: Arc<Semaphore>,
     pub(crate) gate: Arc<Semaphore>,
     /// What the tool `post` sent.
     pub(crate) sent: Arc<Mutex<Vec<Value>>>,
@@ -471,7 +471,7 @@ pub(crate) async fn home_at(
         },
     )
     .unwrap();
-    let (begun, gate) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(1_000)));
+    let (begun, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(1_000)));
     let releases = Releases::open(store.clone()).await.unwrap();
     let tools = Toolbox::default();
     tools
@@ -608,6 +608,13 @@ pub(crate) fn inbound(clock: &dyn Clock, key: &SessionKey, text: &str) -> Inboun
 }
 
 impl Home {
+    /// Waits until the tool `look` has begun so often more.
+    pub(crate) async fn has_begun(&self, times: u32) {
+        let waits = std::time::Duration::from_secs(30);
+        let begun = tokio::time::timeout(waits, self.begun.acquire_many(times)).await;
+        begun.expect("it does not begin").unwrap().forget();
+    }
+
     pub(crate) fn message(&self, text: &str) -> Inbound {
         inbound(&self.clock, &main_key(), text)
     }

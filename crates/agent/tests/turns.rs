@@ -113,7 +113,12 @@ async fn tools_run_side_by_side_and_refused_calls_are_told_to_the_model() {
         call("c", "look", 2),
     ];
     home.script.then(Reply::Calls(calls)).says("done");
-    assert_eq!(home.say("go").await.text, "done");
+    // None is let before both have begun.
+    home.gate.forget_permits(1_000);
+    let submitted = home.submit("go").await;
+    home.has_begun(2).await;
+    home.gate.add_permits(1_000);
+    assert_eq!(outcome(submitted).await.text, "done");
     let lines = home.transcript().await;
     assert_eq!(lines[1], "agent calls look, rm, look");
     assert_eq!(lines[2], r#"result: saw {"n":1}"#);
@@ -139,6 +144,38 @@ async fn a_loop_is_broken_and_ends_in_words() {
     assert_eq!(home.say("go").await.text, "I am stuck");
     let last = home.script.requests().pop().unwrap();
     assert_eq!(last.tool_choice, instar_protocol::model::ToolChoice::None);
+}
+
+#[tokio::test]
+async fn who_goes_on_in_circles_is_stopped_with_a_class_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = home(folder.path()).await;
+    for _ in 0..4 {
+        home.script.then(Reply::Calls(vec![call("a", "look", 1)]));
+    }
+    let answer = home.say("go").await;
+    assert_eq!(answer.status, OutcomeStatus::Failed);
+    assert_eq!(answer.error.as_ref().unwrap().class, ErrorClass::Loop);
+    assert_eq!(home.begun.available_permits(), 3, "the fourth is not made");
+    let filter = EventFilter {
+        session: Some(home.row().await.id),
+        limit: 100,
+        ..EventFilter::default()
+    };
+    let events = home.store.events(filter).await.unwrap();
+    let is_told = |kind: &EventKind| {
+        matches!(
+            kind,
+            EventKind::Error {
+                class: ErrorClass::Loop,
+                ..
+            }
+        )
+    };
+    assert!(
+        events.iter().any(|event| is_told(&event.kind)),
+        "{events:?}"
+    );
 }
 
 #[tokio::test]
@@ -503,6 +540,5 @@ async fn a_turn_that_began_early_runs_no_tool_when_the_store_refuses_its_message
         tokio::task::yield_now().await;
     }
     assert_eq!(home.script.calls(), 1, "the model was asked meanwhile");
-    let began = tokio::time::timeout(std::time::Duration::ZERO, home.begun.notified()).await;
-    assert!(began.is_err(), "the tool did not run");
+    assert_eq!(home.begun.available_permits(), 0, "the tool did not run");
 }

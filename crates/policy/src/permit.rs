@@ -56,20 +56,6 @@ impl Permit {
         }
     }
 
-    /// The same permit once more, for a call that failed and leaves no traces: made again it does nothing
-    /// that was not allowed. None for any other call.
-    #[must_use]
-    pub fn again(&self) -> Option<Self> {
-        (!self.effect.leaves_traces()).then(|| Self {
-            call: self.call.clone(),
-            digest: self.digest.clone(),
-            effect: self.effect,
-            output: self.output.clone(),
-            rule: self.rule.clone(),
-            environment: self.environment.clone(),
-        })
-    }
-
     /// What the call was judged to run in; the executor compares it with what it finds.
     #[must_use]
     pub fn environment(&self) -> &Value {

@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use crate::tool::{Caller, ToolError};
 
-/// What a call is bounded by, where that is not as the tool has it by itself.
+/// How a call is run, where that is not as the tool has it by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Bounds {
     /// How long it may take.
     pub patience: Option<Duration>,
     /// Characters of its result that are shown at once.
     pub chars: Option<usize>,
+    /// Tries after one that failed, where the call leaves no traces.
+    pub again: u8,
+    /// Before the first of these tries; twice as long before each one more.
+    pub pause: Duration,
 }
 
 impl Bounds {

@@ -202,13 +202,14 @@ impl Toolbox {
         self.run_within(permit, caller, Bounds::default()).await
     }
 
-    /// The same with other bounds than the tool has by itself.
+    /// The same with other bounds than the tool has by itself. One permit covers all tries: a call that leaves
+    /// no traces does nothing the second time that was not allowed the first time.
     pub async fn run_within(&self, permit: Permit, caller: &Caller, bounds: Bounds) -> Output {
         let caller = &Caller {
             context: permit.output().clone(),
             ..caller.clone()
         };
-        let (result, label) = match self.attempt(&permit, caller, bounds.patience).await {
+        let (result, label) = match self.tries(&permit, caller, bounds).await {
             Ok(output) => {
                 let label = permit.output().join(&output.label);
                 (Ok(output), label)
@@ -239,6 +240,23 @@ impl Toolbox {
         // What cannot be kept is cut all the same, and the note says nothing of a handle.
         let handle = outputs.keep(caller, keepable(&text), label).await.ok();
         bound(text, max, handle.as_deref())
+    }
+
+    async fn tries(
+        &self,
+        permit: &Permit,
+        caller: &Caller,
+        bounds: Bounds,
+    ) -> Result<Output, ToolError> {
+        let is_free = !permit.effect().leaves_traces();
+        for number in 0..if is_free { bounds.again } else { 0 } {
+            let came = self.attempt(permit, caller, bounds.patience).await;
+            if came.as_ref().is_ok_and(|output| !output.is_error) {
+                return came;
+            }
+            tokio::time::sleep(bounds.pause * (1 << number.min(8))).await;
+        }
+        self.attempt(permit, caller, bounds.patience).await
     }
 
     async fn attempt(

@@ -20,7 +20,7 @@ use crate::tokens;
 pub(crate) use memory::Mends;
 use memory::Verdict;
 pub use memory::{Thrown, ThrownTurn, TrialsPort};
-pub(crate) use tools::{CallMend, Mended, run_mended};
+pub(crate) use tools::Mended;
 
 /// What stands before the lessons of a prompt.
 const LESSONS: &str = "What the house learned about its tools:";

@@ -1,9 +1,8 @@
 //! What is done about a tool call: before it is judged, and while it runs.
 
-use instar_policy::Permit;
 use instar_protocol::tool::{ToolCall, ToolDecision};
 use instar_release::mitigation::{Act, Site};
-use instar_tools::{Bounds, Caller, Output, Toolbox};
+use instar_tools::Bounds;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -16,24 +15,10 @@ const WAIT_MS_MAX: u64 = 20_000;
 /// The rule that stands for a call which was not made because of a fault.
 const RULE: &str = "mitigation";
 
-/// What is done while a call runs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct CallMend {
-    again: u8,
-    pause: Duration,
-    bounds: Bounds,
-}
-
-impl CallMend {
-    fn does_nothing(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
 /// What came of looking at a call.
 pub(crate) enum Mended {
-    /// It is judged as it stands now.
-    Goes(Option<Box<CallMend>>),
+    /// It is judged as it stands now, and runs so.
+    Goes(Bounds),
     /// It is not made.
     Refused(Box<Judged>),
 }
@@ -42,20 +27,17 @@ impl Turn {
     /// Does what is to be done before the call is judged: its arguments are put right, it waits, or it is
     /// not made at all.
     pub(crate) async fn mend_call(&mut self, basis: &Basis, call: &mut ToolCall) -> Mended {
-        let mut mend = CallMend {
-            bounds: self.set_to(basis, &call.name),
-            ..CallMend::default()
-        };
+        let mut bounds = self.set_to(basis, &call.name);
         for act in self.enter(basis, Site::Tool(&call.name)) {
             match act {
                 Act::Retry {
                     again, pause_ms, ..
                 } => {
-                    mend.again = again;
-                    mend.pause = Duration::from_millis(u64::from(pause_ms));
+                    bounds.again = again;
+                    bounds.pause = Duration::from_millis(u64::from(pause_ms));
                 }
                 Act::Patience { seconds, .. } => {
-                    mend.bounds.patience = Some(Duration::from_secs(u64::from(seconds)));
+                    bounds.patience = Some(Duration::from_secs(u64::from(seconds)));
                 }
                 Act::Arguments { fixes, .. } => {
                     for fix in &fixes {
@@ -99,7 +81,7 @@ impl Turn {
                 _ => {}
             }
         }
-        Mended::Goes((!mend.does_nothing()).then(|| Box::new(mend)))
+        Mended::Goes(bounds)
     }
 
     /// Waits for a place in the row of calls; false if none comes in time.
@@ -168,6 +150,7 @@ impl Turn {
                 .seconds
                 .map(|seconds| Duration::from_secs(u64::from(seconds))),
             chars: settings.chars.and_then(|chars| usize::try_from(chars).ok()),
+            ..Bounds::default()
         })
     }
 
@@ -179,33 +162,4 @@ impl Turn {
 /// A mitigation kept the call from being made.
 fn was_kept_back(judged: &Judged) -> bool {
     matches!(&judged.decision, ToolDecision::Denied { rule, .. } if rule == RULE)
-}
-
-/// Runs a call that leaves no traces, again where it failed and that is to be done.
-pub(crate) async fn run_mended(
-    tools: &Toolbox,
-    permit: Permit,
-    caller: &Caller,
-    mend: Option<&CallMend>,
-) -> Output {
-    let Some(mend) = mend else {
-        return tools.run(permit, caller).await;
-    };
-    let mut permit = permit;
-    for number in 0..mend.again {
-        let Some(spare) = permit.again() else { break };
-        let output = tools.run_within(permit, caller, mend.bounds).await;
-        if !output.is_error {
-            return output;
-        }
-        permit = spare;
-        tokio::time::sleep(mend.pause * (1 << number.min(8))).await;
-    }
-    tools.run_within(permit, caller, mend.bounds).await
-}
-
-impl CallMend {
-    pub(crate) fn bounds(&self) -> Bounds {
-        self.bounds
-    }
 }
