@@ -4,7 +4,7 @@
 use instar_demo::{Answer, Rule, Script, When};
 use serde_json::{Value, json};
 
-use crate::rollouts::{candidate, script, shadowed, start, status};
+use crate::rollouts::{begin, candidate, script, shadowed, start, status};
 use crate::support::{Instar, Setup, until};
 
 const VERSE: &str = "You answer in verse.";
@@ -26,24 +26,8 @@ fn answered_by(instar: &Instar) -> Value {
 fn who_says_in_his_own_words_that_an_answer_is_wrong_takes_a_candidate_back() {
     let instar = Instar::start(Setup::scripted(script()));
     let made = candidate(&instar, "You are brief.");
-    for gates in ["check", "approve"] {
-        let _table = instar.run(["candidate", gates, &made, "--json"]).json();
-    }
-    let args = [
-        "rollout",
-        "start",
-        &made,
-        "--shares",
-        "0.5",
-        "--watch",
-        "0",
-        "--turns",
-        "2",
-        "--maturity",
-        "0",
-        "--json",
-    ];
-    let begun = instar.run_with(&args, "").json();
+    let options = "--shares 0.5 --watch 0 --turns 2 --maturity 0";
+    let begun = begin(&instar, &made, options);
     let release = begun["rollout"]["release"].clone();
     let mut ended = Value::Null;
     for number in 0..80 {
@@ -72,24 +56,8 @@ fn who_says_in_his_own_words_that_an_answer_is_wrong_takes_a_candidate_back() {
 fn who_is_failed_three_times_in_a_row_goes_on_with_the_stable_release() {
     let instar = Instar::start(Setup::scripted(script()));
     let made = candidate(&instar, crate::rollouts::BAD);
-    for gates in ["check", "approve"] {
-        let _table = instar.run(["candidate", gates, &made, "--json"]).json();
-    }
-    let args = [
-        "rollout",
-        "start",
-        &made,
-        "--shares",
-        "0.5",
-        "--watch",
-        "0",
-        "--turns",
-        "5",
-        "--maturity",
-        "0",
-        "--json",
-    ];
-    let _begun = instar.run_with(&args, "").json();
+    let options = "--shares 0.5 --watch 0 --turns 5 --maturity 0";
+    let _begun = begin(&instar, &made, options);
     let failed = |talk: &str| !instar.ask(talk, "hello")["error"].is_null();
     let mut talks = (0..40).map(|number| format!("agent:main:talk{number}"));
     let talk = talks.find(|talk| failed(talk)).unwrap();
@@ -115,27 +83,8 @@ fn who_is_failed_three_times_in_a_row_goes_on_with_the_stable_release() {
 fn two_answers_beside_each_other_have_no_winner_unless_a_secret_is_told() {
     let instar = Instar::start(Setup::scripted(script()));
     let made = candidate(&instar, crate::rollouts::BAD);
-    for gates in ["check", "approve"] {
-        let _table = instar.run(["candidate", gates, &made, "--json"]).json();
-    }
-    let args = [
-        "rollout",
-        "start",
-        &made,
-        "--ab",
-        "--shares",
-        "0.5",
-        "--units-min",
-        "2",
-        "--turns",
-        "1",
-        "--maturity",
-        "0",
-        "--horizon",
-        "30",
-        "--json",
-    ];
-    let begun = instar.run_with(&args, "").json();
+    let options = "--ab --shares 0.5 --units-min 2 --turns 1 --maturity 0 --horizon 30";
+    let begun = begin(&instar, &made, options);
     assert_eq!(begun["rollout"]["plan"]["is_ab"], true, "{begun:#}");
     let mut passed = false;
     let mut ended = Value::Null;
