@@ -2,7 +2,7 @@
 
 use crate::support::{config, home, home_with, inbound, main_key, outcome, undated};
 use instar_protocol::event::EventKind;
-use instar_protocol::message::{Part, Preamble};
+use instar_protocol::message::{Entry, EntryBody, Part, Preamble};
 use instar_protocol::model::{ModelMessage, ModelRequest, ToolChoice};
 use instar_protocol::{ObjectHash, Origin, Principal, SessionKey};
 use instar_store::EventFilter;
@@ -192,6 +192,12 @@ async fn a_full_window_is_summarised_and_the_newest_turns_stay() {
     assert_eq!(undated_start(last.messages.last().unwrap()), "4 word");
     let lines = home.transcript().await;
     assert!(lines.contains(&"summary: they made a blue plan".to_owned()));
+    // So long a text is nobody's typing, and what is told of it is no more the owner's than it was.
+    let entries = home.entries().await;
+    let is_summary = |entry: &&Entry| matches!(entry.body, EntryBody::Compaction { .. });
+    let summary = entries.iter().find(is_summary).unwrap();
+    assert!(summary.label.is_tainted(), "{:?}", summary.label);
+    assert_eq!(summary.label.readers, entries[0].label.readers);
     // The same window after a restart, and back to before the summary.
     let row = home.row().await;
     home.store.close().await.unwrap();

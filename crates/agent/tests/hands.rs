@@ -189,6 +189,27 @@ async fn two_refusals_end_the_asking() {
 }
 
 #[tokio::test]
+async fn a_call_that_waits_already_is_not_asked_about_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = house(folder.path(), json!({ "askWaitSeconds": 0 })).await;
+    home.sessions.recover().await.unwrap();
+    for (id, to) in [("a", "bob"), ("b", "bob"), ("c", "ann")] {
+        let call = post(id, &format!("{to}@example.com"));
+        home.script.then(Reply::Calls(vec![call]));
+    }
+    home.script.says("they wait for you").says("one is sent");
+    home.say("tell bob and ann hello").await;
+    let open = home.sessions.asking().open().await.unwrap();
+    assert_eq!(open.len(), 2, "{open:?}");
+    // One yes is one call, however often it was asked for.
+    let to_bob = |one: &&Question| one.call.arguments["to"] == "bob@example.com";
+    let bob = open.iter().find(to_bob).unwrap();
+    answer(&home, bob, true).await;
+    until(async || home.script.calls() == 5).await;
+    assert_eq!(sent(&home), ["bob@example.com"]);
+}
+
+#[tokio::test]
 async fn an_answer_that_comes_late_makes_the_call_then_and_the_agent_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let (home, question) = left_waiting(folder.path()).await;

@@ -171,6 +171,59 @@ fn a_background_program_is_seen_fed_and_ended_in_its_conversation_alone() {
 }
 
 /// True if some process of this machine sleeps so long.
+#[test]
+fn what_a_background_program_says_at_length_is_paged_through() {
+    let code = "seq 1 20000; touch said; sleep 300";
+    let count = json!({ "shell": code, "background": true });
+    let poll = json!({ "action": "poll", "job": "job_1" });
+    let page = json!({ "handle": "{{text}}", "offset": 60_000, "limit": 200 });
+    let rows = [
+        ("start", "exec", count),
+        ("look", "process", poll),
+        ("out_", "output_page", page),
+    ];
+    let instar = Instar::start(Setup::scripted(calling(&rows)).config(open()));
+    let folder = workspace(&instar);
+    assert!(said(&instar, "start").contains("job_1"));
+    until("it has counted", || {
+        folder.join("said").exists().then_some(())
+    });
+    let cut = said(&instar, "look");
+    assert!(
+        cut.starts_with("[runs for ") && cut.ends_with("\n20000\n"),
+        "{cut}"
+    );
+    let (_, note) = cut
+        .split_once("see them with output_page, handle ")
+        .unwrap();
+    let handle = note.split(',').next().unwrap();
+    let page = said(&instar, handle);
+    let (shown, more) = page.split_once("\n[characters 60000 to 60200 of ").unwrap();
+    let whole: String = (1..=20_000).map(|number| format!("{number}\n")).collect();
+    assert!(
+        shown.chars().count() == 200 && whole.contains(shown),
+        "{page}"
+    );
+    assert!(more.contains("go on with offset 60200]"), "{more}");
+    assert!(said(&instar, "look").contains("nothing new"));
+}
+
+#[test]
+fn all_conversations_but_the_main_one_have_walls_where_the_owner_says_so() {
+    let rows = [("where", "exec", shell("uname -n"))];
+    let config = json!({ "policy": { "posture": "open" },
+        "agents": { "defaults": { "sandbox": { "mode": "non-main" } } } });
+    let instar = Instar::start(Setup::scripted(calling(&rows)).config(config));
+    let main = said(&instar, "where");
+    assert!(
+        main.contains("exit code 0") && !main.contains("walled"),
+        "{main}"
+    );
+    let other = instar.ask("agent:main:elsewhere", "where");
+    let other = other["text"].as_str().unwrap();
+    assert!(other.ends_with("walled\n"), "{other}");
+}
+
 fn sleeps(seconds: &str) -> bool {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     processes.into_iter().any(|entry| {
