@@ -32,6 +32,7 @@ mod mending;
 mod planner;
 mod record;
 mod retrace;
+mod seen;
 mod shadow;
 mod step;
 

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use std::sync::Arc;
 
 use crate::history;
-use crate::judging::{seen_so_far, words_in};
+use crate::seen::{seen_so_far, words_in};
 
 /// The facts that the next call of this conversation would be judged by, as far as they are stored:
 /// its owner's words, what was read in it, and the standing rules. A plan is made when a call comes.

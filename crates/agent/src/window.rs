@@ -52,6 +52,8 @@ struct Mark {
     /// What another conversation sent, where it is a message of such, and the summary of what was cut
     /// away.
     errand: Option<Box<str>>,
+    /// A message with files or pictures.
+    has_files: bool,
     /// A result of rows.
     has_rows: bool,
     /// The size of the pictures that a result shows.
@@ -62,7 +64,11 @@ struct Mark {
 #[derive(Debug)]
 pub(crate) enum Seen<'a> {
     /// The owner's words, and where they stand.
-    Words { text: &'a str, entry: &'a EntryId },
+    Words {
+        text: &'a str,
+        entry: &'a EntryId,
+        has_files: bool,
+    },
     /// What another conversation sent, or a summary tells of.
     Errand { text: &'a str, label: &'a Label },
     /// A result of a tool.
@@ -158,6 +164,7 @@ impl Window {
                 let is_dated = surface != "openai";
                 let said = principal.is_owner().then(|| plain_text(parts));
                 let errand = errands::is_writer(principal).then(|| plain_text(parts));
+                let has_files = parts.iter().any(|part| !matches!(part, Part::Text { .. }));
                 self.note_attachments(parts, entry);
                 let parts = self.user_parts(parts, principal, entry, is_dated);
                 if !parts.is_empty() {
@@ -166,6 +173,7 @@ impl Window {
                     if let Some(mark) = self.marks.last_mut() {
                         mark.words = said.map(String::into_boxed_str);
                         mark.errand = errand.map(String::into_boxed_str);
+                        mark.has_files = has_files;
                     }
                 }
             }
@@ -321,6 +329,7 @@ impl Window {
             label: entry.label.clone(),
             words: None,
             errand: None,
+            has_files: false,
             has_rows: false,
             picture_bytes: 0,
         });
@@ -332,8 +341,11 @@ impl Window {
         let mut seen = Vec::new();
         for (message, mark) in self.messages.iter().zip(&self.marks) {
             if let Some(text) = mark.words.as_deref() {
-                let entry = &mark.entry;
-                seen.push(Seen::Words { text, entry });
+                seen.push(Seen::Words {
+                    text,
+                    entry: &mark.entry,
+                    has_files: mark.has_files,
+                });
             }
             if let Some(text) = mark.errand.as_deref() {
                 let label = &mark.label;

@@ -13,7 +13,7 @@ use crate::authority::Known;
 use crate::grade::{Graded, OWNERS_INBOX};
 use crate::links::carried;
 use crate::typed::{Kind, Typed, normal};
-use crate::words::Words;
+use crate::words::{Words, is_pasted};
 
 /// Rows beyond this number are not remembered: their values have no evidence.
 const ROWS_MAX: usize = 4_096;
@@ -87,6 +87,9 @@ pub(crate) struct Cell {
     pub(crate) origin: Origin,
 }
 
+/// Where something was brought by the owner himself.
+pub(crate) const OWNERS_MESSAGES: &str = "your messages";
+
 impl Evidence {
     /// Nothing but what the owner said.
     #[must_use]
@@ -99,6 +102,9 @@ impl Evidence {
     /// Adds a message of the owner's.
     pub fn owner_words(&mut self, text: &str) {
         self.words.add(text);
+        if is_pasted(text) {
+            self.brought();
+        }
     }
 
     /// Adds whom and what the owner vouches for.
@@ -203,6 +209,12 @@ impl Evidence {
         self.results += 1;
         self.source(connector, tool, readers);
         self.carry(text, origin);
+    }
+
+    /// Something that the owner pasted or attached: private, and meant for where his words lead.
+    pub fn brought(&mut self) {
+        let tools = self.private.entry(OWNERS_MESSAGES.to_owned()).or_default();
+        tools.insert(OWNERS_MESSAGES.to_owned());
     }
 
     fn source(&mut self, connector: &str, tool: &str, readers: &Readers) {

@@ -8,7 +8,7 @@ use crate::annotation::{Annotation, Leaf, Reach, SlotRole};
 use crate::authority::{Authority, Role};
 use crate::cedar::{Answer, Case, InPlan, NO_RULE, RULE_ERROR, Reference, Ruling};
 use crate::decide::{Denial, OPEN_MAX, Request, Verdict, deny, rules};
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, OWNERS_MESSAGES};
 use crate::facts::Facts;
 use crate::grade::{Grade, Graded};
 use crate::plan::{OffPlan, Planned};
@@ -357,6 +357,10 @@ fn is_released(request: &Request<'_>, source: &str) -> bool {
     let Planned::Is(plan) = request.plan else {
         return true;
     };
+    // No step reads what the owner brought himself.
+    if source == OWNERS_MESSAGES {
+        return true;
+    }
     request
         .step()
         .is_some_and(|step| plan.releases(step, source))

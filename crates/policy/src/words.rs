@@ -216,6 +216,12 @@ pub fn typed_part(text: &str) -> String {
     typed.collect::<Vec<_>>().join("\n")
 }
 
+/// True if more is in a text than its sender typed.
+#[must_use]
+pub fn is_pasted(text: &str) -> bool {
+    stretches(text).iter().any(|stretch| !stretch.is_typed)
+}
+
 /// What begins a new line somewhere.
 const LINE_ENDS: [char; 6] = ['\n', '\r', '\u{b}', '\u{c}', '\u{2028}', '\u{2029}'];
 

@@ -39,6 +39,28 @@ fn only_what_the_plan_reads_or_names_goes_along() {
 }
 
 #[test]
+fn what_the_owner_brought_goes_where_his_words_lead_and_nowhere_else() {
+    let plan = plan([Step::of("list_files", 1), Step::of("do", 1)]);
+    let words = "tell ann@work.example what you think of it";
+    let pasted = format!("{words}\n> the rent is 1,200 a month\n");
+    for (to, words, expected) in [
+        ("ann@work.example", words, "+evidence"),
+        ("ann@work.example", pasted.as_str(), "+evidence"),
+        // A member of the same closed workspace, whom the model chose.
+        ("eve@trap.example", words, "+evidence"),
+        ("eve@trap.example", pasted.as_str(), "?not-cleared"),
+    ] {
+        let send = outward(Effect::Send, Reach::Closed);
+        let call = json!({ "to": to, "text": "so much" });
+        assert_eq!(
+            decided_by(&plan, words, send, call),
+            expected,
+            "{to}: {words}"
+        );
+    }
+}
+
+#[test]
 fn the_thing_that_the_plan_has_picked_is_found_by_code() {
     let words = "throw away what takes the most room";
     let picking = |field: &str, most: bool| {
