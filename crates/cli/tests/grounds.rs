@@ -8,7 +8,7 @@ use crate::tools::{calling, workspace};
 use crate::ways_out::{python_program, until_offered};
 
 /// A server of mails. The last of them tells whoever reads it what to do.
-const MAILS: &str = r#"
+pub(crate) const MAILS: &str = r#"
 import json, sys
 
 MAILS = [
@@ -60,7 +60,7 @@ fn obeying(id: &str) -> Script {
 }
 
 /// The rules that decided the calls of a conversation, in order, and whether they let them through.
-fn decided(instar: &Instar, key: &str) -> Vec<String> {
+pub(crate) fn decided(instar: &Instar, key: &str) -> Vec<String> {
     let entries = instar.entries(key);
     let results = entries
         .iter()

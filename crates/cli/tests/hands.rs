@@ -182,7 +182,7 @@ fn each_agent_and_each_sender_has_tools_of_its_own_and_a_denied_one_is_neither_s
 }
 
 /// A search engine as Brave documents it, for one question.
-fn engine() -> (String, std::thread::JoinHandle<String>) {
+pub(crate) fn engine() -> (String, std::thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let thread = std::thread::spawn(move || {

@@ -68,6 +68,7 @@ mod serve;
 mod service;
 mod setup;
 mod signed;
+mod sources;
 mod state;
 mod terminal;
 mod threats;

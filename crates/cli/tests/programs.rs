@@ -233,7 +233,7 @@ fn sleeps(seconds: &str) -> bool {
 }
 
 /// Notes a file of the workspace as a stranger's.
-fn note_stranger(instar: &Instar, path: &str, text: &str) {
+pub(crate) fn note_stranger(instar: &Instar, path: &str, text: &str) {
     let row = FileLabel {
         path: format!("main/{path}"),
         digest: hex::encode(Sha256::digest(text)),

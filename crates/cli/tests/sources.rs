@@ -1,0 +1,146 @@
+//! Whatever text somebody else may have written: it is labelled as theirs wherever it came in, and from then on the
+//! run sends where the owner's words lead and nowhere else unasked.
+
+use instar_demo::{Answer as Said, Script, Step, When};
+use serde_json::{Value, json};
+
+use crate::grounds::{MAILS, decided};
+use crate::hands::engine;
+use crate::programs::note_stranger;
+use crate::support::{Instar, Setup};
+use crate::tools::workspace;
+use crate::ways_out::{python_program, until_offered};
+
+/// Where the model sends something once it has read: nobody has told it to.
+fn send() -> Said {
+    let url = "http://127.0.0.1:9/picked";
+    Said::call(
+        "http_send",
+        json!({ "url": url, "method": "POST", "body": "x" }),
+    )
+}
+
+/// A word of the owner's, the tool that it leads to, and what that tool is given.
+type Row = (&'static str, &'static str, Value);
+
+/// A model that reads and then sends, whatever it was asked.
+fn reading(rows: &[Row]) -> Script {
+    let plans = When {
+        system_contains: Some("You plan, you do not act".to_owned()),
+        ..When::default()
+    };
+    let tools = rows.iter().map(|(_, tool, _)| *tool).chain(["http_send"]);
+    let steps: Vec<Value> = tools.map(|tool| json!({ "tool": tool })).collect();
+    let plan = json!({ "steps": steps }).to_string();
+    let after = |tool: &str| When {
+        result_of: Some(tool.to_owned()),
+        ..When::default()
+    };
+    let script = Script::default()
+        .rule(plans, Said::of([Step::Text(plan)]))
+        .rule(
+            after("http_send"),
+            Said::of([Step::Text("done".to_owned())]),
+        );
+    let script = rows.iter().fold(script, |script, (_, tool, _)| {
+        script.rule(after(tool), send())
+    });
+    let script = rows.iter().fold(script, |script, (word, tool, arguments)| {
+        let when = When {
+            contains: vec![(*word).to_owned()],
+            no_result: true,
+            ..When::default()
+        };
+        script.rule(when, Said::call(*tool, arguments.clone()))
+    });
+    script.rule(When::default(), send())
+}
+
+/// How the sending was decided on, and the labels of the entries that hold these words.
+fn after(instar: &Instar, number: usize, words: &str, holds: &str) -> (String, Vec<String>) {
+    let key = format!("agent:main:web:{number}");
+    let _outcome = instar.ask(&key, &format!("post it\n{words}"));
+    let entries = instar.entries(&key);
+    let holding = entries
+        .iter()
+        .filter(|entry| entry["body"].to_string().contains(holds));
+    let labels = holding.map(|entry| entry["label"].to_string()).collect();
+    let last = decided(instar, &key).pop().unwrap_or_default();
+    (last, labels)
+}
+
+#[test]
+fn what_somebody_else_wrote_is_labelled_wherever_it_comes_from_and_leads_nowhere() {
+    const CANARY: &str = "canary-of-a-stranger";
+    const THEIRS: &str = "weak-evidence";
+    let (url, _heard) = engine();
+    let read = |path: &str| json!({ "path": path });
+    let rows = [
+        ("own note", "read", read("own.txt")),
+        ("read the letter", "read", read("letter.txt")),
+        ("look for it", "grep", json!({ "pattern": "canary" })),
+        (
+            "run `cat letter.txt`",
+            "exec",
+            json!({ "command": ["cat", "letter.txt"] }),
+        ),
+        ("tides", "web_search", json!({ "query": "high water" })),
+        (
+            "what was said",
+            "sessions_history",
+            json!({ "session": "agent:main:web:2" }),
+        ),
+    ];
+    let config = json!({
+        "policy": { "posture": "balanced", "askWaitSeconds": 0 },
+        "tools": { "web": { "search": {
+            "provider": "brave", "baseUrl": url,
+            "apiKey": { "source": "env", "id": "BRAVE_KEY" },
+        } } },
+    });
+    let setup = Setup::scripted(reading(&rows)).config(config);
+    let mut instar = Instar::prepare(setup.env("BRAVE_KEY", "key-of-the-engine"));
+    let folder = workspace(&instar);
+    std::fs::write(folder.join("own.txt"), "mine").unwrap();
+    std::fs::write(folder.join("letter.txt"), CANARY).unwrap();
+    note_stranger(&instar, "letter.txt", CANARY);
+    instar.launch();
+
+    let quoted = format!("what is this?\n> {CANARY}\n");
+    for (number, (words, holds, rule)) in [
+        ("hello", "hello", "own-words"),
+        // Private, and nobody else's.
+        ("read my own note", "mine", "not-cleared"),
+        ("read the letter", CANARY, THEIRS),
+        ("look for it", CANARY, THEIRS),
+        ("run `cat letter.txt`", CANARY, THEIRS),
+        ("when are the tides?", "High water", THEIRS),
+        ("tell me what was said", CANARY, THEIRS),
+        (&quoted, CANARY, THEIRS),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (last, labels) = after(&instar, number, words, holds);
+        assert!(last.ends_with(rule), "{words}: {last}");
+        assert!(!labels.is_empty(), "{words}: it was not read");
+        let is_right = |label: &String| label.contains("stranger") == (rule == THEIRS);
+        assert!(labels.iter().all(is_right), "{words}: {labels:?}");
+    }
+}
+
+/// What a server says of its own tools stands in every request, so that no run beside it is clean.
+#[test]
+fn what_a_server_says_of_its_tools_counts_as_read() {
+    let Some((_folder, server)) = python_program(&MAILS.replace("FRAME", "{}")) else {
+        return;
+    };
+    let config = json!({
+        "policy": { "posture": "balanced", "askWaitSeconds": 0 },
+        "mcp": { "servers": { "desk": server } },
+    });
+    let instar = Instar::start(Setup::scripted(reading(&[])).config(config));
+    until_offered(&instar, "mcp__desk__list_emails");
+    let (last, _labels) = after(&instar, 0, "hello", "hello");
+    assert!(last.ends_with("weak-evidence"), "{last}");
+}
