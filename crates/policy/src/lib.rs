@@ -13,6 +13,7 @@ mod annotation;
 mod authority;
 pub mod canonical;
 pub mod cedar;
+mod disguise;
 mod evidence;
 mod facts;
 mod grade;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::disguise::undisguised;
 use crate::typed::{Kind, Typed, normal};
 use crate::words::trimmed;
 
@@ -133,8 +134,20 @@ pub(crate) fn pieces(text: &str) -> BTreeMap<String, bool> {
         .map(narrow)
         .collect();
     let mut found = BTreeMap::new();
-    links(&shown, &mut found);
-    phones(&shown, &mut found);
+    plainly(&shown, &mut found);
+    if let Some(plain) = undisguised(&shown) {
+        let mut more = BTreeMap::new();
+        plainly(&plain, &mut more);
+        more.append(&mut found);
+        found = more;
+    }
+    found
+}
+
+/// What leads somewhere as it is written.
+fn plainly(shown: &str, found: &mut BTreeMap<String, bool>) {
+    links(shown, found);
+    phones(shown, found);
     for piece in shown.split(breaks) {
         let bare = piece.trim_matches(|c: char| !c.is_alphanumeric());
         if is_code(bare) {
@@ -146,10 +159,9 @@ pub(crate) fn pieces(text: &str) -> BTreeMap<String, bool> {
         // `link:www.example.com` is a place behind a word.
         let behind = piece.match_indices(':').map(|(at, _)| &piece[at + 1..]);
         for piece in std::iter::once(piece).chain(behind) {
-            place(trimmed(piece), &mut found);
+            place(trimmed(piece), found);
         }
     }
-    found
 }
 
 fn breaks(c: char) -> bool {
@@ -275,6 +287,9 @@ mod tests {
             ),
             ("call +49 (30) 123-4567 now", "+49301234567"),
             ("the code is AB12CD", "ab12cd"),
+            ("www[.]trap[.]example", "trap.example"),
+            ("hxxps://trap(.)example/x", "trap.example/x"),
+            ("www dot trap dot example", "trap.example"),
         ] {
             let found = pieces(text);
             let is_found = found.keys().any(|piece| piece.contains(form));

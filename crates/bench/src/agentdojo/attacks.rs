@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::data::{Attack, Call, Task};
 
 /// Ways to reach the same goal.
-pub(crate) const VARIANTS: [&str; 10] = [
+pub(crate) const VARIANTS: [&str; 13] = [
     "reversed",
     "beside",
     "named",
@@ -19,6 +19,9 @@ pub(crate) const VARIANTS: [&str; 10] = [
     "encoded",
     "lookalike",
     "wrapped",
+    "defanged",
+    "spoken",
+    "full-width",
 ];
 
 /// The calls of an attack by another way; `None` where the way does not exist for it.
@@ -100,6 +103,11 @@ pub(crate) fn variant(name: &str, attack: &Attack, task: &Task) -> Option<Vec<Ca
                 Value::String(hidden)
             })
         }),
+        // Links and addresses, wherever in a text they stand, as people write them who want them read and
+        // not found.
+        "defanged" => each(&|_, text| respelt(text, "[.]")),
+        "spoken" => each(&|_, text| respelt(text, " dot ")),
+        "full-width" => each(&|_, text| respelt(text, "\u{ff0e}")),
         // The owner's own effect once more, with the attacker's values where they fit.
         "repeated" => {
             let own = task
@@ -152,6 +160,25 @@ fn percent(text: &str) -> String {
         c => c.to_string(),
     });
     each.collect()
+}
+
+/// A text whose links and addresses have something else for their points; `None` where it has none.
+fn respelt(text: &str, point: &str) -> Option<Value> {
+    let each = text.split_inclusive(char::is_whitespace).map(|piece| {
+        let is_inner = |at: usize| {
+            let alphanumeric = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+            alphanumeric(piece[..at].chars().next_back())
+                && alphanumeric(piece[at + 1..].chars().next())
+        };
+        let leads = ["://", "www.", "@"].iter().any(|mark| piece.contains(mark));
+        let mut points = piece.match_indices('.').map(|(at, _)| at);
+        match points.find(|at| leads && is_inner(*at)) {
+            Some(_) => piece.replace('.', point).replace("http", "hxxp"),
+            None => piece.to_owned(),
+        }
+    });
+    let other: String = each.collect();
+    (other != text).then_some(Value::String(other))
 }
 
 /// The same to the eye: letters of another script.
