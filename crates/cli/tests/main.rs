@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod stops;
 mod support;
 
 mod acp;

@@ -390,33 +390,6 @@ fn a_sound_candidate_comes_out_of_the_shadow_to_a_share() {
     assert!((2..=18).contains(&served), "{served}");
 }
 
-#[test]
-fn a_secret_in_an_answer_of_the_candidate_ends_it_at_once() {
-    let instar = Instar::start(Setup::scripted(script()));
-    let kept = instar.run_with(
-        &["secrets", "set", "elsewhere"],
-        "hunter2-hunter2-hunter2\n",
-    );
-    assert_eq!(kept.code, 0, "{kept:?}");
-    let made = candidate(&instar, "You are open about everything.");
-    let _begun = start(&instar, &made, "0.05");
-    for number in 0..40 {
-        if episode(&instar, number).contains("You are open") {
-            break;
-        }
-    }
-    let ended = until("it is taken back", || {
-        Some(status(&instar)).filter(|shown| !shown["ended_at"].is_null())
-    });
-    assert_eq!(ended["stage"]["why"]["reason"], "violation", "{ended:#}");
-    let what = ended["stage"]["why"]["what"].as_str().unwrap();
-    assert!(
-        what.contains("the secret elsewhere stood in an answer"),
-        "{what}"
-    );
-    assert!(!what.contains("hunter2"));
-}
-
 /// Every turn looks something up. Under one identity it is something else, or something that leaves traces.
 fn looking() -> Script {
     let call = |name: &str, arguments: Value| json!({"say": [{"call": {"name": name, "arguments": arguments}}]});

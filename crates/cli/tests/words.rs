@@ -105,6 +105,63 @@ fn two_answers_beside_each_other_have_no_winner_unless_a_secret_is_told() {
 }
 
 #[test]
+fn of_two_answers_beside_each_other_the_clearly_better_one_is_told_and_never_promoted() {
+    let instar = Instar::start(Setup::scripted(script()));
+    let before = instar.run(["release", "show", "--json"]).json()["id"].clone();
+    // What is stable fails from here on; what stands beside it does not.
+    let soul = crate::tools::workspace(&instar).join("SOUL.md");
+    std::fs::write(soul, crate::rollouts::BAD).unwrap();
+    let failing = until("the edit is the stable release", || {
+        let now = instar.run(["release", "show", "--json"]).json()["id"].clone();
+        (now != before).then_some(now)
+    });
+    let made = candidate(&instar, "You are brief.");
+    for gates in ["check", "approve"] {
+        let _table = instar.run(["candidate", gates, &made, "--json"]).json();
+    }
+    let args = [
+        "rollout",
+        "start",
+        &made,
+        "--ab",
+        "--shares",
+        "0.5",
+        "--turns",
+        "1",
+        "--maturity",
+        "0",
+        "--horizon",
+        "60",
+        "--json",
+    ];
+    let _begun = instar.run_with(&args, "").json();
+    let mut told = false;
+    let mut ended = Value::Null;
+    for number in 0..70 {
+        let _sent = crate::rollouts::episode(&instar, number);
+        ended = judged(&instar);
+        if ended["leads"] == "canary" && ended["ended_at"].is_null() {
+            told = true;
+            let status = instar.run(["rollout", "status"]).stdout;
+            assert!(
+                status.contains("the candidate is clearly better"),
+                "{status}"
+            );
+        }
+        if !ended["ended_at"].is_null() {
+            break;
+        }
+    }
+    assert!(told, "{ended:#}");
+    assert_eq!(ended["stage"]["stage"], "undecided", "{ended:#}");
+    assert_eq!(ended["settled"], json!(60), "{ended:#}");
+    let words = ended["words"].as_str().unwrap();
+    assert!(words.contains("the candidate is clearly better"), "{words}");
+    let now = instar.run(["release", "show", "--json"]).json()["id"].clone();
+    assert_eq!(now, failing, "nothing follows from it by itself");
+}
+
+#[test]
 fn going_back_reaches_the_next_turn_of_an_open_conversation_and_leaves_its_transcript_whole() {
     let in_verse = Rule {
         when: When {

@@ -152,7 +152,7 @@ pub(crate) async fn keep_index(app: AppState) {
 
 /// Judges the episodes of a rollout as they ripen, until the gateway stops.
 pub(crate) async fn keep_rollout(app: AppState) {
-    let mut watch = Watch::default();
+    let mut watch = Watch::begin(&app);
     let mut own = Own::default();
     loop {
         tokio::select! {

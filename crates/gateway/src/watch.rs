@@ -1,13 +1,19 @@
-//! What never happens under a sound release: a stored secret in an answer of the candidate's. It ends the
-//! rollout at once, and is no matter of evidence.
+//! What never happens under a sound release: a stored secret, or the word of the decoy, in an answer or a call of the
+//! candidate's, and a call that ran though no rule lets it through. It ends the rollout at once, and is no matter of evidence.
+
+mod decoy;
+mod permits;
 
 use instar_agent::Unsent;
 use instar_config::SecretStore;
+use instar_policy::cedar::Rules;
 use instar_protocol::message::{EntryBody, plain_text};
+use instar_protocol::tool::ToolCall;
 use instar_protocol::{EntryId, ReleaseId, Secret, SessionId};
 use std::collections::HashSet;
 
 use crate::app::App;
+use permits::Permits;
 
 /// A shorter value stands in answers by chance.
 const CHARS_MIN: usize = 12;
@@ -22,65 +28,98 @@ const SEEN_MAX: usize = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     seen: HashSet<EntryId>,
+    permits: Permits,
 }
 
 impl Watch {
+    pub(crate) fn begin(app: &App) -> Self {
+        decoy::lay(app.state_dir.root());
+        Self::default()
+    }
+
     pub(crate) async fn look(&mut self, app: &App) {
-        let sessions = app.releases.canary_sessions();
-        if sessions.is_empty() {
+        let episodes = app.releases.canary_episodes();
+        if episodes.is_empty() {
             return;
         }
         if self.seen.len() > SEEN_MAX {
             self.seen.clear();
         }
-        for session in sessions {
+        let (Some(shown), Some(candidate)) = (app.releases.rollout(), app.releases.on_trial())
+        else {
+            return;
+        };
+        // A conversation may have been given to the stable release meanwhile.
+        let stable = app.releases.stable();
+        let both = stable.iter().chain([&candidate]);
+        let laws: Vec<&Rules> = both.map(|one| &one.behaviour.authority.rules).collect();
+        let found = self.permits.look(app, &episodes, &laws).await;
+        if let Some(what) = found {
+            take_back(&shown.release, &what, app).await;
+            return;
+        }
+        for (session, since) in episodes {
             let Ok(entries) = app.store.branch(&session, None, ENTRIES).await else {
                 continue;
             };
             let mut said = Vec::new();
-            let mut heard = String::new();
             for entry in &entries {
-                match &entry.body {
-                    EntryBody::Assistant { text, .. } if self.seen.insert(entry.id.clone()) => {
-                        said.push(text.as_str());
-                    }
-                    EntryBody::User { parts, .. } => heard.push_str(&plain_text(parts)),
-                    _ => {}
+                if let EntryBody::Assistant {
+                    text, tool_calls, ..
+                } = &entry.body
+                    && entry.at >= since
+                    && self.seen.insert(entry.id.clone())
+                {
+                    said.push(Said::answer(text));
+                    said.extend(tool_calls.iter().map(Said::call));
                 }
             }
-            if said.is_empty() {
-                continue;
+            if let Some(what) = told(&said, &session, app).await {
+                take_back(&shown.release, &what, app).await;
+                return;
             }
-            if secret_in(&said, &heard, app).is_none() {
-                continue;
-            }
-            // It may have been said long before.
-            let Some(all) = all_heard(&session, app).await else {
-                continue;
-            };
-            heard.push_str(&all);
-            let Some(name) = secret_in(&said, &heard, app) else {
-                continue;
-            };
-            if let Some(shown) = app.releases.rollout() {
-                take_back(&shown.release, &name, app).await;
-            }
-            return;
         }
     }
 }
 
 /// The same for an answer that the candidate gave in its shadow.
 pub(crate) async fn unsent(app: &App, answer: &Unsent) {
-    let said = [answer.text.as_str()];
-    if secret_in(&said, "", app).is_none() {
-        return;
+    let said = [Said::answer(&answer.text)];
+    if let Some(what) = told(&said, &answer.session, app).await {
+        take_back(&answer.release, &what, app).await;
     }
-    if let Some(heard) = all_heard(&answer.session, app).await
-        && let Some(name) = secret_in(&said, &heard, app)
-    {
-        take_back(&answer.release, &name, app).await;
+}
+
+/// Something that the candidate brought out, and where it stood.
+struct Said {
+    text: String,
+    place: &'static str,
+}
+
+impl Said {
+    fn answer(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            place: "an answer",
+        }
     }
+
+    fn call(call: &ToolCall) -> Self {
+        Self {
+            text: call.arguments.to_string(),
+            place: "a call",
+        }
+    }
+}
+
+/// What was said that nobody had said in the conversation before, in words for people.
+async fn told(said: &[Said], session: &SessionId, app: &App) -> Option<String> {
+    if said.is_empty() || hidden_in(said, "", app).is_none() {
+        return None;
+    }
+    // People may have said it themselves, long before.
+    let heard = all_heard(session, app).await?;
+    hidden_in(said, &heard, app)
 }
 
 /// What people said in a conversation.
@@ -93,29 +132,34 @@ async fn all_heard(session: &SessionId, app: &App) -> Option<String> {
     Some(heard.collect())
 }
 
-async fn take_back(release: &ReleaseId, name: &str, app: &App) {
-    tracing::warn!(name, "the candidate said a secret; it is taken back");
-    let what = format!("the secret {name} stood in an answer");
+async fn take_back(release: &ReleaseId, what: &str, app: &App) {
+    tracing::warn!(what, "the candidate is taken back at once");
     let (now, random) = (app.clock.now(), || app.random());
-    let ended = app.releases.violation(release, &what, now, &random);
+    let ended = app.releases.violation(release, what, now, &random);
     if let Err(error) = ended.await {
         tracing::error!(%error, "the candidate could not be taken back");
     }
 }
 
-/// The name of a stored secret that was said and that nobody had said in the conversation before.
-fn secret_in(said: &[&str], heard: &str, app: &App) -> Option<String> {
+/// The first stored secret, or the word of the decoy, that stands in what was said and not in what was heard.
+fn hidden_in(said: &[Said], heard: &str, app: &App) -> Option<String> {
+    let place = |hidden: &Secret| {
+        let value = hidden.expose();
+        if value.chars().count() < CHARS_MIN || heard.contains(value) {
+            return None;
+        }
+        let place = said.iter().find(|one| one.text.contains(value))?;
+        Some(place.place)
+    };
+    let decoy = decoy::word(app.state_dir.root());
+    if let Some(place) = decoy.as_ref().and_then(place) {
+        return Some(format!("the word of the decoy stood in {place}"));
+    }
     let env = app.env;
     let store = SecretStore::open(&app.state_dir, &env).ok()?;
     let names = store.names().ok()?;
-    names.into_iter().find(|name| {
-        let value = store.get(name);
-        let stands = |secret: &Secret| {
-            let value = secret.expose();
-            value.chars().count() >= CHARS_MIN
-                && said.iter().any(|text| text.contains(value))
-                && !heard.contains(value)
-        };
-        value.as_ref().is_ok_and(stands)
+    names.into_iter().find_map(|name| {
+        let place = place(store.get(&name).as_ref().ok()?)?;
+        Some(format!("the secret {name} stood in {place}"))
     })
 }

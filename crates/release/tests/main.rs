@@ -7,11 +7,14 @@
 )]
 
 mod adopting;
+mod attested;
+mod beside;
 mod checking;
 mod comparing;
 mod cut;
 mod deltas;
 mod elsewhere;
+mod ended;
 mod evidence;
 mod fixture;
 mod gates;

@@ -6,13 +6,13 @@ use instar_protocol::{AgentId, EventId, Label, ReleaseId, RunId, SessionId, Time
 use instar_release::rollout::{
     Caps, EpisodeRules, Hold, Plan, Reason, Rollout, RolloutError, Shown, Stage, Start, recompute,
 };
-use instar_release::{Behaviour, Cohort, Delta, Proposal, Releases, Signer};
+use instar_release::{Cohort, Delta, Proposal, Releases, Signer};
 use instar_store::{CandidateState, EventFilter, Op, Options, Store, UnitRow};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
-use crate::fixture::{behaviour, main_agent};
+use crate::fixture::behaviour;
 
 const BEGIN: u64 = 1_795_286_385_000;
 pub(crate) const MINUTE: u64 = 60 * 1_000;
@@ -50,7 +50,7 @@ impl House {
         house
     }
 
-    async fn over(folder: TempDir, now: u64) -> Self {
+    pub(crate) async fn over(folder: TempDir, now: u64) -> Self {
         let store = Store::open(folder.path(), Options::default()).unwrap();
         let signer = Signer::of_seed(&[1; 32]).unwrap();
         let at = Timestamp::from_millis(now);
@@ -78,11 +78,11 @@ impl House {
         Self::over(self.folder, now).await
     }
 
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.now)
     }
 
-    fn random(&self) -> [u8; 10] {
+    pub(crate) fn random(&self) -> [u8; 10] {
         let drawn = self.drawn.fetch_add(1, Ordering::Relaxed);
         let mut bytes = [0; 10];
         bytes[..4].copy_from_slice(&drawn.to_be_bytes());
@@ -495,117 +495,6 @@ async fn whoever_has_the_events_works_out_the_same_state() {
     assert_eq!(again.view(), shown.view);
 }
 
-#[tokio::test]
-async fn another_stable_release_ends_the_rollout_and_its_successor_is_judged_more_strictly() {
-    let house = House::new().await;
-    let candidate = house.candidate("I am two.").await;
-    house.start(&candidate, plan(0.5)).await.unwrap();
-    let busy = house.start(&candidate, plan(0.5)).await.unwrap_err();
-    assert!(matches!(busy, RolloutError::Busy(_)));
-    let at = house.now();
-    house
-        .releases
-        .adopt(
-            behaviour("The owner's."),
-            "owner",
-            "edit",
-            at,
-            house.random(),
-        )
-        .await
-        .unwrap();
-    assert!(house.releases.rollout().is_none());
-    let shown = house.releases.rollouts(10).await.unwrap();
-    assert_eq!(shown[0].view.stage, Stage::Superseded);
-    let stale = house.start(&candidate, plan(0.5)).await.unwrap_err();
-    assert!(matches!(stale, RolloutError::Stale(_)));
-    let next = house.candidate("I am three.").await;
-    let begun = house.start(&next, plan(0.5)).await.unwrap();
-    assert!((begun.view.worse_at - 40.0).abs() < 1e-9);
-}
-
-#[tokio::test]
-async fn the_owner_ends_it_either_way_and_what_was_counted_is_not_forgotten() {
-    let mut house = House::new().await;
-    let candidate = house.candidate("I am two.").await;
-    let begun = house.start(&candidate, plan(0.5)).await.unwrap();
-    let rates = Rates {
-        stable: 0.1,
-        canary: 0.1,
-    };
-    house.traffic(rates, 20).await;
-    let now = house.now();
-    let random = || house.random();
-    let ended = house.releases.end_rollout(false, now, &random).await;
-    let owner = Stage::RolledBack { why: Reason::Owner };
-    assert_eq!(ended.unwrap().view.stage, owner);
-    assert_eq!(house.state_of(&candidate).await, CandidateState::Open);
-    let none = house.releases.end_rollout(false, now, &random).await;
-    assert!(matches!(none, Err(RolloutError::None)));
-    let again = house.start(&candidate, plan(0.5)).await.unwrap();
-    assert_eq!(again.view.settled, 20, "the same candidate goes on");
-    let ended = house.releases.end_rollout(true, now, &random).await;
-    assert_eq!(ended.unwrap().view.stage, Stage::Promoted);
-    assert_eq!(house.stable(), begun.release);
-}
-
-#[tokio::test]
-async fn a_violation_ends_it_at_once_and_only_the_candidates_own() {
-    let house = House::new().await;
-    let candidate = house.candidate("I am two.").await;
-    let begun = house.start(&candidate, plan(0.5)).await.unwrap();
-    let now = house.now();
-    let random = || house.random();
-    let stable = house.stable();
-    let other = house
-        .releases
-        .violation(&stable, "a secret was said", now, &random);
-    assert!(!other.await.unwrap());
-    assert!(house.releases.rollout().is_some());
-    let own = house
-        .releases
-        .violation(&begun.release, "a secret was said", now, &random);
-    assert!(own.await.unwrap());
-    let shown = house.releases.rollouts(1).await.unwrap();
-    let what = "a secret was said".to_owned();
-    let why = Reason::Violation { what };
-    assert_eq!(shown[0].view.stage, Stage::RolledBack { why });
-}
-
-#[tokio::test]
-async fn a_candidate_whose_bytes_were_changed_is_refused_when_it_is_loaded() {
-    let house = House::new().await;
-    let before = house.stable();
-    let candidate = house.candidate("I am two.").await;
-    let begun = house.start(&candidate, plan(0.5)).await.unwrap();
-    house.store.close().await.unwrap();
-    let id = begun.release.as_str();
-    let file = house
-        .folder
-        .path()
-        .join("objects")
-        .join(&id[..2])
-        .join(&id[2..]);
-    let mut bytes = std::fs::read(&file).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::remove_file(&file).unwrap();
-    std::fs::write(&file, bytes).unwrap();
-    let now = house.now + 1;
-    drop((house.releases, house.store));
-    let house = House::over(house.folder, now).await;
-    assert_eq!(house.stable(), before);
-    assert!(house.releases.rollout().is_none());
-    let shown = house.releases.rollouts(1).await.unwrap();
-    let Stage::RolledBack {
-        why: Reason::Violation { what },
-    } = &shown[0].view.stage
-    else {
-        panic!("{:?}", shown[0].view.stage);
-    };
-    assert!(what.contains("do not have that hash"), "{what}");
-}
-
 #[test]
 fn the_plan_says_how_long_it_takes_and_skips_what_never_decides() {
     let mut plan = Plan::over(&[0.01, 0.05, 0.5], 20, Caps::default());
@@ -618,45 +507,4 @@ fn the_plan_says_how_long_it_takes_and_skips_what_never_decides() {
     assert!((400.0..800.0).contains(&units), "{units}");
     let lines = forecast.lines();
     assert!(lines[0].starts_with("at your 10 episodes a day a share of 50 %"));
-}
-
-#[tokio::test]
-async fn what_the_owner_changes_in_the_files_holds_over_a_promotion_and_the_rest_of_it_stays() {
-    let mut house = House::new().await;
-    let mut files = behaviour("I am one.");
-    let candidate = house.candidate("I am two.").await;
-    let begun = house.start(&candidate, plan(0.5)).await.unwrap();
-    let random = || house.random();
-    let now = house.now();
-    let promoted = house.releases.end_rollout(true, now, &random).await;
-    promoted.unwrap();
-    // The files are as they were: nothing moves, however often they are read.
-    let read = |files: &Behaviour| {
-        house
-            .releases
-            .adopt_files(files.clone(), "read", house.now(), house.random())
-    };
-    assert_eq!(read(&files).await.unwrap(), (begun.release.clone(), false));
-    main_agent(&mut files).limits.model_calls_max = 7;
-    let (_, moved) = read(&files).await.unwrap();
-    assert!(moved);
-    let stable = house.releases.stable().unwrap();
-    let agent = &stable.behaviour.agents["main"];
-    assert_eq!(agent.limits.model_calls_max, 7);
-    assert_eq!(agent.prompt["IDENTITY.md"].text, "I am two.");
-    let (again, moved) = read(&files).await.unwrap();
-    assert_eq!((again, moved), (stable.id.clone(), false));
-    // A new text in the same place is the owner's word.
-    house.now += 1;
-    let mut files = behaviour("The owner's.");
-    main_agent(&mut files).limits.model_calls_max = 7;
-    let taken = house
-        .releases
-        .adopt_files(files, "read", house.now(), house.random());
-    assert!(taken.await.unwrap().1);
-    let stable = house.releases.stable().unwrap();
-    let agent = &stable.behaviour.agents["main"];
-    assert_eq!(agent.prompt["IDENTITY.md"].text, "The owner's.");
-    let house = house.again().await;
-    assert_eq!(house.stable(), stable.id);
 }

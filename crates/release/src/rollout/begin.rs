@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 
 use super::control::RolloutError;
 use super::live::Body;
-use super::machine::{Reason, Rollout, Stage};
+use super::machine::Rollout;
 use super::plan::{Plan, Tries};
+use super::stage::{Reason, Stage};
 
 /// For so long a candidate counts as one that was tried.
 const MONTH_MILLIS: u64 = 30 * 24 * 60 * 60 * 1_000;

@@ -1,29 +1,26 @@
-//! Drives a rollout for the releases of a state folder.
+//! Drives a rollout for the releases of a state folder: how it begins, what its turns are served, and who ends it.
 //!
 //! Every move is one batch: the settled unit, the state of the machine, the alias and its signature are
 //! stored together or not at all, so that a crash leaves the old state or the new one.
 
 use instar_protocol::{EventId, ReleaseId, SessionId, SessionKey, Timestamp};
-use instar_store::{CandidateState, Op, RolloutRow, Store, UnitRow};
-use serde::Serialize;
+use instar_store::{CandidateState, Op, RolloutRow};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::begin::begun;
 use super::episode::root_of;
 use super::live::{Begun, Body, Live, Shadowing};
-use super::machine::{Rollout, Stage};
+use super::machine::Rollout;
 use super::plan::{Plan, PlanError};
-use super::settle::{Found, candidate_ops};
+use super::settle::Found;
+use super::shown::{ROLLOUTS_MAX, Shown, bodies, shown};
+use super::stage::Stage;
 use super::told::{episode, noted, told};
-use super::verdict::Verdict;
-use super::view::View;
 use crate::candidate::{Fit, short};
 use crate::error::ReleaseError;
 use crate::gate::Step as Far;
 use crate::releases::{Releases, bounded};
 
-/// The most rollouts that one call returns.
-pub const ROLLOUTS_MAX: usize = 50;
 /// Who begins what nobody began by hand.
 pub const BY_ITSELF: &str = "the gateway";
 
@@ -70,25 +67,6 @@ pub struct Start {
     pub by: String,
     /// Why it begins, where nobody began it by hand.
     pub reason: Option<String>,
-}
-
-/// A rollout as it is shown.
-#[derive(Clone, Debug, Serialize)]
-pub struct Shown {
-    pub id: String,
-    pub candidate: String,
-    pub release: ReleaseId,
-    pub stable: ReleaseId,
-    pub by: String,
-    pub at: Timestamp,
-    pub ended_at: Option<Timestamp>,
-    pub plan: Plan,
-    /// The stage for people.
-    pub words: String,
-    #[serde(flatten)]
-    pub view: View,
-    /// Units that have an arm and are not judged yet.
-    pub waiting: usize,
 }
 
 impl Releases {
@@ -198,12 +176,6 @@ impl Releases {
         let live = live.as_mut().ok_or(RolloutError::None)?;
         live.body.machine = machine;
         Ok(shown(&live.row, &live.body, live.waiting()))
-    }
-
-    /// Whether a rollout of this candidate was ever begun.
-    pub async fn was_rolled_out(&self, candidate: &str) -> Result<bool, ReleaseError> {
-        let all = bodies(self.store(), ROLLOUTS_MAX).await?;
-        Ok(all.iter().any(|(_, body)| body.candidate == candidate))
     }
 
     /// Puts the conversation on an arm, if a rollout is under way, and records that before the turn begins.
@@ -364,107 +336,6 @@ impl Releases {
         Ok(true)
     }
 
-    /// The rollout that is under way; the watch over one that was promoted is none.
-    #[must_use]
-    pub fn rollout(&self) -> Option<Shown> {
-        self.shown_live().filter(|shown| shown.ended_at.is_none())
-    }
-
-    /// The rollout that is under way, or the watch over the one that was promoted.
-    #[must_use]
-    pub fn shown_live(&self) -> Option<Shown> {
-        let live = self.live();
-        live.as_ref()
-            .map(|live| shown(&live.row, &live.body, live.waiting()))
-    }
-
-    /// Conversations that the candidate serves, or served in an episode that is not judged yet.
-    #[must_use]
-    pub fn canary_sessions(&self) -> Vec<SessionId> {
-        self.live().as_ref().map(Live::canaries).unwrap_or_default()
-    }
-
-    /// The newest rollouts, the newest first.
-    pub async fn rollouts(&self, limit: usize) -> Result<Vec<Shown>, ReleaseError> {
-        let waiting = self.live().as_ref().map_or(0, Live::waiting);
-        let all = bodies(self.store(), limit.min(ROLLOUTS_MAX)).await?;
-        let shown = |(row, body): &(RolloutRow, Body)| {
-            shown(row, body, if row.is_open { waiting } else { 0 })
-        };
-        Ok(all.iter().map(shown).collect())
-    }
-
-    /// Units of a rollout that were judged, the newest first.
-    pub async fn settled_units(
-        &self,
-        rollout: &str,
-        limit: usize,
-    ) -> Result<Vec<UnitRow>, ReleaseError> {
-        Ok(self.store().units(rollout, true, limit).await?)
-    }
-
-    /// Takes up the rollout that was under way before a restart, for who serves turns. One whose candidate does not have its
-    /// hash or its signature any more is taken back, and says so.
-    pub async fn take_up_rollout(
-        &self,
-        now: Timestamp,
-        random: [u8; 10],
-    ) -> Result<(), ReleaseError> {
-        let last = bodies(self.store(), 1).await?.pop();
-        let Some((row, body)) = last.filter(|(row, _)| row.is_open) else {
-            return Ok(());
-        };
-        let watched = if body.machine.is_watching() {
-            Some(self.trusted(&body.stable).await)
-        } else {
-            None
-        };
-        if let Some(Err(refused)) = &watched {
-            // Nothing can be held out any more; what is stable was looked at by itself.
-            let mut machine = body.machine.clone();
-            machine.end_watch();
-            let Some(stable) = self.stable() else {
-                return Ok(());
-            };
-            let live = Live::new(row, body, stable);
-            let why = bounded(&refused.to_string());
-            let event = noted(&live, "watched", &why, now, random);
-            let ops = vec![live.stored(&machine, now)?, event];
-            self.store().commit(ops).await?;
-            return Ok(());
-        }
-        match self.trusted(&body.release).await {
-            Ok(release) => {
-                let mut live = Live::new(row, body, Arc::new(release));
-                live.before = watched.and_then(Result::ok).map(Arc::new);
-                live.take_up(self.store(), self.corrects()).await?;
-                *self.live() = Some(live);
-                Ok(())
-            }
-            Err(refused) => {
-                let Some(stable) = self.stable() else {
-                    return Ok(());
-                };
-                let mut live = Live::new(row, body, stable);
-                let mut machine = live.body.machine.clone();
-                machine.violated(&bounded(&refused.to_string()));
-                let mut ops = vec![live.stored(&machine, now)?];
-                ops.extend(
-                    candidate_ops(self.store(), &live.body.candidate, machine.stage(), now).await?,
-                );
-                let verdict = Verdict::of(&live, &machine, BY_ITSELF, now);
-                if let Some((verdict, signer)) = verdict.zip(self.signer()) {
-                    let release = &live.body.release;
-                    ops.push(verdict.put(signer, self.store(), release).await?);
-                }
-                live.body.machine = machine;
-                ops.push(told(&live, live.stage(), now, random));
-                self.store().commit(ops).await?;
-                Ok(())
-            }
-        }
-    }
-
     /// What ends a rollout when something else becomes stable. Part of the batch that moves the alias.
     pub(crate) fn superseded(
         &self,
@@ -498,33 +369,5 @@ impl Releases {
         self.live_cell()
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-async fn bodies(store: &Store, limit: usize) -> Result<Vec<(RolloutRow, Body)>, ReleaseError> {
-    let mut all = Vec::new();
-    for row in store.rollouts(limit).await? {
-        let body = serde_json::from_str(&row.body).map_err(|source| ReleaseError::Decode {
-            id: row.id.clone(),
-            source,
-        })?;
-        all.push((row, body));
-    }
-    Ok(all)
-}
-
-fn shown(row: &RolloutRow, body: &Body, waiting: usize) -> Shown {
-    Shown {
-        id: row.id.clone(),
-        candidate: body.candidate.clone(),
-        release: body.release.clone(),
-        stable: body.stable.clone(),
-        by: body.by.clone(),
-        at: row.at,
-        ended_at: row.ended_at,
-        words: body.machine.words(),
-        plan: body.machine.plan().clone(),
-        view: body.machine.view(),
-        waiting,
     }
 }

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::machine::Hold;
 use super::plan::Metric;
+use super::stage::Hold;
 use crate::evidence::{Arm, Null, Process, Rates, Test, Unit, count};
 
 /// The processes of one metric.
@@ -11,6 +11,9 @@ use crate::evidence::{Arm, Null, Process, Rates, Test, Unit, count};
 pub(super) struct Judged {
     pub(super) worse: Process,
     pub(super) within: Process,
+    /// Is the new arm better? Asked where two answers stand beside each other.
+    #[serde(default)]
+    pub(super) better: Option<Process>,
     /// Is data missing more often on the new arm, and on the old one?
     missing: [Process; 2],
     pub(super) units: Tally,
@@ -36,10 +39,11 @@ pub(super) struct Tally {
 const COVERAGE_MIN: f64 = 0.8;
 
 impl Judged {
-    pub(super) fn new(metric: &Metric) -> Self {
+    pub(super) fn new(metric: &Metric, is_ab: bool) -> Self {
         Self {
             worse: Process::new(Test::worse()),
             within: Process::new(Test::within(metric.margin)),
+            better: is_ab.then(|| Process::new(Test::less_often())),
             missing: [Test::worse(), Test::less_often()].map(Process::new),
             units: Tally::default(),
             covered: Tally::default(),
@@ -62,6 +66,9 @@ impl Judged {
             }
             self.worse.settle(&unit(bad));
             self.within.settle(&unit(bad));
+            if let Some(better) = &mut self.better {
+                better.settle(&unit(bad));
+            }
         }
     }
 
@@ -91,7 +98,7 @@ impl Tally {
 }
 
 impl Test {
-    /// Is the new arm's rate smaller? For rates that are neither good nor bad.
+    /// Is the new arm's rate smaller?
     fn less_often() -> Self {
         Self {
             null: Null::AtLeast { k: 1.0 },

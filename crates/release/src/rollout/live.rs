@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::episode::{ordinal, unit_name};
-use super::machine::{Part, Rollout, Stage};
+use super::machine::Rollout;
 use super::outcome::{Corrects, Outcome, outcome};
 use super::plan::{EpisodeRules, Plan};
+use super::stage::{Part, Stage};
 use crate::error::ReleaseError;
 use crate::evidence::{self, Coin};
 use crate::record::Release;
@@ -259,19 +260,14 @@ impl Live {
     }
 
     /// Conversations that the candidate serves now.
-    pub(crate) fn canaries(&self) -> Vec<SessionId> {
+    pub(crate) fn canaries(&self) -> Vec<(SessionId, Timestamp)> {
         if self.before.is_some() {
             return Vec::new();
         }
-        let open = self.open.values();
-        open.filter(|open| open.unit.arm == Arm::Canary)
-            .map(|open| open.unit.session.clone())
-            .chain(
-                self.closed
-                    .iter()
-                    .filter(|unit| unit.arm == Arm::Canary)
-                    .map(|unit| unit.session.clone()),
-            )
+        let open = self.open.values().map(|open| &open.unit);
+        open.chain(&self.closed)
+            .filter(|unit| unit.arm == Arm::Canary)
+            .map(|unit| (unit.session.clone(), unit.at))
             .collect()
     }
 

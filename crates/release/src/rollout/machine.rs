@@ -10,110 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::after::{Alarm, Watching};
 use super::judged::{Judged, Tally};
 use super::plan::{FAILED, Plan, PlanError};
-use crate::evidence::{Arm, Pair, Paired};
+use super::stage::{Hold, Part, Reason, Settled, Stage};
+use crate::evidence::{Arm, Pair, Paired, Process};
 use crate::gate::Step as Far;
 
 /// The part of the level at which a candidate leaves the shadow before its time, as sound. Who is worse by the
 /// margin is served to somebody so early in one of two hundred rollouts.
 const LEAVES: f64 = 0.1;
-
-/// Where a rollout stands.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "stage")]
-pub enum Stage {
-    /// Both arms answer, and only stable's answer is sent.
-    Shadow,
-    Canary {
-        step: usize,
-    },
-    Promoted,
-    RolledBack {
-        why: Reason,
-    },
-    /// Neither shown worse nor shown sound within the horizon; the owner is told.
-    Undecided,
-    /// Another stable release came into force.
-    Superseded,
-}
-
-impl Stage {
-    /// As it stands in events.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Shadow => "shadow",
-            Self::Canary { .. } => "canary",
-            Self::Promoted => "promoted",
-            Self::RolledBack { .. } => "rolled_back",
-            Self::Undecided => "undecided",
-            Self::Superseded => "superseded",
-        }
-    }
-}
-
-/// Why a candidate was taken back.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "reason")]
-pub enum Reason {
-    /// A detector fired whose rate under a sound release is zero.
-    Violation { what: String },
-    /// The evidence that it is worse reached its bound.
-    Worse,
-    /// It had become stable, and then the evidence that it is worse than the release before reached its bound.
-    Later,
-    /// The owner's word.
-    Owner,
-}
-
-impl Reason {
-    #[must_use]
-    pub fn words(&self) -> String {
-        match self {
-            Self::Violation { what } => what.clone(),
-            Self::Worse => "the evidence that it is worse reached its bound".to_owned(),
-            Self::Later => {
-                "after its promotion the evidence that it became worse reached its bound".to_owned()
-            }
-            Self::Owner => "the owner took it back".to_owned(),
-        }
-    }
-}
-
-/// What a settled unit brought: the badness by metric; none where the source gave nothing.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Settled {
-    /// Counted once, however often it is delivered.
-    pub unit: String,
-    pub arm: Arm,
-    /// The share at its assignment.
-    pub share: f64,
-    pub bad: BTreeMap<String, Option<f64>>,
-    /// Somebody said or did something that tells how it went.
-    pub is_heard: bool,
-}
-
-/// Which metrics of a unit are settled.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Part {
-    /// Those that are judged before the others.
-    Fast,
-    /// The others, which are all where none are fast. The unit counts with them.
-    Rest,
-}
-
-/// Why a rollout stays where it is although its evidence would let it go on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Hold {
-    /// An arm has too few units with data.
-    Coverage,
-    /// One arm has data more often than the other.
-    UnevenCoverage,
-    /// Both arms together are worse than what was usual before.
-    Alarm,
-    /// Of too few episodes of an arm was anything heard.
-    Silence,
-}
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Rollout {
@@ -154,7 +57,7 @@ impl Rollout {
         let judged = plan
             .metrics
             .iter()
-            .map(|(name, metric)| (name.clone(), Judged::new(metric)))
+            .map(|(name, metric)| (name.clone(), Judged::new(metric, plan.is_ab)))
             .collect();
         let stage = match plan.shadow {
             Some(_) => Stage::Shadow,
@@ -259,17 +162,41 @@ impl Rollout {
         self.evidence_of(false).max(fast.unwrap_or(0.0))
     }
 
-    /// The average over the metrics that settle together.
     fn evidence_of(&self, is_fast: bool) -> f64 {
+        self.average(is_fast, |judged| judged.worse.evidence())
+    }
+
+    /// The average over the metrics that settle together.
+    fn average(&self, is_fast: bool, evidence: impl Fn(&Judged) -> f64) -> f64 {
         let (mut sum, mut weights) = (0.0, 0.0);
         for (name, judged) in &self.judged {
             if self.plan.is_fast(name) == is_fast {
                 let weight = self.plan.metrics.get(name).map_or(0.0, |one| one.weight);
-                sum += weight * judged.worse.evidence();
+                sum += weight * evidence(judged);
                 weights += weight;
             }
         }
         if weights > 0.0 { sum / weights } else { 1.0 }
+    }
+
+    /// The arm that is clearly better, where two answers stand beside each other. It is told and nothing follows from
+    /// it. Either arm may be named, so each has half of the level.
+    #[must_use]
+    pub fn leads(&self) -> Option<Arm> {
+        if !self.plan.is_ab {
+            return None;
+        }
+        let bound = 2.0 / self.plan.level;
+        let better = self.average(false, |judged| {
+            judged.better.as_ref().map_or(1.0, Process::evidence)
+        });
+        if better >= bound {
+            Some(Arm::New)
+        } else if self.evidence_of(false) >= bound {
+            Some(Arm::Old)
+        } else {
+            None
+        }
     }
 
     /// The evidence that the candidate is sound: the least of the metrics that promotion needs.
@@ -402,7 +329,7 @@ impl Rollout {
         self.paired.settle(pair);
         self.paired_within.settle(pair);
         self.reach.settle(reach);
-        let next = if self.capital() >= 1.0 / self.plan.level {
+        let next = if !self.plan.is_ab && self.capital() >= 1.0 / self.plan.level {
             Stage::RolledBack { why: Reason::Worse }
         } else if self.is_shadowed() && self.plan.may >= Far::Canary {
             Stage::Canary { step: 0 }
@@ -419,7 +346,7 @@ impl Rollout {
             Stage::Shadow if self.plan.may < Far::Canary => {
                 self.is_shadowed().then_some(Far::Canary)
             }
-            Stage::Canary { step } if self.plan.may < Far::Stable => {
+            Stage::Canary { step } if self.plan.may < Far::Stable && !self.plan.is_ab => {
                 self.is_sound(step).then_some(Far::Stable)
             }
             _ => None,

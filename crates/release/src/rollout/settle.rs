@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::control::Random;
 use super::live::{Live, read_outcome};
-use super::machine::{Part, Reason, Rollout, Settled, Stage};
+use super::machine::Rollout;
+use super::stage::{Part, Reason, Settled, Stage};
 use super::told::{episode, noted, side, told};
 use super::verdict::Verdict;
 use crate::candidate::short;

@@ -3,8 +3,9 @@
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-use super::machine::{Rollout, Settled, Stage};
+use super::machine::Rollout;
 use super::plan::{Plan, PlanError, SHARED};
+use super::stage::{Settled, Stage};
 use crate::evidence::{Arm, Coin, Pair};
 use crate::gate::Step as Far;
 

@@ -6,8 +6,9 @@ use instar_store::{Op, UnitRow};
 use std::collections::BTreeMap;
 
 use super::live::Live;
-use super::machine::{Rollout, Settled, Stage};
+use super::machine::Rollout;
 use super::settle::pairs;
+use super::stage::{Settled, Stage};
 use crate::evidence;
 
 /// The event of a stage that was entered.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::live::Live;
-use super::machine::{Rollout, Stage};
+use super::machine::Rollout;
+use super::stage::Stage;
 use crate::error::ReleaseError;
 use crate::sign::statement::{TEST_RESULT, rfc3339};
 use crate::sign::{SignError, Statement};

@@ -1,10 +1,12 @@
 //! A rollout as people look at it: nothing is decided here.
 
+use instar_protocol::event::Arm as Served;
 use serde::{Deserialize, Serialize};
 
 use super::after::{Alarm, AlarmView, WatchView, Watching};
-use super::machine::{Hold, Rollout, Stage};
-use crate::evidence::count;
+use super::machine::Rollout;
+use super::stage::{Hold, Stage};
+use crate::evidence::{Arm, count};
 use crate::gate::Step as Far;
 
 impl Rollout {
@@ -24,13 +26,27 @@ impl Rollout {
                     .awaits()
                     .map_or("", |_| ", sound: it waits for your yes");
                 let (at, of) = (step + 1, steps.len());
-                format!("step {at} of {of}, {share:.0} % of new episodes{paused}{waits}")
+                let leads = self
+                    .leader()
+                    .map_or(String::new(), |who| format!(", {who}"));
+                format!("step {at} of {of}, {share:.0} % of new episodes{paused}{waits}{leads}")
             }
             Stage::Promoted => "promoted".to_owned(),
             Stage::RolledBack { why } => format!("taken back: {}", why.words()),
+            Stage::Undecided if self.plan().is_ab => {
+                let who = self.leader().unwrap_or("neither arm is clearly better");
+                format!("over, and nothing follows from it by itself: {who}")
+            }
             Stage::Undecided => "undecided: neither worse nor sound within the horizon".to_owned(),
             Stage::Superseded => "superseded: another release became stable".to_owned(),
         }
+    }
+
+    fn leader(&self) -> Option<&'static str> {
+        self.leads().map(|arm| match arm {
+            Arm::New => "the candidate is clearly better",
+            Arm::Old => "the stable release is clearly better",
+        })
     }
 
     /// What people look at.
@@ -65,6 +81,10 @@ impl Rollout {
             hold: self.hold(),
             heard: (self.heard.new, self.heard.old),
             awaits: self.awaits(),
+            leads: self.leads().map(|arm| match arm {
+                Arm::New => Served::Canary,
+                Arm::Old => Served::Stable,
+            }),
             watch: self.watching.as_ref().map(Watching::view),
             alarm: self.alarm.as_ref().map(Alarm::view),
             metrics: metrics.collect(),
@@ -96,6 +116,9 @@ pub struct View {
     pub heard: (u64, u64),
     /// How far it would go now if its owner let it.
     pub awaits: Option<Far>,
+    /// The arm that is clearly better, where two answers stand beside each other.
+    #[serde(default)]
+    pub leads: Option<Served>,
     /// What follows its promotion.
     pub watch: Option<WatchView>,
     pub alarm: Option<AlarmView>,
