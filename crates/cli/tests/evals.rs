@@ -207,3 +207,68 @@ fn a_conversation_becomes_a_case_and_the_gateway_answers_and_grades() {
     let usage = instar.run(["usage", "--json"]).stdout;
     assert!(usage.contains("scripted/strict"), "{usage}");
 }
+
+/// Brief answers are those of one identity, and a question about the past needs a tool.
+fn trying() -> Script {
+    serde_json::from_value(json!({
+        "rules": [
+            {"when": {"contains": ["remember"], "no_result": true},
+             "answer": {"say": [{"call": {"name": "sessions_search", "arguments": {"query": "it"}}}]}},
+            {"when": {"system_contains": "You are brief."}, "answer": {"say": [{"text": "Good day."}]}},
+        ],
+        "otherwise": {"say": [{"text": "Good day to you, and many more of them."}]},
+    }))
+    .unwrap()
+}
+
+#[test]
+fn a_candidate_answers_by_its_own_model_and_leaves_no_trace_but_the_bill() {
+    let instar = Instar::start(Setup::scripted(trying()));
+    let delta =
+        json!({"set_prompt": {"agent": "main", "file": "SOUL.md", "text": "You are brief."}});
+    let id = instar.candidate(&delta);
+    let suite = put(
+        instar.home(),
+        "tried.yaml",
+        "prompts: ['{{asked}}']\nproviders: [gateway]\ntests:\n\
+         \x20 - {description: is short, vars: {asked: 'Say hello'}, assert: [{type: word-count, value: {max: 3}}]}\n\
+         \x20 - {description: needs a tool, vars: {asked: 'Do you remember?'}, assert: [{type: contains, value: Good}]}\n",
+    );
+    let before = instar.run(["sessions", "list", "--json"]).stdout;
+    let args = ["eval", "run", &suite, "--candidate", &id, "--json"];
+    let compared = instar.run_with(&args, "");
+    assert_eq!(compared.code, 100, "{compared:?}");
+    let report: Value = serde_json::from_str(&compared.stdout).unwrap();
+    let outcomes = |arm: usize| -> Vec<String> {
+        let rows = report["arms"][arm]["rows"].as_array().unwrap().iter();
+        rows.map(|row| row["outcome"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(outcomes(0), ["passed", "unsupported"], "{report:#}");
+    assert_eq!(outcomes(1), ["failed", "unsupported"], "{report:#}");
+    let told = report.to_string();
+    assert!(told.contains("needs the tool sessions_search"), "{told}");
+    // It was shown its own tools, and none of them ran; nobody has a conversation more.
+    let asked = instar.model.requests();
+    let of_candidate = asked
+        .iter()
+        .find(|request| request.body.to_string().contains("You are brief."))
+        .unwrap();
+    assert!(
+        of_candidate.body["tools"]
+            .to_string()
+            .contains("sessions_search")
+    );
+    assert_eq!(instar.run(["sessions", "list", "--json"]).stdout, before);
+    for kind in ["turn", "tool_call"] {
+        let events = instar.run(["events", "tail", "--kind", kind, "-n", "50", "--json"]);
+        assert_eq!(events.stdout, "", "{events:?}");
+    }
+    let usage = instar.run(["usage", "--json"]).stdout;
+    assert!(usage.contains("scripted/x"), "{usage}");
+
+    let shown = instar
+        .http
+        .post("/api/v1/rehearse", &json!({"of": "stable", "messages": []}));
+    assert_eq!(shown.status, 400, "{}", shown.body);
+}

@@ -205,3 +205,79 @@ fn a_script_reaches_no_network_reads_nothing_of_its_user_s_and_leaves_nothing_be
         "{refused:?}"
     );
 }
+
+/// Gives the second word of the prompt, with what the suite says beside it, after a look around.
+const ANSWERS: [(&str, &str); 2] = [
+    (
+        "answer.py",
+        "import json, os, sys\n\
+         context = json.loads(sys.argv[3])\n\
+         config = json.loads(sys.argv[2])['config']\n\
+         there = os.path.exists(context['vars']['secret'])\n\
+         print(sys.argv[1].split()[1], config.get('ending', ''), there)\n",
+    ),
+    (
+        "answer.js",
+        "const context = JSON.parse(process.argv[4]);\n\
+         const config = JSON.parse(process.argv[3]).config;\n\
+         const there = require('fs').existsSync(context.vars.secret);\n\
+         console.log(process.argv[2].split(' ')[1], config.ending || '', there ? 'True' : 'False');\n",
+    ),
+];
+
+#[test]
+fn a_program_of_a_suite_answers_behind_walls_where_it_may_run_and_nowhere_else() {
+    if !can_run() {
+        return;
+    }
+    let instar = Instar::prepare(Setup::default());
+    for (name, text) in ANSWERS {
+        std::fs::write(instar.home().join(name), text).unwrap();
+    }
+    let secret = instar.home().join("secret.txt");
+    std::fs::write(&secret, "hidden").unwrap();
+    std::fs::write(instar.home().join("silent.py"), "pass\n").unwrap();
+    let suite = json!({
+        "prompts": ["hello {{who}}"],
+        "providers": [
+            {"id": "exec: python3 answer.py", "config": {"ending": "now"}},
+            {"id": "exec: node answer.js", "config": {"ending": "now"}},
+            "exec: python silent.py",
+            "exec: bash -c id",
+        ],
+        "tests": [{
+            "vars": {"who": "Ann", "secret": secret},
+            "assert": [{"type": "equals", "value": "Ann now False"}],
+        }],
+    });
+    let file = instar.home().join("programs.json");
+    std::fs::write(&file, suite.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let outcomes = |rows: &[Value]| -> Vec<String> {
+        let each = rows.iter().map(|row| row["outcome"].as_str().unwrap());
+        each.map(str::to_owned).collect()
+    };
+    let without = rows(&instar, &[file], 100);
+    assert_eq!(outcomes(&without), ["unsupported"; 4], "{without:#?}");
+    assert!(without[0]["reason"].to_string().contains("--scripts"));
+    let with = rows(&instar, &[file, "--scripts"], 100);
+    assert_eq!(
+        outcomes(&with),
+        ["passed", "passed", "error", "unsupported"],
+        "{with:#?}"
+    );
+    // The program is a part of what the suite is.
+    let digest = |words: &[&str]| {
+        let words: Vec<&str> = ["eval", "run", "--json"]
+            .iter()
+            .chain(words)
+            .copied()
+            .collect();
+        let ran = instar.run_with(&words, "");
+        serde_json::from_str::<Value>(&ran.stdout).unwrap()["suite_digest"].clone()
+    };
+    let before = digest(&[file]);
+    assert!(before.is_string());
+    std::fs::write(instar.home().join("silent.py"), "print(1)\n").unwrap();
+    assert_ne!(digest(&[file]), before);
+}

@@ -31,6 +31,7 @@ pub mod builtin;
 mod cache;
 mod csv;
 mod data;
+mod exec;
 mod files;
 pub mod import;
 pub mod output;
@@ -44,6 +45,7 @@ pub use cache::{Cache, Folder};
 pub use compare::{Change, Comparison, Finding, LEVEL};
 pub use data::to_yaml;
 pub use error::{SuiteError, Trouble};
+pub use exec::{EXEC, exec};
 pub use files::Files;
 pub use provider::{
     Answer, BuiltIn, Call, Echo, Grader, Language, Provider, Providers, Scripts, Step, Tokens,
@@ -52,4 +54,4 @@ pub use record::record;
 pub use report::{ArmReport, Column, Counts, Flaky, Outcome, REPORT_VERSION, Report, Row};
 pub use run::{Arm, Options, run};
 pub use score::Checked;
-pub use suite::{Assertion, Case, Check, Dataset, Derived, Prompt, ProviderSpec, Suite};
+pub use suite::{Assertion, Case, Check, Dataset, Derived, Program, Prompt, ProviderSpec, Suite};

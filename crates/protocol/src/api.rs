@@ -45,6 +45,10 @@
 //! | GET `/logs` | `lines` | list of log lines; event stream when asked for |
 //! | POST `/sign-in-codes` | | [`SignInCode`] |
 
+mod suites;
+
+pub use suites::{Grade, GradeGiven, Rehearse, Rehearsed, Turn};
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::FeedbackVerdict;
@@ -147,22 +151,6 @@ pub enum Severity {
 pub struct ProbeRequest {
     /// All configured models when absent.
     pub model: Option<String>,
-}
-
-/// A question to the model that grades, and what it is asked of.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Grade {
-    pub system: String,
-    pub user: String,
-}
-
-/// What it said.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct GradeGiven {
-    pub text: String,
-    pub model: String,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

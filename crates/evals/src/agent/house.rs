@@ -1,21 +1,17 @@
 //! The house that a case is played in.
 
-use futures_util::future::BoxFuture;
 use instar_agent::config::PostureChoice;
 use instar_agent::{Config, Parts, Said, Sessions, workspace};
-use instar_demo::{Ask, Player};
+use instar_demo::Player;
 use instar_egress::Egress;
-use instar_models::{Ledger, Models, ModelsConfig, ObjectSource, SpendRecord};
+use instar_models::{Models, ModelsConfig};
 use instar_policy::{Authority, Posture};
 use instar_protocol::live::{Outcome, OutcomeStatus};
 use instar_protocol::message::{EntryBody, Inbound, OnRestart, Overrides, Part};
-use instar_protocol::model::{LocalModel, ModelEvent, ModelRequest};
+use instar_protocol::model::LocalModel;
 use instar_protocol::principal::Via;
-use instar_protocol::secret::SecretRef;
 use instar_protocol::tool::ToolDecision;
-use instar_protocol::{
-    AgentId, Clock, InboundId, ObjectHash, Principal, Secret, SecretSource, SessionKey, Timestamp,
-};
+use instar_protocol::{AgentId, Clock, InboundId, Principal, SessionKey};
 use instar_release::{Behaviour, Releases};
 use instar_store::{EventFilter, Options, Store, Synchronous};
 use instar_tools::{Tool, Toolbox};
@@ -27,6 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::scratch::Scratch;
+use super::stand_ins::{Morning, Nothing, Scripted};
 use super::tools::Fake;
 use super::{Answering, Conversation, From, PROVIDER};
 use crate::error::Trouble;
@@ -39,8 +36,6 @@ const SCRIPTED: &str = "scripted";
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Events that are kept of one case.
 const EVENTS_MAX: usize = 10_000;
-/// Characters of a request that are kept for assertions.
-const SEEN_CHARS_MAX: usize = 20_000;
 
 /// Providers of an arm whose behaviour is known: `agent` plays conversations with it, `echo` echoes.
 #[derive(Debug)]
@@ -108,78 +103,6 @@ impl Provider for Agent {
         let scratch = Scratch::new()?;
         runtime.block_on(play(&self.behaviour, &conversation, scratch.path()))
     }
-}
-
-/// The model of a case: a script that goes by the names of all models, and remembers what it was asked.
-#[derive(Debug)]
-struct Scripted {
-    player: Player,
-    names: Vec<String>,
-    seen: Mutex<Vec<Value>>,
-}
-
-impl LocalModel for Scripted {
-    fn answer(&self, model: &str, request: &ModelRequest) -> Vec<(u64, ModelEvent)> {
-        let ask = Ask::of(model, request);
-        let cut = |text: &str| text.chars().take(SEEN_CHARS_MAX).collect::<String>();
-        let results: Vec<_> = ask.results.iter().map(|one| cut(&one.text)).collect();
-        let seen = json!({
-            "model": ask.model, "system": cut(&ask.system), "text": cut(&ask.text), "results": results,
-            "tools": ask.tools,
-        });
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(seen);
-        self.player.answer(model, request)
-    }
-
-    fn models(&self) -> Vec<(String, String)> {
-        self.names
-            .iter()
-            .map(|name| (name.clone(), String::new()))
-            .collect()
-    }
-}
-
-/// Time that stands at a morning and moves with the machine, so that nothing expires and nothing repeats.
-#[derive(Debug)]
-struct Morning {
-    began: std::time::Instant,
-}
-
-/// 2026-01-05 09:00 UTC.
-const MORNING: u64 = 1_767_603_600_000;
-
-impl Clock for Morning {
-    fn now(&self) -> Timestamp {
-        let passed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or_default();
-        Timestamp::from_millis(MORNING + passed)
-    }
-}
-
-/// Nothing is kept for a case: no secrets, no objects, no budget.
-#[derive(Debug)]
-struct Nothing;
-
-impl SecretSource for Nothing {
-    fn secret(&self, _reference: &SecretRef) -> Result<Secret, String> {
-        Err("an agent case has no secrets".to_owned())
-    }
-}
-
-impl ObjectSource for Nothing {
-    fn object<'a>(&'a self, _hash: &'a ObjectHash) -> BoxFuture<'a, Result<Vec<u8>, String>> {
-        Box::pin(async { Err("an agent case has no objects".to_owned()) })
-    }
-}
-
-impl Ledger for Nothing {
-    fn spent(&self) -> (u64, u64) {
-        (0, 0)
-    }
-
-    fn add(&self, _spend: SpendRecord) {}
 }
 
 struct House {

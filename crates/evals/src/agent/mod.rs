@@ -8,6 +8,7 @@
 mod checks;
 mod house;
 mod scratch;
+mod stand_ins;
 mod tools;
 
 pub(crate) use checks::check;

@@ -1,7 +1,9 @@
 //! What a suite is, after everything that its file names was read.
 
 mod cases;
+mod digest;
 mod prompts;
+mod providers;
 mod read;
 mod rows;
 mod script;
@@ -10,6 +12,8 @@ pub use cases::Case;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::provider::Language;
 
 /// Cases with what has to hold of their answers.
 #[derive(Clone, Debug)]
@@ -54,6 +58,16 @@ pub struct ProviderSpec {
     /// The labels of the prompts that this one is asked; all if there are none.
     pub prompts: Option<Vec<String>>,
     pub transform: Option<String>,
+    /// The program that answers, where it is one that can be run here.
+    pub program: Option<Program>,
+}
+
+/// A program of a suite's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    pub language: Language,
+    pub name: String,
+    pub source: String,
 }
 
 impl ProviderSpec {
@@ -66,6 +80,7 @@ impl ProviderSpec {
             config: Value::Null,
             prompts: None,
             transform: None,
+            program: None,
         }
     }
 

@@ -1,12 +1,12 @@
 //! Reading a suite's file and everything that it names.
 
-use instar_policy::canonical;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Assertion, Check, Dataset, Derived, ProviderSpec, Suite, Test, cases, prompts, rows, script,
+    Assertion, Check, Dataset, Derived, Suite, Test, cases, digest, prompts, providers, rows,
+    script,
 };
-use crate::bounds::{CASES_MAX, CHECKS_MAX, PROMPTS_MAX};
+use crate::bounds::{CASES_MAX, CHECKS_MAX};
 use crate::data::{self, show};
 use crate::error::SuiteError;
 use crate::files::Files;
@@ -76,7 +76,8 @@ impl Suite {
             }
         }
         let prompts = prompts::read(map.get("prompts"), files)?;
-        let providers = providers(map.get("providers").or_else(|| map.get("targets")), files)?;
+        let providers =
+            providers::read(map.get("providers").or_else(|| map.get("targets")), files)?;
         let before = files.seen();
         let default = match map.get("defaultTest") {
             None | Some(Value::Null) => Test::default(),
@@ -111,96 +112,17 @@ impl Suite {
             cases,
             env,
         };
-        suite.digest = digest(&suite)?;
+        suite.digest = digest::of(&suite)?;
         Ok(suite)
     }
 }
 
-fn text_of(map: &Map<String, Value>, key: &str) -> Option<String> {
+pub(super) fn text_of(map: &Map<String, Value>, key: &str) -> Option<String> {
     map.get(key).and_then(Value::as_str).map(str::to_owned)
 }
 
-/// The digest of what a suite means: prompts, providers and cases, with all files read in.
-fn digest(suite: &Suite) -> Result<String, SuiteError> {
-    let prompts: Vec<_> = suite
-        .prompts
-        .iter()
-        .map(|one| json!([one.raw, one.label]))
-        .collect();
-    let providers: Vec<_> = suite
-        .providers
-        .iter()
-        .map(|one| json!([one.id, one.label, one.config, one.prompts, one.transform]))
-        .collect();
-    let derived: Vec<_> = suite
-        .derived
-        .iter()
-        .map(|one| json!([one.name, one.formula]))
-        .collect();
-    let cases: Vec<_> = suite.cases.iter().map(super::Case::identity).collect();
-    let whole = json!({
-        "prompts": prompts, "providers": providers, "derived": derived, "cases": cases, "env": suite.env,
-    });
-    // Numbers too long to be exact cannot stand in the canonical form; they are kept as their text.
-    let text = match canonical::write(&whole) {
-        Ok(text) => text,
-        Err(_) => whole.to_string(),
-    };
-    Ok(canonical::sha256(text.as_bytes()))
-}
-
-fn providers(value: Option<&Value>, files: &Files) -> Result<Vec<ProviderSpec>, SuiteError> {
-    let one = |value: &Value| -> Result<Vec<ProviderSpec>, SuiteError> {
-        match value {
-            Value::String(file) if file.starts_with("file://") => {
-                providers(Some(&load(file, files)?), files)
-            }
-            Value::String(id) => Ok(vec![ProviderSpec::named(id)]),
-            Value::Object(map) => Ok(vec![provider(map)?]),
-            other => Err(SuiteError::content(
-                "providers",
-                format!("{other} names no provider"),
-            )),
-        }
-    };
-    let found = match value {
-        None | Some(Value::Null) => vec![ProviderSpec::named("echo")],
-        Some(Value::Array(items)) => {
-            let mut found = Vec::new();
-            for item in items {
-                found.extend(one(item)?);
-            }
-            found
-        }
-        Some(value) => one(value)?,
-    };
-    if found.is_empty() || found.len() > PROMPTS_MAX {
-        return Err(SuiteError::content(
-            "providers",
-            format!("must be 1 to {PROMPTS_MAX}"),
-        ));
-    }
-    Ok(found)
-}
-
-fn provider(map: &Map<String, Value>) -> Result<ProviderSpec, SuiteError> {
-    // `{"name": {config}}` is the other way to write `{"id": "name", "config": {config}}`.
-    let (id, map) = match (text_of(map, "id"), map.iter().next()) {
-        (Some(id), _) => (id, map.clone()),
-        (None, Some((id, Value::Object(inner)))) if map.len() == 1 => (id.clone(), inner.clone()),
-        _ => return Err(SuiteError::content("providers", "a provider needs an `id`")),
-    };
-    Ok(ProviderSpec {
-        id,
-        label: text_of(&map, "label"),
-        config: map.get("config").cloned().unwrap_or(Value::Null),
-        prompts: map.get("prompts").map(names),
-        transform: text_of(&map, "transform"),
-    })
-}
-
 /// One name or several.
-fn names(value: &Value) -> Vec<String> {
+pub(super) fn names(value: &Value) -> Vec<String> {
     match value {
         Value::Array(items) => items.iter().map(show).collect(),
         other => vec![show(other)],
@@ -208,7 +130,7 @@ fn names(value: &Value) -> Vec<String> {
 }
 
 /// A YAML or JSON file as a value, with its references followed.
-fn load(file: &str, files: &Files) -> Result<Value, SuiteError> {
+pub(super) fn load(file: &str, files: &Files) -> Result<Value, SuiteError> {
     let value = data::yaml(&files.text(file)?).map_err(|p| SuiteError::file(file, p))?;
     data::follow_references(&value).map_err(|problem| SuiteError::file(file, problem))
 }

@@ -22,6 +22,7 @@ mod models;
 mod owner;
 mod policy;
 mod refusal;
+mod rehearse;
 mod reports;
 pub mod rollouts;
 mod setup;
@@ -66,6 +67,7 @@ pub(crate) fn routes() -> Routes {
         .route("/models", get(models::list))
         .route("/models/probe", post(models::probe))
         .route("/grade", post(grade::grade))
+        .route("/rehearse", post(rehearse::rehearse))
         .route("/search", get(sessions::search))
         .route("/sessions", get(sessions::list))
         .route(

@@ -1,10 +1,10 @@
 //! Who answers: the behaviour of a release or a candidate, and the running gateway.
 
 use instar_evals::{
-    AgentProviders, Answer, Call, Grader, Provider, ProviderSpec, Providers, Tokens, Trouble,
-    default_behaviour,
+    AgentProviders, Answer, Call, EXEC, Grader, Provider, ProviderSpec, Providers, Scripts, Tokens,
+    Trouble, default_behaviour, exec,
 };
-use instar_protocol::api::{Grade, GradeGiven};
+use instar_protocol::api::{Grade, GradeGiven, Rehearse, Rehearsed, Turn};
 use instar_release::{Behaviour, Delta, build};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -135,6 +135,40 @@ impl Gateway {
     }
 }
 
+impl Gateway {
+    /// One metered call of the agent's own model, with its own prompts and tools, of which nothing is made.
+    fn rehearse(&self, asked: &Rehearse) -> Result<Answer, Trouble> {
+        let answer = self.client.post::<Rehearsed>("/api/v1/rehearse", asked);
+        let said = self
+            .runtime
+            .block_on(answer)
+            .map_err(|error| Trouble::Wrong(format!("the gateway: {error}")))?;
+        if !said.calls.is_empty() {
+            let what = format!(
+                "an answer that needs the tool {}: nothing is done for a behaviour that is only tried",
+                said.calls.join(", ")
+            );
+            return Err(Trouble::Unsupported(what));
+        }
+        let finish = serde_json::to_value(said.stop).ok();
+        Ok(Answer {
+            output: Value::String(said.text),
+            tokens: Tokens {
+                prompt: said.input_tokens,
+                completion: said.output_tokens,
+            },
+            cost: Some(dollars(said.cost_micros)),
+            finish: finish.and_then(|finish| finish.as_str().map(str::to_owned)),
+            ..Answer::default()
+        })
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "what one answer costs")]
+fn dollars(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}
+
 /// The model that is asked where nothing else is said: the main agent.
 const AGENT: &str = "instar";
 
@@ -158,19 +192,23 @@ struct Asked {
     model: String,
 }
 
+/// The turns that a prompt is.
+fn turns(prompt: &str) -> Value {
+    let spoken = serde_json::from_str::<Value>(prompt).ok();
+    let is_chat = |value: &Value| {
+        let turns = value.as_array();
+        turns.is_some_and(|turns| {
+            !turns.is_empty() && turns.iter().all(|turn| turn["role"].is_string())
+        })
+    };
+    spoken
+        .filter(is_chat)
+        .unwrap_or_else(|| json!([{"role": "user", "content": prompt}]))
+}
+
 impl Provider for Asked {
     fn answer(&self, call: &Call<'_>) -> Result<Answer, Trouble> {
-        let spoken = serde_json::from_str::<Value>(call.prompt).ok();
-        let is_chat = |value: &Value| {
-            let turns = value.as_array();
-            turns.is_some_and(|turns| {
-                !turns.is_empty() && turns.iter().all(|turn| turn["role"].is_string())
-            })
-        };
-        let messages = spoken
-            .filter(is_chat)
-            .unwrap_or_else(|| json!([{"role": "user", "content": call.prompt}]));
-        self.gateway.complete(&self.model, &messages)
+        self.gateway.complete(&self.model, &turns(call.prompt))
     }
 
     fn keeps(&self) -> bool {
@@ -178,31 +216,79 @@ impl Provider for Asked {
     }
 }
 
+/// What the agent of a release or a candidate would answer. Its answers are not kept: a turn that is served is answered
+/// otherwise, and has the same key.
+#[derive(Debug)]
+struct Rehearsing {
+    gateway: Gateway,
+    of: String,
+}
+
+impl Provider for Rehearsing {
+    fn answer(&self, call: &Call<'_>) -> Result<Answer, Trouble> {
+        let turns = turns(call.prompt);
+        let messages = turns.as_array().into_iter().flatten().map(turn);
+        self.gateway.rehearse(&Rehearse {
+            of: self.of.clone(),
+            messages: messages.collect::<Result<_, Trouble>>()?,
+        })
+    }
+}
+
+fn turn(turn: &Value) -> Result<Turn, Trouble> {
+    let is_answer = match turn["role"].as_str() {
+        Some("user") => false,
+        Some("assistant") => true,
+        other => {
+            let what = format!(
+                "a turn of the role {:?} before a candidate",
+                other.unwrap_or("")
+            );
+            return Err(Trouble::Unsupported(what));
+        }
+    };
+    let Some(content) = turn["content"].as_str() else {
+        let what = "a turn with anything but text before a candidate";
+        return Err(Trouble::Unsupported(what.to_owned()));
+    };
+    Ok(Turn {
+        is_answer,
+        content: content.to_owned(),
+    })
+}
+
 /// The providers of one arm.
 #[derive(Debug)]
 pub(super) struct Arms {
     pub(super) agent: AgentProviders,
     pub(super) gateway: Option<Gateway>,
-    /// True if this arm is not what the gateway serves: it cannot answer for it.
-    pub(super) is_candidate: bool,
+    pub(super) scripts: Option<Arc<dyn Scripts>>,
+    /// Whose answer is rehearsed, where two are compared: what serves nobody has no turns, and equals are compared with equals.
+    pub(super) rehearses: Option<String>,
 }
 
 impl Providers for Arms {
     fn provider(&self, spec: &ProviderSpec) -> Result<Box<dyn Provider>, Trouble> {
+        if spec.id.starts_with(EXEC) {
+            return exec(spec, self.scripts.clone());
+        }
         if spec.id != GATEWAY {
             return self.agent.provider(spec);
         }
-        if self.is_candidate {
-            return Err(Trouble::Unsupported(
-                "the gateway answers for what it serves, not for a candidate; use the provider \"agent\"".to_owned(),
-            ));
-        }
-        match &self.gateway {
-            Some(gateway) => Ok(Box::new(Asked {
+        match (&self.gateway, &self.rehearses) {
+            (Some(_), Some(_)) if spec.config["model"].is_string() => Err(Trouble::Unsupported(
+                "a model of the suite's where two behaviours are compared: each asks its own"
+                    .to_owned(),
+            )),
+            (Some(gateway), Some(of)) => Ok(Box::new(Rehearsing {
+                gateway: gateway.clone(),
+                of: of.clone(),
+            })),
+            (Some(gateway), None) => Ok(Box::new(Asked {
                 gateway: gateway.clone(),
                 model: spec.config["model"].as_str().unwrap_or(AGENT).to_owned(),
             })),
-            None => Err(Trouble::Unsupported(
+            (None, _) => Err(Trouble::Unsupported(
                 "the provider \"gateway\" where no gateway runs; start it with `instar up`"
                     .to_owned(),
             )),

@@ -5,6 +5,7 @@ use instar_evals::{
     builtin, output, run as run_suite,
 };
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::arms::{Arms, Gateway, find};
@@ -25,22 +26,24 @@ pub(super) async fn run(asked: &EvalRun, run: &Context) -> anyhow::Result<()> {
     };
     let suite = suite.map_err(|error| super::wrong(&error))?;
     let gateway = Gateway::find(run).await?;
+    let walled = asked.scripts.then(|| Arc::new(Walled::default()));
     let names: Vec<&String> = asked.candidate.iter().chain([&asked.baseline]).collect();
     let mut sides = Vec::new();
-    for (index, name) in names.iter().enumerate() {
+    for name in names {
         let found = find(name, run).await?;
         let arms = Arms {
             agent: AgentProviders::of(found.behaviour),
             gateway: gateway.clone(),
-            is_candidate: asked.candidate.is_some() && index == 0,
+            scripts: walled.clone().map(|walled| walled as Arc<dyn Scripts>),
+            rehearses: asked.candidate.as_ref().map(|_| name.clone()),
         };
-        sides.push(((*name).clone(), found.id, arms));
+        sides.push((name.clone(), found.id, arms));
     }
     let settings = Settings {
         repeat: asked.repeat,
         seed: asked.seed,
         jobs: usize::from(asked.jobs),
-        scripts: asked.scripts.then(Walled::default),
+        scripts: walled,
         cache: kept::cache(run)?.filter(|_| !asked.no_cache),
         shows: crate::progress::can_be_shown(run),
     };
@@ -62,7 +65,7 @@ struct Settings {
     repeat: u32,
     seed: u64,
     jobs: usize,
-    scripts: Option<Walled>,
+    scripts: Option<Arc<Walled>>,
     cache: Option<Folder>,
     shows: bool,
 }
@@ -98,7 +101,7 @@ impl Settings {
                 seed: self.seed,
                 jobs: self.jobs,
                 grader: gateway.map(|gateway| gateway as &dyn Grader),
-                scripts: self.scripts.as_ref().map(|walled| walled as &dyn Scripts),
+                scripts: self.scripts.as_deref().map(|walled| walled as &dyn Scripts),
                 cache: self
                     .cache
                     .as_ref()
