@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::process::Stdio;
 
 use crate::rollouts::{BAD, candidate, episode, script, status};
-use crate::support::{Instar, Setup, until};
+use crate::support::{Instar, Setup, children, kill9, until};
 
 /// Kills the gateway and starts it again; what is found then fits together.
 fn killed(instar: &mut Instar) -> Value {
@@ -128,15 +128,54 @@ fn check(instar: &Instar, id: &str) {
     assert_eq!(yes["decision"]["may"], "stable", "{yes:#}");
 }
 
-#[test]
-fn a_gateway_that_is_killed_at_every_step_to_a_promotion_goes_on_where_it_was() {
+/// What came of it, in words that are the same in every house: the stage, the candidate, and every move of the alias.
+fn ended(instar: &Instar) -> Value {
+    let last = whole(instar);
+    let candidate = last["candidate"].as_str().unwrap();
+    let shown = instar
+        .run(["candidate", "show", candidate, "--json"])
+        .json();
+    let log = instar.run(["release", "log", "--json"]).json();
+    let rows = log.as_array().unwrap();
+    let moves: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            let name = |id: &Value| match id {
+                Value::Null => "nothing",
+                id if *id == last["release"] => "candidate",
+                id if *id == last["stable"] => "stable",
+                _ => "another",
+            };
+            let (from, to) = (name(&row["from"]), name(&row["to"]));
+            json!([row["alias"], from, to, row["reason"], row["by"]])
+        })
+        .collect();
+    json!({"stage": last["stage"], "state": shown["state"], "moves": moves})
+}
+
+/// A house in which nothing begins by itself.
+fn house() -> Instar {
     let config = json!({"improve": {"autonomy": {"b": "nothing"}}});
-    let mut instar = Instar::start(Setup::scripted(script()).config(config));
+    Instar::start(Setup::scripted(script()).config(config))
+}
+
+/// A sound candidate on its way from its making to everybody, with a kill at every step or with none.
+fn to_promotion(is_killed: bool) -> Value {
+    let mut instar = house();
+    let step = |instar: &mut Instar| {
+        if is_killed {
+            killed(instar)
+        } else {
+            whole(instar)
+        }
+    };
     let made = candidate(&instar, "You are brief.");
-    assert_eq!(killed(&mut instar), Value::Null);
-    cut_check(&mut instar, &made);
+    assert_eq!(step(&mut instar), Value::Null);
+    if is_killed {
+        cut_check(&mut instar, &made);
+    }
     let tables = instar.run(["candidate", "check", &made, "--json"]).json();
-    let _none = killed(&mut instar);
+    let _none = step(&mut instar);
     let again = instar.run(["candidate", "show", &made, "--json"]).json();
     assert_eq!(again["state"], "open");
     let kept = instar
@@ -145,7 +184,7 @@ fn a_gateway_that_is_killed_at_every_step_to_a_promotion_goes_on_where_it_was() 
         .json();
     assert_eq!(kept["rows"], tables["rows"], "what the gates said is kept");
     let _yes = instar.run(["candidate", "approve", &made, "--json"]).json();
-    let _none = killed(&mut instar);
+    let _none = step(&mut instar);
     begin(&instar, &made, "2");
     let mut from = 0;
     let steps: [There; 5] = [
@@ -161,32 +200,151 @@ fn a_gateway_that_is_killed_at_every_step_to_a_promotion_goes_on_where_it_was() 
             _ => talk(&instar, from, there),
         };
         from += 100;
-        let found = killed(&mut instar);
+        let found = step(&mut instar);
         assert_eq!(place(&found), place(&shown), "{number}: {found:#}");
     }
     assert!(episode(&instar, 9_000).contains("You are brief."));
+    ended(&instar)
 }
 
-#[test]
-fn a_gateway_that_is_killed_without_a_warning_on_the_way_to_a_rollback_never_shows_a_mixture() {
-    let config = json!({"improve": {"autonomy": {"b": "nothing"}}});
-    let mut instar = Instar::start(Setup::scripted(script()).config(config));
+/// A bad one on its way to being taken back, with kills in the middle of whatever is under way or with none.
+fn to_rollback(is_killed: bool) -> Value {
+    let mut instar = house();
     let before = instar.run(["release", "show", "--json"]).json();
     let made = candidate(&instar, BAD);
     check(&instar, &made);
     begin(&instar, &made, "0");
-    // In the middle of whatever is under way: episodes that are judged at this very moment.
     for round in 0..4 {
         for number in 0..2 {
             let _sent = episode(&instar, 10 * round + number);
         }
-        let _found = killed(&mut instar);
+        if is_killed {
+            // Episodes may be judged at this very moment.
+            let _found = killed(&mut instar);
+        }
     }
-    let ended = talk(&instar, 100, |shown| !shown["ended_at"].is_null());
-    assert_eq!(ended["stage"]["why"]["reason"], "worse", "{ended:#}");
-    let found = killed(&mut instar);
-    assert_eq!(place(&found), place(&ended));
+    let last = talk(&instar, 100, |shown| !shown["ended_at"].is_null());
+    assert_eq!(last["stage"]["why"]["reason"], "worse", "{last:#}");
+    if is_killed {
+        let found = killed(&mut instar);
+        assert_eq!(place(&found), place(&last));
+    }
     let after = instar.run(["release", "show", "--json"]).json();
     assert_eq!(after["id"], before["id"]);
     assert!(!episode(&instar, 9_000).contains(BAD));
+    ended(&instar)
+}
+
+#[test]
+fn a_gateway_that_is_killed_at_every_step_to_a_promotion_ends_as_one_that_was_not() {
+    let broken = to_promotion(true);
+    assert_eq!(broken["stage"]["stage"], "promoted", "{broken:#}");
+    // What the files say stands beside it from then on.
+    assert_eq!(broken["moves"].as_array().unwrap().len(), 3, "{broken:#}");
+    assert_eq!(broken, to_promotion(false));
+}
+
+#[test]
+fn a_gateway_that_is_killed_without_a_warning_on_the_way_to_a_rollback_ends_as_one_that_was_not() {
+    let broken = to_rollback(true);
+    assert_eq!(broken["moves"].as_array().unwrap().len(), 1, "{broken:#}");
+    assert_eq!(broken, to_rollback(false));
+}
+
+/// A cycle of the lab in a process of its own.
+fn cycle_beside(instar: &Instar) -> std::process::Child {
+    let args: Vec<String> = ["lab", "run", "--at-any-load"].map(str::to_owned).to_vec();
+    instar
+        .command(&[], &args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// The lab's own job, as soon as it is there; none if the cycle was over before it was seen.
+fn jobs_of(instar: &Instar, before: &[u32], cycle: &mut std::process::Child) -> Option<Vec<u32>> {
+    until("the lab is at work, or through", || {
+        let mut jobs = children(instar.pid());
+        jobs.retain(|job| !before.contains(job));
+        if jobs.is_empty() {
+            return cycle.try_wait().unwrap().map(|_| None);
+        }
+        Some(Some(jobs))
+    })
+}
+
+/// Faults of the tool that the lab knows, with how often it has failed, and who has proposed something.
+fn known(instar: &Instar) -> (Vec<Value>, Vec<String>) {
+    let faults = instar.run(["fault", "list", "--json"]).json();
+    let of_tool = |fault: &&Value| fault["place"] == "tool:read";
+    let proposed = instar.run(["candidate", "list", "--json"]).json();
+    let by = |one: &Value| one["proposer"].as_str().unwrap().to_owned();
+    (
+        faults
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(of_tool)
+            .map(|fault| fault["failures"].clone())
+            .collect(),
+        proposed.as_array().unwrap().iter().map(by).collect(),
+    )
+}
+
+/// A house whose tool has failed three times.
+fn failed() -> Instar {
+    let instar = crate::healing::failing();
+    for _ in 0..3 {
+        let answer = crate::tools::said(&instar, "look");
+        assert!(answer.contains("must be a whole number"), "{answer}");
+    }
+    assert_eq!(known(&instar), (Vec::new(), Vec::new()));
+    instar
+}
+
+fn cycle(instar: &Instar) {
+    let told = instar.run(["lab", "run", "--at-any-load", "--json"]).json();
+    assert_eq!(told["outcome"], "done", "{told:#}");
+}
+
+#[test]
+fn a_lab_or_a_gateway_that_is_killed_in_a_cycle_finds_once_what_it_would_have_found() {
+    let mut instar = failed();
+    // The lab alone, and then the gateway with it; one that was too quick is no loss.
+    let mut cut = 0;
+    for _ in 0..20 {
+        let before = children(instar.pid());
+        let mut cycle = cycle_beside(&instar);
+        let Some(jobs) = jobs_of(&instar, &before, &mut cycle) else {
+            break;
+        };
+        if cut == 0 {
+            for job in jobs {
+                kill9(job);
+            }
+        } else {
+            let _stopped = instar.kill9();
+            instar.launch();
+        }
+        let _code = cycle.wait();
+        cut += 1;
+        if cut == 2 {
+            break;
+        }
+    }
+    assert!(cut > 0, "nothing was killed");
+    cycle(&instar);
+    let (failures, mut proposers) = known(&instar);
+    let whole = failed();
+    cycle(&whole);
+    let (expected, proposed) = known(&whole);
+    assert_eq!((failures.len(), &failures), (1, &expected));
+    // One that was cut may have proposed already; then the next has tried another recipe, and none is proposed twice.
+    assert!(proposers.contains(&proposed[0]), "{proposers:?}");
+    let count = proposers.len();
+    proposers.sort();
+    proposers.dedup();
+    assert_eq!(proposers.len(), count, "{proposers:?}");
 }

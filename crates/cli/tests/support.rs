@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub(crate) use http::Http;
-pub(crate) use process::{Running, Stopped, until};
+pub(crate) use process::{Running, Stopped, children, kill9, until};
 
 /// The API token of every gateway under test.
 pub(crate) const TOKEN: &str = "it-0123456789abcdefghijklmnopqrstuvwxyzABCDE";
