@@ -577,6 +577,13 @@ fn pictures_of_the_running_program_show_the_conversation() {
         return;
     };
     let instar = gateway();
+    let more = json!({ "folder": pictures_folder(&instar) });
+    let found = browser.run("pictures.mjs", &instar.url(), &link(&instar), more);
+    are_pictures(&found);
+}
+
+/// Where pictures go: into the documentation, where that is asked for.
+pub(crate) fn pictures_folder(instar: &Instar) -> PathBuf {
     let keep = std::env::var_os("INSTAR_PICTURES").is_some_and(|value| value == "1");
     let folder = if keep {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/pictures")
@@ -584,9 +591,12 @@ fn pictures_of_the_running_program_show_the_conversation() {
         instar.home().join("pictures")
     };
     std::fs::create_dir_all(&folder).unwrap();
-    let more = json!({ "folder": folder });
-    let found = browser.run("pictures.mjs", &instar.url(), &link(&instar), more);
-    for (name, file) in found.as_object().unwrap() {
+    folder
+}
+
+/// Each of these files has a page with text on it.
+pub(crate) fn are_pictures(files: &Value) {
+    for (name, file) in files.as_object().unwrap() {
         let bytes = std::fs::metadata(file.as_str().unwrap()).unwrap().len();
         assert!(
             (PICTURE_BYTES_MIN..PICTURE_BYTES_MAX).contains(&bytes),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::browser::{Browser, link};
+use crate::browser::{Browser, link, pictures_folder};
 use crate::support::{Instar, Setup};
 
 fn text(value: &Value) -> &str {
@@ -78,4 +78,32 @@ fn changed(instar: &Instar, digest: &str) -> String {
     let file = std::fs::File::options().write(true).open(file).unwrap();
     file.set_modified(std::time::UNIX_EPOCH).unwrap();
     name
+}
+
+#[test]
+fn pictures_of_releases_show_every_move_and_where_one_comes_from() {
+    let Some(browser) = Browser::find() else {
+        return;
+    };
+    let instar = Instar::start(Setup::default());
+    let suite = "name: mine\nprompts: ['{{word}}']\nproviders: [echo]\ntests: [{vars: {word: hello}, assert: [{type: equals, value: hello}]}]\n";
+    std::fs::create_dir_all(instar.state.join("suites")).unwrap();
+    std::fs::write(instar.state.join("suites/mine.yaml"), suite).unwrap();
+    let made = crate::proven::promoted(&instar);
+    let back = instar.run(["release", "rollback", "--reason", "too terse"]);
+    assert_eq!(back.code, 0, "{back:?}");
+    let folder = pictures_folder(&instar);
+    let more = json!({"release": made["release"], "folder": folder});
+    let found = browser.run("releases.mjs", &instar.url(), &link(&instar), more);
+    assert_eq!(found["faults"], json!([]), "what the checker says");
+    // The start, the promotion with what the files say beside it, and the way back.
+    assert_eq!(found["moves"], 4, "{found:#}");
+    assert!(text(&found["releases"]).contains("too terse"), "{found:#}");
+    assert!(text(&found["lineage"]).contains("gate evals"), "{found:#}");
+    let (nodes, edges) = (found["nodes"].as_u64(), found["edges"].as_u64());
+    assert!(
+        nodes > Some(8) && edges >= nodes.map(|nodes| nodes - 1),
+        "{found:#}"
+    );
+    crate::browser::are_pictures(&found["files"]);
 }
