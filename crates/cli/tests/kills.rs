@@ -147,7 +147,11 @@ fn ended(instar: &Instar) -> Value {
                 _ => "another",
             };
             let (from, to) = (name(&row["from"]), name(&row["to"]));
-            json!([row["alias"], from, to, row["reason"], row["by"]])
+            let reason = row["reason"]
+                .as_str()
+                .unwrap()
+                .replace(&candidate[..12], "it");
+            json!([row["alias"], from, to, reason, row["by"]])
         })
         .collect();
     json!({"stage": last["stage"], "state": shown["state"], "moves": moves})
