@@ -7,6 +7,7 @@
 //! | GET `/models` | | list of model rows |
 //! | POST `/models/probe` | [`ProbeRequest`] | list of probe rows |
 //! | POST `/grade` | [`Grade`] | [`GradeGiven`] |
+//! | POST `/rehearse` | [`Rehearse`] | [`Rehearsed`] |
 //! | GET `/sessions` | `agent search deleted limit before` | [`SessionList`] |
 //! | GET `/search` | `text agent limit` | [`SearchReport`] |
 //! | GET `/sessions/{key or id}` | `limit` | [`SessionDetail`] |
