@@ -42,6 +42,8 @@ fn a_fault_s_page_shows_both_arms_and_the_evidence_and_keeps_itself_up_to_date()
     for (page, told) in [
         ("fault en-US", "Fixes on trial"),
         ("fault en-US", "it harms"),
+        ("fault en-US", "People reached"),
+        ("fault en-US", "Cost of the turns that met it"),
         ("fault ru-RU", "Исправления на испытании"),
         ("fault zh-CN", "试验中的修复"),
         ("faults en-US", "How the budget was spent"),

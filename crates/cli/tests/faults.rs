@@ -82,6 +82,56 @@ fn what_goes_wrong_is_found_counted_once_and_shown() {
 }
 
 #[test]
+fn what_a_fault_reached_is_told_in_people_conversations_and_money() {
+    let config = json!({ "models": { "providers": { "scripted": { "models": [{
+        "id": "x", "name": "Scripted", "contextWindow": 32_000, "maxTokens": 1_000,
+        "cost": { "input": 100.0, "output": 100.0 },
+    }]}}}});
+    let gone = |name: &str| json!({ "path": format!("notes/{name}.md") });
+    let rows = [("gone", "read", gone("a")), ("well", "ls", json!({}))];
+    let instar = Instar::start(Setup::scripted(calling(&rows)).config(config));
+    workspace(&instar);
+    for (session, word) in [
+        ("main", "gone"),
+        ("agent:main:web:two", "gone"),
+        ("main", "well"),
+    ] {
+        instar.ask(session, word);
+    }
+    cycle(&instar);
+    let fault = faults(&instar)
+        .into_iter()
+        .find(|one| one["place"] == "tool:read");
+    let fault = fault.unwrap();
+    let blast = &fault["blast"];
+    assert_eq!(blast["people"], json!(["owner"]), "{blast:#}");
+    assert_eq!(blast["sessions"].as_array().unwrap().len(), 2, "{blast:#}");
+    // What the two turns cost that met it, and not what the third one did.
+    let events = instar
+        .http
+        .get("/api/v1/events?kind=turn&limit=10")
+        .expect(200);
+    let mut costs: Vec<u64> = Vec::new();
+    for event in events.as_array().unwrap() {
+        assert_eq!(event["kind"], "turn");
+        costs.push(event["cost_micros"].as_u64().unwrap());
+    }
+    // The newest comes first.
+    let [third, second, first] = costs.as_slice() else {
+        panic!("{events:#}");
+    };
+    assert!(*first > 0 && *second > 0 && *third > 0, "{costs:?}");
+    assert_eq!(
+        (&blast["turns"], &blast["cost_micros"]),
+        (&json!(2), &json!(first + second)),
+        "{costs:?}"
+    );
+    let shown = instar.run(["fault", "show", fault["id"].as_str().unwrap()]);
+    let told = "1 people in 2 conversations; 2 turns met it, which cost $";
+    assert!(shown.stdout.contains(told), "{shown:?}");
+}
+
+#[test]
 fn a_person_merges_splits_names_and_mutes_and_all_of_it_can_be_taken_back() {
     let mut instar = failing();
     cycle(&instar);

@@ -3,13 +3,16 @@
 //! A fault is counted from the event log alone. What names its kind and its template is a proposal of
 //! the improvement plane; when it was seen, where and how often is not.
 
+mod blast;
+
+pub use blast::{Blast, PEOPLE_MAX, SESSIONS_MAX};
+
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::beats::Beats;
 use crate::event::{Arm, Event, EventKind};
 use crate::id::{EventId, ReleaseId, SessionId};
-use crate::principal::Standing;
 use crate::session::AgentId;
 use crate::time::Timestamp;
 
@@ -117,8 +120,6 @@ pub const DAYS_MAX: usize = 400;
 pub const EXAMPLES_MAX: usize = 5;
 /// Releases that are told apart.
 pub const RELEASES_MAX: usize = 32;
-/// Conversations that are told apart; more count as more.
-pub const SESSIONS_MAX: usize = 64;
 /// Characters of a template or of an example.
 pub const TEXT_CHARS_MAX: usize = 400;
 /// Characters of what tells faults of one kind and place apart.
@@ -175,21 +176,6 @@ pub enum Divided {
     Arguments,
     /// The value at a place of the template, the first being 0.
     Value { place: usize },
-}
-
-/// Who and what a fault reached.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Blast {
-    pub sessions: BTreeSet<SessionId>,
-    /// There were more conversations than are told apart.
-    #[serde(default)]
-    pub more_sessions: bool,
-    /// Whose words the runs had seen: `owner`, `contact`, `stranger`.
-    pub origins: BTreeMap<String, u64>,
-    /// Who had asked for the runs.
-    #[serde(default)]
-    pub askers: BTreeMap<Standing, u64>,
-    pub cost_micros: u64,
 }
 
 /// One time that it happened, in redacted words.
@@ -380,50 +366,8 @@ impl Fault {
         for (agent, beats) in &other.beats {
             self.beats.entry(agent.clone()).or_default().add(beats);
         }
-        sum(&mut self.blast.origins, &other.blast.origins);
-        sum(&mut self.blast.askers, &other.blast.askers);
         self.also.extend(other.also.iter().copied());
-        self.blast.cost_micros += other.blast.cost_micros;
-        self.blast
-            .sessions
-            .extend(other.blast.sessions.iter().cloned());
-        self.blast.more_sessions |= other.blast.more_sessions;
-    }
-}
-
-impl Blast {
-    /// It was seen in runs of contacts and strangers, and in no run of the house.
-    #[must_use]
-    pub fn is_outside(&self) -> bool {
-        !self.askers.is_empty() && self.askers.keys().all(|asker| asker.is_outside())
-    }
-
-    /// Words or runs of somebody else than the house took part.
-    #[must_use]
-    pub fn is_tainted(&self) -> bool {
-        let is_strange = |origin: &String| origin == "contact" || origin == "stranger";
-        self.origins.keys().any(is_strange) || self.askers.keys().any(|asker| asker.is_outside())
-    }
-
-    fn reached(&mut self, event: &Event) {
-        if let Some(session) = &event.session {
-            if self.sessions.len() < SESSIONS_MAX {
-                self.sessions.insert(session.clone());
-            } else if !self.sessions.contains(session) {
-                self.more_sessions = true;
-            }
-        }
-        if let Some(asker) = event.asker {
-            *self.askers.entry(asker).or_default() += 1;
-        }
-        let worst = event.label.origins.worst();
-        *self.origins.entry(worst.to_owned()).or_default() += 1;
-        self.cost_micros += match &event.kind {
-            EventKind::ModelCall { cost_micros, .. } | EventKind::Turn { cost_micros, .. } => {
-                *cost_micros
-            }
-            _ => 0,
-        };
+        self.blast.add(&other.blast);
     }
 }
 

@@ -10,7 +10,7 @@ use super::offline;
 use super::release::when;
 use crate::args::{Divide, Fault, Merges};
 use crate::context::Context;
-use crate::out::{Out, Style, visible};
+use crate::out::{Out, Style, dollars, visible};
 
 /// What is asked of the register.
 pub(crate) enum Asked {
@@ -197,11 +197,7 @@ fn show(row: &Value, out: Out) {
             ));
         }
     }
-    let sessions = row["blast"]["sessions"].as_array().map_or(0, Vec::len);
-    out.line(&format!(
-        "  reached {sessions} conversations; {}",
-        row["blast"]["askers"]
-    ));
+    out.line(&format!("  reached {}", reached(&row["blast"])));
     for example in row["examples"].as_array().map_or(&[][..], Vec::as_slice) {
         out.line(&format!(
             "  {} {}",
@@ -215,6 +211,26 @@ fn show(row: &Value, out: Out) {
             member.as_str().unwrap_or_default()
         ));
     }
+}
+
+/// `2 people in 3 conversations; 4 turns met it, which cost $0.12 (owner 3, contact 2)`
+fn reached(blast: &Value) -> String {
+    let count = |of: &str, more: &str| {
+        let all = blast[of].as_array().map_or(0, Vec::len);
+        format!("{all}{}", if blast[more] == true { "+" } else { "" })
+    };
+    let askers = blast["askers"].as_object().into_iter().flatten();
+    let askers: Vec<String> = askers
+        .map(|(who, times)| format!("{who} {times}"))
+        .collect();
+    format!(
+        "{} people in {} conversations; {} turns met it, which cost {} ({})",
+        count("people", "more_people"),
+        count("sessions", "more_sessions"),
+        blast["turns"].as_u64().unwrap_or(0),
+        dollars(blast["cost_micros"].as_u64().unwrap_or(0)),
+        visible(&askers.join(", "))
+    )
 }
 
 fn log(answer: &Value, out: Out) {

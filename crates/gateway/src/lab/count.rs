@@ -13,6 +13,7 @@ use instar_store::{FaultRow, Op};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::beats::{Beat, Clockwork};
+use super::reach::Reach;
 use super::{Cycle, divide};
 
 /// Who merges what turned out to have one template.
@@ -28,10 +29,16 @@ pub(super) struct Count {
     touched_places: BTreeSet<String>,
     edits: Vec<FaultEdit>,
     pub(super) beats: Clockwork,
+    pub(super) reach: Reach,
 }
 
 impl Count {
-    pub(super) fn begin(faults: Vec<FaultRow>, places: Vec<Occasions>, beats: Clockwork) -> Self {
+    pub(super) fn begin(
+        faults: Vec<FaultRow>,
+        places: Vec<Occasions>,
+        beats: Clockwork,
+        reach: Reach,
+    ) -> Self {
         Self {
             faults: faults
                 .into_iter()
@@ -45,6 +52,7 @@ impl Count {
             touched_places: BTreeSet::new(),
             edits: Vec::new(),
             beats,
+            reach,
         }
     }
 
@@ -80,6 +88,13 @@ impl Count {
         for event in events {
             if let Some(beat) = self.beats.ended(event) {
                 self.beat(event, &beat);
+            }
+            let (faults, cost) = self.reach.ended(event).unwrap_or_default();
+            for id in faults {
+                if let Some(row) = self.faults.get_mut(&id) {
+                    row.fault.blast.cost(cost);
+                    self.touched.insert(id);
+                }
             }
         }
     }
@@ -142,6 +157,10 @@ impl Count {
         row.fault.template = clean(&found.template, TEXT_CHARS_MAX);
         row.fault.also.extend(found.also.iter().copied());
         row.fault.happened(event, &text);
+        if let Some(person) = self.reach.person(event) {
+            row.fault.blast.met(person);
+        }
+        self.reach.failed(event, &id);
         if let Some(agent) = self.beats.agent(event)
             && (row.fault.agents.len() < AGENTS_MAX || row.fault.agents.contains_key(agent))
         {
@@ -221,6 +240,7 @@ impl Count {
             .filter_map(|place| self.places.remove(place));
         ops.extend(places.map(Op::PutOccasions));
         ops.extend(self.edits.into_iter().map(|edit| edit_op(edit, LAB, at)));
+        ops.push(self.reach.kept());
         ops
     }
 }
@@ -324,7 +344,7 @@ mod tests {
     fn a_lab_that_lies_invents_neither_events_nor_counts_nor_words() {
         let mut cycle = Cycle::new(Timestamp::from_millis(9));
         let beats = Clockwork::new(jiff::tz::TimeZone::UTC, Vec::new());
-        let mut count = Count::begin(Vec::new(), Vec::new(), beats);
+        let mut count = Count::begin(Vec::new(), Vec::new(), beats, Reach::default());
         let told = vec![
             found("evt_1", SignalKind::Timeout, "no answer from x"),
             // The same sign twice, an event that was never told, words that nobody said.

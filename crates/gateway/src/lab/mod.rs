@@ -11,6 +11,7 @@ mod count;
 mod divide;
 mod exchange;
 mod explain;
+mod reach;
 mod register;
 mod story;
 mod trend;
@@ -37,6 +38,7 @@ use crate::app::AppState;
 use crate::healing;
 use beats::Clockwork;
 use count::Count;
+use reach::Reach;
 
 /// Pages of events that one cycle reads; the next goes on from there.
 const PAGES_MAX: usize = 40;
@@ -300,6 +302,7 @@ async fn work(app: &AppState, cycle: &mut Cycle) -> Result<Result<Vec<Op>, JobEr
         app.store.faults().await?,
         app.store.occasions().await?,
         beats,
+        Reach::resume(&app.store).await?,
     );
     let mut job = match blocking(move || begin(memory.as_deref())).await {
         Ok(job) => job,
@@ -327,6 +330,7 @@ async fn work(app: &AppState, cycle: &mut Cycle) -> Result<Result<Vec<Op>, JobEr
                 count.beats.meet(session, row.agent, &row.key);
             }
         }
+        count.reach.meet(&app.store, &events, &found).await?;
         count.page(&events, found, cycle);
     }
     let closing = blocking(move || close(job)).await;

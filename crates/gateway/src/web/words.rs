@@ -476,6 +476,8 @@ words! {
     fault_trend: "Trend", "Тенденция", "趋势";
     fault_examples: "Examples", "Примеры", "示例";
     fault_reached: "Conversations reached", "Затронуто бесед", "涉及的对话";
+    fault_people: "People reached", "Затронуто людей", "涉及的人";
+    fault_cost: "Cost of the turns that met it", "Стоимость ходов, где он был", "遇到它的轮次费用";
     fault_members: "Merged into it", "Объединено с ним", "已并入";
     fault_name: "Name", "Имя", "名称";
     fault_into: "Merge into", "Объединить с", "并入";

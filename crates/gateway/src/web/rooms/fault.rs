@@ -18,7 +18,7 @@ use crate::problem::ApiProblem;
 use crate::web::act::{Act, Forms};
 use crate::web::chart::{self, Arm, Bar};
 use crate::web::curve::{self, Bound, Curve};
-use crate::web::frame::{Frame, Tab, moment, short};
+use crate::web::frame::{Frame, Tab, dollars, moment, short};
 use crate::web::pages::Refused;
 use crate::web::words::{Reader, Words};
 
@@ -71,6 +71,8 @@ fn facts(words: &Words, one: &FaultView) -> Markup {
             div { dt { (words.fault_place) } dd { (fault.place) } }
             div { dt { (words.fault_share) } dd { (share(fault.failures, one.exposures)) } }
             div { dt { (words.fault_trend) } dd { (word(&one.trend.course)) } }
+            div { dt { (words.fault_people) } dd { (fault.blast.people.len()) @if fault.blast.more_people { "+" } } }
+            div { dt { (words.fault_cost) } dd { (dollars(fault.blast.cost_micros)) " / " (fault.blast.turns) } }
             div { dt { (words.fault_reached) } dd { (fault.blast.sessions.len()) @if fault.blast.more_sessions { "+" } } }
             div { dt { (words.when) } dd { (moment(fault.first_seen)) " – " (moment(fault.last_seen)) } }
         }
