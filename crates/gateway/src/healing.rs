@@ -2,6 +2,7 @@
 //! are derived here and nowhere else; the lab only proposes what is tried.
 
 mod around;
+mod known;
 pub(crate) mod model;
 mod proposed;
 mod rehearse;
@@ -13,13 +14,13 @@ pub(crate) mod together;
 use instar_agent::TrialsPort;
 use instar_protocol::event::Event;
 use instar_protocol::fault::Fault;
-use instar_protocol::lab::{CASE_FAULTS_MAX, Case, Known, PROPOSED_MAX, Seen};
+use instar_protocol::lab::{CASE_FAULTS_MAX, Case, PROPOSED_MAX};
 use instar_protocol::{AgentId, EventId, Timestamp};
 use instar_release::trial::{
-    Changed, Hold, Keeper, Kept, Moved, Point, STATE, Stage, TRIAL, TRIALS_MAX, Verdict,
+    Changed, Hold, Keeper, Kept, Moved, Point, STATE, Stage, TRIAL, TRIALS_MAX,
 };
 use instar_release::{ReleaseError, Releases};
-use instar_store::{EventFilter, FaultRow, HealingRow, Op, Store, StoreError};
+use instar_store::{EventFilter, HealingRow, Op, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -43,11 +44,13 @@ const AGENTS_MAX: usize = 8;
 const RUNNING_MAX: usize = 10;
 
 use around::Around;
+use known::control;
+pub use known::verdicts;
 pub use proposed::chosen;
 use proposed::evidence;
 pub(crate) use proposed::propose;
-pub use rehearse::Rehearsal;
 pub(crate) use rehearse::rehearse;
+pub use rehearse::Rehearsal;
 pub(crate) use risen::look as look_at_faults;
 pub(crate) use shift::{Shift, shifts};
 pub(crate) use thrown::thrown;
@@ -198,7 +201,7 @@ async fn keep(
         let around = Around::of(app);
         let remembered = |one| {
             let around = around.as_ref()?;
-            known(around, keeper, (&before, &faults), one, now)
+            known::known(around, keeper, (&before, &faults), one, now)
         };
         ops.extend(moved.iter().filter_map(remembered));
     }
@@ -217,101 +220,6 @@ async fn page(store: &Store, after: Option<EventId>) -> Result<Vec<Event>, Store
         ..EventFilter::default()
     };
     store.events(filter).await
-}
-
-/// What is remembered of a stage, with the numbers that it rests on.
-fn known(
-    around: &Around,
-    keeper: &Keeper,
-    (before, faults): (&[HealingRow], &[FaultRow]),
-    moved: &Moved,
-    now: Timestamp,
-) -> Option<Op> {
-    let kept = keeper
-        .trials()
-        .find(|kept| kept.experiment == moved.experiment)?;
-    let supported = Stage::Ended {
-        verdict: Verdict::SupportedSynthetic,
-    };
-    // What was made up says nothing against a fix.
-    if kept.trial.plan().synthetic && moved.stage != supported {
-        return None;
-    }
-    let before = before.iter().find(|row| row.id == moved.experiment);
-    let before = before.and_then(|row| serde_json::from_str::<Known>(&row.body).ok());
-    let outcome = word(&moved.stage).to_owned();
-    let body = match (&moved.stage, before) {
-        // The numbers that it rested on stay beside it.
-        (Stage::Ended { verdict }, Some(before)) if *verdict == Verdict::Reopened => Known {
-            outcome,
-            at: now,
-            ..before
-        },
-        (_, before) => {
-            let mut agents = around.stable.behaviour.agents.values();
-            let in_service = agents.find_map(|agent| {
-                let mut all = agent.mitigations.iter();
-                all.find(|one| one.id == kept.mitigation)
-            });
-            let gene = in_service.map(|one| one.gene.clone());
-            let seen_before = before.as_ref().and_then(|before| before.seen.clone());
-            let gene = gene.or_else(|| Some(kept.gene.clone()).filter(|gene| !gene.is_empty()));
-            let treated = kept.trial.treated();
-            Known {
-                agent: agent_of(kept).unwrap_or_default().to_owned(),
-                gene: gene.or_else(|| before.map(|before| before.gene))?,
-                fault: kept.fault.clone(),
-                mitigation: kept.mitigation.clone(),
-                outcome,
-                treated: (treated.units, treated.bad),
-                control: control(kept),
-                evidence: kept.trial.evidence_proven(),
-                classic: kept.trial.classic().label().map(str::to_owned),
-                release: around.stable.id.to_string(),
-                at: now,
-                seen: seen(around, kept, faults).or(seen_before),
-            }
-        }
-    };
-    Some(Op::PutHealing(HealingRow {
-        kind: KNOWN.to_owned(),
-        id: moved.experiment.clone(),
-        at: now,
-        body: serde_json::to_string(&body).ok()?,
-    }))
-}
-
-/// What the fault of a trial looks like now, and in which environment.
-fn seen(around: &Around, kept: &Kept, faults: &[FaultRow]) -> Option<Seen> {
-    let row = faults.iter().find(|row| row.fault.id == kept.fault)?;
-    let agent = agent_of(kept)?;
-    let here = around.world().class(agent, &row.fault.place);
-    Some(Seen::of(&row.fault, &here))
-}
-
-/// The agent of `fix/AGENT/ID/CHAPTER`.
-fn agent_of(kept: &Kept) -> Option<&str> {
-    kept.experiment.split('/').nth(1)
-}
-
-fn word(stage: &Stage) -> &'static str {
-    match stage {
-        Stage::Running => "running",
-        Stage::Proven => "proven",
-        Stage::Adopted { .. } => "adopted",
-        Stage::Ended { verdict } => verdict.name(),
-    }
-}
-
-/// Units without the fix, and how many were bad: those before it, where there is no coin.
-fn control(kept: &Kept) -> (u64, f64) {
-    match kept.trial.before() {
-        Some(before) => (before.exposures, shift::bad(before)),
-        None => {
-            let control = kept.trial.control();
-            (control.units, control.bad)
-        }
-    }
 }
 
 /// True if something is on trial in the release in service, or was moved because of a fault.
@@ -359,15 +267,6 @@ fn view(kept: &Kept) -> TrialView {
         changes: kept.changes.clone(),
         curve: trial.curve().points().to_vec(),
     }
-}
-
-/// How trials ended, as it is remembered.
-pub async fn verdicts(store: &Store) -> Result<Vec<Known>, HealingError> {
-    let rows = store.healing(KNOWN).await?;
-    let known = rows
-        .iter()
-        .filter_map(|row| serde_json::from_str(&row.body).ok());
-    Ok(known.collect())
 }
 
 /// What a choice is made from: the same for the lab and for whoever asks why.

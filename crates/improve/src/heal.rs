@@ -140,6 +140,7 @@ pub fn explain(case: &Case, fault: &str) -> Result<Vec<Told>, HealError> {
                 let option = Trialable {
                     symptom: symptom.clone(),
                     family: gene.family,
+                    purpose: gene.intent(),
                     failures: found.failures,
                     is_mitigated: false,
                     needs_person: false,
@@ -192,6 +193,7 @@ fn options(
             let proposal = next_chapter(case, proposal);
             options.push(Trialable {
                 family: gene.family,
+                purpose: gene.intent(),
                 failures: fault.failures,
                 is_mitigated: !here.is_empty(),
                 needs_person: class(behaviour, &proposal.delta()) > Class::B,

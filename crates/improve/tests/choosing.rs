@@ -43,6 +43,7 @@ fn option(gene: &str, kind: SignalKind) -> Trialable {
             change: Change::Mitigation(Box::new(mitigation)),
         },
         family: Family::Transient,
+        purpose: Intent::Repair,
         failures: 20,
         is_mitigated: false,
         needs_person: false,
@@ -160,6 +161,36 @@ fn every_strategy_meets_its_shares() {
             }
         }
     }
+}
+
+#[test]
+fn the_budget_that_a_choice_takes_from_follows_what_its_gene_is_for() {
+    let mut chooser = Chooser::default();
+    let mut of = option("gene", SignalKind::Network);
+    for (purpose, first) in [
+        (Intent::Repair, Intent::Repair),
+        (Intent::Optimize, Intent::Optimize),
+        (Intent::Innovate, Intent::Innovate),
+    ] {
+        of.purpose = purpose;
+        assert_eq!(chooser.intent(&of), first);
+    }
+    // A repair of what nobody knows how to mend is new; a way that was gone before is not.
+    of.purpose = Intent::Repair;
+    of.symptom.kind = SignalKind::Exception;
+    assert_eq!(chooser.intent(&of), Intent::Innovate);
+    let seen = of.symptom.clone();
+    chooser.learn("gene", Family::Transient, &seen, Outcome::Helped);
+    of.purpose = Intent::Innovate;
+    assert_eq!(chooser.intent(&of), Intent::Repair);
+    of.is_mitigated = true;
+    assert_eq!(chooser.intent(&of), Intent::Optimize);
+    // Without a share for what is new, nothing new is tried.
+    let mut new = option("new", SignalKind::Network);
+    new.purpose = Intent::Innovate;
+    let (mut spent, mut chance) = (Spent::default(), Chance::new(3));
+    let none = chooser.choose(&[new], Strategy::RepairOnly, &mut spent, &mut chance);
+    assert_eq!(none, None);
 }
 
 #[test]

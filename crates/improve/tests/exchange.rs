@@ -20,6 +20,7 @@ fn known(gene: &str, fault: &str, outcome: &str, at: u64) -> Known {
         treated: (40, 1.0),
         control: (38, 21.0),
         evidence: 64.5,
+        without_coin: false,
         classic: Some("proven".to_owned()),
         release: "a".repeat(64),
         at: Timestamp::from_millis(at),
@@ -162,6 +163,44 @@ fn told_of_events(events: &[Value]) {
         assert_eq!(one["source_type"], "generated");
         assert_eq!(one["blast_radius"], json!({"files": 0, "lines": 0}));
     }
+}
+
+#[test]
+fn an_asset_says_what_its_gene_is_for() {
+    let mut ledger = ledger();
+    ledger.cycles.insert(
+        0,
+        json!({"at": 12, "outcome": "done", "picked": [
+            {"fault": "flt_1", "gene": "use-other-tool"}, {"fault": "flt_2", "gene": "gone"},
+        ]}),
+    );
+    let files = write(&ledger).unwrap();
+    let genes = json_of(&files, "assets/gep/genes.json")["genes"].clone();
+    let category = |id: &str| {
+        let mut all = genes.as_array().unwrap().iter();
+        all.find(|one| one["id"] == id).unwrap()["category"].clone()
+    };
+    for (gene, of) in [
+        ("retry-flaky-read", "repair"),
+        ("reshape-argument", "repair"),
+        ("keep-the-pace", "optimize"),
+        ("say-not-twice", "optimize"),
+        ("move-heartbeat", "optimize"),
+        ("use-other-tool", "innovate"),
+        ("ask-other-model-first", "innovate"),
+    ] {
+        assert_eq!(category(gene), of, "{gene}");
+    }
+    let events = lines_of(&files, "assets/gep/events.jsonl");
+    let intent = |id: &str| {
+        let mut all = events.iter();
+        all.find(|one| one["id"] == id).unwrap()["intent"].clone()
+    };
+    assert_eq!(intent("evt_4"), "repair", "a cycle that picked nothing");
+    assert_eq!(intent("evt_9"), "repair");
+    assert_eq!(intent("evt_12"), "innovate");
+    assert_eq!(intent("evt_exp_keep-the-pace-flt_1"), "optimize");
+    assert_eq!(intent("evt_exp_retry-flaky-read-flt_1"), "repair");
 }
 
 #[test]

@@ -62,6 +62,7 @@ fn known(gene: &str, outcome: &str) -> Known {
         treated: (60, 1.0),
         control: (60, 12.0),
         evidence: 30.0,
+        without_coin: false,
         classic: None,
         release: String::new(),
         at: Timestamp::from_millis(2),

@@ -165,6 +165,9 @@ pub struct Known {
     pub treated: (u64, f64),
     pub control: (u64, f64),
     pub evidence: f64,
+    /// The time before against the time after: the units without the fix are those before it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_coin: bool,
     /// What the popular rule says.
     pub classic: Option<String>,
     /// The release that it was found under.

@@ -2,7 +2,7 @@
 //! house that does nothing, one that believes the first recipe, one with the popular rule, and one that
 //! knows.
 
-use instar_improve::choose::{Chance, Chooser, Outcome, Spent, Strategy, Trialable};
+use instar_improve::choose::{Chance, Chooser, Intent, Outcome, Spent, Strategy, Trialable};
 use instar_improve::gene::{Change, Clock, Family, Proposal, Symptom};
 use instar_protocol::fault::SignalKind;
 use instar_release::mitigation::{Act, Mitigation, Reach};
@@ -419,6 +419,7 @@ fn option(gene: usize, family: usize) -> Trialable {
             change: Change::Mitigation(Box::new(mitigation)),
         },
         family: FAMILIES[family],
+        purpose: Intent::Repair,
         failures: 10,
         is_mitigated: false,
         needs_person: gene == ASKS_FOR_MORE,

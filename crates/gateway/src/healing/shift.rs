@@ -34,7 +34,7 @@ pub(crate) struct Shift {
     pub(crate) place: String,
     pub(crate) agent: AgentId,
     to: Heartbeat,
-    before: Baseline,
+    pub(super) before: Baseline,
     made_at: Timestamp,
     /// While it is in service.
     since: Option<Timestamp>,

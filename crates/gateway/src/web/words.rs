@@ -497,6 +497,7 @@ words! {
     fault_before: "before", "до", "之前";
     with_fix: "with the fix", "с исправлением", "有修复";
     without_fix: "without it", "без него", "无修复";
+    no_coin: "no coin", "без жребия", "无随机对照";
     fix_share: "share with the fix", "доля с исправлением", "使用修复的比例";
     fault_curves: "Evidence over settled units, on a scale of powers", "Свидетельства по учтённым единицам, шкала степеней", "证据随已结算单元的变化（对数刻度）";
     that_helps: "it helps", "помогает", "有效";

@@ -28,6 +28,8 @@ pub struct Trialable {
     pub symptom: Symptom,
     pub proposal: Proposal,
     pub family: Family,
+    /// What its gene is for.
+    pub purpose: Intent,
     /// How often the fault showed itself lately.
     pub failures: u64,
     /// Something is in service against this fault already.
@@ -114,11 +116,15 @@ impl Chooser {
     #[must_use]
     pub fn intent(&self, option: &Trialable) -> Intent {
         let key = key(&option.proposal.gene, option.family, &option.symptom);
-        match (option.is_mitigated, self.prior.tried(&key)) {
-            (true, _) => Intent::Optimize,
-            (false, true) => Intent::Repair,
-            (false, false) if is_plain(option.symptom.kind) => Intent::Repair,
-            (false, false) => Intent::Innovate,
+        let is_tried = self.prior.tried(&key);
+        match option.purpose {
+            _ if option.is_mitigated => Intent::Optimize,
+            Intent::Optimize => Intent::Optimize,
+            // Another way that was gone before is one that is known.
+            Intent::Innovate if !is_tried => Intent::Innovate,
+            Intent::Repair | Intent::Innovate if is_tried => Intent::Repair,
+            Intent::Repair if is_plain(option.symptom.kind) => Intent::Repair,
+            Intent::Repair | Intent::Innovate => Intent::Innovate,
         }
     }
 

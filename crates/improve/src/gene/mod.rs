@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::choose::Intent;
+
 pub use clock::Clock;
 pub use fit::Symptom;
 pub use write::{Answer, Change, Proposal, Unfit};
@@ -180,6 +182,23 @@ struct Bundle {
 }
 
 impl Gene {
+    /// What it is for. Another way around what fails is something new; where only a limit of somebody else's is
+    /// in the way, or a call was made in vain, less is to be spent; the others put right what fails.
+    #[must_use]
+    pub fn intent(&self) -> Intent {
+        match self.writes {
+            Recipe::OtherTool | Recipe::OtherModel | Recipe::SayOther => return Intent::Innovate,
+            Recipe::MoveHeartbeat | Recipe::SayNotTwice => return Intent::Optimize,
+            _ => {}
+        }
+        let is_waste =
+            |kind: &SignalKind| matches!(kind, SignalKind::RepeatedCall | SignalKind::CostSpike);
+        if self.family == Family::Limited || self.fits.kinds.iter().all(is_waste) {
+            return Intent::Optimize;
+        }
+        Intent::Repair
+    }
+
     /// Reads one gene that somebody brings.
     pub fn read(text: &str) -> Result<Self, GeneError> {
         let gene: Self = serde_json::from_str(text).map_err(GeneError::Decode)?;

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use super::SCHEMA;
 use super::fix::Fix;
 use super::write::Known;
-use crate::choose::Outcome;
+use crate::choose::{Intent, Outcome};
+use crate::gene::Gene;
 
 impl Known<'_> {
     /// The oldest first, each naming the one before it. Before the end of a trial stands the report that it
@@ -39,6 +40,7 @@ impl Known<'_> {
         }
         let is_done = cycle["outcome"] == "done";
         let mut event = event(&format!("evt_{}", cycle["at"]), &cycle["at"]);
+        event["intent"] = json!(self.intent(&genes).name());
         event["signals"] = json!(signals);
         event["genes_used"] = json!(genes);
         event["outcome"] = json!({ "status": if is_done { "success" } else { "failed" } });
@@ -68,6 +70,7 @@ impl Known<'_> {
         });
         let mut event = event(&format!("evt_{}", fix.id), &json!(at));
         event["signals"] = json!(self.kind(fix.fault).into_iter().collect::<Vec<_>>());
+        event["intent"] = json!(self.intent(&BTreeSet::from([fix.gene])).name());
         event["genes_used"] = json!([fix.gene]);
         event["mutation_id"] = json!(format!("mut_{}", fix.mitigation));
         event["capsule_id"] = json!(format!("capsule_{}", fix.id));
@@ -76,6 +79,17 @@ impl Known<'_> {
             "status": if is_helped { "success" } else { "failed" }, "score": self.confidence(fix.gene),
         });
         Some((at, vec![report, event]))
+    }
+
+    /// What most of these genes are for. What picked none, or only what is not known any more, looked for what to
+    /// repair.
+    fn intent(&self, genes: &BTreeSet<&str>) -> Intent {
+        let of = |gene: &&str| self.catalogue.get(gene).ok().map(Gene::intent);
+        let all: Vec<Intent> = genes.iter().filter_map(of).collect();
+        let count = |intent: &Intent| all.iter().filter(|one| *one == intent).count();
+        // Of those that are equally many the last is taken: repair.
+        let most = Intent::ALL.into_iter().rev().max_by_key(count);
+        most.unwrap_or(Intent::Repair)
     }
 
     fn kind(&self, fault: &str) -> Option<&str> {

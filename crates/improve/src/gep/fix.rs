@@ -21,6 +21,8 @@ pub(super) struct Fix<'a> {
     pub(super) treated: (u64, f64),
     pub(super) control: (u64, f64),
     pub(super) evidence: f64,
+    /// It was held against the time before it.
+    pub(super) without_coin: bool,
     pub(super) classic: Option<&'a str>,
     /// What it does, as long as a behaviour has it.
     pub(super) act: Value,
@@ -69,6 +71,7 @@ fn of_trial<'a>(case: &'a Case, trial: &'a Value, known: Option<&'a Known>) -> F
         treated: arm("treated"),
         control: arm("control"),
         evidence: trial["evidence_proven"].as_f64().unwrap_or(0.0),
+        without_coin: trial["without_coin"] == true,
         classic: trial["classic"].as_str(),
         act: served["act"].clone(),
         begun: trial["begun"].as_u64().unwrap_or(0),
@@ -87,6 +90,7 @@ fn of_known<'a>(case: &'a Case, known: &'a Known) -> Fix<'a> {
         treated: known.treated,
         control: known.control,
         evidence: known.evidence,
+        without_coin: known.without_coin,
         classic: known.classic.as_deref(),
         act: served(case, &known.mitigation)["act"].clone(),
         begun: known.at.millis(),
@@ -121,7 +125,7 @@ impl Fix<'_> {
         }
         json!({
             "kind": "fix", "fix": self.id, "fault": self.fault, "gene": self.gene, "mitigation": self.mitigation,
-            "environment": self.release, "exposure_source": "coin",
+            "environment": self.release, "exposure_source": if self.without_coin { "window" } else { "coin" },
             "before": { "exposures": exposures, "errors": errors },
             "with_fix": { "exposures": self.treated.0, "errors": self.treated.1 },
             "without_fix": { "exposures": self.control.0, "errors": self.control.1 },

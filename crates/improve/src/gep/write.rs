@@ -39,7 +39,7 @@ pub struct Ledger {
 /// What the files are made from, worked out once.
 pub(super) struct Known<'a> {
     pub(super) ledger: &'a Ledger,
-    catalogue: Catalogue,
+    pub(super) catalogue: Catalogue,
     chooser: Chooser,
     pub(super) fixes: Vec<Fix<'a>>,
 }
@@ -228,7 +228,7 @@ fn shown(gene: &Gene) -> Value {
         "schema_version": SCHEMA,
         "id": gene.id,
         "summary": gene.title,
-        "category": "repair",
+        "category": gene.intent().name(),
         "signals_match": signals,
         "preconditions": [],
         "strategy": [gene.title],

@@ -237,11 +237,21 @@ pub(super) fn known(words: &Words, tried: &[Known]) -> Markup {
                 th scope="col" { (words.faults) } th scope="col" { (words.when) } } }
             tbody { @for one in tried { tr {
                 td class="main" { (one.gene.split('@').next().unwrap_or_default()) } td { (one.outcome.replace('_', " ")) }
-                td { (format!("{:.0} / {}", one.treated.1, one.treated.0)) } td { (format!("{:.0} / {}", one.control.1, one.control.0)) }
+                td { (format!("{:.0} / {}", one.treated.1, one.treated.0)) } td { (without(words, one)) }
                 td { (format!("{:.2}", one.evidence)) } td { (one.classic.as_deref().unwrap_or("–")) }
                 td { a href={ "/faults/" (one.fault) } { (one.fault) } } td { (moment(one.at)) }
             } } }
         } }
+    }
+}
+
+/// Units without the fix. Where there was no coin these are the ones before it, if they were counted.
+fn without(words: &Words, one: &Known) -> String {
+    let counted = (one.control.0 > 0).then(|| format!("{:.0} / {}", one.control.1, one.control.0));
+    match (one.without_coin, counted) {
+        (true, Some(counted)) => format!("{counted} ({}, {})", words.fault_before, words.no_coin),
+        (true, None) => words.no_coin.to_owned(),
+        (false, counted) => counted.unwrap_or_else(|| "0 / 0".to_owned()),
     }
 }
 
