@@ -1,13 +1,12 @@
 //! Faults: found by the lab in what happened, counted by the gateway, kept by a person.
 
 use serde_json::{Value, json};
-use std::io::{BufRead as _, Read as _, Write as _};
 
 use crate::support::{Instar, Setup};
 use crate::tools::{calling, said, workspace};
 
 /// A house where reading goes wrong in two ways.
-fn failing() -> Instar {
+pub(crate) fn failing() -> Instar {
     let rows = [
         ("first", "read", json!({"path": "notes/2026-01-02.md"})),
         ("second", "read", json!({"path": "notes/2026-03-04.md"})),
@@ -203,52 +202,6 @@ fn without_a_gateway_the_lab_brings_one_for_as_long_as_it_works() {
     assert!(!busy.status.success() && told.contains("load"), "{busy:?}");
 }
 
-/// The first line of what a page of this machine answers.
-fn answers(port: u16, path: &str) -> Option<String> {
-    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
-    let head =
-        format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n");
-    stream.write_all(head.as_bytes()).ok()?;
-    let mut told = String::new();
-    let _cut = stream.read_to_string(&mut told);
-    told.lines().next().map(str::to_owned)
-}
-
-#[test]
-fn a_lab_that_goes_on_shows_its_pages_and_its_cycles_until_it_is_stopped() {
-    let mut instar = failing();
-    instar.terminate();
-    let port = crate::support::free_port();
-    let words = ["lab", "run", "--loop", "--at-any-load"].map(str::to_owned);
-    let mut lab = instar
-        .command(&[], &words)
-        .env("INSTAR_LAB_DASHBOARD_PORT", port.to_string())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let first = crate::support::until("its pages answer", || answers(port, "/faults"));
-    // Who is not signed in is sent to the door, and not away.
-    let code: u16 = first.split(' ').nth(1).unwrap().parse().unwrap();
-    assert!([200, 302, 303, 401].contains(&code), "{first}");
-    let mut line = String::new();
-    let mut told = std::io::BufReader::new(lab.stdout.take().unwrap());
-    told.read_line(&mut line).unwrap();
-    assert!(!line.trim().is_empty(), "a cycle is told as it ends");
-    assert!(lab.try_wait().unwrap().is_none(), "it goes on");
-    let id = lab.id().to_string();
-    let stopped = std::process::Command::new("kill")
-        .args(["-INT", &id])
-        .status();
-    assert!(stopped.unwrap().success());
-    assert!(lab.wait().unwrap().success());
-    let log = instar.run(["lab", "log", "--json"]).json();
-    assert_eq!(log[0]["outcome"], "done", "{log}");
-    let status = instar.run(["lab", "status", "--json"]).json();
-    assert_eq!(status[0], log[0]);
-    assert_eq!(status.as_array().unwrap().len(), 1);
-}
-
 #[test]
 fn what_is_known_is_written_as_files_that_verify_and_a_changed_one_is_named() {
     let instar = failing();
@@ -266,6 +219,17 @@ fn what_is_known_is_written_as_files_that_verify_and_a_changed_one_is_named() {
 
     let genes = dir.join("assets/gep/genes.json");
     let text = std::fs::read_to_string(&genes).unwrap();
+    // What each is for.
+    let all: Value = serde_json::from_str(&text).unwrap();
+    for (id, of) in [
+        ("reshape-argument", "repair"),
+        ("keep-the-pace", "optimize"),
+        ("use-other-tool", "innovate"),
+    ] {
+        let mut genes = all["genes"].as_array().unwrap().iter();
+        let gene = genes.find(|gene| gene["id"] == id).unwrap();
+        assert_eq!(gene["category"], of, "{gene:#}");
+    }
     std::fs::write(
         &genes,
         text.replacen("\"max_files\": 0", "\"max_files\": 9", 1),

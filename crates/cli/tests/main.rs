@@ -32,6 +32,7 @@ mod clients;
 mod closed;
 mod commands;
 mod crash;
+mod dashboard;
 mod demo;
 mod devices;
 mod discovery;

@@ -36,6 +36,8 @@ pub struct Options {
     pub state: StateDir,
     /// Instead of `gateway.port`; zero takes any free port.
     pub port: Option<u16>,
+    /// Listen on this machine alone, whatever `gateway.bind` says.
+    pub only_here: bool,
     /// Instead of the stored token.
     pub token: Option<Secret>,
     /// Reads variables.
@@ -68,6 +70,7 @@ impl Options {
         Ok(Self {
             state,
             port,
+            only_here: false,
             token: variable("INSTAR_GATEWAY_TOKEN").map(Secret::new),
             env,
             local_models: BTreeMap::new(),

@@ -118,7 +118,7 @@ async fn headless(run: &Context) -> anyhow::Result<Running> {
                 .next("use a number from 0 to 65535")
         })?,
     };
-    let running = up::start(&run.state()?, Some(port), run).await?;
+    let running = up::start_here(&run.state()?, port, run).await?;
     if !run.out.json() {
         let (link, _ends) = running
             .sign_in_link()

@@ -52,14 +52,29 @@ pub(crate) async fn run(port: Option<u16>, run: &Context) -> anyhow::Result<()> 
     finish(running, run).await
 }
 
-pub(super) async fn start(
+async fn start(state: &StateDir, port: Option<u16>, run: &Context) -> anyhow::Result<Running> {
+    let mut options = options(state, run)?;
+    options.port = port.or(options.port);
+    serve(options, run).await
+}
+
+/// A gateway that this machine alone reaches, for a job that needs one.
+pub(super) async fn start_here(
     state: &StateDir,
-    port: Option<u16>,
+    port: u16,
     run: &Context,
 ) -> anyhow::Result<Running> {
-    let mut options =
-        Options::new(state.clone(), environment).map_err(|error| refused(error, run))?;
-    options.port = port.or(options.port);
+    let mut options = options(state, run)?;
+    options.port = Some(port);
+    options.only_here = true;
+    serve(options, run).await
+}
+
+fn options(state: &StateDir, run: &Context) -> anyhow::Result<Options> {
+    Options::new(state.clone(), environment).map_err(|error| refused(error, run))
+}
+
+async fn serve(mut options: Options, run: &Context) -> anyhow::Result<Running> {
     options.give_back = crate::memory::give_back;
     options.corrects = instar_improve::signal::text::corrects;
     options.local_models = BTreeMap::from([("demo".to_owned(), instar_demo::guide())]);

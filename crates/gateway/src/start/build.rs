@@ -396,6 +396,7 @@ fn check_age(config: &InstarConfig, now: Timestamp) -> Result<(), StartError> {
 async fn address(options: &Options, config: &InstarConfig) -> Result<SocketAddr, StartError> {
     let gateway = &config.gateway;
     let ip = match gateway.bind {
+        _ if options.only_here => IpAddr::V4(Ipv4Addr::LOCALHOST),
         Bind::Loopback => IpAddr::V4(Ipv4Addr::LOCALHOST),
         Bind::Lan => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         Bind::Tailnet => own_address(&gateway.auth.tailscale)
