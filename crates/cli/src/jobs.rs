@@ -1,5 +1,6 @@
 //! What this binary is when it was started as a job behind walls.
 
+use instar_gateway::healing::{REHEARSAL_ROLE, play_rehearsal};
 use instar_improve::lab::Lab;
 use instar_protocol::{judge, lab};
 use instar_sandbox::confined::{Post, enter};
@@ -13,6 +14,7 @@ pub(crate) fn work() -> Option<u8> {
     Some(match post.role() {
         lab::ROLE => lab(post),
         lab::PROBE_ROLE => crate::commands::walls::probe(post),
+        REHEARSAL_ROLE => play_rehearsal(post),
         judge::ROLE => crate::commands::judge::judge(post),
         judge::ASSERTS_ROLE => crate::commands::asserts::look(post),
         _ => 2,

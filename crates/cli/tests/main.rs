@@ -61,6 +61,7 @@ mod policy;
 mod programs;
 mod proven;
 mod ready;
+mod rehearsals;
 mod rollouts;
 mod schedules;
 mod scripts;

@@ -50,7 +50,7 @@ pub use proposed::chosen;
 use proposed::evidence;
 pub(crate) use proposed::propose;
 pub(crate) use rehearse::rehearse;
-pub use rehearse::Rehearsal;
+pub use rehearse::{ROLE as REHEARSAL_ROLE, Rehearsal, Rehearsed, play as play_rehearsal};
 pub(crate) use risen::look as look_at_faults;
 pub(crate) use shift::{Shift, shifts};
 pub(crate) use thrown::thrown;

@@ -52,7 +52,7 @@ pub(crate) enum Heal {
         #[arg(long, default_value = "main")]
         agent: String,
     },
-    /// Put a fix to calls that are made up, for a fault that is too rare for a trial; this proves nothing
+    /// Play recorded failures again with and without a fix, for a fault that is too rare for a trial; this proves nothing
     Rehearse {
         /// The fault, by its id
         fault: String,

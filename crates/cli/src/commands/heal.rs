@@ -274,13 +274,13 @@ async fn rehearse(
     calls: &[Value],
     run: &Context,
 ) -> anyhow::Result<()> {
-    let (one, delta) = able(fault, told, gene)?;
-    if calls.is_empty() {
-        let message = format!("the text of {fault} does not say what is wrong with the arguments");
-        return Err(Failure::new(Code::Usage, message)
-            .next("only faults of arguments are rehearsed; `instar heal try` puts a fix on trial")
-            .into());
-    }
+    let acts = |one: &&Told| {
+        let delta = one.delta.as_ref();
+        let act = delta.map(|delta| &delta["set_mitigation"]["mitigation"]["act"]);
+        act.is_some_and(|act| ["arguments", "retry"].iter().any(|of| act[of].is_object()))
+    };
+    let first = told.iter().find(acts).map(|one| one.gene.as_str());
+    let (one, delta) = able(fault, told, gene.or(first))?;
     let set = &delta["set_mitigation"];
     let asked = json!({"agent": set["agent"], "mitigation": set["mitigation"], "calls": calls});
     let made: Value = run
@@ -291,11 +291,21 @@ async fn rehearse(
         return run.out.value(&made);
     }
     run.out
-        .line(&format!("{}, rehearsed with made-up calls:", one.gene));
+        .line(&format!("{}, rehearsed: {}", one.gene, played(&made)));
     counts(fault, &json!([made]), run.out);
-    run.out
-        .note("what is made up is counted apart: it can support a fix and never prove one");
+    run.out.note(
+        "what was not lived through is counted apart: it can support a fix and never prove one",
+    );
     Ok(())
+}
+
+/// `3 recorded calls, played again`
+fn played(made: &Value) -> String {
+    let count = |of: &str| made[of].as_u64().unwrap_or(0);
+    match count("recorded") {
+        0 => format!("{} made-up calls, as none was kept", count("made_up")),
+        recorded => format!("{recorded} recorded calls, played again behind walls"),
+    }
 }
 
 async fn propose(

@@ -13,7 +13,7 @@ use super::input::{Asked, Strict};
 use super::queries::{QueryError, missing_release};
 use crate::app::AppState;
 use crate::auth::Caller;
-use crate::healing::{self, GeneAsked, HealingError, Rehearsal, TrialView};
+use crate::healing::{self, GeneAsked, HealingError, Rehearsal, Rehearsed, TrialView};
 use crate::lab;
 use crate::problem::ApiProblem;
 
@@ -96,7 +96,7 @@ pub(super) async fn rehearse(
     State(app): State<AppState>,
     caller: Caller,
     Strict(asked): Strict<Rehearsal>,
-) -> Result<Json<TrialView>, ApiProblem> {
+) -> Result<Json<Rehearsed>, ApiProblem> {
     if !caller.principal.is_owner() {
         return Err(ApiProblem::forbidden("only the owner rehearses fixes"));
     }
