@@ -4,11 +4,9 @@
 use crate::support::{Fault, Home, Nature, Reply, config, home_with};
 use instar_improve::gene::{Catalogue, Clock, Symptom};
 use instar_improve::signal::{Sign, Watch};
-use instar_protocol::beats::Beats;
-use instar_protocol::fault::SignalKind;
 use instar_protocol::live::{Outcome, OutcomeStatus};
-use instar_protocol::model::{ModelMessage, ModelRequest};
-use instar_protocol::{Clock as _, Label, Timestamp};
+use instar_protocol::model::ModelRequest;
+use instar_protocol::{Clock as _, Label};
 use instar_release::Class;
 use instar_release::class::assess;
 use instar_release::mitigation::{Act, Mitigation};
@@ -18,21 +16,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-struct Planted {
+pub(crate) struct Planted {
     _folder: tempfile::TempDir,
-    home: Home,
+    pub(crate) home: Home,
 }
 
 /// A house whose agent asks two models in turn.
-async fn planted() -> Planted {
+pub(crate) async fn planted() -> Planted {
     planted_with(600).await
 }
 
-async fn planted_with(timeout_seconds: u32) -> Planted {
+pub(crate) async fn planted_with(timeout_seconds: u32) -> Planted {
     planted_of(timeout_seconds, &["test/two"]).await
 }
 
-async fn planted_of(timeout_seconds: u32, fallbacks: &[&str]) -> Planted {
+pub(crate) async fn planted_of(timeout_seconds: u32, fallbacks: &[&str]) -> Planted {
     let folder = tempfile::tempdir().unwrap();
     let settings = json!({
         "learning": {"content": "redacted"},
@@ -53,14 +51,14 @@ async fn planted_of(timeout_seconds: u32, fallbacks: &[&str]) -> Planted {
 }
 
 /// Different each time: the clock stands still.
-fn random() -> [u8; 10] {
+pub(crate) fn random() -> [u8; 10] {
     static NEXT: AtomicU8 = AtomicU8::new(10);
     [NEXT.fetch_add(1, Ordering::Relaxed); 10]
 }
 
 impl Planted {
     /// The signs in everything that happened so far.
-    async fn signs(&self) -> Vec<Sign> {
+    pub(crate) async fn signs(&self) -> Vec<Sign> {
         let filter = EventFilter {
             limit: 1_000,
             ..EventFilter::default()
@@ -72,7 +70,7 @@ impl Planted {
     }
 
     /// What the gene writes about the first sign that it fits.
-    async fn written(&self, gene: &str) -> Mitigation {
+    pub(crate) async fn written(&self, gene: &str) -> Mitigation {
         let catalogue = Catalogue::built_in().unwrap();
         let stable = self.home.releases.stable().unwrap();
         let signs = self.signs().await;
@@ -99,12 +97,12 @@ impl Planted {
     }
 
     /// Puts what the gene writes into service, for every unit.
-    async fn mend(&self, gene: &str) -> Mitigation {
+    pub(crate) async fn mend(&self, gene: &str) -> Mitigation {
         let written = self.written(gene).await;
         self.serve(written, gene).await
     }
 
-    async fn serve(&self, written: Mitigation, gene: &str) -> Mitigation {
+    pub(crate) async fn serve(&self, written: Mitigation, gene: &str) -> Mitigation {
         let mitigation = Mitigation {
             trial: None,
             ..written
@@ -126,7 +124,7 @@ impl Planted {
     }
 
     /// A turn with one call of this tool; the line of its result.
-    async fn calls(&self, tool: &str, arguments: Value) -> String {
+    pub(crate) async fn calls(&self, tool: &str, arguments: Value) -> String {
         self.home
             .script
             .then(Reply::named(tool, arguments))
@@ -137,7 +135,7 @@ impl Planted {
     }
 
     /// A turn of a model that reads what it is shown; the line of its result.
-    async fn reads(&self, read: fn(&ModelRequest) -> Reply) -> String {
+    pub(crate) async fn reads(&self, read: fn(&ModelRequest) -> Reply) -> String {
         self.home.script.then(Reply::Reads(read)).says("done");
         self.home.say("search").await;
         let lines = self.home.transcript().await;
@@ -145,7 +143,7 @@ impl Planted {
     }
 
     /// So many searches with so much time between them, and what came of each.
-    async fn searches_for(&self, calls: usize, apart: Duration) -> Vec<String> {
+    pub(crate) async fn searches_for(&self, calls: usize, apart: Duration) -> Vec<String> {
         let mut lines = Vec::new();
         for _ in 0..calls {
             lines.push(self.searches().await);
@@ -154,31 +152,31 @@ impl Planted {
         lines
     }
 
-    async fn searches(&self) -> String {
+    pub(crate) async fn searches(&self) -> String {
         self.calls("search", json!({"query": "x"})).await
     }
 
-    fn fail_next(&self, faults: &[Fault]) {
+    pub(crate) fn fail_next(&self, faults: &[Fault]) {
         let next = faults.iter().cloned().map(Some).collect();
         self.home.search.lock().unwrap().next = next;
     }
 
-    async fn asks(&self) -> Arc<Outcome> {
+    pub(crate) async fn asks(&self) -> Arc<Outcome> {
         self.home.say("hello").await
     }
 
-    fn searched(&self) -> usize {
+    pub(crate) fn searched(&self) -> usize {
         self.home.search.lock().unwrap().seen.len()
     }
 }
 
 /// The prompt says this.
-fn says(request: &ModelRequest, words: &str) -> bool {
+pub(crate) fn says(request: &ModelRequest, words: &str) -> bool {
     request.system.iter().any(|one| one.text.contains(words))
 }
 
 /// How many of these lines have the words.
-fn count(lines: &[String], words: &str) -> usize {
+pub(crate) fn count(lines: &[String], words: &str) -> usize {
     lines.iter().filter(|line| line.contains(words)).count()
 }
 
@@ -382,64 +380,6 @@ async fn a_call_that_is_slow_gets_more_time_and_a_person_decides_it() {
 }
 
 #[tokio::test]
-async fn a_model_that_breaks_off_is_asked_once_more() {
-    let planted = planted_of(600, &[]).await;
-    planted.home.script.then(Reply::Cut);
-    assert_eq!(planted.asks().await.status, OutcomeStatus::Failed);
-    let again = planted.mend("ask-model-again").await;
-    assert!(again.fault == "planted" && again.gene.starts_with("ask-model-again@"));
-    planted.home.script.then(Reply::Cut).says("at last");
-    let mended = planted.asks().await;
-    assert_eq!(
-        (mended.status, mended.text.as_str()),
-        (OutcomeStatus::Ok, "at last")
-    );
-}
-
-#[tokio::test]
-async fn a_model_that_keeps_failing_is_not_the_first_that_is_asked() {
-    let planted = planted().await;
-    let retried = async || {
-        let signs = planted.signs().await;
-        signs
-            .iter()
-            .filter(|sign| sign.kind == SignalKind::Retries)
-            .count()
-    };
-    planted.home.script.then(Reply::Cut).says("the second");
-    let before = planted.asks().await;
-    assert_eq!(before.text, "the second");
-    assert_eq!((planted.home.script.calls(), retried().await), (2, 1));
-    planted.mend("ask-other-model-first").await;
-    planted.home.script.says("at once");
-    let after = planted.asks().await;
-    assert_eq!(after.model.as_ref().unwrap().as_str(), "test/two");
-    assert_eq!((planted.home.script.calls(), retried().await), (3, 1));
-}
-
-#[tokio::test]
-async fn a_silent_model_is_given_up_while_there_is_time_for_another() {
-    let hasty = planted_with(1).await;
-    hasty.home.script.then(Reply::Silent);
-    // The second model answers, late: the first has used up the time of the turn.
-    assert_eq!(hasty.asks().await.status, OutcomeStatus::Ok);
-    let mut patience = hasty.written("give-up-silent-model").await;
-    let Act::ModelPatience { seconds } = &mut patience.act else {
-        panic!("{patience:?}");
-    };
-    // Thirty seconds are one here.
-    assert_eq!(std::mem::replace(seconds, 1), 30);
-    let planted = planted().await;
-    planted.serve(patience, "give-up-silent-model").await;
-    planted.home.script.then(Reply::Silent).says("the second");
-    let answer = planted.asks().await;
-    assert_eq!(
-        (answer.status, answer.text.as_str()),
-        (OutcomeStatus::Ok, "the second")
-    );
-}
-
-#[tokio::test]
 async fn text_that_came_escaped_is_read() {
     let planted = planted().await;
     let escaped = json!({"query": "high%20water"});
@@ -454,200 +394,4 @@ async fn text_that_came_escaped_is_read() {
         after.contains("found") && after.contains("high water"),
         "{after}"
     );
-}
-
-/// A model that goes about it in the wrong way until its prompt tells it better.
-async fn of_habit(gene: &str, reads: fn(&ModelRequest) -> Reply) {
-    let planted = planted().await;
-    if gene == "say-other-tool" {
-        planted.home.search.lock().unwrap().always = Some(Fault::Fails);
-    }
-    let before = planted.reads(reads).await;
-    assert!(!before.contains("found"), "{gene}: {before}");
-    planted.mend(gene).await;
-    let after = planted.reads(reads).await;
-    assert!(after.contains("found"), "{gene}: {after}");
-}
-
-#[tokio::test]
-async fn habits_of_a_model_that_reads_its_prompt_are_mended_by_four_genes() {
-    of_habit("say-what-is-needed", |request| {
-        let is_told = says(request, "A call of search always needs query.");
-        Reply::named(
-            "search",
-            if is_told {
-                json!({"query": "x"})
-            } else {
-                json!({"limit": 3})
-            },
-        )
-    })
-    .await;
-    of_habit("say-shape", |request| {
-        let is_told = says(request, "In calls of search, part is a plain number");
-        let part = if is_told { json!(2) } else { json!("two") };
-        Reply::named("search", json!({"query": "x", "part": part}))
-    })
-    .await;
-    of_habit("say-at-most", |request| {
-        let is_told = says(request, "Ask search for at most 50 in part");
-        Reply::named(
-            "search",
-            json!({"query": "x", "part": if is_told { 50 } else { 500 }}),
-        )
-    })
-    .await;
-    of_habit("say-other-tool", |request| {
-        let is_told = says(request, "Use other_search rather than search");
-        Reply::named(
-            if is_told { "other_search" } else { "search" },
-            json!({"query": "x"}),
-        )
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_model_that_makes_the_same_failing_call_again_and_again_is_told_not_to() {
-    let planted = planted().await;
-    planted.home.search.lock().unwrap().always = Some(Fault::Fails);
-    let turn = async || {
-        let before = planted.searched();
-        for _ in 0..6 {
-            // Other words each time, or the guard against circles would end the turn.
-            planted.home.script.then(Reply::Reads(|request| {
-                let has_failed = matches!(request.messages.last(), Some(ModelMessage::Tool { .. }));
-                if has_failed && says(request, "do not call it again with the same arguments") {
-                    return Reply::Text("it could not be found".to_owned());
-                }
-                Reply::named(
-                    "search",
-                    json!({"query": format!("y{}", request.messages.len())}),
-                )
-            }));
-        }
-        planted.home.script.says("stuck");
-        planted.home.say("search").await;
-        planted.home.script.replies.lock().unwrap().clear();
-        planted.searched() - before
-    };
-    assert_eq!(turn().await, 6);
-    planted.mend("say-not-twice").await;
-    assert_eq!(turn().await, 1);
-}
-
-/// A tool that fails in certain hours: the gene takes the heartbeat out of them, and the agent is woken only
-/// when the tool is well.
-#[tokio::test]
-async fn a_heartbeat_leaves_the_hours_in_which_it_fails() {
-    const HOUR: Duration = Duration::from_secs(3_600);
-    let folder = tempfile::tempdir().unwrap();
-    let settings =
-        json!({"agents": {"defaults": {"heartbeat": {"every": "1h"}, "userTimezone": "UTC"}}});
-    let home = home_with(folder.path(), config(settings)).await;
-    home.sessions.recover().await.unwrap();
-    let mut beats = home.sessions.watch_beats();
-    // The agent is counted from the first look at the clock on.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    let hour_of = |home: &Home| home.clock.now().millis() / 3_600_000 % 24;
-    let fails = |hour: u64| (2..5).contains(&hour);
-    let mut failed = Vec::new();
-    // The hours of one night, acted out; each beat calls the tool.
-    for _ in 0..6 {
-        home.clock.advance(HOUR);
-        let hour = hour_of(&home);
-        home.search.lock().unwrap().always = fails(hour).then_some(Fault::Fails);
-        home.script
-            .then(Reply::named("search", json!({"query": "tides"})))
-            .says("HEARTBEAT_OK");
-        let beat = tokio::time::timeout(Duration::from_secs(60), beats.recv());
-        let _beat = beat.await.expect("no heartbeat came").unwrap();
-        if errors(&home).await > failed.len() {
-            failed.push(hour);
-        }
-    }
-    assert_eq!(failed, [2, 3, 4]);
-
-    // What the gateway would have counted of a week of such nights.
-    let (mut all, mut bad) = (Beats::default(), Beats::default());
-    for hour in 0..7 * 24 {
-        let (of_day, at) = (hour % 24, Timestamp::from_millis(hour * 3_600_000));
-        let of_hour = u8::try_from(of_day).unwrap();
-        all.take(of_hour, at);
-        if failed.contains(&of_day) {
-            bad.take(of_hour, at);
-        }
-    }
-    let symptom = Symptom {
-        fault: "planted".to_owned(),
-        kind: SignalKind::ToolError,
-        also: std::collections::BTreeSet::new(),
-        place: "tool:search".to_owned(),
-        detail: String::new(),
-        text: "the search failed".to_owned(),
-        is_outside: false,
-        environment: String::new(),
-        clock: Clock { failed: bad, all },
-    };
-    let stable = home.releases.stable().unwrap();
-    let catalogue = Catalogue::built_in().unwrap();
-    let told = catalogue
-        .propose(&symptom, "main", &stable.behaviour)
-        .unwrap();
-    let found = told
-        .into_iter()
-        .find(|(gene, _)| gene.id == "move-heartbeat");
-    let delta = found.unwrap().1.unwrap().delta();
-    let behaviour = instar_release::build(&stable.behaviour, &[delta]).unwrap();
-    let moved = behaviour.agents["main"].heartbeat.clone().unwrap();
-    let hours = moved.hours.unwrap();
-    assert_eq!((hours.from, hours.until), (5 * 60, 2 * 60));
-    let now = home.clock.now();
-    home.releases
-        .adopt(behaviour, "gene", "moved", now, random())
-        .await
-        .unwrap();
-
-    // The next night: it is woken in none of the hours in which the tool fails, and in the first one after.
-    while hour_of(&home) != 1 {
-        home.clock.advance(HOUR);
-    }
-    let looked_at = Duration::from_millis(1_500);
-    tokio::time::sleep(looked_at).await;
-    let calls = home.script.calls();
-    home.search.lock().unwrap().always = Some(Fault::Fails);
-    for _ in 0..3 {
-        home.clock.advance(HOUR);
-        tokio::time::sleep(looked_at).await;
-    }
-    assert_eq!(
-        home.script.calls(),
-        calls,
-        "it was woken while the tool failed"
-    );
-    home.search.lock().unwrap().always = None;
-    home.script
-        .then(Reply::named("search", json!({"query": "tides"})))
-        .says("HEARTBEAT_OK");
-    home.clock.advance(HOUR);
-    let beat = tokio::time::timeout(Duration::from_secs(60), beats.recv());
-    let _beat = beat.await.expect("no heartbeat came").unwrap();
-    assert_eq!((hour_of(&home), errors(&home).await), (5, 3));
-}
-
-/// Calls that failed so far.
-async fn errors(home: &Home) -> usize {
-    let filter = EventFilter {
-        kind: Some("tool_call".to_owned()),
-        limit: 1_000,
-        ..EventFilter::default()
-    };
-    let events = home.store.events(filter).await.unwrap();
-    let is_error = |event: &&instar_protocol::event::Event| {
-        matches!(
-            event.kind,
-            instar_protocol::event::EventKind::ToolCall { is_error: true, .. }
-        )
-    };
-    events.iter().filter(is_error).count()
 }
