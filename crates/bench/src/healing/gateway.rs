@@ -221,16 +221,24 @@ impl Log {
 }
 
 impl Through {
-    fn met(&self) -> bool {
-        let ended = match self.row {
-            // Half of the failures go: between the hypotheses both verdicts are true.
-            Row::TwoCauses => self.stage != "harmful",
-            row if row.helps() => self.stage == "proven",
-            _ => self.taken_out && self.late == 0,
-        };
+    /// The turns were used up before there was a verdict: nothing is said of how it ends.
+    fn is_open(&self) -> bool {
+        self.stage == "running" && self.turns >= TURNS_MAX
+    }
+
+    /// Nothing where it is still open and all that was seen is as it has to be.
+    fn met(&self) -> Option<bool> {
+        let ended = self.is_open()
+            || match self.row {
+                // Half of the failures go: between the hypotheses both verdicts are true.
+                Row::TwoCauses => self.stage != "harmful",
+                row if row.helps() => self.stage == "proven",
+                _ => self.taken_out && self.late == 0,
+            };
         // One that hides the text of the fault is another than one that does nothing.
         let hides = (self.hidden > 0) == (self.row == Row::Gaming);
-        self.equal && self.stage == self.again && ended && hides
+        let met = self.equal && self.stage == self.again && ended && hides;
+        (!(met && self.is_open())).then_some(met)
     }
 
     pub(super) fn json(&self) -> Value {
@@ -244,9 +252,13 @@ impl Through {
     pub(super) fn print(&self) {
         row(
             &format!("  a real gateway, {}", self.row.name()),
-            &format!("{} after {} turns", self.stage, self.turns),
+            &if self.is_open() {
+                format!("no verdict within {} turns", self.turns)
+            } else {
+                format!("{} after {} turns", self.stage, self.turns)
+            },
             &format!("the log says {}", self.again),
-            Some(self.met()),
+            self.met(),
         );
     }
 }

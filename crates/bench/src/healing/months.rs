@@ -159,6 +159,13 @@ impl Months {
             .map_or(f64::NAN, |(third, last)| of(last) / of(third))
     }
 
+    /// The last month over the first, and whether both were measured.
+    fn since_first(&self, of: impl Fn(&Month) -> f64) -> Option<f64> {
+        let (first, last) = self.months.first().zip(self.months.last())?;
+        let growth = of(last) / of(first);
+        growth.is_finite().then_some(growth)
+    }
+
     fn rows(&self) -> [(&'static str, f64); 3] {
         [
             ("time of a cycle", self.growth(|month| month.cycle_ms)),
@@ -179,7 +186,13 @@ impl Months {
             .into_iter()
             .map(|(name, growth)| (name.to_owned(), json!(growth)))
             .collect();
-        json!({ "months": months.collect::<Vec<_>>(), "last_over_third": growth })
+        let since_first = json!({
+            "time of a cycle": self.since_first(|month| month.cycle_ms),
+            "state on disk": self.since_first(|month| month.disk_mb),
+        });
+        json!({
+            "months": months.collect::<Vec<_>>(), "last_over_third": growth, "last_over_first": since_first,
+        })
     }
 
     pub(super) fn print(&self) {
@@ -189,7 +202,22 @@ impl Months {
             let figure = format!("{growth:.2} of the third month's");
             row(&format!("  month {count}, {name}"), &figure, "<= 1.5", met);
         }
-        if let Some(last) = self.months.last() {
+        if let Some((first, last)) = self.months.first().zip(self.months.last()) {
+            let ratio = |told: Option<f64>| {
+                told.map_or_else(|| "not measured".to_owned(), |told| format!("{told:.2}"))
+            };
+            row(
+                &format!("  month {count}, time of a cycle over the first month's"),
+                &ratio(self.since_first(|month| month.cycle_ms)),
+                &format!("{:.0} ms, then {:.0} ms", first.cycle_ms, last.cycle_ms),
+                None,
+            );
+            row(
+                &format!("  month {count}, state on disk over the first month's"),
+                &ratio(self.since_first(|month| month.disk_mb)),
+                &format!("{:.1} MB, then {:.1} MB", first.disk_mb, last.disk_mb),
+                None,
+            );
             let figure = format!(
                 "{:.0} ms, {:.1} MB on disk, {:.1} MB resident, {} faults",
                 last.cycle_ms, last.disk_mb, last.resident_mb, last.faults
