@@ -73,12 +73,17 @@ fn listening(port: u16) -> Vec<String> {
     all
 }
 
-/// A lab that goes on, in a house whose own gateway listens on every address.
+/// A lab that goes on, in a house whose own gateway listens somewhere else.
 fn going_on(port: Option<u16>) -> (Instar, Child) {
     let mut instar = failing();
     instar.terminate();
-    let set = instar.run(["config", "set", "gateway.bind", "lan"]);
-    assert_eq!(set.code, 0, "{set:?}");
+    for (key, value) in [
+        ("gateway.customBindHost", "127.0.0.2"),
+        ("gateway.bind", "custom"),
+    ] {
+        let set = instar.run(["config", "set", key, value]);
+        assert_eq!(set.code, 0, "{set:?}");
+    }
     let words = ["lab", "run", "--loop", "--at-any-load"].map(str::to_owned);
     let mut command = instar.command(&[], &words);
     match port {
