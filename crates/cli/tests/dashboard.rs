@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::{Child, Stdio};
 
 use crate::faults::failing;
-use crate::support::{Instar, free_port, until};
+use crate::support::{Instar, free_port, skipped, until};
 
 /// Where the pages are where nothing else is said.
 const PORT: u16 = 8420;
@@ -119,7 +119,7 @@ fn the_pages_of_a_lab_are_on_the_port_that_is_named_and_on_this_machine_alone() 
 #[test]
 fn the_pages_of_a_lab_are_on_port_8420_where_nothing_is_named() {
     if let Err(error) = TcpListener::bind(("127.0.0.1", PORT)) {
-        eprintln!("not tried: port {PORT} of this machine is taken ({error})");
+        skipped(&format!("port {PORT} of this machine is taken ({error})"));
         return;
     }
     for_as_long_as_it_works(going_on(None), PORT);

@@ -239,20 +239,29 @@ fn to_rollback(is_killed: bool) -> Value {
     ended(&instar)
 }
 
+/// What came of it with the kills and without, side by side: much of the time is waited.
+fn both(way: fn(bool) -> Value) -> (Value, Value) {
+    std::thread::scope(|scope| {
+        let whole = scope.spawn(|| way(false));
+        let broken = way(true);
+        (broken, whole.join().unwrap())
+    })
+}
+
 #[test]
 fn a_gateway_that_is_killed_at_every_step_to_a_promotion_ends_as_one_that_was_not() {
-    let broken = to_promotion(true);
+    let (broken, whole) = both(to_promotion);
     assert_eq!(broken["stage"]["stage"], "promoted", "{broken:#}");
     // What the files say stands beside it from then on.
     assert_eq!(broken["moves"].as_array().unwrap().len(), 3, "{broken:#}");
-    assert_eq!(broken, to_promotion(false));
+    assert_eq!(broken, whole);
 }
 
 #[test]
 fn a_gateway_that_is_killed_without_a_warning_on_the_way_to_a_rollback_ends_as_one_that_was_not() {
-    let broken = to_rollback(true);
+    let (broken, whole) = both(to_rollback);
     assert_eq!(broken["moves"].as_array().unwrap().len(), 1, "{broken:#}");
-    assert_eq!(broken, to_rollback(false));
+    assert_eq!(broken, whole);
 }
 
 /// A cycle of the lab in a process of its own.

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn row(id: &str, control: Value) -> HealingRow {
+    fn row(id: &str, control: &Value) -> HealingRow {
         // As it was written before it said whether there was a coin.
         let body = json!({
             "agent": "main", "gene": "move-heartbeat@0", "fault": "flt_1", "mitigation": "move-heartbeat-flt_1",
@@ -157,15 +157,15 @@ mod tests {
         }))
         .unwrap();
         let shifts = [shift];
-        let told = |id: &str, control: Value| {
+        let told = |id: &str, control: &Value| {
             let known = read(&row(id, control), &shifts).unwrap();
             (known.without_coin, known.control.0)
         };
-        assert_eq!(told(&window, json!([0, 0.0])), (true, 40));
+        assert_eq!(told(&window, &json!([0, 0.0])), (true, 40));
         // What was written down stays; what nobody knows any more is not made up.
-        assert_eq!(told(&window, json!([39, 9.0])), (true, 39));
+        assert_eq!(told(&window, &json!([39, 9.0])), (true, 39));
         let gone = format!("{WINDOW}main/move-heartbeat-flt_2/1");
-        assert_eq!(told(&gone, json!([0, 0.0])), (true, 0));
-        assert_eq!(told("fix/main/retry/1", json!([0, 0.0])), (false, 0));
+        assert_eq!(told(&gone, &json!([0, 0.0])), (true, 0));
+        assert_eq!(told("fix/main/retry/1", &json!([0, 0.0])), (false, 0));
     }
 }

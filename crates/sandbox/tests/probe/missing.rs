@@ -19,7 +19,7 @@ struct Lacks {
     says: &'static str,
 }
 
-fn lacks(layer: &str) -> Lacks {
+fn lacks(layer: &str) -> Option<Lacks> {
     let prctl = |option: libc::c_int| {
         let option = u64::try_from(option).unwrap();
         Some((0, SeccompCmpOp::Eq, option))
@@ -40,9 +40,9 @@ fn lacks(layer: &str) -> Lacks {
             Some((2, SeccompCmpOp::Ne, 0)),
             "limit what it may use up",
         ),
-        other => panic!("no layer is named {other}"),
+        _ => return None,
     };
-    Lacks { call, only, says }
+    Some(Lacks { call, only, says })
 }
 
 impl Lacks {
@@ -66,7 +66,10 @@ impl Lacks {
 
 /// Nothing runs, not even with what is left, and the words say what is missing.
 pub(crate) fn lack(layer: &str, maker: &str, folder: &Path) -> ExitCode {
-    let lacks = lacks(layer);
+    let Some(lacks) = lacks(layer) else {
+        println!("no layer is named {layer}");
+        return ExitCode::FAILURE;
+    };
     apply_filter(&lacks.filter(std::env::consts::ARCH)).unwrap();
     let mut job = job("lack", folder);
     job.walls.workspace = Access::Write;
