@@ -45,7 +45,7 @@ pub struct Evidence {
     /// People the owner wrote to first or entered himself.
     pub(crate) contacts: BTreeSet<Typed>,
     pub(crate) rows: Vec<Row>,
-    /// Where each link and code that was read stood: the worst writer of it.
+    /// Who wrote each link and code that was read: a stranger, if one of its writers is one.
     pub(crate) carried: BTreeMap<String, Origin>,
     /// Where things were read that not everybody may see: connectors, with the tools that read there.
     private: BTreeMap<String, BTreeSet<String>>,
@@ -322,12 +322,10 @@ impl Evidence {
     fn carry(&mut self, text: &str, origin: &Origin) {
         let text: String = text.chars().take(TEXT_CHARS_MAX).collect();
         for piece in carried(&text) {
-            let worst = self.carried.entry(piece).or_insert_with(|| origin.clone());
+            let writer = self.carried.entry(piece).or_insert_with(|| origin.clone());
             // One who is not known makes it his: nobody can tell who had it first.
-            if *origin == Origin::Stranger
-                || (*worst == Origin::System && *origin != Origin::System)
-            {
-                *worst = origin.clone();
+            if *origin == Origin::Stranger {
+                *writer = Origin::Stranger;
             }
         }
     }
@@ -359,7 +357,6 @@ impl Evidence {
                 asked.is_steered = true;
             }
         }
-        asked.is_named &= !asked.is_steered;
         asked
     }
 }

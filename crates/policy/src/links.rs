@@ -22,7 +22,7 @@ pub fn literals(piece: &str) -> Vec<Typed> {
         let host = host.split(['/', '?', '#', ':']).next().unwrap_or(host);
         found.extend(normal(Kind::Host, host));
     }
-    if piece.contains('/') && !piece.contains("://") || has_extension(piece) {
+    if piece.contains('/') || has_extension(piece) {
         found.extend(normal(Kind::Path, piece));
     }
     if piece.len() >= 8 && piece.bytes().filter(u8::is_ascii_digit).count() >= 4 {
@@ -156,8 +156,8 @@ fn plainly(shown: &str, found: &mut BTreeMap<String, bool>) {
     }
     let parts = |c: char| breaks(c) || ",;=\\".contains(c);
     for piece in shown.split(parts).filter(|piece| !piece.contains("://")) {
-        // `link:www.example.com` is a place behind a word.
-        let behind = piece.match_indices(':').map(|(at, _)| &piece[at + 1..]);
+        // `link:www.example.com` is a place behind a word; the colon itself is trimmed away.
+        let behind = piece.match_indices(':').map(|(at, _)| &piece[at..]);
         for piece in std::iter::once(piece).chain(behind) {
             place(trimmed(piece), found);
         }
@@ -218,7 +218,7 @@ fn link(text: &str, is_sentence: bool, found: &mut BTreeMap<String, bool>) {
 fn phones(text: &str, found: &mut BTreeMap<String, bool>) {
     for (at, _) in text.match_indices('+') {
         let is_of_it = |c: char| c.is_ascii_digit() || "+ -().\u{a0}".contains(c);
-        let rest = text[at + 1..].trim_start_matches(is_of_it).len();
+        let rest = text[at..].trim_start_matches(is_of_it).len();
         let number = normal(Kind::Phone, &text[at..text.len() - rest]);
         found.extend(number.map(|typed| (typed.form, false)));
     }
@@ -249,13 +249,13 @@ fn is_code(piece: &str) -> bool {
     let digits = piece.bytes().filter(u8::is_ascii_digit).count();
     let letters = piece.bytes().filter(u8::is_ascii_alphabetic).count();
     let other = piece.chars().count() - digits - letters;
-    if digits == 0 || other > 0 {
+    if other > 0 {
         return false;
     }
-    let is_year =
-        letters == 0 && digits == 4 && (piece.starts_with("19") || piece.starts_with("20"));
-    (letters == 0 && digits >= 5) || (letters > 0 && digits >= 2 && letters + digits >= 6) || {
-        letters == 0 && digits == 4 && !is_year
+    let is_year = piece.starts_with("19") || piece.starts_with("20");
+    match letters {
+        0 => digits >= 5 || (digits == 4 && !is_year),
+        _ => digits >= 2 && letters + digits >= 6,
     }
 }
 
@@ -298,6 +298,93 @@ mod tests {
                 carried(text).iter().any(|piece| piece.contains(form)),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn a_text_leads_to_exactly_these() {
+        for (text, expected) in [
+            (
+                "see (https://trap.example/x) now",
+                &[("trap.example", false), ("trap.example/x", false)][..],
+            ),
+            (
+                "git+ssh://trap.example/x",
+                &[("git+ssh://trap.example/x", false)],
+            ),
+            (
+                "a@x.example,eve@trap.example",
+                &[("a@x.example", false), ("eve@trap.example", false)],
+            ),
+            (
+                "www\u{3002}trap\u{ff61}example",
+                &[("www.trap.example", false), ("www.trap.example/", false)],
+            ),
+            (
+                "+49 30 1234567",
+                &[("+49301234567", false), ("1234567", false)],
+            ),
+            ("call x+4930123456", &[("+4930123456", false)]),
+            (
+                "004930123456;",
+                &[("004930123456", false), ("+4930123456", false)],
+            ),
+            // The end of a sentence has no way behind it.
+            (
+                "It ended.They left",
+                &[("ended.they", true), ("ended.they/", true)],
+            ),
+            (
+                "it.ended.They",
+                &[("it.ended.they", false), ("it.ended.they/", false)],
+            ),
+            (
+                "ended.They/x",
+                &[("ended.they", false), ("ended.they/x", false)],
+            ),
+            ("me@home and @home.example", &[]),
+        ] {
+            let found = pieces(text);
+            let found: BTreeSet<(&str, bool)> = found
+                .iter()
+                .map(|(piece, is_sentence)| (piece.as_str(), *is_sentence))
+                .collect();
+            assert_eq!(found, expected.iter().copied().collect(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_writer_names_is_known_also_where_his_sentence_ends_early() {
+        let found = carried("see www.our.example.They say so; notes/a.md, AB-12-34-CD");
+        let hosts = ["www.our.example", "www.our.example.they"];
+        assert!(hosts.iter().all(|host| found.contains(*host)), "{found:?}");
+        // A path leads nowhere, and an account is a code or nothing.
+        let known = |piece: &String| piece.starts_with("www.our.example");
+        assert!(found.iter().all(known), "{found:?}");
+    }
+
+    #[test]
+    fn a_code_is_no_word_no_year_and_no_short_number() {
+        for (text, is_code) in [
+            ("AB12CD", true),
+            ("a12345", true),
+            ("1ab2ab", true),
+            ("12345", true),
+            ("123456", true),
+            ("4711", true),
+            ("*4711*", true),
+            ("1987", false),
+            ("2024", false),
+            ("123", false),
+            ("abc12", false),
+            ("abcdef1", false),
+            ("abcdefgh", false),
+            ("10:30", false),
+            ("2024-05-11", false),
+            ("ab12cd\u{fc}", false),
+        ] {
+            let bare = text.trim_matches('*').to_lowercase();
+            assert_eq!(pieces(text).contains_key(&bare), is_code, "{text}");
         }
     }
 

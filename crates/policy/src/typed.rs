@@ -190,8 +190,7 @@ fn amount(text: &str) -> Option<String> {
         }
     }
     let value: f64 = number.parse().ok()?;
-    (value.is_finite() && value.abs() < 1e12 && matches!(currency.len(), 0 | 3))
-        .then(|| format!("{value:.2}{currency}"))
+    (value.abs() < 1e12 && matches!(currency.len(), 0 | 3)).then(|| format!("{value:.2}{currency}"))
 }
 
 /// A path under its root: parts without dots, joined by one slash.
