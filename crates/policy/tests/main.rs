@@ -17,3 +17,4 @@ mod permits;
 mod planned;
 mod proof;
 mod table;
+mod words;
