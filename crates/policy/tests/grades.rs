@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::facts::{Place, annotation, call, outcome, owner};
 
-fn slot(role: SlotRole, kind: Kind) -> Slot {
+pub(crate) fn slot(role: SlotRole, kind: Kind) -> Slot {
     Slot { role, kind }
 }
 
@@ -24,7 +24,7 @@ fn field(path: &str, kind: Kind, role: FieldRole) -> Field {
 }
 
 /// Lists files; rows are the owner's own where they say so.
-fn list() -> Annotation {
+pub(crate) fn list() -> Annotation {
     Annotation {
         connector: "drive".to_owned(),
         slots: [("query".to_owned(), slot(SlotRole::Plain, Kind::Text))].into(),
@@ -44,7 +44,7 @@ fn list() -> Annotation {
     }
 }
 
-fn rows() -> Value {
+pub(crate) fn rows() -> Value {
     json!([
         { "id": "11", "size": 10, "owner": "ann@work.example", "name": "Minutes of May" },
         { "id": "12", "size": 30, "owner": "me@home.example", "name": "Minutes of June" },
@@ -53,7 +53,7 @@ fn rows() -> Value {
 }
 
 /// What was seen after a request with these words and one call of `list_files`.
-fn seen(words: &str, arguments: &Value, rows: &Value) -> Evidence {
+pub(crate) fn seen(words: &str, arguments: &Value, rows: &Value) -> Evidence {
     let mut evidence = Evidence::of_words(words);
     evidence.own(Kind::Address, "me@home.example");
     evidence.contact(Kind::Address, "ann@work.example");

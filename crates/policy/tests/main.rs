@@ -7,6 +7,8 @@ mod children;
 mod decisions;
 mod deletions;
 mod facts;
+mod gathered;
+mod graded;
 mod grades;
 mod hashing;
 mod inferring;
