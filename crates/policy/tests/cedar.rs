@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
 /// A call of the owner's own, in the plan, with everything in order.
-fn case(effect: Effect) -> Case<'static> {
+pub(crate) fn case(effect: Effect) -> Case<'static> {
     static OWN: std::sync::LazyLock<Label> = std::sync::LazyLock::new(Label::owner);
     Case {
         role: Role::Owner,
@@ -49,7 +49,7 @@ pub(crate) fn file(text: &str) -> RuleFile {
     }
 }
 
-fn rules(text: &str) -> Rules {
+pub(crate) fn rules(text: &str) -> Rules {
     Rules::read(vec![file(text)]).unwrap()
 }
 

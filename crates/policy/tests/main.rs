@@ -22,6 +22,7 @@ mod permits;
 mod planned;
 mod proof;
 mod seen;
+mod rulings;
 mod shapes;
 mod table;
 mod values;

@@ -259,7 +259,7 @@ impl Rules {
             return Ruling::Allow(permits);
         }
         // Cedar names permits only where no forbid holds; an approved call has lost its forbids above.
-        if soft.is_empty() && approved {
+        if approved {
             return Ruling::Allow(self.named(OWNER_APPROVED));
         }
         let permits = match self.asked(&self.compiled().owner_permits, request, effect, tool) {
