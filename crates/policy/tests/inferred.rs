@@ -5,6 +5,10 @@ use instar_protocol::tool::{Effect, ToolSpec};
 use instar_protocol::{Origins, Readers};
 use serde_json::{Map, Value, json};
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "arguments are written where they are used"
+)]
 pub(crate) fn spec(name: &str, properties: Value) -> ToolSpec {
     ToolSpec {
         name: name.to_owned(),
