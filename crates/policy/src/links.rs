@@ -324,6 +324,11 @@ mod tests {
                 "+49 30 1234567",
                 &[("+49301234567", false), ("1234567", false)],
             ),
+            // What nobody sees parts nothing.
+            (
+                "https://tr\u{200b}ap.exam\u{ad}ple/x",
+                &[("trap.example", false), ("trap.example/x", false)],
+            ),
             ("call x+4930123456", &[("+4930123456", false)]),
             (
                 "004930123456;",
