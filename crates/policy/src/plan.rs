@@ -351,7 +351,7 @@ impl Words {
                 .filter_map(|ending| token.strip_suffix(ending));
             // `deleting` has lost the end of `delete`.
             let mut stems = stems.flat_map(|stem| [stem.to_owned(), format!("{stem}e")]);
-            stems.any(|stem| stem.len() > 2 && verbs.contains(&stem.as_str()))
+            stems.any(|stem| verbs.contains(&stem.as_str()))
         };
         self.tokens().iter().any(|token| is_form(token))
     }

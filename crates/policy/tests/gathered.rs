@@ -156,6 +156,12 @@ fn the_words_of_a_command_are_said_together_or_not_at_all() {
             "each by itself",
         ),
         (
+            "run `sudo git push` now",
+            json!({ "command": ["git", "push"] }),
+            &none,
+            "a part of what was quoted is another command",
+        ),
+        (
             "run `git 7`",
             json!({ "command": ["git", 7] }),
             &none,

@@ -5,11 +5,7 @@ use instar_protocol::tool::{Effect, ToolSpec};
 use instar_protocol::{Origins, Readers};
 use serde_json::{Map, Value, json};
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "arguments are written where they are used"
-)]
-pub(crate) fn spec(name: &str, properties: Value) -> ToolSpec {
+pub(crate) fn spec(name: &str, properties: &Value) -> ToolSpec {
     ToolSpec {
         name: name.to_owned(),
         description: String::new(),
@@ -190,7 +186,7 @@ const TOOLS: [(&str, &str, &str, &str, &str); 60] = [
 #[test]
 fn what_a_tool_does_and_whom_it_reaches_follows_from_its_name_and_its_arguments() {
     for (of, name, given, expected, why) in TOOLS {
-        let annotation = infer(server(of), &spec(name, arguments(given)));
+        let annotation = infer(server(of), &spec(name, &arguments(given)));
         let case = format!("{of} {name} {given:?}: {why}");
         assert_eq!(told(&annotation), expected, "{case}");
         assert_eq!(
@@ -289,7 +285,7 @@ const ARGUMENTS: [(&str, &str, &str, SlotRole, Kind, &str); 37] = [
 fn what_an_argument_says_follows_from_its_name_its_type_and_the_tool() {
     use SlotRole::{Where, Which, Who};
     for (of, tool, argument, role, kind, why) in ARGUMENTS {
-        let annotation = infer(server(of), &spec(tool, arguments(argument)));
+        let annotation = infer(server(of), &spec(tool, &arguments(argument)));
         let name = argument.split(':').next().unwrap();
         let slot = annotation.slots[name];
         assert_eq!(
@@ -301,7 +297,7 @@ fn what_an_argument_says_follows_from_its_name_its_type_and_the_tool() {
     // Sent along with somebody to send it to.
     let send = infer(
         server("mail"),
-        &spec("send_email", arguments("to file_id job_id")),
+        &spec("send_email", &arguments("to file_id job_id")),
     );
     let roles = ["to", "file_id", "job_id"].map(|name| send.slots[name].role);
     assert_eq!(roles, [Who, Which, Where]);
@@ -313,7 +309,7 @@ fn a_tool_with_more_arguments_than_are_looked_at_has_the_highest_risk() {
         let names: Vec<String> = (0..count).map(|at| format!("day_{at}")).collect();
         infer(
             server("drive"),
-            &spec("list_files", arguments(&names.join(" "))),
+            &spec("list_files", &arguments(&names.join(" "))),
         )
     };
     assert_eq!(many(99).effect, Effect::Read);
@@ -328,7 +324,7 @@ fn a_tool_with_more_arguments_than_are_looked_at_has_the_highest_risk() {
 #[test]
 fn the_fields_of_a_family_are_those_of_one_row_and_of_a_list_of_them() {
     let fields =
-        |of: &'static str, name: &str| infer(server(of), &spec(name, arguments(""))).fields;
+        |of: &'static str, name: &str| infer(server(of), &spec(name, &arguments(""))).fields;
     let mails = fields("mail", "search_emails");
     for path in ["id", "[].id", "from", "[].recipients[]"] {
         assert!(mails.iter().any(|field| field.path == path), "{path}");
@@ -364,7 +360,7 @@ fn the_fields_of_a_family_are_those_of_one_row_and_of_a_list_of_them() {
         ("", "search_emails", ""),
         ("acme", "frobnicate", "acme"),
     ] {
-        let found = infer(server(of), &spec(name, arguments(""))).connector;
+        let found = infer(server(of), &spec(name, &arguments(""))).connector;
         assert_eq!(found, connector, "{of} {name}");
     }
 }

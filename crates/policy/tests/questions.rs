@@ -324,6 +324,7 @@ fn every_argument_is_shown_with_its_grade_and_where_it_was_found() {
         "guest": { "email": "me@home.example" },
         "text": "so\u{200b}much",
         "count": 3,
+        "list": [{ "x": "eve" }],
     });
     let draft = Asking::new(words, Effect::Send, arguments).draft();
     let mut shown: Vec<String> = draft
@@ -345,6 +346,8 @@ fn every_argument_is_shown_with_its_grade_and_where_it_was_found() {
             "file = 12 | G2 system [].id of list_files",
             "guest = {\"email\":\"me@home.example\"} |  stranger nowhere",
             "guest.email = me@home.example | G3 owner your list",
+            "list = [{\"x\":\"eve\"}] |  stranger nowhere",
+            "list[0].x = eve | G0 stranger nowhere",
             "text = so⟦U+200B⟧much |  stranger nowhere",
             "to[0] = bob@work.example | G3 owner your words",
             "to[1] = ann@work.example | G1 contact [].owner of list_files",
@@ -355,7 +358,7 @@ fn every_argument_is_shown_with_its_grade_and_where_it_was_found() {
     assert_eq!((draft.effect, draft.reach), (Effect::Send, Reach::Outside));
     assert_eq!(draft.digest.len(), 64);
     // What it would touch is its targets, each on a line.
-    assert_eq!(draft.touches.len(), 6);
+    assert_eq!(draft.touches.len(), 7);
     assert!(draft.touches.contains(&"file: 12".to_owned()));
 }
 

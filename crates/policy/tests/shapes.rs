@@ -48,7 +48,7 @@ fn the_parts_of_an_argument_are_looked_at_one_by_one_and_not_too_deep() {
             "deeper than that it is one part",
         ),
     ] {
-        let mut spec = spec("create_file", json!({ "body": schema }));
+        let mut spec = spec("create_file", &json!({ "body": schema }));
         spec.parameters["$defs"]["person"] = person.clone();
         let annotation = infer(server("drive"), &spec);
         let found: Vec<&str> = annotation.slots.keys().map(String::as_str).collect();
@@ -109,7 +109,7 @@ fn a_type_is_closed_only_where_every_way_to_write_it_is() {
     ] {
         let annotation = infer(
             server("drive"),
-            &spec("list_files", json!({ "text": schema })),
+            &spec("list_files", &json!({ "text": schema })),
         );
         let slot = annotation.slots["text"];
         assert_eq!(
@@ -169,7 +169,7 @@ fn a_type_is_closed_only_where_every_way_to_write_it_is() {
         ),
         (json!({ "type": "string" }), false, "a text"),
     ] {
-        let mut spec = spec("create_file", json!({ "text": schema }));
+        let mut spec = spec("create_file", &json!({ "text": schema }));
         spec.parameters["$defs"]["thing"] = object.clone();
         let role = infer(server("drive"), &spec).slots["text"].role;
         let expected = if is_object {
