@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::apply::{millis, number, run_sql};
 use crate::error::StoreError;
 use crate::read::{all, column, maybe, text, unsigned};
+use crate::store::Store;
 
 /// What stands before the first move.
 const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -217,4 +218,16 @@ fn walk(connection: &Connection, noted: Option<&ChainHead>) -> Result<AliasChain
         problem(&mut chain.problems, what);
     }
     Ok(chain)
+}
+
+impl Store {
+    /// The last move of all aliases.
+    pub async fn alias_head(&self) -> Result<Option<ChainHead>, StoreError> {
+        self.read(head).await
+    }
+
+    /// Goes through the history of aliases; with `noted` it says whether that is still part of it.
+    pub async fn verify_aliases(&self, noted: Option<ChainHead>) -> Result<AliasChain, StoreError> {
+        self.read(move |sql| verify(sql, noted.as_ref())).await
+    }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::apply::{from_word, millis, run_sql, word};
 use crate::error::StoreError;
 use crate::read::{all, column, rows, text, time, unsigned};
+use crate::store::Store;
 
 /// Rows that one answer has at the most.
 const ROWS_MAX: usize = 1_000;
@@ -147,4 +148,31 @@ fn envelope_row(row: &Row<'_>) -> Result<EnvelopeRow, StoreError> {
         object: ObjectHash::from_hex(text(row, 2)?),
         at: time(row, 3)?,
     })
+}
+
+impl Store {
+    /// The newest first.
+    pub async fn candidates(&self) -> Result<Vec<CandidateRow>, StoreError> {
+        self.read(candidates).await
+    }
+
+    /// Signed statements of one kind, the oldest first.
+    pub async fn envelopes_of(&self, kind: &str) -> Result<Vec<EnvelopeRow>, StoreError> {
+        let kind = kind.to_owned();
+        self.read(move |sql| envelopes_of(sql, &kind)).await
+    }
+
+    /// The objects of all signed statements, in order, each once.
+    pub async fn envelope_objects(&self) -> Result<Vec<ObjectHash>, StoreError> {
+        self.read(envelope_objects).await
+    }
+
+    /// Signed statements about a release, or about all; the newest first.
+    pub async fn envelopes(
+        &self,
+        release: Option<&ReleaseId>,
+    ) -> Result<Vec<EnvelopeRow>, StoreError> {
+        let release = release.cloned();
+        self.read(move |sql| envelopes(sql, release.as_ref())).await
+    }
 }

@@ -6,6 +6,7 @@ use rusqlite::{Connection, Row, params};
 use crate::apply::{millis, run_sql};
 use crate::error::StoreError;
 use crate::read::{all, column, maybe, text, time, unsigned};
+use crate::store::Store;
 
 /// Devices that are kept. Each was approved by hand.
 pub const DEVICES_MAX: u32 = 256;
@@ -195,4 +196,26 @@ fn list(scopes: &[String]) -> String {
 /// What cannot be read is no scope: a device without scopes may do nothing.
 fn read_list(text: &str) -> Vec<String> {
     serde_json::from_str(text).unwrap_or_default()
+}
+
+impl Store {
+    pub async fn device(&self, id: &str) -> Result<Option<DeviceRow>, StoreError> {
+        let id = id.to_owned();
+        self.read(move |sql| device(sql, &id)).await
+    }
+
+    /// All devices, the one that was approved last first.
+    pub async fn devices(&self) -> Result<Vec<DeviceRow>, StoreError> {
+        self.read(devices).await
+    }
+
+    pub async fn device_tokens(&self) -> Result<Vec<DeviceToken>, StoreError> {
+        self.read(tokens).await
+    }
+
+    /// The token with this digest.
+    pub async fn device_token(&self, digest: &str) -> Result<Option<DeviceToken>, StoreError> {
+        let digest = digest.to_owned();
+        self.read(move |sql| token(sql, &digest)).await
+    }
 }

@@ -7,6 +7,7 @@ use rusqlite::{Connection, Row, params};
 use crate::apply::{json, millis, run_sql};
 use crate::error::StoreError;
 use crate::read::{all, column, maybe, parsed, rows, text, time, unsigned};
+use crate::store::Store;
 
 /// Faults that are kept; those seen longest ago go first.
 pub const FAULTS_MAX: usize = 2_000;
@@ -192,4 +193,37 @@ pub(crate) fn runs(connection: &Connection, limit: usize) -> Result<Vec<LabRunRo
 pub(crate) fn memory(connection: &Connection, name: &str) -> Result<Option<String>, StoreError> {
     let sql = "SELECT body FROM lab_memory WHERE name = ?1";
     Ok(all(connection, sql, params![name], |row| text(row, 0))?.pop())
+}
+
+impl Store {
+    /// The faults of the register, the latest first.
+    pub async fn faults(&self) -> Result<Vec<FaultRow>, StoreError> {
+        self.read(faults).await
+    }
+
+    pub async fn fault(&self, id: &str) -> Result<Option<FaultRow>, StoreError> {
+        let id = id.to_owned();
+        self.read(move |sql| one(sql, &id)).await
+    }
+
+    /// What was counted of each place.
+    pub async fn occasions(&self) -> Result<Vec<Occasions>, StoreError> {
+        self.read(places).await
+    }
+
+    /// Changes of the register of faults, the newest first.
+    pub async fn fault_edits(&self, limit: usize) -> Result<Vec<FaultEditRow>, StoreError> {
+        self.read(move |sql| edits(sql, limit)).await
+    }
+
+    /// Cycles of the lab, the newest first.
+    pub async fn lab_runs(&self, limit: usize) -> Result<Vec<LabRunRow>, StoreError> {
+        self.read(move |sql| runs(sql, limit)).await
+    }
+
+    /// What the lab is told again under this name.
+    pub async fn lab_memory(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let name = name.to_owned();
+        self.read(move |sql| memory(sql, &name)).await
+    }
 }

@@ -6,6 +6,7 @@ use rusqlite::{Connection, Row, params};
 use crate::apply::{millis, run_sql};
 use crate::error::StoreError;
 use crate::read::{all, rows, text, time};
+use crate::store::Store;
 
 /// Rows of one kind that are kept; those not touched for longest go first.
 const KIND_ROWS_MAX: usize = 2_000;
@@ -56,4 +57,12 @@ fn row(row: &Row<'_>) -> Result<HealingRow, StoreError> {
         at: time(row, 2)?,
         body: text(row, 3)?,
     })
+}
+
+impl Store {
+    /// Rows about fixes of one kind, by id.
+    pub async fn healing(&self, kind: &str) -> Result<Vec<HealingRow>, StoreError> {
+        let kind = kind.to_owned();
+        self.read(move |sql| of_kind(sql, &kind)).await
+    }
 }

@@ -8,6 +8,7 @@ use crate::apply::{change, json, millis, run_sql};
 use crate::error::StoreError;
 use crate::maintain::sweep;
 use crate::read::{all, parsed, rows, text};
+use crate::store::Store;
 
 pub(crate) fn put(connection: &Connection, letter: &Letter) -> Result<(), StoreError> {
     let kind = match letter.kind {
@@ -113,4 +114,32 @@ pub(crate) fn maintain(
              SELECT run FROM requests WHERE changed_at < ?1 LIMIT ?2)",
     ];
     sweep(connection, &statements, before, limit)
+}
+
+impl Store {
+    pub async fn letter(&self, id: &LetterId) -> Result<Option<Letter>, StoreError> {
+        let id = id.clone();
+        self.read(move |sql| letter(sql, &id)).await
+    }
+
+    /// The newest first: those in a state, or of one conversation from a moment on.
+    pub async fn letters(
+        &self,
+        state: Option<LetterState>,
+        of: Option<(&SessionId, Timestamp)>,
+        limit: usize,
+    ) -> Result<Vec<Letter>, StoreError> {
+        let of = of.map(|(session, since)| (session.clone(), since));
+        self.read(move |sql| {
+            let of = of.as_ref().map(|(session, since)| (session, *since));
+            letters(sql, state, of, limit)
+        })
+        .await
+    }
+
+    /// What was kept of a request.
+    pub async fn request(&self, run: &RunId) -> Result<Option<String>, StoreError> {
+        let run = run.clone();
+        self.read(move |sql| request(sql, &run)).await
+    }
 }

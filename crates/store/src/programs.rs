@@ -8,6 +8,7 @@ use rusqlite::{Connection, params};
 use crate::apply::{json, run_sql};
 use crate::error::StoreError;
 use crate::read::{all, column, parsed, text, unsigned};
+use crate::store::Store;
 
 /// A program that may write in a workspace.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,4 +100,30 @@ pub(crate) fn labels_below(connection: &Connection, root: &str) -> Result<Vec<La
 
 fn signed(nanos: u64) -> i64 {
     i64::try_from(nanos).unwrap_or(i64::MAX)
+}
+
+impl Store {
+    /// The labels of a content anywhere below a root of file labels.
+    pub async fn labels_of_content(
+        &self,
+        root: &str,
+        digest: &str,
+    ) -> Result<Vec<Label>, StoreError> {
+        let (root, digest) = (root.to_owned(), digest.to_owned());
+        self.read(move |sql| labels_of_content(sql, &root, &digest))
+            .await
+    }
+
+    /// The labels of everything below a root of file labels.
+    pub async fn labels_below(&self, root: &str) -> Result<Vec<Label>, StoreError> {
+        let root = root.to_owned();
+        self.read(move |sql| labels_below(sql, &root)).await
+    }
+
+    /// Programs that may have written in an agent's workspace and are not settled; of all agents
+    /// without one.
+    pub async fn program_runs(&self, agent: Option<&str>) -> Result<Vec<ProgramRun>, StoreError> {
+        let agent = agent.map(str::to_owned);
+        self.read(move |sql| runs(sql, agent.as_deref())).await
+    }
 }

@@ -8,6 +8,7 @@ use crate::apply::{change, json, millis, run_sql};
 use crate::error::StoreError;
 use crate::maintain::sweep;
 use crate::read::{all, parsed, rows, text};
+use crate::store::Store;
 
 /// Standing rules that are kept, revoked ones included. Each was made by hand.
 pub const RULES_MAX: u32 = 1_000;
@@ -145,4 +146,33 @@ pub(crate) fn maintain(
              WHERE coalesce(revoked_at, expires_at) < ?1 LIMIT ?2)",
     ];
     sweep(connection, &statements, before, limit)
+}
+
+impl Store {
+    pub async fn question(&self, id: &QuestionId) -> Result<Option<Question>, StoreError> {
+        let id = id.clone();
+        self.read(move |sql| question(sql, &id)).await
+    }
+
+    /// Open ones oldest first, others newest first.
+    pub async fn questions(
+        &self,
+        state: Option<QuestionState>,
+        session: Option<&SessionId>,
+        limit: usize,
+    ) -> Result<Vec<Question>, StoreError> {
+        let session = session.cloned();
+        self.read(move |sql| questions(sql, state, session.as_ref(), limit))
+            .await
+    }
+
+    pub async fn rule(&self, id: &RuleId) -> Result<Option<StandingRule>, StoreError> {
+        let id = id.clone();
+        self.read(move |sql| rule(sql, &id)).await
+    }
+
+    /// The newest first, revoked and spent ones included.
+    pub async fn rules(&self) -> Result<Vec<StandingRule>, StoreError> {
+        self.read(rules).await
+    }
 }

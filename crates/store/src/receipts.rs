@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::apply::{json, millis, number, run_sql};
 use crate::error::StoreError;
 use crate::read::{all, column, maybe, rows, text, time, unsigned};
+use crate::store::Store;
 
 /// What stands before the first receipt.
 const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -312,4 +313,31 @@ fn link(prev: &str, seq: u64, at: i64, kind: &str, session: Option<&str>, digest
     let session = session.unwrap_or("-");
     let line = format!("instar receipt 1\n{prev}\n{seq}\n{at}\n{kind}\n{session}\n{digest}");
     hex::encode(Sha256::digest(line.as_bytes()))
+}
+
+impl Store {
+    /// The newest first, behind `before`.
+    pub async fn receipts(
+        &self,
+        session: Option<&SessionId>,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<StoredReceipt>, StoreError> {
+        let session = session.cloned();
+        self.read(move |sql| receipts(sql, session.as_ref(), before, limit))
+            .await
+    }
+
+    /// The end of the chain of receipts.
+    pub async fn receipts_head(&self) -> Result<Option<ChainHead>, StoreError> {
+        self.read(head).await
+    }
+
+    /// Goes through the whole chain of receipts. Takes long.
+    pub async fn verify_receipts(
+        &self,
+        noted: Option<ChainHead>,
+    ) -> Result<ChainReport, StoreError> {
+        self.read(move |sql| verify(sql, noted.as_ref())).await
+    }
 }

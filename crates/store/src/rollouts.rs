@@ -7,6 +7,7 @@ use rusqlite::{Connection, Row, params};
 use crate::apply::{from_word, millis, run_sql, word};
 use crate::error::StoreError;
 use crate::read::{all, column, maybe, rows, text, time, unsigned};
+use crate::store::Store;
 
 /// Units that wait to be settled, at the most: an episode each.
 const UNSETTLED_MAX: usize = 10_000;
@@ -150,4 +151,23 @@ fn unit_row(row: &Row<'_>) -> Result<UnitRow, StoreError> {
         bad: maybe(row, 8)?,
         id,
     })
+}
+
+impl Store {
+    /// The newest first.
+    pub async fn rollouts(&self, limit: usize) -> Result<Vec<RolloutRow>, StoreError> {
+        self.read(move |sql| rollouts(sql, limit)).await
+    }
+
+    /// Units of a rollout: those that wait, the oldest first, or those that are settled, the newest first.
+    pub async fn units(
+        &self,
+        rollout: &str,
+        is_settled: bool,
+        limit: usize,
+    ) -> Result<Vec<UnitRow>, StoreError> {
+        let rollout = rollout.to_owned();
+        self.read(move |sql| units(sql, &rollout, is_settled, limit))
+            .await
+    }
 }

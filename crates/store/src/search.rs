@@ -13,6 +13,7 @@ use crate::apply::from_word;
 use crate::error::StoreError;
 use crate::read::{all, column, entry_row, rows, session, text};
 use crate::said;
+use crate::store::Store;
 
 /// Entries that one search looks at.
 const LOOKED_AT: usize = 50_000;
@@ -233,4 +234,11 @@ fn step_up(
                 .optional()
         })
         .map_err(|source| StoreError::sql("walking up a transcript", source))
+}
+
+impl Store {
+    /// Looks for words in what was said, newest first.
+    pub async fn search(&self, wanted: TextSearch) -> Result<TextFound, StoreError> {
+        self.read(move |sql| search(sql, &wanted)).await
+    }
 }

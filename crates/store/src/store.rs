@@ -7,41 +7,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, SystemTime};
 
-use instar_protocol::approval::{Question, QuestionState, StandingRule};
 use instar_protocol::event::Event;
-use instar_protocol::fault::Occasions;
-use instar_protocol::letter::{Letter, LetterState};
 use instar_protocol::message::{Entry, Inbound, Outbox};
-use instar_protocol::receipt::{ChainHead, ChainReport, StoredReceipt};
 use instar_protocol::{
-    EntryId, InboundId, Label, LetterId, ObjectHash, QuestionId, ReleaseId, RuleId, RunId,
-    SessionId, SessionKey, Timestamp, UndoId,
+    EntryId, InboundId, ObjectHash, ReleaseId, RunId, SessionId, SessionKey, Timestamp,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
-use crate::aliases::{self, AliasChain};
-use crate::candidates::{self, CandidateRow, EnvelopeRow};
 use crate::check;
-use crate::devices::{self, DeviceRow, DeviceToken};
 use crate::error::{OpenError, StoreError};
-use crate::faults::{FaultEditRow, FaultRow, LabRunRow};
-use crate::healing::HealingRow;
 use crate::objects::Objects;
 use crate::op::{
-    Accepted, AliasMove, Branches, EventFilter, Fork, Op, Retention, SessionFilter, SessionRow,
-    Spend, StoredInbound, StoredRelease, Unfinished, WebSession,
+    Accepted, AliasMove, EventFilter, Op, Retention, SessionFilter, SessionRow, Spend,
+    StoredInbound, StoredRelease, Unfinished, WebSession,
 };
 use crate::open::{Options, Synchronous};
 use crate::pool::Pool;
-use crate::programs::{self, ProgramRun};
 use crate::read;
-use crate::rollouts::{RolloutRow, UnitRow};
-use crate::search::{self, TextFound, TextSearch};
+use crate::said;
 use crate::sweep::{self, Place, Swept};
-use crate::traces::{self, FileLabel, KeptOutput, UndoRow};
-use crate::tree;
 use crate::writer::{self, FLUSH_BOUNDS_MICROS, Job, QUEUE_MAX, Shared, Work, WriteProblem};
-use crate::{faults, healing, letters, questions, receipts, rollouts, said};
 
 /// How long a write waits for a place in the queue before it is refused.
 const PLACE_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -238,41 +223,6 @@ impl Store {
             .await
     }
 
-    /// Where the transcript goes on in more than one way under the given entries, `None` for its
-    /// root.
-    pub async fn forks(
-        &self,
-        session: &SessionId,
-        parents: Vec<Option<EntryId>>,
-    ) -> Result<Vec<Fork>, StoreError> {
-        let session = session.clone();
-        self.read(move |sql| tree::forks(sql, &session, &parents))
-            .await
-    }
-
-    /// The newest of an entry and everything under it: the end of its newest branch. `None` if
-    /// there is no such entry in the session.
-    pub async fn newest_under(
-        &self,
-        session: &SessionId,
-        entry: &EntryId,
-    ) -> Result<Option<EntryId>, StoreError> {
-        let (session, entry) = (session.clone(), entry.clone());
-        self.read(move |sql| tree::newest_under(sql, &session, &entry))
-            .await
-    }
-
-    /// The branches of a transcript, at most `limit`, among its newest [`crate::ROWS_MAX`] entries.
-    pub async fn branches(
-        &self,
-        session: &SessionId,
-        limit: usize,
-    ) -> Result<Branches, StoreError> {
-        let session = session.clone();
-        self.read(move |sql| tree::branches(sql, &session, limit))
-            .await
-    }
-
     /// Takes some of what was said since into the index that [`Store::search`] asks. True if there
     /// may be more: call again. Without it everything is found, only more slowly.
     pub async fn index_step(&self) -> Result<bool, StoreError> {
@@ -281,11 +231,6 @@ impl Store {
         }
         self.commit(vec![Op::IndexSaid]).await?;
         Ok(true)
-    }
-
-    /// Looks for words in what was said, newest first.
-    pub async fn search(&self, wanted: TextSearch) -> Result<TextFound, StoreError> {
-        self.read(move |sql| search::search(sql, &wanted)).await
     }
 
     /// Pending messages, effects without outcome, replies not known to be delivered.
@@ -340,44 +285,6 @@ impl Store {
             .await
     }
 
-    /// The last move of all aliases.
-    pub async fn alias_head(&self) -> Result<Option<ChainHead>, StoreError> {
-        self.read(aliases::head).await
-    }
-
-    /// Goes through the history of aliases; with `noted` it says whether that is still part of it.
-    pub async fn verify_aliases(&self, noted: Option<ChainHead>) -> Result<AliasChain, StoreError> {
-        self.read(move |sql| aliases::verify(sql, noted.as_ref()))
-            .await
-    }
-
-    /// The newest first.
-    pub async fn candidates(&self) -> Result<Vec<CandidateRow>, StoreError> {
-        self.read(candidates::candidates).await
-    }
-
-    /// Signed statements of one kind, the oldest first.
-    pub async fn envelopes_of(&self, kind: &str) -> Result<Vec<EnvelopeRow>, StoreError> {
-        let kind = kind.to_owned();
-        self.read(move |sql| candidates::envelopes_of(sql, &kind))
-            .await
-    }
-
-    /// The objects of all signed statements, in order, each once.
-    pub async fn envelope_objects(&self) -> Result<Vec<ObjectHash>, StoreError> {
-        self.read(candidates::envelope_objects).await
-    }
-
-    /// Signed statements about a release, or about all; the newest first.
-    pub async fn envelopes(
-        &self,
-        release: Option<&ReleaseId>,
-    ) -> Result<Vec<EnvelopeRow>, StoreError> {
-        let release = release.cloned();
-        self.read(move |sql| candidates::envelopes(sql, release.as_ref()))
-            .await
-    }
-
     /// The newest first.
     pub async fn releases(&self) -> Result<Vec<StoredRelease>, StoreError> {
         self.read(read::releases).await
@@ -398,228 +305,6 @@ impl Store {
     pub async fn web_session(&self, digest: &str) -> Result<Option<WebSession>, StoreError> {
         let digest = digest.to_owned();
         self.read(move |sql| read::web_session(sql, &digest)).await
-    }
-
-    pub async fn device(&self, id: &str) -> Result<Option<DeviceRow>, StoreError> {
-        let id = id.to_owned();
-        self.read(move |sql| devices::device(sql, &id)).await
-    }
-
-    /// All devices, the one that was approved last first.
-    pub async fn devices(&self) -> Result<Vec<DeviceRow>, StoreError> {
-        self.read(devices::devices).await
-    }
-
-    pub async fn device_tokens(&self) -> Result<Vec<DeviceToken>, StoreError> {
-        self.read(devices::tokens).await
-    }
-
-    /// The token with this digest.
-    pub async fn device_token(&self, digest: &str) -> Result<Option<DeviceToken>, StoreError> {
-        let digest = digest.to_owned();
-        self.read(move |sql| devices::token(sql, &digest)).await
-    }
-
-    pub async fn question(&self, id: &QuestionId) -> Result<Option<Question>, StoreError> {
-        let id = id.clone();
-        self.read(move |sql| questions::question(sql, &id)).await
-    }
-
-    /// Open ones oldest first, others newest first.
-    pub async fn questions(
-        &self,
-        state: Option<QuestionState>,
-        session: Option<&SessionId>,
-        limit: usize,
-    ) -> Result<Vec<Question>, StoreError> {
-        let session = session.cloned();
-        self.read(move |sql| questions::questions(sql, state, session.as_ref(), limit))
-            .await
-    }
-
-    pub async fn letter(&self, id: &LetterId) -> Result<Option<Letter>, StoreError> {
-        let id = id.clone();
-        self.read(move |sql| letters::letter(sql, &id)).await
-    }
-
-    /// The newest first: those in a state, or of one conversation from a moment on.
-    pub async fn letters(
-        &self,
-        state: Option<LetterState>,
-        of: Option<(&SessionId, Timestamp)>,
-        limit: usize,
-    ) -> Result<Vec<Letter>, StoreError> {
-        let of = of.map(|(session, since)| (session.clone(), since));
-        self.read(move |sql| {
-            let of = of.as_ref().map(|(session, since)| (session, *since));
-            letters::letters(sql, state, of, limit)
-        })
-        .await
-    }
-
-    /// The faults of the register, the latest first.
-    pub async fn faults(&self) -> Result<Vec<FaultRow>, StoreError> {
-        self.read(faults::faults).await
-    }
-
-    pub async fn fault(&self, id: &str) -> Result<Option<FaultRow>, StoreError> {
-        let id = id.to_owned();
-        self.read(move |sql| faults::one(sql, &id)).await
-    }
-
-    /// What was counted of each place.
-    pub async fn occasions(&self) -> Result<Vec<Occasions>, StoreError> {
-        self.read(faults::places).await
-    }
-
-    /// Changes of the register of faults, the newest first.
-    pub async fn fault_edits(&self, limit: usize) -> Result<Vec<FaultEditRow>, StoreError> {
-        self.read(move |sql| faults::edits(sql, limit)).await
-    }
-
-    /// Cycles of the lab, the newest first.
-    pub async fn lab_runs(&self, limit: usize) -> Result<Vec<LabRunRow>, StoreError> {
-        self.read(move |sql| faults::runs(sql, limit)).await
-    }
-
-    /// What the lab is told again under this name.
-    pub async fn lab_memory(&self, name: &str) -> Result<Option<String>, StoreError> {
-        let name = name.to_owned();
-        self.read(move |sql| faults::memory(sql, &name)).await
-    }
-
-    /// Rows about fixes of one kind, by id.
-    pub async fn healing(&self, kind: &str) -> Result<Vec<HealingRow>, StoreError> {
-        let kind = kind.to_owned();
-        self.read(move |sql| healing::of_kind(sql, &kind)).await
-    }
-
-    /// The newest first.
-    pub async fn rollouts(&self, limit: usize) -> Result<Vec<RolloutRow>, StoreError> {
-        self.read(move |sql| rollouts::rollouts(sql, limit)).await
-    }
-
-    /// Units of a rollout: those that wait, the oldest first, or those that are settled, the newest first.
-    pub async fn units(
-        &self,
-        rollout: &str,
-        is_settled: bool,
-        limit: usize,
-    ) -> Result<Vec<UnitRow>, StoreError> {
-        let rollout = rollout.to_owned();
-        self.read(move |sql| rollouts::units(sql, &rollout, is_settled, limit))
-            .await
-    }
-
-    /// What was kept of a request.
-    pub async fn request(&self, run: &RunId) -> Result<Option<String>, StoreError> {
-        let run = run.clone();
-        self.read(move |sql| letters::request(sql, &run)).await
-    }
-
-    pub async fn rule(&self, id: &RuleId) -> Result<Option<StandingRule>, StoreError> {
-        let id = id.clone();
-        self.read(move |sql| questions::rule(sql, &id)).await
-    }
-
-    /// The newest first, revoked and spent ones included.
-    pub async fn rules(&self) -> Result<Vec<StandingRule>, StoreError> {
-        self.read(questions::rules).await
-    }
-
-    /// The newest first, behind `before`.
-    pub async fn receipts(
-        &self,
-        session: Option<&SessionId>,
-        before: Option<u64>,
-        limit: usize,
-    ) -> Result<Vec<StoredReceipt>, StoreError> {
-        let session = session.cloned();
-        self.read(move |sql| receipts::receipts(sql, session.as_ref(), before, limit))
-            .await
-    }
-
-    /// The end of the chain of receipts.
-    pub async fn receipts_head(&self) -> Result<Option<ChainHead>, StoreError> {
-        self.read(receipts::head).await
-    }
-
-    /// Goes through the whole chain of receipts. Takes long.
-    pub async fn verify_receipts(
-        &self,
-        noted: Option<ChainHead>,
-    ) -> Result<ChainReport, StoreError> {
-        self.read(move |sql| receipts::verify(sql, noted.as_ref()))
-            .await
-    }
-
-    /// Who wrote a file with this content.
-    pub async fn file_label(
-        &self,
-        path: &str,
-        digest: &str,
-    ) -> Result<Option<FileLabel>, StoreError> {
-        let (path, digest) = (path.to_owned(), digest.to_owned());
-        self.read(move |sql| traces::file_label(sql, &path, &digest))
-            .await
-    }
-
-    /// The labels of a content anywhere below a root of file labels.
-    pub async fn labels_of_content(
-        &self,
-        root: &str,
-        digest: &str,
-    ) -> Result<Vec<Label>, StoreError> {
-        let (root, digest) = (root.to_owned(), digest.to_owned());
-        self.read(move |sql| programs::labels_of_content(sql, &root, &digest))
-            .await
-    }
-
-    /// The labels of everything below a root of file labels.
-    pub async fn labels_below(&self, root: &str) -> Result<Vec<Label>, StoreError> {
-        let root = root.to_owned();
-        self.read(move |sql| programs::labels_below(sql, &root))
-            .await
-    }
-
-    /// Programs that may have written in an agent's workspace and are not settled; of all agents
-    /// without one.
-    pub async fn program_runs(&self, agent: Option<&str>) -> Result<Vec<ProgramRun>, StoreError> {
-        let agent = agent.map(str::to_owned);
-        self.read(move |sql| programs::runs(sql, agent.as_deref()))
-            .await
-    }
-
-    /// True if a tool changed a file since then.
-    pub async fn wrote_since(&self, since: Timestamp) -> Result<bool, StoreError> {
-        self.read(move |sql| traces::wrote_since(sql, since)).await
-    }
-
-    pub async fn undo(&self, id: &UndoId) -> Result<Option<UndoRow>, StoreError> {
-        let id = id.clone();
-        self.read(move |sql| traces::undo(sql, &id)).await
-    }
-
-    /// Changes of files that can be undone, the newest first.
-    pub async fn undo_rows(
-        &self,
-        session: Option<&SessionId>,
-        limit: usize,
-    ) -> Result<Vec<UndoRow>, StoreError> {
-        let session = session.cloned();
-        self.read(move |sql| traces::undo_rows(sql, session.as_ref(), limit))
-            .await
-    }
-
-    /// A kept output, for the conversation that it belongs to.
-    pub async fn kept_output(
-        &self,
-        session: &SessionId,
-        handle: &str,
-    ) -> Result<Option<KeptOutput>, StoreError> {
-        let (session, handle) = (session.clone(), handle.to_owned());
-        self.read(move |sql| traces::output(sql, &session, &handle))
-            .await
     }
 
     /// Removes what retention says: deleted sessions, old events and settled rows, spent web
@@ -733,7 +418,7 @@ impl Store {
             .map_err(|_| StoreError::Closed)
     }
 
-    async fn read<T, F>(&self, body: F) -> Result<T, StoreError>
+    pub(crate) async fn read<T, F>(&self, body: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,

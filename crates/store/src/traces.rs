@@ -8,6 +8,7 @@ use crate::apply::{json, millis, run_sql};
 use crate::error::StoreError;
 use crate::maintain::sweep;
 use crate::read::{all, column, maybe, parsed, rows, text, time, unsigned};
+use crate::store::Store;
 
 /// Who wrote what stands in a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -197,4 +198,47 @@ pub(crate) fn wrote_since(connection: &Connection, since: Timestamp) -> Result<b
         .and_then(|mut statement| statement.query_row([millis(since)], |_| Ok(())).optional())
         .map(|found| found.is_some())
         .map_err(column)
+}
+
+impl Store {
+    /// Who wrote a file with this content.
+    pub async fn file_label(
+        &self,
+        path: &str,
+        digest: &str,
+    ) -> Result<Option<FileLabel>, StoreError> {
+        let (path, digest) = (path.to_owned(), digest.to_owned());
+        self.read(move |sql| file_label(sql, &path, &digest)).await
+    }
+
+    /// True if a tool changed a file since then.
+    pub async fn wrote_since(&self, since: Timestamp) -> Result<bool, StoreError> {
+        self.read(move |sql| wrote_since(sql, since)).await
+    }
+
+    pub async fn undo(&self, id: &UndoId) -> Result<Option<UndoRow>, StoreError> {
+        let id = id.clone();
+        self.read(move |sql| undo(sql, &id)).await
+    }
+
+    /// Changes of files that can be undone, the newest first.
+    pub async fn undo_rows(
+        &self,
+        session: Option<&SessionId>,
+        limit: usize,
+    ) -> Result<Vec<UndoRow>, StoreError> {
+        let session = session.cloned();
+        self.read(move |sql| undo_rows(sql, session.as_ref(), limit))
+            .await
+    }
+
+    /// A kept output, for the conversation that it belongs to.
+    pub async fn kept_output(
+        &self,
+        session: &SessionId,
+        handle: &str,
+    ) -> Result<Option<KeptOutput>, StoreError> {
+        let (session, handle) = (session.clone(), handle.to_owned());
+        self.read(move |sql| output(sql, &session, &handle)).await
+    }
 }

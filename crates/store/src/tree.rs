@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 use crate::error::StoreError;
 use crate::op::{Branch, Branches, Fork};
 use crate::read::{ENTRY, ROWS_MAX, all, column, entry_row, maybe, rows, session, text, time};
+use crate::store::Store;
 
 type Answer<T> = Result<T, StoreError>;
 
@@ -168,4 +169,39 @@ fn ends(nodes: &[Node], active: Option<&EntryId>) -> Vec<usize> {
 fn entry(connection: &Connection, id: &str) -> Answer<Option<Entry>> {
     let sql = format!("{ENTRY} WHERE id = ?1");
     Ok(all(connection, &sql, [id], entry_row)?.pop())
+}
+
+impl Store {
+    /// Where the transcript goes on in more than one way under the given entries, `None` for its
+    /// root.
+    pub async fn forks(
+        &self,
+        session: &SessionId,
+        parents: Vec<Option<EntryId>>,
+    ) -> Result<Vec<Fork>, StoreError> {
+        let session = session.clone();
+        self.read(move |sql| forks(sql, &session, &parents)).await
+    }
+
+    /// The newest of an entry and everything under it: the end of its newest branch. `None` if
+    /// there is no such entry in the session.
+    pub async fn newest_under(
+        &self,
+        session: &SessionId,
+        entry: &EntryId,
+    ) -> Result<Option<EntryId>, StoreError> {
+        let (session, entry) = (session.clone(), entry.clone());
+        self.read(move |sql| newest_under(sql, &session, &entry))
+            .await
+    }
+
+    /// The branches of a transcript, at most `limit`, among its newest [`crate::ROWS_MAX`] entries.
+    pub async fn branches(
+        &self,
+        session: &SessionId,
+        limit: usize,
+    ) -> Result<Branches, StoreError> {
+        let session = session.clone();
+        self.read(move |sql| branches(sql, &session, limit)).await
+    }
 }
