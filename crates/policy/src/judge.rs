@@ -124,10 +124,10 @@ fn typed(value: &Graded) -> (SlotRole, Typed) {
     (value.role, form)
 }
 
-/// Why a rule asks: the facts that it speaks of, else its own words and where it stands.
+/// Why a rule asks: the facts that it speaks of, else its own words and where it stands. No rule of the
+/// owner's can have the name of a built-in one.
 fn why(rule: &Reference, facts: &Facts, doubts: &Doubts) -> Vec<String> {
     let lines = match rule.rule.as_str() {
-        _ if rule.is_owners => Vec::new(),
         rules::NOBODY_ASKED | rules::NOT_IN_PLAN => doubts.plan.1.clone(),
         rules::NOT_ASKED_BY_VERB => doubts.verb.clone(),
         rules::WEAK_EVIDENCE | rules::WEAK_PLACE => doubts.evidence.clone(),

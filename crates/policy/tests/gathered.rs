@@ -156,7 +156,7 @@ fn the_words_of_a_command_are_said_together_or_not_at_all() {
             "each by itself",
         ),
         (
-            "run `sudo git push` now",
+            "run `sudo git push origin` now",
             json!({ "command": ["git", "push"] }),
             &none,
             "a part of what was quoted is another command",

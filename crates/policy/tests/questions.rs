@@ -2,7 +2,7 @@
 
 use instar_policy::cedar::{RuleFile, Rules};
 use instar_policy::{
-    Annotation, Approval, Authority, Decision, Draft, Kind, OPEN_MAX, Plan, Planned, Posture,
+    Annotation, Approval, Authority, Decision, Draft, Kind, OPEN_MAX, Pick, Plan, Planned, Posture,
     Reach, STEPS_MAX, SlotRole, Step, decide,
 };
 use instar_protocol::tool::Effect;
@@ -184,7 +184,7 @@ fn a_question_says_why_it_is_put() {
             "mine.cedar:1",
             vec!["your rule mine.cedar:1 (mine.cedar:1)"],
         ),
-        // His rule may be called as a built-in one is, and speaks for itself.
+        // It may have a name of its own.
         (
             mine(
                 "@rule(\"my-own\")\n@answer(\"ask\")\n@words(\"No letters.\")\nforbid (principal, action, resource);",
@@ -397,5 +397,31 @@ fn what_always_would_keep_is_said_in_words() {
             asking.authority.posture = Posture::Careful;
         });
         assert_eq!(asking.draft().always.unwrap().words, expected);
+    }
+}
+
+#[test]
+fn what_the_words_select_is_told_before_what_the_plan_has_picked() {
+    for (words, expected) in [
+        ("what of the 'Minutes of June'?", "[].id of list_files"),
+        (
+            "what takes the most room?",
+            "the largest size of list_files",
+        ),
+    ] {
+        let pick = Pick {
+            field: "size".to_owned(),
+            most: true,
+        };
+        let picking = Step {
+            pick: [("file".to_owned(), pick)].into(),
+            ..Step::of("do", 1)
+        };
+        let arguments = json!({ "file": "12" });
+        let asking = Asking::new(words, Effect::Destroy, arguments)
+            .with(|asking| asking.steps = Some(vec![Step::of("list_files", 1), picking]));
+        let shown = asking.draft().arguments;
+        assert_eq!(shown[0].grade, "G2", "{words}");
+        assert_eq!(shown[0].source.as_deref(), Some(expected), "{words}");
     }
 }
