@@ -3,11 +3,11 @@
 
 use instar_models::{Call, Mend};
 use instar_protocol::model::{
-    Attempt, ModelMessage, ModelRef, ModelReply, ModelRequest, Sampling, ToolChoice,
+    ModelMessage, ModelRef, ModelReply, ModelRequest, Sampling, ToolChoice,
 };
 use instar_protocol::{AgentId, Label, Principal, SessionId, SessionKey};
 use instar_release::{AgentBehaviour, Behaviour};
-use instar_store::{Op, Spend};
+use instar_store::Spend;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -67,7 +67,7 @@ impl Sessions {
                 (error.attempts, Err(why))
             }
         };
-        let ops = spent(house, &asked.agent, &session, &attempts);
+        let ops = Spend::of(&house.today(), &asked.agent, &session, &attempts);
         if let Err(error) = house.parts.store.commit(ops).await {
             tracing::warn!(%error, "what a rehearsal has cost could not be counted");
         }
@@ -106,21 +106,4 @@ fn chain(behaviour: &AgentBehaviour) -> Vec<ModelRef> {
         }
     }
     chain
-}
-
-fn spent(house: &House, agent: &AgentId, session: &SessionId, attempts: &[Attempt]) -> Vec<Op> {
-    let paid = attempts.iter().filter(|attempt| !attempt.usage.is_zero());
-    paid.map(|attempt| {
-        Op::AddSpend(Spend {
-            day: house.today(),
-            agent: agent.clone(),
-            model: attempt.model.to_string(),
-            session: session.clone(),
-            calls: 1,
-            input_tokens: attempt.usage.input_tokens,
-            output_tokens: attempt.usage.output_tokens,
-            cost_micros: attempt.cost_micros,
-        })
-    })
-    .collect()
 }

@@ -372,20 +372,7 @@ impl Shadow {
     }
 
     fn spent(&self, house: &House, attempts: &[Attempt]) -> Vec<Op> {
-        let paid = attempts.iter().filter(|attempt| !attempt.usage.is_zero());
-        paid.map(|attempt| {
-            Op::AddSpend(Spend {
-                day: house.today(),
-                agent: self.agent.clone(),
-                model: attempt.model.as_str().to_owned(),
-                session: self.session.clone(),
-                calls: 1,
-                input_tokens: attempt.usage.input_tokens,
-                output_tokens: attempt.usage.output_tokens,
-                cost_micros: attempt.cost_micros,
-            })
-        })
-        .collect()
+        Spend::of(&house.today(), &self.agent, &self.session, attempts)
     }
 }
 

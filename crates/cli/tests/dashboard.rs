@@ -43,17 +43,22 @@ fn a_lab_that_goes_on_shows_its_pages_and_its_cycles_until_it_is_stopped() {
     told.read_line(&mut line).unwrap();
     assert!(!line.trim().is_empty(), "a cycle is told as it ends");
     assert!(lab.try_wait().unwrap().is_none(), "it goes on");
+    stop(&mut lab);
+    let log = instar.run(["lab", "log", "--json"]).json();
+    assert_eq!(log[0]["outcome"], "done", "{log}");
+    let status = instar.run(["lab", "status", "--json"]).json();
+    assert_eq!(status[0], log[0]);
+    assert_eq!(status.as_array().unwrap().len(), 1);
+}
+
+/// Tells a lab to end, as a person at its terminal does, and waits until it has.
+fn stop(lab: &mut Child) {
     let id = lab.id().to_string();
     let stopped = std::process::Command::new("kill")
         .args(["-INT", &id])
         .status();
     assert!(stopped.unwrap().success());
     assert!(lab.wait().unwrap().success());
-    let log = instar.run(["lab", "log", "--json"]).json();
-    assert_eq!(log[0]["outcome"], "done", "{log}");
-    let status = instar.run(["lab", "status", "--json"]).json();
-    assert_eq!(status[0], log[0]);
-    assert_eq!(status.as_array().unwrap().len(), 1);
 }
 
 /// The addresses on which this machine listens on a port, as the kernel lists them.
@@ -100,12 +105,7 @@ fn for_as_long_as_it_works((instar, mut lab): (Instar, Child), port: u16) {
     until("its pages answer", || answers(port, "/faults"));
     // 127.0.0.1 as the kernel writes it.
     assert_eq!(listening(port), ["0100007F"]);
-    let id = lab.id().to_string();
-    let stopped = std::process::Command::new("kill")
-        .args(["-INT", &id])
-        .status();
-    assert!(stopped.unwrap().success());
-    assert!(lab.wait().unwrap().success());
+    stop(&mut lab);
     assert_eq!(answers(port, "/faults"), None);
     drop(instar);
 }

@@ -4,7 +4,7 @@ use instar_demo::Script;
 use serde_json::{Value, json};
 use std::process::Command;
 
-use crate::rollouts::{candidate, episode, kinds, script, status};
+use crate::rollouts::{begin, candidate, episode, kinds, script, status};
 use crate::support::{Instar, Setup, skipped, until};
 use crate::tools::workspace;
 
@@ -93,22 +93,7 @@ fn who_repeats_the_word_of_the_decoy_is_taken_back_at_once() {
 /// A rollout whose episodes wait long to be judged.
 fn waiting(instar: &Instar, identity: &str) {
     let made = candidate(instar, identity);
-    for gates in ["check", "approve"] {
-        let _table = instar.run(["candidate", gates, &made, "--json"]).json();
-    }
-    let args = [
-        "rollout",
-        "start",
-        &made,
-        "--shares",
-        "0.5",
-        "--turns",
-        "1",
-        "--maturity",
-        "3600",
-        "--json",
-    ];
-    let _begun = instar.run_with(&args, "").json();
+    let _begun = begin(instar, &made, "--shares 0.5 --turns 1 --maturity 3600");
 }
 
 /// Changes what the receipts say of calls, as if they had been made under stricter facts.

@@ -116,25 +116,8 @@ fn of_two_answers_beside_each_other_the_clearly_better_one_is_told_and_never_pro
         (now != before).then_some(now)
     });
     let made = candidate(&instar, "You are brief.");
-    for gates in ["check", "approve"] {
-        let _table = instar.run(["candidate", gates, &made, "--json"]).json();
-    }
-    let args = [
-        "rollout",
-        "start",
-        &made,
-        "--ab",
-        "--shares",
-        "0.5",
-        "--turns",
-        "1",
-        "--maturity",
-        "0",
-        "--horizon",
-        "60",
-        "--json",
-    ];
-    let _begun = instar.run_with(&args, "").json();
+    let options = "--ab --shares 0.5 --turns 1 --maturity 0 --horizon 60";
+    let _begun = begin(&instar, &made, options);
     let mut told = false;
     let mut ended = Value::Null;
     for number in 0..70 {

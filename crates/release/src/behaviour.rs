@@ -72,6 +72,22 @@ pub struct Route {
     pub pictures: Vec<String>,
 }
 
+impl Route {
+    /// Leads every model of it to one provider, under its own name there; the names.
+    pub fn lead_to(&mut self, provider: &str) -> Vec<String> {
+        let all = std::iter::once(&mut self.primary).chain(&mut self.fallbacks);
+        let mut names = Vec::new();
+        for model in all.chain(&mut self.pictures) {
+            if model.is_empty() {
+                "none".clone_into(model);
+            }
+            names.push(model.clone());
+            *model = format!("{provider}/{model}");
+        }
+        names
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {

@@ -5,6 +5,7 @@ use instar_protocol::event::Event;
 use instar_protocol::fault::{FaultEdit, Occasions};
 use instar_protocol::letter::Letter;
 use instar_protocol::message::{Entry, Inbound, InboxState, Outbox, OutboxState};
+use instar_protocol::model::Attempt;
 use instar_protocol::receipt::Receipt;
 use instar_protocol::tool::ToolCall;
 use instar_protocol::{
@@ -240,6 +241,27 @@ pub struct Spend {
     pub input_tokens: u64,
     pub output_tokens: u64,
     pub cost_micros: u64,
+}
+
+impl Spend {
+    /// What these tries have cost on a day. Those that used nothing cost nothing.
+    #[must_use]
+    pub fn of(day: &str, agent: &AgentId, session: &SessionId, attempts: &[Attempt]) -> Vec<Op> {
+        let paid = attempts.iter().filter(|attempt| !attempt.usage.is_zero());
+        paid.map(|attempt| {
+            Op::AddSpend(Self {
+                day: day.to_owned(),
+                agent: agent.clone(),
+                model: attempt.model.as_str().to_owned(),
+                session: session.clone(),
+                calls: 1,
+                input_tokens: attempt.usage.input_tokens,
+                output_tokens: attempt.usage.output_tokens,
+                cost_micros: attempt.cost_micros,
+            })
+        })
+        .collect()
+    }
 }
 
 /// A browser session, known by the digest of its cookie.

@@ -118,15 +118,7 @@ fn served(behaviour: &Behaviour, toolbox: &Toolbox) -> (Behaviour, Vec<String>) 
     let mut served = behaviour.clone();
     let mut names = Vec::new();
     for agent in served.agents.values_mut() {
-        let route = &mut agent.route;
-        let all = std::iter::once(&mut route.primary).chain(&mut route.fallbacks);
-        for model in all.chain(&mut route.pictures) {
-            if model.is_empty() {
-                "none".clone_into(model);
-            }
-            names.push(model.clone());
-            *model = format!("{SCRIPTED}/{model}");
-        }
+        names.extend(agent.route.lead_to(SCRIPTED));
     }
     for (tool, annotation) in toolbox.annotations() {
         // A list of the owner's cannot name what a case makes up.

@@ -9,7 +9,7 @@ use instar_protocol::fault::Fault;
 use instar_protocol::lab::Case;
 use instar_protocol::message::Part;
 use instar_protocol::model::{
-    Attempt, ModelEvent, ModelMessage, ModelRef, ModelRequest, Sampling, SystemSection, ToolChoice,
+    ModelEvent, ModelMessage, ModelRef, ModelRequest, Sampling, SystemSection, ToolChoice,
 };
 use instar_protocol::{AgentId, Label, SessionId};
 use instar_release::Proposal;
@@ -208,28 +208,10 @@ pub(crate) async fn call(
             (error.attempts, None)
         }
     };
-    app.store
-        .commit(spent(app, &agent, &session, &attempts))
-        .await?;
-    Ok(said)
-}
-
-fn spent(app: &AppState, agent: &AgentId, session: &SessionId, attempts: &[Attempt]) -> Vec<Op> {
     let day = crate::ledger::local_day(app.clock.now(), &app.ledger.zone()).to_string();
-    let paid = attempts.iter().filter(|attempt| !attempt.usage.is_zero());
-    paid.map(|attempt| {
-        Op::AddSpend(Spend {
-            day: day.clone(),
-            agent: agent.clone(),
-            model: attempt.model.to_string(),
-            session: session.clone(),
-            calls: 1,
-            input_tokens: attempt.usage.input_tokens,
-            output_tokens: attempt.usage.output_tokens,
-            cost_micros: attempt.cost_micros,
-        })
-    })
-    .collect()
+    let spent = Spend::of(&day, &agent, &session, &attempts);
+    app.store.commit(spent).await?;
+    Ok(said)
 }
 
 async fn shown(app: &AppState) -> Result<BTreeSet<String>, HealingError> {

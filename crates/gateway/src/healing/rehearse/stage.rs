@@ -244,15 +244,7 @@ fn served(scene: &Scene, with_fix: bool) -> (Behaviour, Vec<String>) {
     let mut served = scene.behaviour.clone();
     let mut names = Vec::new();
     for (name, agent) in &mut served.agents {
-        let route = &mut agent.route;
-        let all = std::iter::once(&mut route.primary).chain(&mut route.fallbacks);
-        for model in all.chain(&mut route.pictures) {
-            if model.is_empty() {
-                "none".clone_into(model);
-            }
-            names.push(model.clone());
-            *model = format!("{SCRIPTED}/{model}");
-        }
+        names.extend(agent.route.lead_to(SCRIPTED));
         agent.heartbeat = None;
         agent.mitigations.clear();
         if with_fix && name == scene.agent.as_str() {
