@@ -3,10 +3,12 @@
 use cedar_policy::{
     Effect, Entities, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator,
 };
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::error::RuleError;
-use super::read::Read;
+use super::fact::FactSet;
+use super::guard::Guard;
 use super::scope::Scoped;
 use super::split::split;
 use super::{Answer, OWNER_RULES_MAX, RULE_FILE_BYTES_MAX, Reference, RuleFile};
@@ -15,6 +17,18 @@ pub(super) const BASE_TEXT: &str = include_str!("base.cedar");
 pub(super) const SCHEMA_TEXT: &str = include_str!("schema.cedarschema");
 const BASE_NAME: &str = "base.cedar";
 
+/// One rule as it is asked.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) policy: Policy,
+    /// The rule alone, as Cedar is asked for it.
+    pub(super) alone: PolicySet,
+    pub(super) guard: Guard,
+    /// The facts that it may read.
+    pub(super) reads: FactSet,
+    pub(super) reference: Reference,
+}
+
 /// Rules as they are asked.
 #[derive(Debug)]
 pub(super) struct Compiled {
@@ -22,9 +36,8 @@ pub(super) struct Compiled {
     pub(super) rules: Scoped,
     /// What the owner permits: asked only where rules that yield are all that speaks against.
     pub(super) owner_permits: Scoped,
-    pub(super) index: HashMap<PolicyId, Reference>,
-    /// What any of the rules reads.
-    pub(super) read: Read,
+    /// Every rule in its order.
+    pub(super) all: Vec<Arc<Rule>>,
     /// The effects with their groups.
     pub(super) actions: Entities,
     /// Why nothing can be judged: the built-in rules are broken, and everything is denied.
@@ -45,8 +58,7 @@ impl Compiled {
         Self {
             rules: Scoped::default(),
             owner_permits: Scoped::default(),
-            index: HashMap::new(),
-            read: Read::default(),
+            all: Vec::new(),
             actions: Entities::empty(),
             broken: None,
         }
@@ -87,13 +99,6 @@ impl Compiled {
             Err(reader.errors)
         }
     }
-
-    /// Every rule in its order.
-    pub(super) fn ordered(&self) -> impl Iterator<Item = &Reference> {
-        let mut all: Vec<&Reference> = self.index.values().collect();
-        all.sort();
-        all.into_iter()
-    }
 }
 
 struct Reader {
@@ -120,13 +125,13 @@ impl Reader {
         text: &str,
         is_owners: bool,
     ) -> Result<(), RuleError> {
-        let order = self.compiled.index.len();
+        let order = self.compiled.all.len();
         if is_owners && order >= OWNER_RULES_MAX {
             let problem = format!("there are more than {OWNER_RULES_MAX} rules");
             return Err(RuleError::new(file, line, problem));
         }
         let id = PolicyId::new(format!("{file}:{line}#{order}"));
-        let policy = Policy::parse(Some(id.clone()), text)
+        let policy = Policy::parse(Some(id), text)
             .map_err(|err| RuleError::found(file, line, text, &err))?;
         let reference = self.reference(&policy, file, line, is_owners, order)?;
         let twice = |err: cedar_policy::PolicySetError| RuleError::new(file, line, err.to_string());
@@ -145,10 +150,15 @@ impl Reader {
         } else {
             &mut self.compiled.rules
         };
-        let added = scoped.add(&policy, &self.compiled.actions);
-        added.map_err(|why| RuleError::new(file, line, why))?;
-        self.compiled.read.note(text);
-        self.compiled.index.insert(id, reference);
+        let rule = Arc::new(Rule {
+            guard: Guard::of(&policy),
+            reads: FactSet::of_rule(text),
+            policy,
+            alone,
+            reference,
+        });
+        scoped.add(&rule, &self.compiled.actions);
+        self.compiled.all.push(rule);
         Ok(())
     }
 

@@ -8,20 +8,23 @@
 mod case;
 mod compile;
 mod error;
-mod read;
+mod fact;
+mod guard;
+mod request;
 mod scope;
 mod split;
 
 use cedar_policy::{Authorizer, EntityUid, EvalResult, Policy, Request};
 use instar_protocol::tool::Effect;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 pub use case::{Case, InPlan};
 pub use error::RuleError;
 
-use compile::Compiled;
+use compile::{Compiled, Rule};
+use fact::{FactSet, Facts};
 use scope::Scoped;
 
 /// The most bytes of one file of rules.
@@ -181,7 +184,7 @@ impl Rules {
 
     /// Every rule, built-in ones first: what a page of rules in words shows.
     pub fn all(&self) -> impl Iterator<Item = &Reference> {
-        self.compiled().ordered()
+        self.compiled().all.iter().map(|rule| &rule.reference)
     }
 
     /// The text of the built-in rules.
@@ -206,10 +209,8 @@ impl Rules {
     /// What the rules say of a case. Whatever cannot be judged is denied.
     #[must_use]
     pub fn judge(&self, case: &Case<'_>) -> Ruling {
-        match case.request(&self.compiled().read) {
-            Ok(request) => self.ruled(&request, case.effect, case.tool, case.approved),
-            Err(err) => failed(&err),
-        }
+        let facts = Facts::of(case);
+        self.ruled(&Asked::Call(&facts), case.effect, case.tool, case.approved)
     }
 
     /// The same of a request as Cedar takes it, with its facts in it.
@@ -223,14 +224,14 @@ impl Rules {
         let approved = request.context().and_then(|facts| facts.get("approved"));
         let approved = matches!(approved, Some(EvalResult::Bool(true)));
         let tool = id(request.resource()).unwrap_or_default();
-        self.ruled(request, effect, &tool, approved)
+        self.ruled(&Asked::Request(request), effect, &tool, approved)
     }
 
-    fn ruled(&self, request: &Request, effect: Effect, tool: &str, approved: bool) -> Ruling {
+    fn ruled(&self, asked: &Asked<'_>, effect: Effect, tool: &str, approved: bool) -> Ruling {
         if let Some(broken) = &self.compiled().broken {
             return failed(broken);
         }
-        let mut found = match self.asked(&self.compiled().rules, request, effect, tool) {
+        let mut found = match self.holding(&self.compiled().rules, asked, effect, tool) {
             Ok(found) => found,
             Err(why) => return failed(&why),
         };
@@ -258,11 +259,11 @@ impl Rules {
         if soft.is_empty() && !permits.is_empty() {
             return Ruling::Allow(permits);
         }
-        // Cedar names permits only where no forbid holds; an approved call has lost its forbids above.
+        // The permits were left out above, where a forbid held that the owner's yes has answered.
         if approved {
             return Ruling::Allow(self.named(OWNER_APPROVED));
         }
-        let permits = match self.asked(&self.compiled().owner_permits, request, effect, tool) {
+        let permits = match self.holding(&self.compiled().owner_permits, asked, effect, tool) {
             Ok(permits) => permits,
             Err(why) => return failed(&why),
         };
@@ -279,50 +280,54 @@ impl Rules {
     /// them would lift.
     #[must_use]
     pub fn permits(&self, case: &Case<'_>) -> Vec<Reference> {
-        let Ok(request) = case.request(&self.compiled().read) else {
-            return Vec::new();
-        };
+        let facts = Facts::of(case);
         let permits = &self.compiled().owner_permits;
-        let asked = self.asked(permits, &request, case.effect, case.tool);
-        asked.unwrap_or_default()
+        let holding = self.holding(permits, &Asked::Call(&facts), case.effect, case.tool);
+        holding.unwrap_or_default()
     }
 
     /// The rules that hold, in their order. One that cannot be judged is an error.
-    fn asked(
+    fn holding(
         &self,
         scoped: &Scoped,
-        request: &Request,
+        asked: &Asked<'_>,
         effect: Effect,
         tool: &str,
     ) -> Result<Vec<Reference>, String> {
+        let open: Vec<&Rule> = scoped
+            .of(effect, tool)
+            .filter(|rule| asked.may_meet(rule))
+            .collect();
+        if open.is_empty() {
+            return Ok(Vec::new());
+        }
+        let request = asked.request(&open)?;
         let mut found = Vec::new();
-        for set in scoped.of(effect, tool) {
-            let response = Authorizer::new().is_authorized(request, set, &self.compiled().actions);
+        for rule in open {
+            let actions = &self.compiled().actions;
+            let response = Authorizer::new().is_authorized(&request, &rule.alone, actions);
             let diagnostics = response.diagnostics();
             if let Some(error) = diagnostics.errors().next() {
                 return Err(error.to_string());
             }
-            let rules = diagnostics.reason();
-            found.extend(rules.filter_map(|id| self.compiled().index.get(id).cloned()));
+            if diagnostics.reason().next().is_some() {
+                found.push(rule.reference.clone());
+            }
         }
         found.sort();
         Ok(found)
     }
 
     /// Every rule as it is asked, with what is known of it.
-    pub(crate) fn policies(&self) -> Result<Vec<(Policy, Reference)>, String> {
+    pub(crate) fn policies(&self) -> Result<impl Iterator<Item = (&Policy, &Reference)>, String> {
         let compiled = self.compiled();
-        if let Some(broken) = &compiled.broken {
-            return Err(broken.clone());
+        match &compiled.broken {
+            Some(broken) => Err(broken.clone()),
+            None => Ok(compiled
+                .all
+                .iter()
+                .map(|rule| (&rule.policy, &rule.reference))),
         }
-        let policies = compiled.rules.all().chain(compiled.owner_permits.all());
-        let known = policies.filter_map(|policy| {
-            let reference = compiled.index.get(policy.id())?;
-            Some((reference.order, (policy.clone(), reference.clone())))
-        });
-        // One stands under each effect that it is about.
-        let once: BTreeMap<usize, (Policy, Reference)> = known.collect();
-        Ok(once.into_values().collect())
     }
 
     /// True if the head of a rule speaks of calls with this effect.
@@ -339,6 +344,35 @@ impl Rules {
             .filter(|known| known.rule == rule)
             .cloned()
             .collect()
+    }
+}
+
+/// What the rules are asked about.
+enum Asked<'a> {
+    /// A call, by its facts.
+    Call(&'a Facts<'a>),
+    /// A call as Cedar takes it, with all of its facts in it.
+    Request(&'a Request),
+}
+
+impl Asked<'_> {
+    /// False if a rule can neither hold nor fail.
+    fn may_meet(&self, rule: &Rule) -> bool {
+        match self {
+            Self::Call(facts) => rule.guard.may_hold(facts),
+            Self::Request(_) => true,
+        }
+    }
+
+    fn request(&self, rules: &[&Rule]) -> Result<Cow<'_, Request>, String> {
+        match self {
+            Self::Call(facts) => {
+                let reads = rules.iter().map(|rule| rule.reads);
+                let reads = reads.fold(FactSet::default(), FactSet::with);
+                facts.request(reads).map(Cow::Owned)
+            }
+            Self::Request(request) => Ok(Cow::Borrowed(request)),
+        }
     }
 }
 

@@ -2,10 +2,13 @@
 //! effect and its tool. What stands in a rule's head is checked before its conditions: a rule whose
 //! head does not fit can neither hold nor fail.
 
-use cedar_policy::{ActionConstraint, Entities, EntityUid, Policy, PolicySet, ResourceConstraint};
+use cedar_policy::{ActionConstraint, Entities, EntityUid, ResourceConstraint};
 use instar_protocol::tool::Effect;
 use std::collections::BTreeMap;
 use std::str::FromStr as _;
+use std::sync::Arc;
+
+use super::compile::Rule;
 
 /// Rules by effect.
 #[derive(Debug, Default)]
@@ -16,42 +19,34 @@ pub(super) struct Scoped {
 /// The rules for one effect: those for every tool, and those for one.
 #[derive(Debug, Default)]
 struct Rules {
-    any: PolicySet,
-    by_tool: BTreeMap<String, PolicySet>,
+    any: Vec<Arc<Rule>>,
+    by_tool: BTreeMap<String, Vec<Arc<Rule>>>,
 }
 
 impl Scoped {
-    pub(super) fn add(&mut self, policy: &Policy, actions: &Entities) -> Result<(), String> {
+    pub(super) fn add(&mut self, rule: &Arc<Rule>, actions: &Entities) {
         for effect in Effect::ALL {
-            if !is_about(&policy.action_constraint(), effect, actions) {
+            if !is_about(&rule.policy.action_constraint(), effect, actions) {
                 continue;
             }
             let rules = self.by_effect.entry(effect).or_default();
-            let set = match policy.resource_constraint() {
+            let of_its_kind = match rule.policy.resource_constraint() {
                 ResourceConstraint::Eq(tool) => {
                     let name = tool.id().unescaped().to_owned();
                     rules.by_tool.entry(name).or_default()
                 }
                 _ => &mut rules.any,
             };
-            set.add(policy.clone()).map_err(|error| error.to_string())?;
+            of_its_kind.push(rule.clone());
         }
-        Ok(())
     }
 
-    /// Every rule, under each effect that it is about.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Policy> {
-        let sets = self.by_effect.values();
-        let sets = sets.flat_map(|rules| std::iter::once(&rules.any).chain(rules.by_tool.values()));
-        sets.flat_map(PolicySet::policies)
-    }
-
-    /// The sets that can say something of a call.
-    pub(super) fn of(&self, effect: Effect, tool: &str) -> impl Iterator<Item = &PolicySet> {
+    /// The rules that can say something of a call.
+    pub(super) fn of(&self, effect: Effect, tool: &str) -> impl Iterator<Item = &Rule> {
         let rules = self.by_effect.get(&effect);
         let any = rules.map(|rules| &rules.any);
         let own = rules.and_then(|rules| rules.by_tool.get(tool));
-        any.into_iter().chain(own)
+        any.into_iter().chain(own).flatten().map(Arc::as_ref)
     }
 }
 

@@ -26,11 +26,11 @@ pub(super) enum Level {
 /// The rules taken apart.
 pub(super) struct Parts<'a> {
     rules: &'a Rules,
-    parts: Vec<Part>,
+    parts: Vec<Part<'a>>,
 }
 
-struct Part {
-    policy: Policy,
+struct Part<'a> {
+    policy: &'a Policy,
     conditions: Vec<Value>,
     kind: Kind,
 }
@@ -117,13 +117,13 @@ impl<'a> Parts<'a> {
     }
 
     /// When a rule holds in these surroundings; `None` for never.
-    fn holds(&self, part: &Part, env: &RequestEnv) -> Result<Option<Value>, Unprovable> {
+    fn holds(&self, part: &Part<'_>, env: &RequestEnv) -> Result<Option<Value>, Unprovable> {
         let action = env.action().id().unescaped().to_owned();
         let effect = Effect::ALL
             .into_iter()
             .find(|effect| effect.name() == action);
         let effect = effect.ok_or_else(|| Unprovable(format!("{action} is no effect")))?;
-        if !self.rules.is_about(&part.policy, effect) {
+        if !self.rules.is_about(part.policy, effect) {
             return Ok(None);
         }
         let principal = match part.policy.principal_constraint() {
