@@ -38,6 +38,7 @@ mod devices;
 mod discovery;
 mod disk;
 mod egress;
+mod endings;
 mod evals;
 mod faults;
 mod flush;
