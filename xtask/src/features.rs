@@ -40,6 +40,9 @@ pub(crate) struct Feature {
     claim: String,
     /// Where production enters it: a command, a route, a key.
     entry: String,
+    /// Published advisories of what it is the answer to.
+    #[serde(default)]
+    answers: Vec<String>,
     /// `package::binary test::path`, as the test runner names it.
     pub(crate) test: String,
     #[serde(rename = "break")]
@@ -56,7 +59,6 @@ struct Property {
     holds: String,
     /// Published advisories of what it is the answer to.
     #[serde(default)]
-    #[expect(dead_code, reason = "read by people")]
     answers: Vec<String>,
     test: String,
     #[serde(rename = "break")]
@@ -135,16 +137,33 @@ pub(crate) fn check() -> anyhow::Result<()> {
         bail!("a name stands twice in features.toml and security/properties.toml");
     }
     all.iter().try_for_each(Breakable::check)?;
+    let answered = answered(&features, &properties()?)?;
     let readme = std::fs::read_to_string(root().join("README.md"))?;
     if with_table(&readme, &features)? != readme {
         bail!("the feature table in README.md is old: run `cargo xtask docs`");
     }
     say(&format!(
-        "features: {} rows and {} properties, every break applies, the README's table is current",
+        "features: {} rows and {} properties, every break applies, {answered} advisories are answered, the README's table is current",
         features.len(),
         all.len() - features.len()
     ));
     Ok(())
+}
+
+/// How many published advisories have an answer, each written as its register writes it.
+fn answered(features: &[Feature], properties: &[Property]) -> anyhow::Result<usize> {
+    let of_features = features.iter().flat_map(|one| &one.answers);
+    let of_properties = properties.iter().flat_map(|one| &one.answers);
+    let mut known = BTreeSet::new();
+    for id in of_features.chain(of_properties) {
+        if !id.starts_with("CVE-") && !id.starts_with("GHSA-") {
+            bail!("{id} is the id of no advisory");
+        }
+        if !known.insert(id) {
+            bail!("{id} is answered twice");
+        }
+    }
+    Ok(known.len())
 }
 
 pub(crate) fn write_readme() -> anyhow::Result<()> {
