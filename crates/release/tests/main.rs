@@ -24,6 +24,7 @@ mod mitigations;
 mod naming;
 mod outcomes;
 mod proven;
+mod reopening;
 mod rescued;
 mod rollout;
 mod served;

@@ -300,44 +300,15 @@ fn clean(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use instar_protocol::event::Arm;
-    use instar_protocol::tool::ToolDecision;
-    use instar_protocol::{EventId, Label, Standing};
+    use crate::lab::told::{event, failure, seen};
+    use instar_protocol::Standing;
 
     fn failed(number: u64) -> Event {
-        let at = Timestamp::from_millis(number);
-        Event {
-            id: EventId::from_stored(format!("evt_{number}")),
-            at,
-            session: None,
-            run: None,
-            asker: Some(Standing::Contact),
-            release: None,
-            arm: Arm::Stable,
-            label: Label::system(),
-            kind: EventKind::ToolCall {
-                tool: "fetch".to_owned(),
-                decision: ToolDecision::Allowed {
-                    rule: String::new(),
-                },
-                millis: 1,
-                is_error: true,
-                argument_names: Vec::new(),
-                content: Some("no answer from x".to_owned()),
-            },
-        }
+        event(number, failure("no answer from x"))
     }
 
     fn found(event: &str, kind: SignalKind, text: &str) -> Found {
-        Found {
-            event: EventId::from_stored(event),
-            kind,
-            detail: String::new(),
-            born: "no answer from <*>".to_owned(),
-            template: "no answer from <*>".to_owned(),
-            also: Vec::new(),
-            text: text.to_owned(),
-        }
+        seen(event, kind, "no answer from <*>", text)
     }
 
     #[test]

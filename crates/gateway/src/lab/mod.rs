@@ -14,6 +14,8 @@ mod explain;
 mod reach;
 mod register;
 mod story;
+#[cfg(test)]
+mod told;
 mod trend;
 
 pub use alike::{Likeness, MergeWord, merge_word, merges};

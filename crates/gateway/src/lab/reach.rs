@@ -123,42 +123,27 @@ mod tests {
     use crate::lab::Cycle;
     use crate::lab::beats::Clockwork;
     use crate::lab::count::Count;
-    use instar_protocol::event::{Arm, TurnOutcome};
+    use crate::lab::told::{event, failure, seen};
+    use instar_protocol::event::TurnOutcome;
     use instar_protocol::fault::{Fault, SignalKind};
     use instar_protocol::message::{Entry, Part};
     use instar_protocol::model::Usage;
-    use instar_protocol::tool::ToolDecision;
-    use instar_protocol::{AgentId, EntryId, EventId, Label, SessionId, SessionKey, Timestamp};
+    use instar_protocol::{AgentId, EntryId, Label, SessionId, SessionKey, Timestamp};
     use instar_store::{FaultRow, Options, SessionPatch, SessionRow};
 
     const SESSION: &str = "ses_group";
 
-    fn event(number: u64, run: &str, asker: Standing, kind: EventKind) -> Event {
+    fn of_run(number: u64, run: &str, asker: Standing, kind: EventKind) -> Event {
         Event {
-            id: EventId::from_stored(format!("evt_{number}")),
-            at: Timestamp::from_millis(number * 10),
             session: Some(SessionId::from_stored(SESSION)),
             run: Some(RunId::from_stored(run)),
             asker: Some(asker),
-            release: None,
-            arm: Arm::Stable,
-            label: Label::system(),
-            kind,
+            ..event(number, kind)
         }
     }
 
     fn failed(number: u64, run: &str, asker: Standing) -> Event {
-        let kind = EventKind::ToolCall {
-            tool: "fetch".to_owned(),
-            decision: ToolDecision::Allowed {
-                rule: String::new(),
-            },
-            millis: 1,
-            is_error: true,
-            argument_names: Vec::new(),
-            content: Some("no answer".to_owned()),
-        };
-        event(number, run, asker, kind)
+        of_run(number, run, asker, failure("no answer"))
     }
 
     fn ended(number: u64, run: &str, cost_micros: u64) -> Event {
@@ -170,19 +155,12 @@ mod tests {
             usage: Usage::default(),
             cost_micros,
         };
-        event(number, run, Standing::Contact, kind)
+        of_run(number, run, Standing::Contact, kind)
     }
 
     fn found(event: &Event) -> Found {
-        Found {
-            event: event.id.clone(),
-            kind: SignalKind::ToolError,
-            detail: String::new(),
-            born: "no answer".to_owned(),
-            template: "no answer".to_owned(),
-            also: Vec::new(),
-            text: "no answer".to_owned(),
-        }
+        let name = event.id.as_str();
+        seen(name, SignalKind::ToolError, "no answer", "no answer")
     }
 
     /// A conversation of two contacts, who spoke one after the other.
