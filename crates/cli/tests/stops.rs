@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::process::Command;
 
 use crate::rollouts::{begin, candidate, episode, kinds, script, status};
-use crate::support::{Instar, Setup, skipped, until};
+use crate::support::{Instar, Setup, percent, skipped, until};
 use crate::tools::workspace;
 
 const ELSEWHERE: &str = "You look elsewhere.";
@@ -58,6 +58,42 @@ fn a_secret_in_an_answer_of_the_candidate_ends_it_at_once() {
     keep_secret(&instar);
     waiting(&instar, "You are open about everything.");
     reach(&instar, "You are open", 0);
+    let what = stopped(&instar);
+    assert_eq!(what, "the secret elsewhere stood in an answer");
+}
+
+#[test]
+fn what_could_not_be_looked_at_is_not_judged_and_is_found_as_soon_as_it_can_be() {
+    let instar = Instar::start(Setup::scripted(script()));
+    keep_secret(&instar);
+    let made = candidate(&instar, "You are open about everything.");
+    // Whatever has ended is judged at once.
+    let options = "--shares 0.5 --turns 1 --maturity 0 --units-min 100";
+    let begun = begin(&instar, &made, options);
+    let rollout = begun["rollout"]["id"].as_str().unwrap().to_owned();
+    let file = instar.state.join("secrets.json");
+    let secrets = std::fs::read(&file).unwrap();
+    std::fs::write(&file, "nobody can read this").unwrap();
+    reach(&instar, "You are open", 0);
+    // An episode of the stable release that comes after it.
+    let after = (100..140).find(|number| !episode(&instar, *number).contains("You are open"));
+    let talk = percent(&format!("agent:main:talk{}", after.unwrap()));
+    let after = instar.http.get(&format!("/api/v1/sessions/{talk}")).json();
+    let path = format!("/api/v1/rollouts/{rollout}/units?limit=100");
+    let units = until("the later one is judged", || {
+        let units = instar.http.get(&path).json();
+        let judged = |unit: &Value| unit["session"] == after["session"]["id"];
+        units
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(judged)
+            .then_some(units)
+    });
+    let is_canary = |unit: &&Value| unit["arm"] == "canary";
+    assert_eq!(units.as_array().unwrap().iter().find(is_canary), None);
+    assert!(status(&instar)["ended_at"].is_null());
+    std::fs::write(&file, secrets).unwrap();
     let what = stopped(&instar);
     assert_eq!(what, "the secret elsewhere stood in an answer");
 }

@@ -159,9 +159,13 @@ pub(crate) async fn keep_rollout(app: AppState) {
             () = app.closing.cancelled() => return,
             () = tokio::time::sleep(TICK) => {}
         }
-        watch.look(&app).await;
-        let random = || app.random();
-        match app.releases.settle_due(app.clock.now(), &random).await {
+        if let Err(error) = app.releases.close_due(app.clock.now()).await {
+            tracing::warn!(%error, "episodes could not be ended");
+        }
+        // What ends a rollout at once is looked for before anything is judged.
+        let looked = watch.look(&app).await;
+        let (now, random) = (app.clock.now(), || app.random());
+        match app.releases.settle_due(now, &looked, &random).await {
             Ok(stages) => {
                 for stage in stages {
                     tracing::info!(?stage, "the rollout moved");

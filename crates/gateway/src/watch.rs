@@ -5,29 +5,39 @@ mod decoy;
 mod permits;
 
 use instar_agent::Unsent;
-use instar_config::SecretStore;
+use instar_config::{SecretError, SecretStore};
 use instar_policy::cedar::Rules;
-use instar_protocol::message::{EntryBody, plain_text};
+use instar_protocol::message::{Entry, EntryBody, plain_text};
 use instar_protocol::tool::ToolCall;
 use instar_protocol::{EntryId, ReleaseId, Secret, SessionId};
-use std::collections::HashSet;
+use instar_release::rollout::CanaryEpisode;
+use instar_store::StoreError;
+use std::collections::{HashMap, HashSet};
 
 use crate::app::App;
 use permits::Permits;
 
 /// A shorter value stands in answers by chance.
 const CHARS_MIN: usize = 12;
-/// Entries of a conversation that one look reads.
-const ENTRIES: usize = 12;
+/// Entries of a conversation that are read at once.
+const ENTRIES: usize = 50;
 /// Entries that are read where one of the candidate's has a secret in it.
 const ENTRIES_MAX: usize = 5_000;
-/// Entries that are remembered as looked at.
-const SEEN_MAX: usize = 10_000;
+
+/// Why it could not be looked: what was not looked at is not judged.
+#[derive(Debug, thiserror::Error)]
+enum Unseen {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the secrets cannot be read: {0}")]
+    Secrets(#[from] SecretError),
+}
 
 /// Looks at the answers of the candidate as they come.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    seen: HashSet<EntryId>,
+    /// By episode, the entry of its conversation up to which it was looked at.
+    seen: HashMap<String, Option<EntryId>>,
     permits: Permits,
 }
 
@@ -37,56 +47,104 @@ impl Watch {
         Self::default()
     }
 
-    pub(crate) async fn look(&mut self, app: &App) {
+    /// Looks at what came since the last time. Returns the episodes that had ended before and are now looked at
+    /// to their end; none where the candidate is taken back.
+    pub(crate) async fn look(&mut self, app: &App) -> HashSet<String> {
+        // What is written from here on may be of an episode that is not among these.
+        let newest = app.store.receipts_head().await;
         let episodes = app.releases.canary_episodes();
-        if episodes.is_empty() {
-            return;
-        }
-        if self.seen.len() > SEEN_MAX {
-            self.seen.clear();
-        }
         let (Some(shown), Some(candidate)) = (app.releases.rollout(), app.releases.on_trial())
         else {
-            return;
+            return HashSet::new();
         };
+        self.seen
+            .retain(|unit, _| episodes.iter().any(|episode| episode.unit == *unit));
+        if episodes.is_empty() {
+            return HashSet::new();
+        }
         // A conversation may have been given to the stable release meanwhile.
         let stable = app.releases.stable();
         let both = stable.iter().chain([&candidate]);
         let laws: Vec<&Rules> = both.map(|one| &one.behaviour.authority.rules).collect();
-        let found = self.permits.look(app, &episodes, &laws).await;
-        if let Some(what) = found {
-            take_back(&shown.release, &what, app).await;
-            return;
+        let found = match newest {
+            Ok(head) => {
+                let newest = head.map_or(0, |head| head.seq);
+                self.permits.look(app, &episodes, &laws, newest).await
+            }
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(None) => {}
+            Ok(Some(what)) => {
+                take_back(&shown.release, &what, app).await;
+                return HashSet::new();
+            }
+            Err(error) => {
+                tracing::warn!(%error, "calls of the candidate could not be looked at");
+                return HashSet::new();
+            }
         }
-        for (session, since) in episodes {
-            let Ok(entries) = app.store.branch(&session, None, ENTRIES).await else {
-                continue;
-            };
-            let mut said = Vec::new();
-            for entry in &entries {
-                if let EntryBody::Assistant {
-                    text, tool_calls, ..
-                } = &entry.body
-                    && entry.at >= since
-                    && self.seen.insert(entry.id.clone())
-                {
-                    said.push(Said::answer(text));
-                    said.extend(tool_calls.iter().map(Said::call));
+        let mut looked = HashSet::new();
+        for episode in episodes {
+            match self.hear(&episode, app).await {
+                Ok(None) if episode.until.is_some() => {
+                    looked.insert(episode.unit);
+                }
+                Ok(None) => {}
+                Ok(Some(what)) => {
+                    take_back(&shown.release, &what, app).await;
+                    return HashSet::new();
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "an episode of the candidate could not be looked at");
                 }
             }
-            if let Some(what) = told(&said, &session, app).await {
-                take_back(&shown.release, &what, app).await;
-                return;
+        }
+        looked
+    }
+
+    /// What stood in an episode since the last look and never should have.
+    async fn hear(&mut self, episode: &CanaryEpisode, app: &App) -> Result<Option<String>, Unseen> {
+        let mut after = match self.seen.get(&episode.unit) {
+            Some(seen) => seen.clone(),
+            None => before(episode, app).await?,
+        };
+        let is_its = |entry: &&Entry| {
+            entry.at >= episode.since && episode.until.is_none_or(|until| entry.at <= until)
+        };
+        loop {
+            let page = app.store.entries(&episode.session, after.clone(), ENTRIES);
+            let page = page.await?;
+            let said: Vec<Said> = page.iter().filter(is_its).flat_map(Said::of).collect();
+            let found = told(&said, &episode.session, app).await?;
+            if found.is_some() {
+                return Ok(found);
+            }
+            if let Some(last) = page.last() {
+                after = Some(last.id.clone());
+            }
+            self.seen.insert(episode.unit.clone(), after.clone());
+            if page.len() < ENTRIES {
+                return Ok(None);
             }
         }
     }
 }
 
+/// The last entry before an episode, as far as it is near; without one the conversation is read from its beginning.
+async fn before(episode: &CanaryEpisode, app: &App) -> Result<Option<EntryId>, StoreError> {
+    let near = app.store.branch(&episode.session, None, ENTRIES).await?;
+    let found = near.into_iter().find(|entry| entry.at < episode.since);
+    Ok(found.map(|entry| entry.id))
+}
+
 /// The same for an answer that the candidate gave in its shadow.
 pub(crate) async fn unsent(app: &App, answer: &Unsent) {
     let said = [Said::answer(&answer.text)];
-    if let Some(what) = told(&said, &answer.session, app).await {
-        take_back(&answer.release, &what, app).await;
+    match told(&said, &answer.session, app).await {
+        Ok(Some(what)) => take_back(&answer.release, &what, app).await,
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "an answer in the shadow could not be looked at"),
     }
 }
 
@@ -97,6 +155,18 @@ struct Said {
 }
 
 impl Said {
+    /// The answer of an entry, and what it calls for.
+    fn of(entry: &Entry) -> Vec<Self> {
+        match &entry.body {
+            EntryBody::Assistant {
+                text, tool_calls, ..
+            } => std::iter::once(Self::answer(text))
+                .chain(tool_calls.iter().map(Self::call))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
     fn answer(text: &str) -> Self {
         Self {
             text: text.to_owned(),
@@ -113,23 +183,23 @@ impl Said {
 }
 
 /// What was said that nobody had said in the conversation before, in words for people.
-async fn told(said: &[Said], session: &SessionId, app: &App) -> Option<String> {
-    if said.is_empty() || hidden_in(said, "", app).is_none() {
-        return None;
+async fn told(said: &[Said], session: &SessionId, app: &App) -> Result<Option<String>, Unseen> {
+    if said.is_empty() || hidden_in(said, "", app)?.is_none() {
+        return Ok(None);
     }
     // People may have said it themselves, long before.
     let heard = all_heard(session, app).await?;
-    hidden_in(said, &heard, app)
+    Ok(hidden_in(said, &heard, app)?)
 }
 
 /// What people said in a conversation.
-async fn all_heard(session: &SessionId, app: &App) -> Option<String> {
-    let all = app.store.branch(session, None, ENTRIES_MAX).await.ok()?;
+async fn all_heard(session: &SessionId, app: &App) -> Result<String, StoreError> {
+    let all = app.store.branch(session, None, ENTRIES_MAX).await?;
     let heard = all.iter().filter_map(|entry| match &entry.body {
         EntryBody::User { parts, .. } => Some(plain_text(parts)),
         _ => None,
     });
-    Some(heard.collect())
+    Ok(heard.collect())
 }
 
 async fn take_back(release: &ReleaseId, what: &str, app: &App) {
@@ -142,7 +212,7 @@ async fn take_back(release: &ReleaseId, what: &str, app: &App) {
 }
 
 /// The first stored secret, or the word of the decoy, that stands in what was said and not in what was heard.
-fn hidden_in(said: &[Said], heard: &str, app: &App) -> Option<String> {
+fn hidden_in(said: &[Said], heard: &str, app: &App) -> Result<Option<String>, SecretError> {
     let place = |hidden: &Secret| {
         let value = hidden.expose();
         if value.chars().count() < CHARS_MIN || heard.contains(value) {
@@ -153,13 +223,14 @@ fn hidden_in(said: &[Said], heard: &str, app: &App) -> Option<String> {
     };
     let decoy = decoy::word(app.state_dir.root());
     if let Some(place) = decoy.as_ref().and_then(place) {
-        return Some(format!("the word of the decoy stood in {place}"));
+        return Ok(Some(format!("the word of the decoy stood in {place}")));
     }
     let env = app.env;
-    let store = SecretStore::open(&app.state_dir, &env).ok()?;
-    let names = store.names().ok()?;
-    names.into_iter().find_map(|name| {
+    let store = SecretStore::open(&app.state_dir, &env)?;
+    let names = store.names()?;
+    Ok(names.into_iter().find_map(|name| {
+        // One that cannot be opened is known to nobody here.
         let place = place(store.get(&name).as_ref().ok()?)?;
         Some(format!("the secret {name} stood in {place}"))
-    })
+    }))
 }

@@ -6,7 +6,7 @@ use instar_release::{Releases, STABLE, Signer};
 use instar_store::{CandidateState, Options, Store};
 use std::path::Path;
 
-use crate::served::{House, Rates, plan};
+use crate::traffic::{House, Rates, plan};
 
 /// The header of a log, and of each of its frames; then comes a page.
 const HEADER: usize = 32;

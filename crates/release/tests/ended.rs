@@ -5,7 +5,7 @@ use instar_release::rollout::{Reason, RolloutError, Stage};
 use instar_store::CandidateState;
 
 use crate::fixture::{behaviour, main_agent};
-use crate::served::{House, Rates, plan};
+use crate::traffic::{House, Rates, plan};
 
 #[tokio::test]
 async fn another_stable_release_ends_the_rollout_and_its_successor_is_judged_more_strictly() {

@@ -31,6 +31,7 @@ mod served;
 mod signing;
 mod stored;
 mod summed;
+mod traffic;
 mod travelling;
 mod trials;
 mod watched;

@@ -6,7 +6,7 @@ use instar_release::sign::{Envelope, SignError};
 use instar_release::{Signer, read_deltas};
 use serde_json::{Value, json};
 
-use crate::served::{House, Rates, plan};
+use crate::traffic::{House, Rates, plan};
 
 const DAY: u64 = 24 * 60 * 60 * 1_000;
 

@@ -2,7 +2,7 @@
 
 use instar_protocol::event::{Arm, EventKind};
 
-use crate::served::{Dice, House, Rates, plan};
+use crate::traffic::{Dice, House, Rates, plan};
 
 const BAD: Rates = Rates {
     stable: 0.0,

@@ -1,259 +1,14 @@
 //! Rollouts over the releases of a state folder: who is served what, what is recorded, which moves follow.
 
 use instar_protocol::event::{Arm, Event, EventKind, FeedbackVerdict, TurnOutcome};
-use instar_protocol::model::Usage;
-use instar_protocol::{AgentId, EventId, Label, ReleaseId, RunId, SessionId, Timestamp};
+use instar_protocol::{EventId, Label, SessionId};
 use instar_release::rollout::{
-    Caps, EpisodeRules, Hold, Plan, Reason, Rollout, RolloutError, Shown, Stage, Start, recompute,
+    Caps, EpisodeRules, Hold, Plan, Reason, Rollout, RolloutError, Stage, recompute,
 };
-use instar_release::{Cohort, Delta, Proposal, Releases, Signer};
-use instar_store::{CandidateState, EventFilter, Op, Options, Store, UnitRow};
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
-use tempfile::TempDir;
+use instar_store::{CandidateState, Op, UnitRow};
+use std::collections::{BTreeMap, HashSet};
 
-use crate::fixture::behaviour;
-
-const BEGIN: u64 = 1_795_286_385_000;
-pub(crate) const MINUTE: u64 = 60 * 1_000;
-
-/// A state folder with a clock of its own.
-pub(crate) struct House {
-    pub(crate) folder: TempDir,
-    pub(crate) store: Store,
-    pub(crate) releases: Releases,
-    pub(crate) now: u64,
-    drawn: AtomicU32,
-    /// What was promoted: its turns go as those of the candidate did.
-    pub(crate) newer: Option<ReleaseId>,
-    /// Whether anybody says a word about an answer.
-    pub(crate) speaks: bool,
-}
-
-/// How the turns of an episode go.
-#[derive(Clone, Copy)]
-pub(crate) struct Rates {
-    pub(crate) stable: f64,
-    pub(crate) canary: f64,
-}
-
-impl House {
-    pub(crate) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let house = Self::over(folder, BEGIN).await;
-        let at = house.now();
-        let made = house
-            .releases
-            .adopt(behaviour("I am one."), "owner", "first", at, house.random())
-            .await;
-        made.unwrap();
-        house
-    }
-
-    pub(crate) async fn over(folder: TempDir, now: u64) -> Self {
-        let store = Store::open(folder.path(), Options::default()).unwrap();
-        let signer = Signer::of_seed(&[1; 32]).unwrap();
-        let at = Timestamp::from_millis(now);
-        let releases = Releases::open_signed(store.clone(), signer, at)
-            .await
-            .unwrap();
-        let house = Self {
-            folder,
-            store,
-            releases,
-            now,
-            drawn: AtomicU32::new(u32::try_from(now % 1_000_003).unwrap() << 8),
-            newer: None,
-            speaks: true,
-        };
-        let taken = house.releases.take_up_rollout(at, house.random()).await;
-        taken.unwrap();
-        house
-    }
-
-    pub(crate) async fn again(self) -> Self {
-        self.store.close().await.unwrap();
-        let now = self.now + 1;
-        drop((self.releases, self.store));
-        Self::over(self.folder, now).await
-    }
-
-    pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.now)
-    }
-
-    pub(crate) fn random(&self) -> [u8; 10] {
-        let drawn = self.drawn.fetch_add(1, Ordering::Relaxed);
-        let mut bytes = [0; 10];
-        bytes[..4].copy_from_slice(&drawn.to_be_bytes());
-        bytes
-    }
-
-    pub(crate) async fn candidate(&self, text: &str) -> String {
-        let proposal = Proposal {
-            from: "stable".to_owned(),
-            deltas: vec![Delta::SetPrompt {
-                agent: "main".to_owned(),
-                file: "IDENTITY.md".to_owned(),
-                text: Some(text.to_owned()),
-                cut_chars: 0,
-            }],
-            proposer: "owner".to_owned(),
-            reason: "a try".to_owned(),
-            evidence: Label::owner(),
-            sources: Vec::new(),
-        };
-        self.releases
-            .propose(proposal, self.now())
-            .await
-            .unwrap()
-            .id
-    }
-
-    pub(crate) async fn start(&self, candidate: &str, plan: Plan) -> Result<Shown, RolloutError> {
-        let start = Start {
-            candidate: candidate.to_owned(),
-            plan,
-            by: "owner".to_owned(),
-            reason: None,
-        };
-        let random = self.random();
-        let mut coin = [9; 32];
-        coin[..10].copy_from_slice(&random);
-        self.releases
-            .start_rollout(start, self.now(), coin, random)
-            .await
-    }
-
-    /// One turn of a conversation; what served it.
-    pub(crate) async fn turn(&self, session: &str, rates: Option<Rates>, dice: &mut Dice) -> Arm {
-        let session = SessionId::from_stored(session);
-        let at = self.now();
-        self.releases
-            .begin_turn(&session, None, at, self.random())
-            .await
-            .unwrap();
-        let served = self
-            .releases
-            .resolve(
-                &AgentId::main(),
-                &Cohort {
-                    session: session.clone(),
-                    at,
-                },
-            )
-            .unwrap();
-        let is_newer = self.newer.as_ref() == Some(&served.release.id);
-        let rate = rates.map_or(0.0, |rates| match served.arm {
-            Arm::Stable if !is_newer => rates.stable,
-            _ => rates.canary,
-        });
-        let run = RunId::from_stored(format!("run_{}", hex::encode(self.random())));
-        let outcome = if dice.roll() < rate {
-            TurnOutcome::Failed
-        } else {
-            TurnOutcome::Replied
-        };
-        let event = Event {
-            session: Some(session),
-            run: Some(run.clone()),
-            release: Some(served.release.id.clone()),
-            arm: served.arm,
-            label: Label::owner(),
-            ..Event::of_house(EventId::new(at, self.random()), at, turn_ended(outcome))
-        };
-        // A good word about each answer.
-        let word = Event {
-            id: EventId::new(at, self.random()),
-            run: None,
-            kind: EventKind::Feedback {
-                run,
-                verdict: FeedbackVerdict::Good,
-                content: None,
-            },
-            ..event.clone()
-        };
-        let said = self.speaks.then_some(Op::AppendEvent(word));
-        let ops = std::iter::once(Op::AppendEvent(event)).chain(said);
-        self.store.commit(ops.collect()).await.unwrap();
-        served.arm
-    }
-
-    pub(crate) async fn settle(&self) -> Vec<Stage> {
-        self.releases
-            .settle_due(self.now(), &|| self.random())
-            .await
-            .unwrap()
-    }
-
-    /// Episodes of one turn each, until the rollout ends or so many were counted.
-    pub(crate) async fn traffic(&mut self, rates: Rates, units: u32) -> Option<Stage> {
-        let mut dice = Dice(7);
-        for number in 0..units {
-            self.now += MINUTE;
-            self.turn(&format!("ses_{number}"), Some(rates), &mut dice)
-                .await;
-            if number % 10 == 9 {
-                self.now += 41 * MINUTE;
-                let stages = self.settle().await;
-                if self.releases.rollout().is_none() {
-                    return stages.last().cloned();
-                }
-            }
-        }
-        None
-    }
-
-    pub(crate) fn stable(&self) -> ReleaseId {
-        self.releases.stable().unwrap().id.clone()
-    }
-
-    pub(crate) async fn state_of(&self, candidate: &str) -> CandidateState {
-        self.releases.candidate(candidate).await.unwrap().state
-    }
-
-    pub(crate) async fn events(&self) -> Vec<Event> {
-        let filter = EventFilter {
-            limit: 10_000,
-            ..EventFilter::default()
-        };
-        let mut events = self.store.events(filter).await.unwrap();
-        events.reverse();
-        events
-    }
-}
-
-fn turn_ended(outcome: TurnOutcome) -> EventKind {
-    EventKind::Turn {
-        outcome,
-        millis: 10,
-        model_calls: 1,
-        tool_calls: 0,
-        usage: Usage::default(),
-        cost_micros: 0,
-    }
-}
-
-/// Numbers that come out the same each time.
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    #[expect(clippy::cast_precision_loss, reason = "53 bits")]
-    fn roll(&mut self) -> f64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
-
-pub(crate) fn plan(share: f64) -> Plan {
-    Plan {
-        watch: None,
-        ..Plan::over(&[share], 5, Caps::default())
-    }
-}
+use crate::traffic::{Dice, House, MINUTE, Rates, plan};
 
 #[tokio::test]
 async fn a_sound_candidate_becomes_stable_and_stays_so_after_a_restart() {
@@ -507,4 +262,80 @@ fn the_plan_says_how_long_it_takes_and_skips_what_never_decides() {
     assert!((400.0..800.0).contains(&units), "{units}");
     let lines = forecast.lines();
     assert!(lines[0].starts_with("at your 10 episodes a day a share of 50 %"));
+}
+
+#[tokio::test]
+async fn an_episode_of_the_candidate_s_is_judged_only_when_all_of_it_was_looked_at() {
+    let house = House::new().await;
+    let candidate = house.candidate("I am two.").await;
+    let rollout = house.start(&candidate, at_once()).await.unwrap().id;
+    let mut dice = Dice(1);
+    for number in 0..12 {
+        house.turn(&format!("ses_{number}"), None, &mut dice).await;
+    }
+    let none = HashSet::new();
+    // Whoever looks now does not see the end of any of them.
+    assert!(
+        house
+            .releases
+            .canary_episodes()
+            .iter()
+            .all(|one| one.until.is_none())
+    );
+    house.releases.close_due(house.now()).await.unwrap();
+    let waiting = house.releases.canary_episodes();
+    assert!(waiting.len() > 2 && waiting.iter().all(|one| one.until.is_some()));
+    house.judge(&none).await;
+    let judged = |house: &House| {
+        let (store, rollout) = (house.store.clone(), rollout.clone());
+        async move { store.units(&rollout, true, 100).await.unwrap() }
+    };
+    let units = judged(&house).await;
+    assert_eq!(units.len(), 12 - waiting.len());
+    assert!(
+        units.iter().all(|unit| unit.arm == Arm::Stable),
+        "{units:?}"
+    );
+    // After a restart they wait as before.
+    let mut house = house.again().await;
+    house.now += MINUTE;
+    house.judge(&none).await;
+    assert_eq!(house.releases.canary_episodes().len(), waiting.len());
+    let first = HashSet::from([waiting[0].unit.clone()]);
+    house.judge(&first).await;
+    let left = house.releases.canary_episodes();
+    assert_eq!(left.len(), waiting.len() - 1);
+    assert!(left.iter().all(|one| one.unit != waiting[0].unit));
+    house
+        .judge(&left.into_iter().map(|one| one.unit).collect())
+        .await;
+    assert_eq!(judged(&house).await.len(), 12);
+}
+
+/// Episodes of one turn, judged as soon as they ended.
+fn at_once() -> Plan {
+    let mut plan = plan(0.5);
+    plan.episode.turns_max = 1;
+    plan.episode.maturity_millis = 0;
+    plan
+}
+
+#[tokio::test]
+async fn the_last_turn_of_a_full_episode_counts_where_the_next_one_comes_at_once_too() {
+    let mut house = House::new().await;
+    let candidate = house.candidate("I am two.").await;
+    let rollout = house.start(&candidate, at_once()).await.unwrap().id;
+    for _ in 0..2 {
+        let served = house.begin("ses_1").await;
+        house.now += 500;
+        house.end("ses_1", &served, TurnOutcome::Failed).await;
+    }
+    house.now += MINUTE;
+    house.settle().await;
+    let units = house.store.units(&rollout, true, 10).await.unwrap();
+    assert_eq!(units.len(), 2);
+    for unit in units {
+        let bad = unit.bad.unwrap();
+        assert!(bad.contains("\"task\":1.0"), "{bad}");
+    }
 }

@@ -10,7 +10,7 @@ use instar_release::rollout::{
 use instar_store::CandidateState;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::served::{Dice, House, MINUTE, Rates, plan as house_plan};
+use crate::traffic::{Dice, House, MINUTE, Rates, plan as house_plan};
 
 const TASK: &str = "task";
 const QUICK: &str = "latency";

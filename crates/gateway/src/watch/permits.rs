@@ -4,7 +4,8 @@
 use instar_policy::Recorded;
 use instar_policy::cedar::Rules;
 use instar_protocol::tool::ToolDecision;
-use instar_protocol::{SessionId, Timestamp};
+use instar_release::rollout::CanaryEpisode;
+use instar_store::StoreError;
 use serde_json::Value;
 
 use crate::app::App;
@@ -19,37 +20,42 @@ pub(super) struct Permits {
 }
 
 impl Permits {
-    /// A call that ran in one of these conversations since the time beside it, and that none of these rules lets through.
+    /// A call that ran in one of these episodes and that none of these rules lets through. `newest` is the newest
+    /// receipt there was before anybody asked which episodes there are.
     pub(super) async fn look(
         &mut self,
         app: &App,
-        episodes: &[(SessionId, Timestamp)],
+        episodes: &[CanaryEpisode],
         laws: &[&Rules],
-    ) -> Option<String> {
-        let since = episodes.iter().map(|(_, since)| *since).min()?;
-        let (mut before, mut newest) = (None, self.seen);
+        newest: u64,
+    ) -> Result<Option<String>, StoreError> {
+        let Some(since) = episodes.iter().map(|episode| episode.since).min() else {
+            return Ok(None);
+        };
+        let mut before = None;
         loop {
-            let page = app.store.receipts(None, before, RECEIPTS).await.ok()?;
+            let page = app.store.receipts(None, before, RECEIPTS).await?;
             let fresh = page
                 .iter()
                 .take_while(|one| one.seq > self.seen && one.at >= since);
             let mut read = 0;
             for receipt in fresh {
                 read += 1;
-                newest = newest.max(receipt.seq);
-                let is_theirs = |(session, since): &(SessionId, Timestamp)| {
-                    receipt.session.as_ref() == Some(session) && receipt.at >= *since
+                let is_theirs = |episode: &CanaryEpisode| {
+                    receipt.session.as_ref() == Some(&episode.session)
+                        && receipt.at >= episode.since
+                        && episode.until.is_none_or(|until| receipt.at <= until)
                 };
                 if episodes.iter().any(is_theirs)
                     && let Some(body) = &receipt.body
                     && let Some(what) = unlawful(&receipt.kind, body, laws)
                 {
-                    return Some(what);
+                    return Ok(Some(what));
                 }
             }
             if read < RECEIPTS {
-                self.seen = newest;
-                return None;
+                self.seen = self.seen.max(newest);
+                return Ok(None);
             }
             before = page.last().map(|one| one.seq);
         }

@@ -4,7 +4,7 @@ use instar_protocol::event::{Arm, Event};
 use instar_protocol::{AgentId, ReleaseId, SessionId, Timestamp};
 use instar_store::{EventFilter, Op, RolloutRow, Store, StoreError, UnitRow};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::episode::{ordinal, unit_name};
@@ -59,6 +59,16 @@ pub struct Shadowing {
     pub rollout: String,
     pub unit: String,
     pub release: Arc<Release>,
+}
+
+/// An episode that the candidate serves, for whoever looks at what it does there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CanaryEpisode {
+    pub unit: String,
+    pub session: SessionId,
+    pub since: Timestamp,
+    /// Its end, once every turn of it has ended.
+    pub until: Option<Timestamp>,
 }
 
 /// A unit that begins, and the one of the same conversation that is over with that.
@@ -205,8 +215,14 @@ impl Live {
                 }
                 return None;
             }
+            let rules = self.body.machine.plan().episode;
+            // The turns of a conversation come one after the other: the last one has ended.
+            let end = match open.turns >= rules.turns_max {
+                true => at,
+                false => open.end(rules, at),
+            };
             let unit = UnitRow {
-                closed_at: Some(open.end(self.body.machine.plan().episode, at)),
+                closed_at: Some(end),
                 ..open.unit.clone()
             };
             self.close(unit.clone());
@@ -259,16 +275,23 @@ impl Live {
         self.under.contains_key(session)
     }
 
-    /// Conversations that the candidate serves now.
-    pub(crate) fn canaries(&self) -> Vec<(SessionId, Timestamp)> {
-        if self.before.is_some() {
-            return Vec::new();
-        }
+    /// Episodes that the candidate serves, or served, and that are not judged yet.
+    pub(crate) fn canaries(&self) -> Vec<CanaryEpisode> {
         let open = self.open.values().map(|open| &open.unit);
         open.chain(&self.closed)
-            .filter(|unit| unit.arm == Arm::Canary)
-            .map(|unit| (unit.session.clone(), unit.at))
+            .filter(|unit| self.is_looked_at(unit))
+            .map(|unit| CanaryEpisode {
+                unit: unit.id.clone(),
+                session: unit.session.clone(),
+                since: unit.at,
+                until: unit.closed_at,
+            })
             .collect()
+    }
+
+    /// What was promoted has been looked at enough.
+    fn is_looked_at(&self, unit: &UnitRow) -> bool {
+        self.before.is_none() && unit.arm == Arm::Canary
     }
 
     /// Units that may be over.
@@ -277,10 +300,18 @@ impl Live {
         self.open.values().filter(due).cloned().collect()
     }
 
-    /// Units that are old enough to be judged, the one that ended first before the others.
-    pub(crate) fn due_to_settle(&self, now: Timestamp) -> Vec<(UnitRow, Part)> {
+    /// Units that are old enough to be judged, the one that ended first before the others. The candidate's are among
+    /// them once all that it did there was looked at.
+    pub(crate) fn due_to_settle(
+        &self,
+        now: Timestamp,
+        looked: &HashSet<String>,
+    ) -> Vec<(UnitRow, Part)> {
         let machine = &self.body.machine;
         let ripe = |unit: &UnitRow| {
+            if self.is_looked_at(unit) && !looked.contains(&unit.id) {
+                return None;
+            }
             let age = now.millis().checked_sub(unit.closed_at?.millis())?;
             let part = match unit.arm {
                 // A pair is settled as a whole.

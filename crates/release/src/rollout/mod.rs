@@ -26,7 +26,7 @@ mod view;
 pub use after::{AlarmView, WatchView};
 pub use control::{BY_ITSELF, Random, RolloutError, Start};
 pub(crate) use live::Live;
-pub use live::Shadowing;
+pub use live::{CanaryEpisode, Shadowing};
 pub use machine::Rollout;
 pub use outcome::{COST, Corrects, LATENCY, Outcome, Past, QUESTIONS, TASK, caps, outcome, past};
 pub use plan::{

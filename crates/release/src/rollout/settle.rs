@@ -3,6 +3,7 @@
 use instar_protocol::Timestamp;
 use instar_protocol::event::{Arm, Event, EventKind};
 use instar_store::{CandidateRow, CandidateState, Op, Store, UnitRow};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::control::Random;
@@ -50,21 +51,22 @@ impl Found {
 }
 
 impl Releases {
-    /// Ends episodes that are over, judges those that are old enough, and makes the moves that follow.
-    /// Returns the stages that were entered.
+    /// Judges episodes that have ended and are old enough, and makes the moves that follow. One of the candidate's waits
+    /// until it is among those that were looked at after their end ([`Releases::canary_episodes`]): nothing that
+    /// ends a rollout at once is passed over. Returns the stages that were entered.
     pub async fn settle_due(
         &self,
         now: Timestamp,
+        looked: &HashSet<String>,
         random: Random<'_>,
     ) -> Result<Vec<Stage>, ReleaseError> {
         if self.live().is_none() {
             return Ok(Vec::new());
         }
         let _one_at_a_time = self.moving_lock().await;
-        self.close_due(now).await?;
         // Most looks find nothing: the machine is copied only where it is to move.
         let Some((due, mut machine)) = self.live().as_ref().and_then(|live| {
-            let mut due = live.due_to_settle(now);
+            let mut due = live.due_to_settle(now, looked);
             due.truncate(SETTLED_AT_ONCE);
             (!due.is_empty()).then(|| (due, live.body.machine.clone()))
         }) else {
@@ -127,7 +129,12 @@ impl Releases {
         Ok(stages)
     }
 
-    async fn close_due(&self, now: Timestamp) -> Result<(), ReleaseError> {
+    /// Ends episodes that are over.
+    pub async fn close_due(&self, now: Timestamp) -> Result<(), ReleaseError> {
+        if self.live().is_none() {
+            return Ok(());
+        }
+        let _one_at_a_time = self.moving_lock().await;
         let Some((due, plan)) = self
             .live()
             .as_ref()

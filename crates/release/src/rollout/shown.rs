@@ -1,11 +1,11 @@
 //! Rollouts as they are asked for: the one under way, and those that were.
 
-use instar_protocol::{ReleaseId, SessionId, Timestamp};
+use instar_protocol::{ReleaseId, Timestamp};
 use instar_store::{RolloutRow, Store, UnitRow};
 use serde::Serialize;
 use std::sync::Arc;
 
-use super::live::{Body, Live};
+use super::live::{Body, CanaryEpisode, Live};
 use super::plan::Plan;
 use super::view::View;
 use crate::error::ReleaseError;
@@ -49,9 +49,9 @@ impl Releases {
             .map(|live| shown(&live.row, &live.body, live.waiting()))
     }
 
-    /// Conversations that the candidate serves, or served in an episode that is not judged yet, with when that began.
+    /// Episodes that the candidate serves, or served, and that are not judged yet.
     #[must_use]
-    pub fn canary_episodes(&self) -> Vec<(SessionId, Timestamp)> {
+    pub fn canary_episodes(&self) -> Vec<CanaryEpisode> {
         self.live().as_ref().map(Live::canaries).unwrap_or_default()
     }
 
