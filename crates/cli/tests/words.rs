@@ -5,7 +5,7 @@ use instar_demo::{Answer, Rule, Script, When};
 use serde_json::{Value, json};
 
 use crate::rollouts::{begin, candidate, script, shadowed, start, status};
-use crate::support::{Instar, Setup, until};
+use crate::support::{Instar, Setup, percent, until};
 
 const VERSE: &str = "You answer in verse.";
 
@@ -22,25 +22,19 @@ fn answered_by(instar: &Instar) -> Value {
     serde_json::from_str::<Value>(last).unwrap()["release"].clone()
 }
 
-#[test]
-fn who_says_in_his_own_words_that_an_answer_is_wrong_takes_a_candidate_back() {
-    let instar = Instar::start(Setup::scripted(script()));
-    let made = candidate(&instar, "You are brief.");
+/// Talks in episodes of two turns until a candidate is taken back. What follows the first answer is told the conversation, and
+/// whether the candidate gave it.
+fn talked_down(instar: &Instar, then: impl Fn(&str, bool)) {
+    let made = candidate(instar, "You are brief.");
     let options = "--shares 0.5 --watch 0 --turns 2 --maturity 0";
-    let begun = begin(&instar, &made, options);
+    let begun = begin(instar, &made, options);
     let release = begun["rollout"]["release"].clone();
     let mut ended = Value::Null;
     for number in 0..80 {
         let session = format!("agent:main:talk{number}");
         let _first = instar.ask(&session, "What is the capital of France?");
-        let is_candidates = answered_by(&instar) == release;
-        let next = if is_candidates {
-            "No, that is wrong."
-        } else {
-            "Thank you, that is right."
-        };
-        let _second = instar.ask(&session, next);
-        ended = judged(&instar);
+        then(&session, answered_by(instar) == release);
+        ended = judged(instar);
         if !ended["ended_at"].is_null() {
             break;
         }
@@ -50,6 +44,32 @@ fn who_says_in_his_own_words_that_an_answer_is_wrong_takes_a_candidate_back() {
     let task = metrics.iter().find(|one| one["name"] == "task").unwrap();
     assert_eq!(task["canary"]["rate"], json!(1.0), "{task:#}");
     assert_eq!(task["stable"]["rate"], json!(0.0), "{task:#}");
+}
+
+#[test]
+fn who_says_in_his_own_words_that_an_answer_is_wrong_takes_a_candidate_back() {
+    let instar = Instar::start(Setup::scripted(script()));
+    talked_down(&instar, |session, is_candidates| {
+        let next = if is_candidates {
+            "No, that is wrong."
+        } else {
+            "Thank you, that is right."
+        };
+        let _second = instar.ask(session, next);
+    });
+}
+
+#[test]
+fn who_goes_back_to_before_a_turn_has_abandoned_it_and_takes_a_candidate_back() {
+    let instar = Instar::start(Setup::scripted(script()));
+    talked_down(&instar, |session, is_candidates| {
+        if is_candidates {
+            let path = format!("/api/v1/sessions/{}/rewind", percent(session));
+            let back = instar.http.post(&path, &json!({"entry": null}));
+            assert_eq!(back.expect(200)["changed"], true);
+        }
+        let _second = instar.ask(session, "Thank you, that is right.");
+    });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use instar_protocol::event::{Arm, BranchReason, Event, EventKind, FeedbackVerdic
 use instar_protocol::model::Usage;
 use instar_protocol::tool::ToolDecision;
 use instar_protocol::{
-    EventId, InboundId, Label, QuestionId, RunId, SessionId, Standing, Timestamp,
+    EntryId, EventId, InboundId, Label, QuestionId, RunId, SessionId, Standing, Timestamp,
 };
 use instar_release::rollout::{COST, Caps, LATENCY, Outcome, Plan, QUESTIONS, TASK, caps, outcome};
 
@@ -202,6 +202,50 @@ fn the_owner_who_says_in_words_that_an_answer_was_wrong_is_understood() {
         outcome(&events, at(100), &plan, corrects).bad[TASK],
         Some(0.0)
     );
+}
+
+/// Back to an entry of this second, or to the root.
+fn rewind(to: Option<u64>) -> EventKind {
+    EventKind::Rewind {
+        from: None,
+        to: to.map(|second| EntryId::new(at(second), [7; 10])),
+    }
+}
+
+#[test]
+fn a_turn_is_abandoned_where_its_owner_stops_it_or_goes_back_to_before_it() {
+    let (none, task) = ([0.0; 4], [1.0, 0.0, 0.0, 0.0]);
+    // The turn took two seconds and ended in the tenth.
+    assert_eq!(signs(vec![(20, rewind(Some(7)))]), (task, true));
+    assert_eq!(signs(vec![(20, rewind(None))]), (task, true));
+    // He may think better of it after the episode has ended, too.
+    assert_eq!(signs(vec![(5_000, rewind(Some(7)))]), (task, true));
+    // What was answered stands: a summary that came after it, or a later turn of another episode, was taken away.
+    assert_eq!(signs(vec![(20, rewind(Some(9)))]), (none, false));
+    let later = vec![
+        (200, turn(TurnOutcome::Replied, 2_000, 50)),
+        (300, rewind(Some(150))),
+    ];
+    assert_eq!(signs(later), (none, false));
+    // It was asked in the conversation as it stood after going back.
+    assert_eq!(signs(vec![(5, rewind(Some(3)))]), (none, false));
+    assert_eq!(
+        signs(vec![(20, turn(TurnOutcome::Aborted, 1, 1))]),
+        (task, true)
+    );
+}
+
+#[test]
+fn a_question_that_nobody_answered_is_no_sign_of_how_the_work_went() {
+    let asked = ToolDecision::Asked {
+        question: QuestionId::from_stored("que_1"),
+        rule: "sends".to_owned(),
+    };
+    // Whoever asked him is told that nobody answered, which is no error, and nothing is heard.
+    for left in [tool(asked, false), tool(allowed(), false)] {
+        let (bad, is_heard) = signs(vec![(9, left)]);
+        assert_eq!((bad[0], is_heard), (0.0, false));
+    }
 }
 
 #[test]

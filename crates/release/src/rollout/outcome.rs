@@ -2,13 +2,13 @@
 
 use instar_protocol::event::{BranchReason, Event, EventKind, FeedbackVerdict, TurnOutcome};
 use instar_protocol::tool::ToolDecision;
-use instar_protocol::{RunId, Standing, Timestamp};
+use instar_protocol::{EntryId, RunId, Standing, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::{Caps, Plan};
 use crate::evidence::lower_bound;
 
-/// The work was not done: a bad word, a corrected question, a turn that failed or was cut, a tool's error.
+/// The work was not done: a bad word, a corrected question, a turn that failed, was cut or was abandoned, a tool's error.
 pub const TASK: &str = "task";
 /// A turn cost more than the cap.
 pub const COST: &str = "cost";
@@ -60,6 +60,7 @@ pub fn outcome(events: &[Event], closed: Timestamp, plan: &Plan, corrects: Corre
         }
     }
     found.is_bad |= corrected(events, closed, found.first, corrects);
+    found.is_bad |= taken_back(events, closed);
     let value = |metric: &str| {
         let measured = match metric {
             TASK => Some(found.is_bad),
@@ -112,6 +113,31 @@ fn corrected(
                 && corrects(text)
         }
         _ => false,
+    })
+}
+
+/// Whether the owner took the conversation back to before a turn that had ended, whenever he did: what it answered is as
+/// if it had not been said.
+fn taken_back(events: &[Event], closed: Timestamp) -> bool {
+    let turns = || {
+        events.iter().filter_map(|event| match &event.kind {
+            EventKind::Turn { millis, .. } if event.at <= closed => {
+                let began = event.at.millis().saturating_sub(*millis);
+                Some((began, event.at))
+            }
+            _ => None,
+        })
+    };
+    let mut ways = events.iter().filter_map(|event| match &event.kind {
+        EventKind::Rewind { to, .. } => Some((to.as_ref(), event.at)),
+        _ => None,
+    });
+    ways.any(|(to, at)| {
+        turns().any(|(began, ended)| {
+            // The names of entries are in the order of their times.
+            let first = EntryId::new(Timestamp::from_millis(began), [0; 10]);
+            ended <= at && to.is_none_or(|to| *to < first)
+        })
     })
 }
 
