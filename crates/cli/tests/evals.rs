@@ -24,6 +24,69 @@ tests:
 ";
 
 #[test]
+fn a_report_that_was_changed_or_cut_off_is_shown_as_such_and_not_as_a_report() {
+    let instar = Instar::start(Setup::default());
+    let suite = put(instar.home(), "mixed.yaml", MIXED);
+    let report = instar
+        .run_with(&["eval", "run", &suite, "--json"], "")
+        .stdout;
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let digest = report["digest"].as_str().unwrap();
+    let digest = digest.trim_start_matches("sha256:");
+    let path = format!("/reports/{digest}");
+    let told = "changed after it was kept";
+    let page = || instar.http.get(&path).body;
+    let list = || instar.http.get("/reports").body;
+    let suite = report["suite"].as_str().unwrap();
+    assert!(
+        page().contains(suite) && page().contains("yes it is"),
+        "{}",
+        page()
+    );
+    assert!(!page().contains(told));
+    assert!(!list().contains(told));
+    let file = instar.state.join(format!("evals/reports/{digest}.json"));
+    let kept = std::fs::read_to_string(&file).unwrap();
+    // One answer became another, and then the end is missing.
+    for changed in [
+        kept.replacen("yes it is", "yes it was", 1),
+        kept[..100].to_owned(),
+    ] {
+        assert_ne!(changed, kept);
+        std::fs::write(&file, changed).unwrap();
+        assert!(
+            page().contains(told) && !page().contains("yes it"),
+            "{}",
+            page()
+        );
+        assert!(list().contains(told), "{}", list());
+    }
+    std::fs::write(&file, kept).unwrap();
+    assert!(!page().contains(told));
+}
+
+const SLOW: &str = "
+description: An agent that takes its time
+providers: [agent]
+defaultTest: {assert: [{type: latency, threshold: 99}]}
+tests:
+  - agent: {model: {otherwise: {say: [{pause: 50}, {text: done}]}}, turns: [one, two]}
+";
+
+#[test]
+fn an_agent_that_is_too_slow_fails_its_case_and_one_that_is_not_passes() {
+    let instar = Instar::prepare(Setup::default());
+    let suite = put(instar.home(), "slow.yaml", SLOW);
+    let slow = instar.run(["eval", "run", &suite]);
+    assert_eq!(slow.code, 100, "{slow:?}");
+    assert!(slow.stdout.contains("is above 99ms"), "{slow:?}");
+    let patient = SLOW.replace("99", "3600000");
+    let suite = put(instar.home(), "patient.yaml", &patient);
+    let in_time = instar.run(["eval", "run", &suite]);
+    assert_eq!(in_time.code, 0, "{in_time:?}");
+}
+
+#[test]
 fn a_suite_passes_fails_or_says_what_it_does_not_do_and_ends_with_the_code_for_it() {
     let instar = Instar::prepare(Setup::default());
     let suite = put(instar.home(), "mixed.yaml", MIXED);

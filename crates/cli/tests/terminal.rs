@@ -59,6 +59,39 @@ fn work_of_more_than_a_second_shows_that_it_goes_on_and_only_to_a_person() {
     assert!(!screen.contains("=="), "{screen}");
 }
 
+/// Four cases that are answered one after the other.
+const FOUR: &str = "
+prompts: ['{{word}}']
+providers: [echo]
+defaultTest: {assert: [{type: equals, value: '{{word}}'}]}
+tests: [{vars: {word: one}}, {vars: {word: two}}, {vars: {word: three}}, {vars: {word: four}}]
+";
+
+#[test]
+fn how_many_cases_of_a_suite_are_done_is_shown_to_a_person_and_taken_away_again() {
+    let instar = Instar::prepare(Setup::default());
+    std::fs::write(instar.home().join("four.yaml"), FOUR).unwrap();
+    let run = ["eval", "run", "four.yaml", "--jobs", "1"];
+    let mut terminal = typed(&instar, &run);
+    for step in [
+        "[=====               ] 1 of 4",
+        "[==========          ] 2 of 4",
+        "[===============     ] 3 of 4",
+        "[====================] 4 of 4",
+        "report sha256:",
+    ] {
+        terminal.expect(step);
+    }
+    let left = terminal.screen();
+    assert!(!left.contains("of 4"), "{left}");
+    let (screen, status) = terminal.end();
+    assert!(status.success(), "{screen}");
+    let piped = instar.run(run);
+    assert_eq!(piped.code, 0, "{piped:?}");
+    let all = format!("{}{}", piped.stdout, piped.stderr);
+    assert!(!all.contains("of 4") && !all.contains("[="), "{all}");
+}
+
 #[test]
 fn devices_are_listed_without_a_gateway_too() {
     let mut instar = Instar::start(Setup::default());

@@ -52,6 +52,44 @@ fn every_built_in_case_passes_for_the_default_agent() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
+/// A conversation of two turns whose model takes its time before each answer.
+fn slow(pause: u64) -> serde_json::Value {
+    json!({
+        "model": {"otherwise": {"say": [{"pause": pause}, {"text": "done"}]}},
+        "turns": ["one", "two"],
+    })
+}
+
+#[test]
+fn a_case_that_is_too_slow_fails_by_the_time_that_its_turns_took() {
+    let case = |pause: u64, most: u64| {
+        json!({
+            "description": format!("{pause} of {most}"), "agent": slow(pause),
+            "assert": [{"type": "latency", "threshold": most}],
+        })
+    };
+    let suite = suite(json!({
+        "providers": ["agent"],
+        "tests": [case(30, 59), case(30, 3_600_000), case(0, 3_600_000)],
+    }));
+    let report = played(&suite, default_behaviour().unwrap());
+    let rows = &report.arms[0].rows;
+    let ends: Vec<_> = rows.iter().map(|row| row.outcome).collect();
+    let passed = Outcome::Passed;
+    assert_eq!(ends, [Outcome::Failed, passed, passed], "{rows:#?}");
+    assert!(rows[0].reason.contains("latency"), "{}", rows[0].reason);
+    for row in rows {
+        let events = row.metadata["events"].as_array().unwrap().iter();
+        let turns = events.filter(|event| event["kind"] == "turn");
+        let took: Vec<u64> = turns.map(|turn| turn["millis"].as_u64().unwrap()).collect();
+        assert_eq!(took.len(), 2, "{took:?}");
+        assert_eq!(
+            row.latency_ms.to_string(),
+            took.iter().sum::<u64>().to_string()
+        );
+    }
+}
+
 fn failed(name: &str, behaviour: Behaviour) -> Vec<String> {
     let suite = builtin::suite(name).unwrap();
     let report = played(&suite, behaviour);

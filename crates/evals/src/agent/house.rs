@@ -6,6 +6,7 @@ use instar_demo::Player;
 use instar_egress::Egress;
 use instar_models::{Models, ModelsConfig};
 use instar_policy::{Authority, Posture};
+use instar_protocol::event::{Event, EventKind};
 use instar_protocol::live::{Outcome, OutcomeStatus};
 use instar_protocol::message::{EntryBody, Inbound, OnRestart, Overrides, Part};
 use instar_protocol::model::LocalModel;
@@ -385,6 +386,7 @@ async fn told(house: &House, outcomes: &[Arc<Outcome>]) -> Result<Answer, Troubl
         OutcomeStatus::Aborted => "aborted".to_owned(),
     });
     let mut metadata = Map::new();
+    let latency_ms = latency(&events);
     let events = serde_json::to_value(&events).unwrap_or(Value::Null);
     for (name, value) in [
         ("replies", Value::Array(replies)),
@@ -400,11 +402,22 @@ async fn told(house: &House, outcomes: &[Arc<Outcome>]) -> Result<Answer, Troubl
     Ok(Answer {
         tokens,
         cost: Some(cost),
+        latency_ms: Some(latency_ms),
         finish,
         steps: Some(steps),
         metadata,
         ..Answer::text(text)
     })
+}
+
+/// How long the turns took, as their events say: building the house of the case is no part of it.
+#[expect(clippy::cast_precision_loss, reason = "a span of time in milliseconds")]
+fn latency(events: &[Event]) -> f64 {
+    let turns = events.iter().map(|event| match event.kind {
+        EventKind::Turn { millis, .. } => millis,
+        _ => 0,
+    });
+    turns.sum::<u64>() as f64
 }
 
 /// A call that ran is a step of a tool; one that did not is a step of its own kind.

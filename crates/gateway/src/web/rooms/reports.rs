@@ -208,8 +208,12 @@ fn all(folder: &File) -> Vec<(String, Report)> {
 fn read(file: &File) -> Option<Report> {
     let size = std::fs::metadata(file).ok()?.len();
     let bytes = (size <= BYTES_MAX).then(|| std::fs::read(file).ok())??;
-    let mut report: Report = serde_json::from_slice(&bytes).ok()?;
-    let address = report_address(serde_json::from_slice(&bytes).ok()?);
+    // What cannot be read any more was changed, too.
+    let Ok(value) = serde_json::from_slice::<Value>(&bytes) else {
+        return Some(Report::default());
+    };
+    let mut report: Report = serde_json::from_value(value.clone()).unwrap_or_default();
+    let address = report_address(value);
     report.is_whole = file
         .file_stem()
         .is_some_and(|name| name == address.as_str());
