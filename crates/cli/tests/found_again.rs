@@ -10,15 +10,7 @@ use crate::tools::{calling, said, workspace};
 fn serve(instar: &Instar, delta: &Value, class: &str) {
     let made = instar.propose(delta).json();
     assert_eq!(made["class"], class, "{made}");
-    let id = made["id"].as_str().unwrap();
-    for command in [
-        &["candidate", "check", id, "--json"][..],
-        &["candidate", "approve", id, "--json"],
-        &["rollout", "start", id, "--json"],
-        &["rollout", "promote", "--json"],
-    ] {
-        let _done = instar.run_with(command, "").json();
-    }
+    crate::rollouts::serve(instar, made["id"].as_str().unwrap());
 }
 
 /// Why a change is refused.

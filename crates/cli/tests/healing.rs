@@ -7,6 +7,7 @@ use std::net::TcpListener;
 
 use instar_demo::{Answer, Rule, Step, When};
 
+use crate::rollouts::serve;
 use crate::support::terminal::Terminal;
 use crate::support::{Instar, Setup, until};
 use crate::tools::{calling, said, workspace};
@@ -44,11 +45,7 @@ pub(crate) fn proposed(instar: &Instar) -> Value {
 pub(crate) fn try_it(instar: &Instar) {
     let candidate = proposed(instar);
     let id = candidate["id"].as_str().unwrap();
-    for step in ["check", "approve"] {
-        instar.run(["candidate", step, id, "--json"]).json();
-    }
-    instar.run(["rollout", "start", id, "--json"]).json();
-    instar.run(["rollout", "promote", "--json"]).json();
+    serve(instar, id);
 }
 
 #[test]
@@ -206,11 +203,7 @@ fn a_search_that_fails_for_the_owner_is_mended_for_the_owner() {
     let tried = ["heal", "try", id, "--gene", "retry-flaky-read", "--json"];
     let made = instar.run(tried).json();
     let candidate = made["id"].as_str().unwrap();
-    for step in ["check", "approve"] {
-        instar.run(["candidate", step, candidate, "--json"]).json();
-    }
-    instar.run(["rollout", "start", candidate, "--json"]).json();
-    instar.run(["rollout", "promote", "--json"]).json();
+    serve(&instar, candidate);
     // Each in a conversation of its own: what one search found is not taken into the next unasked.
     let trial = (0..24).find_map(|turn| {
         let _answer = instar.ask(&format!("agent:main:look{turn}"), "look");
@@ -260,11 +253,7 @@ fn a_path_with_a_space_is_mended_by_what_the_prompt_says_of_names() {
             .run(["heal", "try", &fault, "--gene", gene, "--json"])
             .json();
         let id = told["id"].as_str().unwrap_or_else(|| panic!("{told:#}"));
-        for step in ["check", "approve"] {
-            instar.run(["candidate", step, id, "--json"]).json();
-        }
-        instar.run(["rollout", "start", id, "--json"]).json();
-        instar.run(["rollout", "promote", "--json"]).json();
+        serve(&instar, id);
         // A stretch of one conversation has one coin: other conversations have others.
         let answers = (0..24).map(|number| {
             let outcome = instar.ask(&format!("agent:main:web:c{number}"), "look");

@@ -78,6 +78,12 @@ fn a_release_tells_what_it_comes_from_down_to_the_files_that_it_was_measured_wit
     let dependencies = build["resolvedDependencies"].as_array().unwrap();
     assert!(dependencies.iter().any(named), "{build:#}");
     assert_eq!(dependencies[0]["digest"]["sha256"], before["id"]);
+    // So does the program that made it: this one.
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(instar.run(["--version"]).stdout.contains(version));
+    let builder = &statement["predicate"]["runDetails"]["builder"];
+    assert_eq!(builder["version"]["instar"], version, "{builder:#}");
+    assert_eq!(node("code", "instar ")["name"], format!("instar {version}"));
     let verified = instar.run(["release", "verify", "--all", "--json"]).json();
     assert_eq!(verified["problems"], json!([]));
 

@@ -6,19 +6,14 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::rollouts::serve;
 use crate::support::{Instar, Setup, skipped};
 
 /// A release that was a candidate, with gates, a rollout and its end.
 pub(crate) fn promoted(instar: &Instar) -> Value {
     let delta = json!({"set_limit": {"agent": "main", "limit": "tool_calls_max", "value": 3}});
     let made = instar.propose(&delta).json();
-    let id = made["id"].as_str().unwrap();
-    for step in ["check", "approve"] {
-        let _table = instar.run(["candidate", step, id, "--json"]).json();
-    }
-    let _begun = instar.run(["rollout", "start", id, "--json"]).json();
-    let ended = instar.run(["rollout", "promote", "--json"]).json();
-    assert_eq!(ended["stage"]["stage"], "promoted", "{ended:#}");
+    serve(instar, made["id"].as_str().unwrap());
     made
 }
 
@@ -102,6 +97,17 @@ fn a_promoted_release_tells_its_deltas_its_gates_and_the_verdict_of_its_rollout(
     );
     let page = instar.http.get("/releases/stable/lineage").body;
     assert!(page.contains("promoted (by owner)"), "{page}");
+    // Beside the alias there is one of what the files say; the page tells the moves of what is served.
+    let log = instar.run(["release", "log", "--json"]).json();
+    let of = |alias: &str| {
+        let moves = log.as_array().unwrap().iter();
+        moves.filter(|one| one["alias"] == alias).count()
+    };
+    assert_eq!((of("stable"), of("files")), (2, 1), "{log:#}");
+    let page = instar.http.get("/releases").body;
+    let (_, moves) = page.split_once("<ol class=\"line\">").unwrap();
+    let (moves, _) = moves.split_once("</ol>").unwrap();
+    assert_eq!(moves.matches("<li>").count(), of("stable"), "{moves}");
 
     let statement = statement(&instar);
     let parameters = &statement["predicate"]["buildDefinition"]["externalParameters"];

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::healing::{failing, fault, proposed};
+use crate::rollouts::serve;
 use crate::support::{Instar, Setup, until};
 use crate::tools::{calling, said, workspace};
 
@@ -39,11 +40,7 @@ fn a_recorded_call_is_played_again_counted_apart_and_proves_nothing() {
     assert!(told.contains("made up, no proof"), "{told}");
     // One that happens is counted by itself.
     let id = proposed(&instar)["id"].as_str().unwrap().to_owned();
-    for step in ["check", "approve"] {
-        instar.run(["candidate", step, &id, "--json"]).json();
-    }
-    instar.run(["rollout", "start", &id, "--json"]).json();
-    instar.run(["rollout", "promote", "--json"]).json();
+    serve(&instar, &id);
     said(&instar, "look");
     let both = until("both are counted", || {
         let trials = instar.run(["heal", "status", "--json"]).json();

@@ -350,6 +350,13 @@ pub(crate) fn begin(instar: &Instar, candidate: &str, options: &str) -> Value {
     instar.run_with(&args, "").json()
 }
 
+/// Lets a candidate through its gates, and makes it what everybody is served.
+pub(crate) fn serve(instar: &Instar, candidate: &str) {
+    let _begun = begin(instar, candidate, "");
+    let ended = instar.run(["rollout", "promote", "--json"]).json();
+    assert_eq!(ended["stage"]["stage"], "promoted", "{ended:#}");
+}
+
 pub(crate) fn shadowed(instar: &Instar, identity: &str, pairs: &str) {
     let made = candidate(instar, identity);
     let options = format!("--shares 0.5 --turns 1 --maturity 1 --shadow {pairs}");

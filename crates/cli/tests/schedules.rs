@@ -12,6 +12,7 @@ use instar_protocol::{
 use instar_store::{HealingRow, Op, Options, Store};
 use serde_json::{Value, json};
 
+use crate::rollouts::serve;
 use crate::support::{Instar, Setup, until};
 
 const MINUTE_MS: u64 = 60_000;
@@ -146,11 +147,7 @@ fn a_quota_at_noon_moves_the_heartbeat_and_is_supported_at_the_most() {
     // Nothing of it goes on without the owner.
     assert_eq!(made["class"], "C", "{made:#}");
     let id = made["id"].as_str().unwrap();
-    for step in ["check", "approve"] {
-        instar.run(["candidate", step, id, "--json"]).json();
-    }
-    instar.run(["rollout", "start", id, "--json"]).json();
-    instar.run(["rollout", "promote", "--json"]).json();
+    serve(&instar, id);
     let status = instar.run(["heartbeat", "status", "--json"]).json();
     assert_eq!(status["agents"][0]["hours"], "15:00-12:00", "{status}");
     assert_eq!(status["agents"][0]["text"], "Mind the tides.");

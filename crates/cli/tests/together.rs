@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-use crate::rollouts::status;
+use crate::rollouts::{serve, status};
 use crate::support::{Instar, Setup};
 use crate::tools::{calling, said, workspace};
 
@@ -126,16 +126,6 @@ fn fixes_that_go_on_by_themselves_are_in_one_release_with_a_coin_each() {
     assert_ne!(mended[0], mended[1], "one coin for both");
 }
 
-/// Lets one of them through its gates and into service.
-fn promote(instar: &Instar, candidate: &Value) {
-    let id = candidate["id"].as_str().unwrap();
-    for step in ["check", "approve"] {
-        instar.run(["candidate", step, id, "--json"]).json();
-    }
-    instar.run(["rollout", "start", id, "--json"]).json();
-    instar.run(["rollout", "promote", "--json"]).json();
-}
-
 fn asked(instar: &Instar, agent: &str, text: &str) -> String {
     let outcome = instar.ask(&format!("agent:{agent}:main"), text);
     outcome["text"].as_str().unwrap_or_default().to_owned()
@@ -187,13 +177,11 @@ fn two_agents_have_faults_of_their_own_which_are_healed_apart() {
             .unwrap_or_else(|| panic!("{proposed:#?}"))
     };
     assert_eq!(proposed.len(), 2, "{proposed:#?}");
-    promote(&instar, of("main"));
+    serve(&instar, of("main")["id"].as_str().unwrap());
     // The other one is put upon the release that is stable now.
     let other = of("kim")["id"].as_str().unwrap();
-    promote(
-        &instar,
-        &instar.run(["candidate", "rebase", other, "--json"]).json(),
-    );
+    let rebased = instar.run(["candidate", "rebase", other, "--json"]).json();
+    serve(&instar, rebased["id"].as_str().unwrap());
 
     let turns = 12;
     let mut mended = [0, 0];

@@ -418,13 +418,14 @@ pub async fn releases(
         .collect())
 }
 
-/// Moves of aliases, the newest first.
+/// Moves of an alias, or of all of them, the newest first.
 pub async fn release_log(
     releases: &Releases,
+    alias: Option<&str>,
     limit: Option<usize>,
 ) -> Result<Vec<MoveRow>, QueryError> {
     let limit = page("limit", limit, PAGE, PAGE_MAX)?;
-    let log = releases.log(None, limit).await.map_err(missing_release)?;
+    let log = releases.log(alias, limit).await.map_err(missing_release)?;
     Ok(log
         .into_iter()
         .map(|one| MoveRow {

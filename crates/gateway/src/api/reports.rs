@@ -59,7 +59,7 @@ pub(super) async fn release_log(
     Asked(query): Asked<PageQuery>,
 ) -> Result<Json<Vec<MoveRow>>, ApiProblem> {
     Ok(Json(
-        queries::release_log(&app.releases, query.limit).await?,
+        queries::release_log(&app.releases, None, query.limit).await?,
     ))
 }
 

@@ -20,7 +20,7 @@ pub(crate) async fn release(run: &Context, asked: &ReleaseView) -> anyhow::Resul
             serde_json::to_value(queries::releases(&releases, None).await.map_err(explain)?)?
         }
         ReleaseView::Log => serde_json::to_value(
-            queries::release_log(&releases, None)
+            queries::release_log(&releases, None, None)
                 .await
                 .map_err(explain)?,
         )?,

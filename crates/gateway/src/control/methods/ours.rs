@@ -156,7 +156,7 @@ async fn diff(call: Call) -> Result<Value, Refusal> {
 
 async fn log(call: Call) -> Result<Value, Refusal> {
     let page: Page = call.params()?;
-    let moves = queries::release_log(&call.app.releases, page.limit).await?;
+    let moves = queries::release_log(&call.app.releases, None, page.limit).await?;
     Ok(json!({ "moves": moves }))
 }
 

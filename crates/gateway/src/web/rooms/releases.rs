@@ -1,7 +1,7 @@
 //! Releases: which there are, when each was stable, and what each changed.
 
 use axum::extract::{Path, State};
-use instar_release::Change;
+use instar_release::{Change, STABLE};
 use maud::{Markup, html};
 
 use crate::api::queries::{self, MoveRow, ReleaseRow};
@@ -25,7 +25,7 @@ pub(super) async fn list(
     let rows = queries::releases(&app.releases, None)
         .await
         .map_err(ApiProblem::from)?;
-    let moves = queries::release_log(&app.releases, None)
+    let moves = queries::release_log(&app.releases, Some(STABLE), None)
         .await
         .map_err(ApiProblem::from)?;
     let proposed = crate::api::candidates::list(&app.releases, None)
@@ -92,7 +92,7 @@ pub(super) async fn one(
     };
     let id = release.id.to_string();
     let title = format!("{} {}", words.release, beginning(&id));
-    let moves = queries::release_log(&app.releases, None)
+    let moves = queries::release_log(&app.releases, Some(STABLE), None)
         .await
         .map_err(ApiProblem::from)?;
     let is_stable = app
