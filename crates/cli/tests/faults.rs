@@ -338,7 +338,7 @@ fn of_a_foreign_folder_only_what_verifies_is_kept_and_nothing_acts_before_it_is_
 }
 
 #[test]
-fn a_job_with_the_lab_s_walls_can_do_none_of_what_it_must_not() {
+fn jobs_with_the_walls_of_the_lab_and_the_judge_can_do_none_of_what_they_must_not() {
     let instar = Instar::start(Setup::default());
     let kept = instar.run_with(&["secrets", "set", "mine"], "sk-test-0123456789\n");
     assert_eq!(kept.code, 0, "{kept:?}");
@@ -351,9 +351,22 @@ fn a_job_with_the_lab_s_walls_can_do_none_of_what_it_must_not() {
     }
     let tried = instar.run(["lab", "walls", "--json"]).json();
     let tried = tried.as_array().unwrap();
-    assert_eq!(tried.len(), 17, "{tried:?}");
+    for job in ["lab", "judge"] {
+        let of = tried.iter().filter(|attempt| attempt["job"] == job);
+        assert_eq!(of.count(), 19, "{tried:?}");
+    }
     for attempt in tried {
         assert!(attempt["refused"].is_string(), "{attempt}");
+    }
+    // Where it was looked, nothing was there.
+    let nothing = |what: &str, why: &str| {
+        let mut of = tried.iter().filter(|attempt| attempt["what"] == what);
+        assert!(of.all(|attempt| attempt["refused"] == why), "{tried:?}");
+    };
+    nothing("find a word in its environment", "there is none");
+    // Of a job that hides itself only the administrator sees what it holds.
+    if std::fs::read_dir("/root").is_ok() {
+        nothing("hold a file that was left open", "it has its line alone");
     }
     assert!(!instar.state.join("made-by-the-lab").exists());
 }

@@ -6,6 +6,8 @@ pub(crate) mod grader;
 mod judge;
 pub(crate) mod own;
 
+pub use judge::job as judge_job;
+
 use instar_protocol::judge::ASSERTS_MAX;
 use instar_protocol::model::ModelRef;
 use instar_release::gate::{self, Asked, Autonomy, CheckError, Finding, Said, Step, Table};

@@ -56,6 +56,7 @@ mod auth {
 pub use app::{App, AppState, ConfigHandle, Current};
 pub use control::first_frame;
 pub use door::Caller;
+pub use gates::judge_job;
 pub use http::paths;
 pub use instar_agent::{COMMANDS, CommandHelp};
 pub use problem::ApiProblem;

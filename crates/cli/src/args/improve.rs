@@ -109,7 +109,7 @@ pub(crate) enum Lab {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Let a job with the lab's walls try what the lab may not do, and say how each went
+    /// Let jobs with the walls of the lab and of the judge try what those may not do, and say how each went
     Walls,
     /// Drop what was kept of folders of other engines; recipes that you allowed stay
     Forget,

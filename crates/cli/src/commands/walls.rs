@@ -1,10 +1,11 @@
-//! `instar lab walls`: a job with the lab's own walls tries what the lab may not do, and says how that went.
+//! `instar lab walls`: jobs with the walls of the lab and of the judge try what those may not do, and say how that went.
 //!
-//! What stands in documents about the rights of the lab is shown here on the machine that it runs on.
+//! What stands in documents about their rights is shown here on the machine that they run on.
 
-use instar_gateway::lab::job;
-use instar_protocol::lab::PROBE_ROLE;
-use instar_sandbox::confined::Post;
+use instar_gateway::{judge_job, lab};
+use instar_protocol::judge;
+use instar_protocol::lab::{PROBE_ROLE, ROLE};
+use instar_sandbox::confined::{Confined, Post};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::Error;
@@ -17,8 +18,11 @@ use crate::context::Context;
 use crate::failure::{Code, Failure};
 use crate::out::Style;
 
+/// The name of the folder that is a job's own.
+const OWN_FOLDER: &str = "TMPDIR";
+
 /// What the job is told to try.
-#[derive(Serialize, Deserialize, Debug)]
+#[derive(Clone, Serialize, Deserialize, Debug)]
 struct Bait {
     /// The folder of the gateway.
     state: PathBuf,
@@ -31,6 +35,8 @@ struct Bait {
 /// One attempt and what became of it.
 #[derive(Serialize, Deserialize, Debug)]
 struct Attempt {
+    /// Whose walls they are.
+    job: String,
     what: String,
     /// Why it was refused; none if it was not.
     refused: Option<String>,
@@ -45,9 +51,8 @@ pub(crate) fn run(run: &Context) -> anyhow::Result<()> {
         port: listener.local_addr()?.port(),
         beside: i32::try_from(std::process::id())?,
     };
-    let mut job = job(PROBE_ROLE)?;
-    job.tell(&bait)?;
-    let attempts: Vec<Attempt> = job.hear()?;
+    let mut attempts = tried(ROLE, lab::job(PROBE_ROLE)?, &bait)?;
+    attempts.extend(tried(judge::ROLE, judge_job(PROBE_ROLE)?, &bait)?);
     if run.out.json() {
         run.out.value(&attempts)?;
     } else {
@@ -57,20 +62,51 @@ pub(crate) fn run(run: &Context) -> anyhow::Result<()> {
                 None => (Style::Bad, "NOT REFUSED".to_owned()),
             };
             run.out.line(&format!(
-                "{:<38} {}",
+                "{:<6} {:<38} {}",
+                attempt.job,
                 attempt.what,
                 run.out.paint(style, &came)
             ));
         }
     }
-    if attempts.iter().all(|attempt| attempt.refused.is_some()) {
+    let wrong = attempts.iter().find(|attempt| attempt.refused.is_none());
+    let Some(wrong) = wrong else {
+        return Ok(());
+    };
+    let what = format!("the {} could do what it must not", wrong.job);
+    Err(Failure::new(Code::Failed, what)
+        .next("do not run it on this machine; `instar doctor` checks the walls")
+        .into())
+}
+
+/// What a job tried behind its walls, and what it was left with.
+fn tried(name: &str, mut job: Confined, bait: &Bait) -> anyhow::Result<Vec<Attempt>> {
+    // It waits to be told, and has opened nothing by itself yet.
+    let held = told("hold a file that was left open", held(job.id()));
+    job.tell(bait)?;
+    let mut attempts: Vec<Attempt> = job.hear()?;
+    attempts.push(held);
+    for attempt in &mut attempts {
+        name.clone_into(&mut attempt.job);
+    }
+    Ok(attempts)
+}
+
+/// The descriptors of a job, looked at from outside: its line, who watches that, and nothing else.
+fn held(job: u32) -> Result<(), Error> {
+    let mut lines = 0;
+    for one in std::fs::read_dir(format!("/proc/{job}/fd"))? {
+        let name = std::fs::read_link(one?.path())?;
+        match name.to_string_lossy() {
+            name if name.starts_with("socket:") => lines += 1,
+            name if name == "/dev/null" => {}
+            _ => return Ok(()),
+        }
+    }
+    if lines > 2 {
         return Ok(());
     }
-    Err(
-        Failure::new(Code::Failed, "the lab could do what it must not")
-            .next("do not run it on this machine; `instar doctor` checks the walls")
-            .into(),
-    )
+    Err(Error::other("it has its line alone"))
 }
 
 /// The job's side.
@@ -142,16 +178,27 @@ fn attempts(bait: &Bait) -> Vec<Attempt> {
         ),
         told(
             "find a word in its environment",
-            match std::env::vars_os().next() {
+            match std::env::vars_os().find(|(name, _)| name != OWN_FOLDER) {
                 Some(_) => Ok(()),
-                None => Err(Error::other("it is empty")),
+                None => Err(Error::other("there is none")),
             },
         ),
+        told("find a file in a folder of its own", found()),
     ]
+}
+
+/// The judge has a folder of its own, and nothing is in it.
+fn found() -> Result<(), Error> {
+    let folder = std::env::var_os(OWN_FOLDER).ok_or_else(|| Error::other("it has none"))?;
+    match std::fs::read_dir(folder)?.next() {
+        Some(_) => Ok(()),
+        None => Err(Error::other("it is empty")),
+    }
 }
 
 fn told(what: &str, result: Result<(), Error>) -> Attempt {
     Attempt {
+        job: String::new(),
         what: what.to_owned(),
         refused: result.err().map(|error| error.to_string()),
     }

@@ -8,7 +8,7 @@ use instar_protocol::judge::{
 use instar_release::Behaviour;
 use instar_release::gate::{Finding, Gate, Outcome};
 use instar_release::lineage::{Material, MaterialKind};
-use instar_sandbox::confined::{Bounds, JobError, Starter};
+use instar_sandbox::confined::{Bounds, Confined, JobError, Starter};
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -132,6 +132,15 @@ pub(crate) fn judged(
     }
 }
 
+/// A job with the judge's walls and bounds: it has an empty folder of its own, and nothing else of the machine.
+pub fn job(role: &str) -> Result<Confined, JobError> {
+    let bounds = Bounds {
+        cpu_seconds: 300,
+        ..Bounds::default()
+    };
+    Starter::default().with_scratch().start(role, bounds)
+}
+
 fn sat(
     sitting: &Sitting,
     candidate: &Behaviour,
@@ -148,12 +157,7 @@ fn sat(
         seed: 0,
     };
     let told = |error: JobError| error.to_string();
-    let bounds = Bounds {
-        cpu_seconds: 300,
-        ..Bounds::default()
-    };
-    let starter = Starter::default().with_scratch();
-    let mut job = starter.start(ROLE, bounds).map_err(told)?;
+    let mut job = job(ROLE).map_err(told)?;
     let ender = job.ender();
     let _watch = AbortOnDropHandle::new(tokio::runtime::Handle::current().spawn({
         let closing = closing.clone();
