@@ -1,21 +1,40 @@
 //! The stories of `instar demo`, told to their end.
 
-use crate::support::{Instar, Setup};
+use instar_protocol::api::RunFile;
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
-/// Tells a story in a scratch folder of its own, which is empty again at the end.
-fn story(name: &str) -> String {
-    let instar = Instar::prepare(Setup::default());
-    let scratch = instar.home().join("scratch");
+use crate::support::{Http, Instar, Setup, until};
+
+/// A story with a scratch folder of its own.
+fn story(instar: &Instar, words: &[&str]) -> Command {
+    let scratch = scratch(instar);
     std::fs::create_dir(&scratch).unwrap();
-    let words = ["demo", name, "--no-stay"].map(str::to_owned);
-    let told = instar
-        .command(&[], &words)
-        .env("TMPDIR", &scratch)
-        .output()
-        .unwrap();
-    assert!(told.status.success(), "{told:?}");
-    assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 0);
-    String::from_utf8(told.stdout).unwrap()
+    let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+    let mut command = instar.command(&[], &words);
+    command.env("TMPDIR", scratch);
+    command
+}
+
+fn scratch(instar: &Instar) -> std::path::PathBuf {
+    instar.home().join("scratch")
+}
+
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).unwrap().next().is_none()
+}
+
+/// Ends with the test, whatever becomes of it.
+struct Story(Child);
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        // It may have ended.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }
 
 fn tells(told: &str, lines: &[&str]) {
@@ -25,8 +44,18 @@ fn tells(told: &str, lines: &[&str]) {
 }
 
 #[test]
-fn the_story_of_improvement_is_told_to_its_end_and_leaves_nothing_behind() {
-    let told = story("improve");
+fn the_story_of_improvement_is_told_to_its_end_leaves_the_pages_open_and_nothing_behind() {
+    let instar = Instar::prepare(Setup::default());
+    let mut command = story(&instar, &["demo", "improve"]);
+    let mut running = Story(command.stdout(Stdio::piped()).spawn().unwrap());
+    let mut told = String::new();
+    for line in BufReader::new(running.0.stdout.take().unwrap()).lines() {
+        told.push_str(&line.unwrap());
+        told.push('\n');
+        if told.contains("look around: ") {
+            break;
+        }
+    }
     let lines = [
         "promoted: it is the stable release now",
         "taken back: the evidence that it is worse reached its bound",
@@ -36,11 +65,42 @@ fn the_story_of_improvement_is_told_to_its_end_and_leaves_nothing_behind() {
         "release rollback: ",
     ];
     tells(&told, &lines);
+
+    // The story is over, and its pages are there as it left them: for who has the link, and for nobody else.
+    let (_, link) = told.split_once("look around: ").unwrap();
+    let state = std::fs::read_dir(scratch(&instar)).unwrap().next().unwrap();
+    let run = std::fs::read(state.unwrap().path().join("gateway.run.json")).unwrap();
+    let run: RunFile = serde_json::from_slice(&run).unwrap();
+    let (_, port) = run.url.trim_end_matches('/').rsplit_once(':').unwrap();
+    let http = Http::new(&run.local_secret);
+    http.port(port.parse().unwrap());
+    let way = link.trim().strip_prefix(&http.url()).unwrap();
+    assert_eq!(http.get(way).status, 200);
+    assert_eq!(http.with_token("nobody's").get("/rollouts").status, 401);
+    let page = http.get("/rollouts");
+    assert_eq!(page.status, 200, "{page:?}");
+    assert!(
+        page.body.contains("promoted") && page.body.contains("taken back"),
+        "{page:?}"
+    );
+    assert!(running.0.try_wait().unwrap().is_none(), "it waits");
+    assert!(!is_empty(&scratch(&instar)));
+    let pid = i32::try_from(running.0.id()).ok().and_then(Pid::from_raw);
+    kill_process(pid.unwrap(), Signal::INT).unwrap();
+    let ended = until("it ends", || running.0.try_wait().unwrap());
+    assert!(ended.success(), "{ended:?}");
+    assert!(is_empty(&scratch(&instar)));
+    assert!(http.try_get("/rollouts").is_err(), "nobody answers");
 }
 
 #[test]
 fn the_story_of_healing_tells_a_fix_that_works_from_one_that_harms_and_from_luck() {
-    let told = story("heal");
+    let instar = Instar::prepare(Setup::default());
+    let told = story(&instar, &["demo", "heal", "--no-stay"]).output();
+    let told = told.unwrap();
+    assert!(told.status.success(), "{told:?}");
+    assert!(is_empty(&scratch(&instar)));
+    let told = String::from_utf8(told.stdout).unwrap();
     let lines = [
         "by lab: reshape-argument",
         "by lab: drop-unknown-argument",

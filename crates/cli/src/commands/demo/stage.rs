@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::DemoOptions;
 use crate::client::Client;
@@ -147,6 +148,8 @@ impl Stage {
             .running
             .sign_in_link()
             .map_err(|error| anyhow::anyhow!("making a sign-in link: {error}"))?;
+        // Whoever has read how it ends can end it.
+        let mut stop = signal(SignalKind::interrupt())?;
         self.out.line("");
         self.out.line(&format!("look around: {link}"));
         let page = format!("{}{page}", self.running.url());
@@ -155,7 +158,7 @@ impl Stage {
         ));
         self.out
             .note("Ctrl-C ends it and removes the scratch state");
-        tokio::signal::ctrl_c().await?;
+        stop.recv().await;
         Ok(())
     }
 }
