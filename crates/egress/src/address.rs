@@ -136,7 +136,8 @@ fn isatap(address: Ipv6Addr) -> Option<Ipv4Addr> {
 }
 
 fn v4(high: u16, low: u16) -> Ipv4Addr {
-    Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))
+    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+    Ipv4Addr::new(a, b, c, d)
 }
 
 /// The IPv4 addresses inside a mapped, compatible, translated, 6to4, NAT64 or Teredo address.

@@ -43,7 +43,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 const BODY_BYTES_MAX: usize = 16 << 20;
 /// What all connections of a run may move together, both directions.
 const RUN_BYTES_MAX: u64 = 1 << 30;
-const PIECE_BYTES: usize = 16 * 1024;
+const PIECE_BYTES: usize = 16_384;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a program behind the socket did, for whoever keeps account.
@@ -194,10 +194,7 @@ impl Desk {
             );
         };
         let outcome = if self.moved.load(Ordering::Relaxed) >= RUN_BYTES_MAX {
-            Err(EgressError::Refused {
-                host: url.host_str().unwrap_or_default().to_owned(),
-                why: "this run has moved as many bytes as it may",
-            })
+            Err(spent(&url))
         } else if request.method() == Method::CONNECT {
             self.tunnel(&url, request, granted).await
         } else {
@@ -273,7 +270,9 @@ impl Desk {
                 max: BODY_BYTES_MAX,
             })?
             .to_bytes();
-        count(&self.moved, body.len());
+        if !count(&self.moved, body.len()) {
+            return Err(spent(&outgoing.url));
+        }
         let answer = self.egress.send_once(Outgoing { body, ..outgoing }).await?;
         let mut response = Response::new(empty());
         *response.status_mut() = answer.status;
@@ -398,6 +397,13 @@ fn count(moved: &AtomicU64, bytes: usize) -> bool {
         <= RUN_BYTES_MAX
 }
 
+fn spent(url: &Url) -> EgressError {
+    EgressError::Refused {
+        host: url.host_str().unwrap_or_default().to_owned(),
+        why: "this run has moved as many bytes as it may",
+    }
+}
+
 fn nowhere() -> EgressError {
     EgressError::Refused {
         host: String::new(),
@@ -419,3 +425,6 @@ fn refusal(status: StatusCode, why: &str) -> Response<Body> {
     *response.status_mut() = status;
     response
 }
+
+#[cfg(test)]
+mod tests;

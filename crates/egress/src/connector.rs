@@ -5,12 +5,12 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use std::fmt;
 use std::future::Future;
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
@@ -52,7 +52,7 @@ impl Connector {
         let tcp = dial(&host, port, self.reach, self.proxy.as_deref(), self.within).await?;
         let Some(tls) = self.tls else {
             return if url.scheme() == "http" {
-                Ok(TokioIo::new(Stream(Box::new(tcp))))
+                Ok(TokioIo::new(Box::new(tcp)))
             } else {
                 Err(failed("https without TLS"))
             };
@@ -61,7 +61,7 @@ impl Connector {
         let left = self.within.saturating_sub(began.elapsed());
         let shaking = TlsConnector::from(tls).connect(name, tcp);
         match tokio::time::timeout(left, shaking).await {
-            Ok(Ok(stream)) => Ok(TokioIo::new(Stream(Box::new(stream)))),
+            Ok(Ok(stream)) => Ok(TokioIo::new(Box::new(stream))),
             Ok(Err(source)) => Err(DialError::Connect {
                 host: host.to_string(),
                 source,
@@ -96,60 +96,14 @@ impl tower_service::Service<http::Uri> for Connector {
     }
 }
 
-trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// A connection, plain or with TLS.
-pub(crate) struct Stream(Box<dyn Duplex>);
-
-impl fmt::Debug for Stream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Stream(…)")
-    }
-}
+pub(crate) type Stream = Box<dyn Duplex>;
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
         Connected::new()
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, pieces)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
     }
 }

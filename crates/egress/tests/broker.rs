@@ -234,3 +234,28 @@ async fn a_run_without_rights_reaches_nothing() {
         .await;
     assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
 }
+
+#[tokio::test]
+async fn what_a_program_sends_arrives_whole_and_is_counted() {
+    let outside = Outside::new(Kind::Connect, |_| ok("outside")).await;
+    let socket = open(&outside.egress(), Rights::default());
+    // An end like that of a head, so that the pretended outside notes it.
+    let content = "a=1&b=2\r\n\r\n";
+    let request = format!(
+        "POST http://8.8.8.8/x HTTP/1.1\r\nhost: x\r\nx-hop: 1\r\nconnection: x-hop, close\r\ncontent-length: {}\r\n\r\n{content}",
+        content.len()
+    );
+    let answer = socket.ask(&request, "outside").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let asked = outside.asked();
+    assert!(asked[1].starts_with("POST /x "), "{asked:?}");
+    assert!(!asked[1].contains("x-hop"), "{asked:?}");
+    let arrived = || outside.asked().get(2).cloned();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while arrived().is_none() && tokio::time::Instant::now() < deadline {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(arrived().as_deref(), Some(content));
+    let both = content.len() + "outside".len();
+    assert_eq!(socket.broker.bytes_moved(), u64::try_from(both).unwrap());
+}

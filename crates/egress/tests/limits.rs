@@ -48,3 +48,20 @@ async fn a_closed_port_is_a_failed_connection() {
     let error = egress().send(outgoing(purpose, url)).await.unwrap_err();
     assert!(matches!(error, EgressError::Connect { .. }), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_connection_serves_later_calls_also_when_others_came_between() {
+    let server = Server::plain(|_| ok("x")).await;
+    let egress = egress();
+    let calls = 200;
+    for number in 0..calls {
+        let mut call = server.call("/");
+        call.connect_timeout = SECOND * (1 + number % 2);
+        let answer = egress.send(call).await.unwrap();
+        assert_eq!(answer.read(1, SECOND).await.unwrap().len(), 1);
+    }
+    // A call that comes at once may find the connection of the last one not given back yet.
+    let opened = server.connections();
+    assert!(opened < server.heads().len(), "{opened}");
+    assert_eq!(server.heads().len(), usize::try_from(calls).unwrap());
+}

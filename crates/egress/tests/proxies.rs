@@ -4,7 +4,10 @@ use crate::outside::{Kind, Outside};
 use crate::server::{Server, egress, ok, outgoing};
 use instar_egress::{EgressConfig, EgressError, Fetch, Purpose, Rights};
 use instar_protocol::Secret;
+use std::error::Error as _;
 use std::process::Command;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use url::Url;
 
 const INSIDE: &str = "INSTAR_TEST_PROXY_TARGET";
@@ -157,4 +160,115 @@ async fn a_proxy_that_refuses_is_a_failed_connection() {
     let fetch = Fetch::get(Url::parse("http://8.8.8.8/").unwrap(), Rights::default());
     let error = egress.fetch(fetch).await.unwrap_err();
     assert!(matches!(error, EgressError::Connect { .. }), "{error:?}");
+}
+
+/// What is fetched through a proxy that says just this, and what it was sent. An HTTP proxy waits for
+/// the question first.
+async fn through(scheme: &str, login: bool, says: Vec<u8>) -> (Result<String, String>, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = EgressConfig {
+        proxy: Some(format!("{scheme}://{}", listener.local_addr().unwrap())),
+        proxy_user: login.then(|| "me".to_owned()),
+        timeout_seconds: 10,
+        ..EgressConfig::default()
+    };
+    let waits = scheme == "http";
+    let proxy = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut sent = String::new();
+        if waits {
+            sent += &crate::outside::head(&mut stream).await.unwrap();
+        }
+        stream.write_all(&says).await.unwrap();
+        let mut rest = Vec::new();
+        while let Ok(byte) = stream.read_u8().await {
+            rest.push(byte);
+            if rest.ends_with(b"\r\n\r\n") {
+                stream.write_all(ok("through").as_bytes()).await.unwrap();
+                break;
+            }
+        }
+        sent + &String::from_utf8_lossy(&rest)
+    });
+    let egress = egress();
+    let password = login.then(|| Secret::new("canary"));
+    egress.configure(&config, password).unwrap();
+    let fetch = Fetch::get(Url::parse("http://8.8.8.8/").unwrap(), Rights::default());
+    let fetched = egress.fetch(fetch).await;
+    // What is kept for the next call would keep the proxy waiting.
+    drop(egress);
+    let answer = fetched
+        .map(|answer| String::from_utf8(answer.body.to_vec()).unwrap())
+        .map_err(|error| {
+            let EgressError::Connect { source, .. } = &error else {
+                panic!("{error:?}");
+            };
+            let inner = source.source().map(ToString::to_string);
+            format!("{source} {}", inner.unwrap_or_default())
+        });
+    (answer, proxy.await.unwrap())
+}
+
+#[tokio::test]
+async fn what_an_http_proxy_answers_is_understood_and_has_an_end() {
+    let answer = |status: &str, more: usize| {
+        format!("HTTP/1.1 {status}\r\nx: {}\r\n\r\n", "x".repeat(more)).into_bytes()
+    };
+    for (says, told) in [
+        (answer("200 Connected", 0), Ok("through")),
+        (answer("204 Fine", 0), Ok("through")),
+        (answer("200 Connected", 8_100), Ok("through")),
+        (answer("200 Connected", 8_200), Err("has no end")),
+        (
+            answer("407 Who", 0),
+            Err("wants a user name and a password"),
+        ),
+        (answer("403 No", 0), Err("does not connect there")),
+        (answer("2000 Odd", 0), Err("does not connect there")),
+    ] {
+        let (got, _) = through("http", false, says).await;
+        match (got, told) {
+            (Ok(got), Ok(told)) => assert_eq!(got, told),
+            (Err(got), Err(told)) => assert!(got.contains(told), "{got}"),
+            (got, told) => panic!("{got:?}, not {told:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_socks_proxy_answers_is_understood_whatever_address_it_names() {
+    let bound = |kind: u8, address: &[u8]| {
+        let mut says = vec![5, 0, 5, 0, 0, kind];
+        says.extend(address);
+        says.extend([0, 80]);
+        says
+    };
+    for (login, says, told) in [
+        (false, bound(1, &[9; 4]), Ok("through")),
+        (false, bound(4, &[9; 16]), Ok("through")),
+        (false, bound(3, b"\x05there"), Ok("through")),
+        (false, bound(2, &[9; 4]), Err("does not speak SOCKS5")),
+        (false, vec![5, 0, 5, 1, 0, 1], Err("does not connect there")),
+        (false, vec![5, 0, 4, 0, 0, 1], Err("does not connect there")),
+        (false, vec![5, 255], Err("another kind of sign-in")),
+        (false, vec![5, 2], Err("another kind of sign-in")),
+        (false, vec![4, 0], Err("does not speak SOCKS5")),
+        (true, bound(1, &[9; 4]), Ok("through")),
+        (true, vec![5, 1], Err("another kind of sign-in")),
+        (true, vec![5, 2, 1, 1], Err("does not take the user name")),
+    ] {
+        let shown = format!("{login} {says:?}");
+        let (got, sent) = through("socks5", login, says.clone()).await;
+        match (got, told) {
+            (Ok(got), Ok(told)) => assert_eq!(got, told, "{shown}"),
+            (Err(got), Err(told)) => assert!(got.contains(told), "{shown}: {got}"),
+            (got, told) => panic!("{shown}: {got:?}, not {told:?}"),
+        }
+        // A proxy that asks for no password is told none.
+        assert_eq!(
+            sent.contains("canary"),
+            says.starts_with(&[5, 2, 1]),
+            "{shown}"
+        );
+    }
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use instar_egress::{Egress, Origin, Outgoing, Purpose};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -18,6 +19,7 @@ const KEY: &[u8] = include_bytes!("fixtures/localhost-key.der");
 pub(crate) struct Server {
     pub(crate) url: Url,
     pub(crate) heads: Arc<Mutex<Vec<String>>>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Server {
@@ -46,13 +48,16 @@ impl Server {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let url = Url::parse(&format!("{scheme}://{}/", listener.local_addr().unwrap())).unwrap();
         let heads: Arc<Mutex<Vec<String>>> = Arc::default();
+        let connections: Arc<AtomicUsize> = Arc::default();
         let server = Self {
             url,
             heads: heads.clone(),
+            connections: connections.clone(),
         };
         let answer = Arc::new(answer);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                let _before = connections.fetch_add(1, Ordering::Relaxed);
                 let (tls, answer, heads) = (tls.clone(), answer.clone(), heads.clone());
                 tokio::spawn(async move {
                     match tls {
@@ -71,6 +76,11 @@ impl Server {
 
     pub(crate) fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
+    }
+
+    /// How many connections were opened.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     pub(crate) fn origin(&self) -> Origin {
