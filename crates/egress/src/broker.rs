@@ -242,7 +242,7 @@ impl Desk {
         *granted
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner) = Some((upgrade, outside));
-        Ok(Response::new(empty()))
+        Ok(Response::new(Body::default()))
     }
 
     async fn pass_on(
@@ -274,7 +274,7 @@ impl Desk {
             return Err(spent(&outgoing.url));
         }
         let answer = self.egress.send_once(Outgoing { body, ..outgoing }).await?;
-        let mut response = Response::new(empty());
+        let mut response = Response::new(Body::default());
         *response.status_mut() = answer.status;
         *response.headers_mut() = without_connection(answer.headers.clone());
         *response.body_mut() = counted(answer, Arc::clone(&self.moved));
@@ -298,16 +298,14 @@ fn counted(answer: Incoming, moved: Arc<AtomicU64>) -> Body {
     StreamBody::new(pieces).boxed_unsync()
 }
 
-/// The address that a request names: whole, `http`, and without a sign-in; of a tunnel the host and
-/// port. It goes through the one parser of addresses, so that every spelling is judged as it is meant.
+/// The address that a request names: whole and `http`; of a tunnel the host and port. It goes through
+/// the one parser of addresses, so that every spelling is judged as it is meant.
 fn named(request: &Request<hyper::body::Incoming>) -> Option<Url> {
     let uri = request.uri();
     if request.method() == Method::CONNECT {
         let authority = uri.authority()?;
         authority.port_u16()?;
-        let url = Url::parse(&format!("https://{authority}/")).ok()?;
-        let plain = !authority.as_str().contains('@') && url.path() == "/";
-        return plain.then_some(url);
+        return Url::parse(&format!("https://{authority}/")).ok();
     }
     let url = Url::parse(&uri.to_string()).ok()?;
     (uri.scheme_str() == Some("http")).then_some(url)
@@ -413,10 +411,6 @@ fn nowhere() -> EgressError {
 
 fn never(never: Infallible) -> io::Error {
     match never {}
-}
-
-fn empty() -> Body {
-    Full::default().map_err(never).boxed_unsync()
 }
 
 fn refusal(status: StatusCode, why: &str) -> Response<Body> {

@@ -37,12 +37,7 @@ impl Rule {
         // The parser of addresses is the one that requests go through, so that a rule and a request
         // mean the same host in every spelling.
         let url = Url::parse(&format!("https://{rest}/")).map_err(|_| wrong())?;
-        let plain = url.username().is_empty()
-            && url.password().is_none()
-            && url.path() == "/"
-            && url.query().is_none()
-            && url.fragment().is_none()
-            && !rest.contains(['/', '@', '?', '#', '\\', '*']);
+        let plain = !rest.contains(['/', '@', '?', '#', '\\', '*']);
         let host = url.host().filter(|_| plain).ok_or_else(wrong)?.to_owned();
         if below && !matches!(host, Host::Domain(_)) {
             return Err(wrong());
@@ -51,7 +46,7 @@ impl Rule {
         let said = rest
             .rsplit_once(':')
             .and_then(|(_, port)| port.parse().ok());
-        let port = url.port().or(said.filter(|_| !rest.ends_with(']')));
+        let port = url.port().or(said);
         Ok(Self {
             host: dotless(host),
             below,

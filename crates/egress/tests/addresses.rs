@@ -343,6 +343,8 @@ async fn credentials_go_to_their_exact_origin_only() {
 #[test]
 fn look_alike_hosts_are_other_origins() {
     let home = Origin::of(&Url::parse("https://api.openai.com/v1").unwrap());
+    let shown = home.as_ref().map(ToString::to_string);
+    assert_eq!(shown.as_deref(), Some("https://api.openai.com:443"));
     for text in [
         "https://api.openai.com.evil.example/",
         "https://evil-api.openai.com/",

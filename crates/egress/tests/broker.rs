@@ -175,13 +175,11 @@ async fn nothing_local_and_nothing_beyond_the_rights_is_reached_by_any_spelling(
         let answer = socket.ask(request, "\r\n\r\n").await;
         assert!(answer.starts_with("HTTP/1.1 400"), "{request}: {answer}");
     }
-    let smuggled = "GET http://u:p@8.8.8.8/ HTTP/1.1\r\nhost: x\r\n\r\n";
-    assert!(
-        !socket
-            .ask(smuggled, "\r\n\r\n")
-            .await
-            .starts_with("HTTP/1.1 2")
-    );
+    for smuggled in ["GET http://u:p@8.8.8.8/", "CONNECT u:p@8.8.8.8:443"] {
+        let request = format!("{smuggled} HTTP/1.1\r\nhost: x\r\n\r\n");
+        let answer = socket.ask(&request, "\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 403"), "{smuggled}: {answer}");
+    }
     assert!(inner.heads().is_empty() && outside.asked().is_empty());
 
     let narrow = open(&outside.egress(), only(&["8.8.8.8"]));
@@ -217,10 +215,11 @@ async fn the_end_of_a_run_ends_its_connections() {
     .await;
     assert!(granted.starts_with("HTTP/1.1 200"));
     socket.broker.stop().await;
+    // At once, before anything else had a turn.
+    assert!(std::os::unix::net::UnixStream::connect(&socket.path).is_err());
     let mut rest = Vec::new();
     let ended = tokio::time::timeout(PATIENCE, tunnel.read_to_end(&mut rest)).await;
     assert!(ended.is_ok() && rest.is_empty());
-    assert!(UnixStream::connect(&socket.path).await.is_err());
 }
 
 #[tokio::test]
@@ -258,4 +257,16 @@ async fn what_a_program_sends_arrives_whole_and_is_counted() {
     assert_eq!(arrived().as_deref(), Some(content));
     let both = content.len() + "outside".len();
     assert_eq!(socket.broker.bytes_moved(), u64::try_from(both).unwrap());
+}
+
+#[tokio::test]
+async fn what_may_not_be_reached_is_refused_before_its_content_is_taken_in() {
+    let socket = open(&egress(), only(&["8.8.8.8", "127.0.0.1"]));
+    for host in ["127.0.0.1", "9.9.9.9"] {
+        let head =
+            format!("POST http://{host}/ HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n");
+        let answer = socket.ask(&head, "\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 403"), "{host}: {answer}");
+    }
+    assert_eq!(socket.broker.bytes_moved(), 0);
 }

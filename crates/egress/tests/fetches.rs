@@ -24,6 +24,12 @@ async fn a_long_answer_is_cut_and_says_so() {
     let egress = outside.egress();
     let whole = egress.fetch(get("http://8.8.8.8/")).await.unwrap();
     assert!(!whole.cut && whole.body.len() == 5_000 && whole.status == 200);
+    let fits = Fetch {
+        bytes_max: 5_000,
+        ..get("http://8.8.8.8/")
+    };
+    let whole = egress.fetch(fits).await.unwrap();
+    assert!(!whole.cut && whole.body.len() == 5_000);
     let small = Fetch {
         bytes_max: 100,
         ..get("http://8.8.8.8/")
@@ -35,6 +41,14 @@ async fn a_long_answer_is_cut_and_says_so() {
     egress.configure(&config, None).unwrap();
     let cut = egress.fetch(get("http://8.8.8.8/")).await.unwrap();
     assert!(cut.cut && cut.body.len() == 1_024);
+    // So long that it comes in many pieces.
+    let outside = Outside::new(Kind::Connect, |_| ok(&"x".repeat(2_000_000))).await;
+    let long = Fetch {
+        bytes_max: 1_500_000,
+        ..get("http://8.8.8.8/")
+    };
+    let cut = outside.egress().fetch(long).await.unwrap();
+    assert!(cut.cut && cut.body.len() == 1_500_000);
 }
 
 #[tokio::test]
@@ -129,6 +143,21 @@ async fn only_the_origin_that_the_owner_configured_may_be_local() {
     assert!(matches!(away, Err(EgressError::Refused { .. })), "{away:?}");
     let plain = egress.fetch(get(own.url.as_str())).await;
     assert!(matches!(plain, Err(EgressError::Refused { .. })));
+}
+
+#[tokio::test]
+async fn a_redirect_away_from_the_configured_origin_is_within_the_rights() {
+    let own = Server::plain(|_| redirect(302, "http://8.8.8.8/")).await;
+    let outside = Outside::new(Kind::Connect, |_| ok("outside")).await;
+    for (rights, passes) in [(Rights::nothing(), false), (Rights::default(), true)] {
+        let fetch = Fetch {
+            configured: Some(own.origin()),
+            ..Fetch::get(own.url.clone(), rights)
+        };
+        let fetched = outside.egress().fetch(fetch).await;
+        assert_eq!(fetched.is_ok(), passes, "{fetched:?}");
+        assert_eq!(outside.asked().is_empty(), !passes);
+    }
 }
 
 #[tokio::test]

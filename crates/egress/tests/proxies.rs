@@ -4,7 +4,6 @@ use crate::outside::{Kind, Outside};
 use crate::server::{Server, egress, ok, outgoing};
 use instar_egress::{EgressConfig, EgressError, Fetch, Purpose, Rights};
 use instar_protocol::Secret;
-use std::error::Error as _;
 use std::process::Command;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
