@@ -226,11 +226,13 @@ impl Together {
             let spans = message["spans"].as_array().into_iter().flatten();
             for span in spans.filter(|span| span["is_primary"] == true) {
                 let file = woven.get(span["file_name"].as_str().unwrap_or_default());
-                let line = span["line_start"]
-                    .as_u64()
-                    .and_then(|line| usize::try_from(line).ok());
-                if let (Some(file), Some(line)) = (file, line) {
-                    self.dropped.extend(about(file, line));
+                let at = |name: &str| {
+                    let number = span[name].as_u64();
+                    number.and_then(|number| usize::try_from(number).ok())
+                };
+                let (line, column) = (at("line_start"), at("column_start"));
+                if let (Some(file), Some(line), Some(column)) = (file, line, column) {
+                    self.dropped.extend(file.about(line, column));
                 }
             }
         }
@@ -313,21 +315,6 @@ impl Together {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
-}
-
-/// The changes that an error in this line is about: those that touched it, else the narrowest around it.
-fn about(woven: &Woven, line: usize) -> Vec<usize> {
-    let touched = woven
-        .lines
-        .iter()
-        .filter(|(_, (lines, _))| lines.contains(&line));
-    let touched: Vec<usize> = touched.map(|(number, _)| *number).collect();
-    if !touched.is_empty() {
-        return touched;
-    }
-    let around = woven.lines.iter().filter(|(_, (_, span))| span.holds(line));
-    let narrowest = around.min_by_key(|(_, (_, span))| span.height());
-    narrowest.map(|(number, _)| *number).into_iter().collect()
 }
 
 fn programs(messages: &[serde_json::Value]) -> Vec<PathBuf> {

@@ -39,11 +39,11 @@ pub(super) struct Woven {
 }
 
 impl Range {
-    pub(super) fn holds(&self, line: usize) -> bool {
+    fn holds(&self, line: usize) -> bool {
         (self.start.line..=self.end.line).contains(&line)
     }
 
-    pub(super) fn height(&self) -> usize {
+    fn height(&self) -> usize {
         self.end.line - self.start.line
     }
 }
@@ -64,6 +64,8 @@ struct Places {
     /// By the place of the operator: what is left of it and right of it.
     binary: BTreeMap<(usize, usize), Operands>,
     unary: BTreeMap<(usize, usize), Span>,
+    /// By the place of an arm: its arrow, and whether it has a guard.
+    arms: BTreeMap<(usize, usize), (Span, bool)>,
 }
 
 /// An operator with what it stands between.
@@ -96,6 +98,19 @@ impl<'ast> Visit<'ast> for Places {
         self.unary
             .insert(key(node.span().start()), node.expr.span());
         visit::visit_expr_unary(self, node);
+    }
+
+    fn visit_expr_match(&mut self, node: &'ast syn::ExprMatch) {
+        // A guard leaves nothing that has to fit: another arm must.
+        let rest = |arm: &syn::Arm| arm.guard.is_none() && matches!(arm.pat, syn::Pat::Wild(_));
+        if node.arms.iter().any(rest) {
+            for arm in &node.arms {
+                let arrow = arm.fat_arrow_token.span();
+                self.arms
+                    .insert(key(arm.span().start()), (arrow, arm.guard.is_some()));
+            }
+        }
+        visit::visit_expr_match(self, node);
     }
 }
 
@@ -172,6 +187,7 @@ pub(super) fn weave(text: &str, changes: &[(usize, &Change)]) -> anyhow::Result<
             "BinaryOperator" => binary(text, &offsets, &places, *start, group),
             "UnaryOperator" => unary(&offsets, &places, *start, group),
             "MatchArmGuard" => guard(text, &offsets, group),
+            "MatchArm" => arm(&offsets, &places, *start, group),
             _ => None,
         };
         let Some(made) = made else { continue };
@@ -223,8 +239,36 @@ fn instead((at, end): (usize, usize), text: String) -> Edit {
     }
 }
 
+const ON: &str = "crate::__changed::on(";
+
 fn on(number: usize) -> String {
-    format!("crate::__changed::on({number})")
+    format!("{ON}{number})")
+}
+
+impl Woven {
+    /// The changes that an error at this place is about, both counted from 1: the one whose switch stands
+    /// nearest before it, else all that touched the line, else the narrowest around it.
+    pub(super) fn about(&self, line: usize, column: usize) -> Vec<usize> {
+        let touched = self
+            .lines
+            .iter()
+            .filter(|(_, (lines, _))| lines.contains(&line));
+        let touched: Vec<usize> = touched.map(|(number, _)| *number).collect();
+        let text = self.text.lines().nth(line - 1).unwrap_or_default();
+        let before: String = text.chars().take(column).collect();
+        let nearest = before.rsplit_once(ON).and_then(|(_, rest)| {
+            let (number, _) = rest.split_once(')')?;
+            number.parse().ok()
+        });
+        match nearest {
+            Some(number) if touched.contains(&number) => return vec![number],
+            _ if !touched.is_empty() => return touched,
+            _ => {}
+        }
+        let around = self.lines.iter().filter(|(_, (_, span))| span.holds(line));
+        let narrowest = around.min_by_key(|(_, (_, span))| span.height());
+        narrowest.map(|(number, _)| *number).into_iter().collect()
+    }
 }
 
 /// One answer after the other, the first whose switch is on.
@@ -362,7 +406,81 @@ fn guard(text: &str, offsets: &Offsets<'_>, group: &[(usize, &Change)]) -> Optio
         }
     }
     Some(vec![
-        open(at, end, format!("({before}((")),
-        close(end, at, format!("){after}))")),
+        // Around a change of the whole condition, which begins and ends where it does.
+        open(at, end + 1, format!("({before}((")),
+        close(end, at - 1, format!("){after}))")),
     ])
+}
+
+/// An arm that never fits, where the others fit all there is.
+fn arm(
+    offsets: &Offsets<'_>,
+    places: &Places,
+    start: Place,
+    group: &[(usize, &Change)],
+) -> Option<Vec<Edit>> {
+    let (arrow, guarded) = places.arms.get(&(start.line, start.column))?;
+    let at = offsets.ends(*arrow).0;
+    let (number, _) = group.first()?;
+    let word = if *guarded { "&&" } else { "if" };
+    Some(vec![close(at, at, format!("{word} !{} ", on(*number)))])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(genre: &str, replacement: &str, from: (usize, usize)) -> Change {
+        let start = Place {
+            line: from.0,
+            column: from.1,
+        };
+        Change {
+            file: "lib.rs".to_owned(),
+            name: replacement.to_owned(),
+            genre: genre.to_owned(),
+            replacement: replacement.to_owned(),
+            span: Range { start, end: start },
+        }
+    }
+
+    #[test]
+    fn an_error_in_one_of_two_answers_is_about_that_one() {
+        let text = "fn f() -> Option<u8> {\n    Some(1)\n}\n";
+        let none = change("FnValue", "None", (2, 5));
+        let wrong = change("FnValue", "Some(\"\")", (2, 5));
+        let woven = weave(text, &[(3, &none), (7, &wrong)]).unwrap();
+        let line = woven.text.lines().nth(1).unwrap();
+        let column = |part: &str| 1 + line.find(part).unwrap();
+        assert_eq!(woven.about(2, column("None")), [3]);
+        assert_eq!(woven.about(2, column("Some(\"\")")), [7]);
+        assert_eq!(woven.about(2, 1), [3, 7]);
+    }
+
+    #[test]
+    fn an_arm_is_taken_away_by_a_guard_that_never_holds() {
+        let text = "fn f(x: u8) -> u8 {\n    match x {\n        1 => 2,\n        3 if x > 0 => 4,\n        _ => 5,\n    }\n}\n";
+        let first = change("MatchArm", "", (3, 9));
+        let second = change("MatchArm", "", (4, 9));
+        let woven = weave(text, &[(0, &first), (1, &second)]).unwrap();
+        assert!(woven.text.contains("1 if !crate::__changed::on(0) => 2,"));
+        assert!(
+            woven
+                .text
+                .contains("3 if x > 0 && !crate::__changed::on(1) => 4,")
+        );
+    }
+
+    #[test]
+    fn a_guard_and_the_comparison_that_it_is_are_changed_side_by_side() {
+        let text = "fn f(x: u8) -> u8 {\n    match x {\n        y if y > 3 => 1,\n        _ => 2,\n    }\n}\n";
+        let mut always = change("MatchArmGuard", "true", (3, 14));
+        always.span.end = Place {
+            line: 3,
+            column: 19,
+        };
+        let equal = change("BinaryOperator", "==", (3, 16));
+        let woven = weave(text, &[(0, &always), (1, &equal)]).unwrap();
+        assert!(syn::parse_file(&woven.text).is_ok(), "{}", woven.text);
+    }
 }
