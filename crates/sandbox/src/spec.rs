@@ -11,9 +11,9 @@ use std::time::Duration;
 
 /// Most words of a command, and most bytes of all of them.
 const WORDS_MAX: usize = 4_096;
-const WORDS_BYTES_MAX: usize = 512 * 1024;
+const WORDS_BYTES_MAX: usize = 524_288;
 /// The longest value that a program is given in its environment.
-const VALUE_BYTES_MAX: usize = 16 * 1024;
+const VALUE_BYTES_MAX: usize = 16_384;
 
 /// What the program may do with the workspace, which it sees as `/work`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -379,5 +379,40 @@ impl BrokerSocket {
 
     pub(crate) fn path(&self) -> &std::path::Path {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_needed_for_each_limit_of_all_processes_that_was_asked_for() {
+        for (together_bytes, cpu_thousandths, needed) in [
+            (None, None, false),
+            (Some(1), None, true),
+            (None, Some(1), true),
+            (Some(1), Some(1), true),
+        ] {
+            let limits = Limits {
+                together_bytes,
+                cpu_thousandths,
+                ..Limits::default()
+            };
+            assert_eq!(limits.need_groups(), needed, "{limits:?}");
+        }
+    }
+
+    #[test]
+    fn a_job_ends_when_its_walls_say_and_a_socket_is_the_one_that_was_named() {
+        let argv = Argv::new(vec!["true".to_owned()]).unwrap();
+        let mut walls = Walls::default();
+        walls.limits.wall_seconds = 7;
+        assert_eq!(Job::new(walls, argv).wall_time(), Duration::from_secs(7));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("broker");
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let socket = BrokerSocket::new(&path).unwrap();
+        assert_eq!(socket.path(), path.canonicalize().unwrap());
     }
 }

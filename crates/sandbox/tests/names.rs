@@ -41,12 +41,31 @@ fn names_that_lead_elsewhere_are_refused_with_their_reason() {
 }
 
 #[test]
+fn a_name_is_as_long_and_as_deep_as_it_says_and_no_more() {
+    assert!(Inside::parse(&"a".repeat(255)).is_ok());
+    assert!(Inside::parse(&"a/".repeat(64)).is_ok());
+    let part = format!("{}/", "a".repeat(249));
+    assert!(Inside::parse(&part.repeat(16)).is_ok());
+    assert_eq!(refused(&format!("{}.", part.repeat(16))), NameError::Long);
+    let deep: Inside = "a/".repeat(63).parse().unwrap();
+    let deepest = deep.join("b").unwrap();
+    assert_eq!(deepest.name(), Some("b"));
+    assert_eq!(deepest.join("c"), Err(NameError::Deep));
+    assert_eq!(deep.join("b/c"), Err(NameError::Climbs));
+    assert_eq!(deep.join("."), Err(NameError::Climbs));
+    assert!(Inside::root().is_root() && Inside::parse(".").unwrap().is_root());
+    assert!(!deep.is_root());
+}
+
+#[test]
 fn ordinary_names_are_taken_as_they_are() {
     for (name, shown) in [
         ("notes.md", "notes.md"),
         ("./a//b/./c", "a/b/c"),
         ("~/x", "~/x"),
         ("com10", "com10"),
+        ("com0", "com0"),
+        ("LPTX", "LPTX"),
         ("console.log", "console.log"),
         ("a..b", "a..b"),
         ("...", "..."),

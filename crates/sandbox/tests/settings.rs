@@ -143,6 +143,84 @@ fn a_command_is_words() {
     assert_eq!(words(&["a\0b"]), Err(ArgvError::Nul));
     assert_eq!(words(&["a"; 5_000]), Err(ArgvError::Long));
     assert!(words(&["echo", "$(id)"]).is_ok());
+    assert!(words(&["a"; 4_096]).is_ok());
+    assert_eq!(words(&["a"; 4_097]), Err(ArgvError::Long));
+    let long = |bytes: usize| words(&["a", &"b".repeat(bytes - 1)]);
+    assert!(long(512 * 1024).is_ok());
+    assert_eq!(long(512 * 1024 + 1), Err(ArgvError::Long));
+}
+
+#[test]
+fn a_value_of_the_environment_has_the_form_of_its_name() {
+    let long = "a".repeat(64);
+    let longer = "a".repeat(65);
+    let zone = format!("{}/{}", "a".repeat(31), "b".repeat(32));
+    let zones = format!("{}/{}", "a".repeat(32), "b".repeat(32));
+    for (name, value, kept) in [
+        ("LANG", "de_DE.UTF-8@euro", true),
+        ("LANG", "", true),
+        ("LANG", &*long, true),
+        ("LANG", &*longer, false),
+        ("LANG", "a b", false),
+        ("LANG", "a/b", false),
+        ("COLUMNS", "80", true),
+        ("COLUMNS", "123456789012", true),
+        ("COLUMNS", "1234567890123", false),
+        ("COLUMNS", "", false),
+        ("COLUMNS", "8o", false),
+        ("TZ", "Europe/Berlin", true),
+        ("TZ", "UTC", true),
+        ("TZ", &*zone, true),
+        ("TZ", &*zones, false),
+        ("TZ", "", false),
+        ("TZ", "/etc/passwd", false),
+        ("TZ", "Europe/", false),
+        ("TZ", "Europe/../x", false),
+        ("TZ", ":Europe", false),
+        ("PATH", "x", false),
+        ("OWN", "80", false),
+    ] {
+        let asked = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        let (environment, left_out) = Environment::project(&asked);
+        let taken = environment.values().get(name).map(String::as_str) == Some(value);
+        assert_eq!(taken, kept, "{name}={value:?}");
+        assert_eq!(left_out.contains(name), !kept, "{name}={value:?}");
+    }
+}
+
+#[test]
+fn an_owner_gives_a_program_values_but_leads_no_start_with_them() {
+    let none = || Environment::project(&BTreeMap::new()).0;
+    let longest = "N".repeat(64);
+    for name in ["TOKEN", "A1", "_A", "API_KEY_2", "LDAP", "X_LD_Y", &longest] {
+        let given = none().with(name, "value").unwrap();
+        assert_eq!(given.values()[name], "value");
+        assert_eq!(given.values().len(), none().values().len() + 1, "{name}");
+    }
+    for name in [
+        "",
+        "1A",
+        "token",
+        "A B",
+        "A=B",
+        "A-B",
+        "\u{c4}",
+        "LD_PRELOAD",
+        "GLIBC_TUNABLES",
+        "MALLOC_CHECK_",
+        "PATH",
+        "HOME",
+        "TMPDIR",
+        &format!("{longest}N"),
+    ] {
+        let told = none().with(name, "value").unwrap_err();
+        assert!(told.contains("is not given the variable"), "{name}: {told}");
+    }
+    let long = "v".repeat(16 * 1024);
+    assert!(none().with("TOKEN", &long).is_ok());
+    for value in ["a\0b", &format!("{long}v")] {
+        assert!(none().with("TOKEN", value).is_err());
+    }
 }
 
 #[test]

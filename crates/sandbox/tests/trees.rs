@@ -1,6 +1,6 @@
 //! Random trees of links and missing parts: whatever is asked, nothing outside the root changes.
 
-use instar_sandbox::root::{Entry, Go, Inside, Kind, Replace, Root, RootError, WalkLimits};
+use instar_sandbox::root::{Entry, Go, Inside, Kind, Replace, Root, RootError, WalkLimits, now};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -149,7 +149,9 @@ proptest! {
         let (root_path, outside) = (home.path().join("root"), home.path().join("outside"));
         std::fs::create_dir(&root_path).unwrap();
         std::fs::create_dir(&outside).unwrap();
-        std::fs::write(outside.join("secret"), SECRET).unwrap();
+        for name in ["secret", "b"] {
+            std::fs::write(outside.join(name), SECRET).unwrap();
+        }
         lay(&root_path.canonicalize().unwrap(), &plants);
         // A link that was planted early leads later plants outside, too.
         let before = (picture(&outside), beside(home.path()));
@@ -249,6 +251,43 @@ fn a_link_is_told_replaced_and_removed_but_never_followed() {
 }
 
 #[test]
+fn a_link_on_the_way_is_not_followed_wherever_it_leads() {
+    let (home, root) = fresh();
+    let outside = tempfile::tempdir().unwrap();
+    for folder in [outside.path(), home.path()] {
+        std::fs::create_dir(folder.join("real")).unwrap();
+        std::fs::write(folder.join("real/file"), SECRET).unwrap();
+    }
+    symlink(outside.path(), home.path().join("away")).unwrap();
+    symlink(".", home.path().join("here")).unwrap();
+    symlink("/proc/self/root", home.path().join("machine")).unwrap();
+    for name in ["away/real/file", "here/real/file", "machine/etc/passwd"] {
+        for refused in [
+            root.read(&at(name), 9_999).map(drop),
+            root.stat(&at(name)).map(drop),
+            root.remove(&at(name)),
+        ] {
+            assert!(
+                matches!(refused, Err(RootError::Link)),
+                "{name}: {refused:?}"
+            );
+        }
+    }
+    for name in ["away/real", "here/real"] {
+        for refused in [
+            root.list(&at(name), 9).map(drop),
+            root.sub(&at(name)).map(drop),
+        ] {
+            assert!(
+                matches!(refused, Err(RootError::Link)),
+                "{name}: {refused:?}"
+            );
+        }
+    }
+    assert_eq!(root.read(&at("real/file"), 9).unwrap(), SECRET);
+}
+
+#[test]
 fn pipes_and_devices_are_not_opened_and_do_not_hold_the_caller() {
     let (home, root) = fresh();
     let made = std::process::Command::new("mkfifo")
@@ -302,4 +341,103 @@ fn a_walk_keeps_its_limits_and_says_so() {
     assert_eq!(walk(shallow, ""), (false, "a b".to_owned()));
     let short = WalkLimits { entries: 3, ..all };
     assert!(!walk(short, "").0);
+}
+
+#[test]
+fn a_walk_looks_as_deep_and_at_as_many_as_it_may_and_stops_when_told() {
+    let (_home, root) = fresh();
+    for name in ["a/b/c/d", "e"] {
+        root.create(&at(name), b"").unwrap();
+    }
+    let mut seen = Vec::new();
+    let mut walk = |entries: usize, depth: usize, last: &str| {
+        seen.clear();
+        let limits = WalkLimits { entries, depth };
+        let whole = root
+            .walk(&Inside::root(), limits, &mut |found| {
+                seen.push(found.name.to_string());
+                if found.name.name() == Some(last) {
+                    Go::Stop
+                } else {
+                    Go::On
+                }
+            })
+            .unwrap();
+        (whole, seen.join(" "))
+    };
+    let told = |whole: bool, names: &str| (whole, names.to_owned());
+    assert_eq!(walk(5, 3, ""), told(true, "a a/b a/b/c a/b/c/d e"));
+    assert_eq!(walk(5, 2, ""), told(false, "a a/b a/b/c e"));
+    assert_eq!(walk(5, 1, ""), told(false, "a a/b e"));
+    assert_eq!(walk(4, 3, ""), told(false, "a a/b a/b/c"));
+    assert_eq!(walk(5, 3, "b"), told(true, "a a/b"));
+}
+
+#[test]
+fn what_is_no_folder_is_not_taken_for_one() {
+    let (home, root) = fresh();
+    root.create(&at("file"), b"").unwrap();
+    let file = home.path().join("file");
+    for refused in [
+        Root::open(&file).map(drop),
+        root.sub(&at("file")).map(drop),
+        root.create_folder(&at("file")),
+        root.list(&at("file"), 1).map(drop),
+        root.remove_tree(&at("file")),
+    ] {
+        assert!(matches!(refused, Err(RootError::NotAFolder)), "{refused:?}");
+    }
+    root.create_folder(&at("a/b")).unwrap();
+    assert!(home.path().join("a/b").is_dir());
+}
+
+#[test]
+fn what_fails_leaves_no_draft_behind() {
+    let (_home, root) = fresh();
+    root.create(&at("file"), b"one").unwrap();
+    root.create_folder(&at("folder")).unwrap();
+    assert!(root.create(&at("file"), b"two").is_err());
+    assert!(root.create(&at("folder"), b"two").is_err());
+    let names: Vec<String> = root
+        .list(&Inside::root(), 9)
+        .unwrap()
+        .into_iter()
+        .map(|entry| entry.name)
+        .collect();
+    assert_eq!(names, ["file", "folder"]);
+}
+
+#[test]
+fn a_tree_with_more_entries_than_one_round_is_removed_whole() {
+    let (home, root) = fresh();
+    let folder = home.path().join("many");
+    std::fs::create_dir(&folder).unwrap();
+    for number in 0..10_002 {
+        std::fs::write(folder.join(number.to_string()), "").unwrap();
+    }
+    root.remove_tree(&at("many")).unwrap();
+    assert!(!folder.exists());
+}
+
+#[test]
+fn a_file_tells_its_rights_and_when_it_changed() {
+    let (home, root) = fresh();
+    let seconds = |time: std::time::SystemTime| {
+        let since = time.duration_since(std::time::SystemTime::UNIX_EPOCH);
+        since.unwrap().as_secs()
+    };
+    let before = now();
+    root.create(&at("file"), b"").unwrap();
+    let path = home.path().join("file");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o1640)).unwrap();
+    let stat = root.stat(&at("file")).unwrap();
+    let after = now() + 1_000_000_000;
+    assert_eq!(stat.mode, 0o1640);
+    assert!((before..=after).contains(&stat.changed), "{stat:?}");
+    let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+    assert_eq!(seconds(stat.modified), seconds(modified));
+    let whole = |nanos: u64| nanos / 1_000_000_000;
+    assert!((whole(before)..=whole(after)).contains(&seconds(modified)));
+    let (_, dated) = root.read_dated(&at("file"), 1).unwrap();
+    assert_eq!(dated, stat.changed);
 }

@@ -179,7 +179,7 @@ fn is_device(part: &str) -> bool {
         "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$" => true,
         _ => {
             let numbered = stem.strip_prefix("COM").or(stem.strip_prefix("LPT"));
-            numbered.is_some_and(|rest| rest.len() == 1 && matches!(rest.as_bytes(), [b'1'..=b'9']))
+            numbered.is_some_and(|rest| matches!(rest.as_bytes(), [b'1'..=b'9']))
         }
     }
 }

@@ -20,13 +20,17 @@ pub(super) fn open(
 ) -> Result<OwnedFd, Errno> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let mut tries = 0;
-    loop {
-        match rustix::fs::openat2(root, name, flags, mode, resolve) {
-            Err(Errno::AGAIN | Errno::INTR) if tries < TRIES_MAX => tries += 1,
+    again(|| rustix::fs::openat2(root, name, flags, mode, resolve))
+}
+
+fn again<T>(mut look: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    for _ in 1..TRIES_MAX {
+        match look() {
+            Err(Errno::AGAIN | Errno::INTR) => {}
             other => return other,
         }
     }
+    look()
 }
 
 /// Opens a folder that is there.
@@ -56,11 +60,38 @@ fn step(above: BorrowedFd<'_>, part: &str) -> Result<OwnedFd, RootError> {
     open_folder(above, part).map_err(|errno| RootError::from_errno("open", errno))
 }
 
-fn open_folder(above: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
+pub(super) fn open_folder(above: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
     open(
         above,
         name,
         OFlags::RDONLY | OFlags::DIRECTORY,
         Mode::empty(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_up_is_tried_again_when_a_rename_runs_beside_it_but_not_for_ever() {
+        let mut looks = 0;
+        let found = again(|| {
+            looks += 1;
+            match looks {
+                1 => Err(Errno::AGAIN),
+                2 => Err(Errno::INTR),
+                _ => Ok(looks),
+            }
+        });
+        assert_eq!(found, Ok(3));
+        for (error, expected) in [(Errno::NOENT, 1), (Errno::AGAIN, TRIES_MAX)] {
+            let mut looks = 0;
+            let never = again(|| {
+                looks += 1;
+                Err::<(), _>(error)
+            });
+            assert_eq!((never, looks), (Err(error), expected));
+        }
+    }
 }

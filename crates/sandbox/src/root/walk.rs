@@ -132,12 +132,7 @@ impl Walk<'_> {
             return Ok(Go::On);
         }
         // From the descriptor that was described, so that it is the same folder.
-        match resolve::open(
-            fd.as_fd(),
-            ".",
-            OFlags::RDONLY | OFlags::DIRECTORY,
-            Mode::empty(),
-        ) {
+        match resolve::open_folder(fd.as_fd(), ".") {
             Ok(inner) => self.below(inner.as_fd(), &found.name, depth - 1),
             Err(_) => {
                 self.whole = false;
@@ -151,9 +146,8 @@ impl Walk<'_> {
 const ROUND: usize = 10_000;
 
 fn empty(above: BorrowedFd<'_>, name: &str, depth: usize) -> Result<(), RootError> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-    let folder = resolve::open(above, name, flags, Mode::empty())
-        .map_err(|errno| RootError::from_errno("open", errno))?;
+    let folder =
+        resolve::open_folder(above, name).map_err(|errno| RootError::from_errno("open", errno))?;
     loop {
         let mut names = raw_names(folder.as_fd(), ROUND)?;
         let more = names.len() == ROUND;
