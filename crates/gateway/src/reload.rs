@@ -299,7 +299,8 @@ async fn put_in_force(app: &App, config: &InstarConfig, reason: &str) -> Result<
     let discovered = app.discovered.as_deref();
     let mut behaviour = behaviour::compose(config, &app.toolbox, &app.state_dir, discovered)
         .map_err(|error| chain(&error))?;
-    app.programs.leave_out_planted(&mut behaviour).await;
+    let planted = app.programs.leave_out_planted(&mut behaviour).await;
+    planted.map_err(|error| chain(&error))?;
     let (now, random) = (app.clock.now(), app.random());
     let adopted = app
         .releases

@@ -168,8 +168,8 @@ impl Auth {
         match proof {
             Proof::Process => true,
             Proof::Secret(changes) => self.changes.load(Ordering::SeqCst) == *changes,
-            // Who cannot be asked about is not let go for that: the store's trouble is told elsewhere.
-            Proof::Session(digest) => self.is_signed_in(digest).await.unwrap_or(true),
+            // Whom nobody can be asked about may have been signed out.
+            Proof::Session(digest) => self.is_signed_in(digest).await.unwrap_or(false),
             Proof::Until(end) => self.clock.now() < *end,
         }
     }

@@ -392,7 +392,7 @@ fn broken(path: &str) -> FileError {
     }
 }
 
-fn told(path: &str, doing: &'static str, error: RootError) -> FileError {
+pub(super) fn told(path: &str, doing: &'static str, error: RootError) -> FileError {
     let path = path.to_owned();
     match error {
         RootError::Missing => FileError::Missing(path),

@@ -357,7 +357,7 @@ async fn adopt(
         workspace::seed(&folder)?;
     }
     let mut behaviour = behaviour::compose(config, toolbox, &options.state, discovered)?;
-    programs.leave_out_planted(&mut behaviour).await;
+    programs.leave_out_planted(&mut behaviour).await?;
     let reason = "workspace and configuration at the start";
     let (id, moved) = releases
         .adopt_files(behaviour, reason, now, crate::random::ten())

@@ -78,3 +78,29 @@ async fn a_password_is_hashed_once_for_a_client_that_sends_it_each_time() {
     );
     drop(hashing);
 }
+
+#[tokio::test]
+async fn b5_whom_nobody_can_be_asked_about_is_not_let_in_and_does_not_stay() {
+    let (_folder, store) = store();
+    let known = auth(&store);
+    let signed_in = known.sign_in_with_secret("correct horse battery", HERE);
+    let cookie = signed_in.await.unwrap().cookie;
+    let proof = Proof::Session(Digest::of(cookie.expose()).to_hex());
+    assert!(known.stands(&proof).await);
+    // Another start: it has seen nobody yet.
+    let fresh = auth(&store);
+    store.close().await.unwrap();
+    assert!(!fresh.stands(&proof).await);
+    let settings = fresh.settings();
+    let by_cookie = fresh.cookie(cookie.expose(), Peer::from(HERE), &settings);
+    let by_cookie = by_cookie.await;
+    let by_device = fresh.device(&cookie, "device", HERE).await;
+    assert!(
+        matches!(by_cookie, Err(AuthProblem::Unavailable(_))),
+        "{by_cookie:?}"
+    );
+    assert!(
+        matches!(by_device, Err(AuthProblem::Unavailable(_))),
+        "{by_device:?}"
+    );
+}

@@ -7,14 +7,14 @@ use instar_protocol::{AgentId, Label, Readers};
 use instar_release::Behaviour;
 use instar_sandbox::root::{self, Go, Inside, Kind, Replace, Root, WalkLimits};
 use instar_store::{FileLabel, Op, ProgramRun, StoreError};
-use instar_tools::files::{FILE_BYTES_MAX, FileError, WALK_MAX, guarded};
+use instar_tools::files::{FILE_BYTES_MAX, FileError, WALK_MAX};
 use instar_tools::{Caller, ToolError};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 
 use super::network::Way;
-use super::order::Plan;
+use super::order::{Plan, shaping};
 use super::{About, Ending, Inner, Programs, broken};
 use crate::hands::files::{NAMES, WorkspaceFiles};
 use crate::problem::chain;
@@ -89,9 +89,8 @@ impl Programs {
             return Ok(None);
         }
         let present = self.inner.files.with_root(&caller.agent, |root| {
-            let names = root.list(&Inside::root(), WALK_MAX).unwrap_or_default();
-            let names = names.into_iter().map(|entry| entry.name);
-            Ok(names.filter(|name| guarded(name)).collect::<BTreeSet<_>>())
+            let names = shaping(root)?.into_iter().map(|entry| entry.name);
+            Ok(names.collect::<BTreeSet<_>>())
         });
         let row = ProgramRun {
             id: format!("prg_{}", hex::encode(crate::random::ten())),
@@ -183,20 +182,19 @@ impl Programs {
     }
 
     /// Takes out of a behaviour what a program that runs has put beside the files that shape an agent:
-    /// those that were there could not be written, those that were not do not count.
-    pub(crate) async fn leave_out_planted(&self, behaviour: &mut Behaviour) {
-        let rows = match self.inner.store.program_runs(None).await {
-            Ok(rows) => rows,
-            Err(error) => {
-                tracing::error!(error = chain(&error), "programs that run cannot be read");
-                return;
-            }
-        };
+    /// those that were there could not be written, those that were not do not count. Whoever cannot
+    /// learn what runs must not take the behaviour as it is.
+    pub(crate) async fn leave_out_planted(
+        &self,
+        behaviour: &mut Behaviour,
+    ) -> Result<(), StoreError> {
+        let rows = self.inner.store.program_runs(None).await?;
         for row in rows.iter().filter(|row| row.ended.is_none()) {
             if let Some(agent) = behaviour.agents.get_mut(&row.agent) {
                 agent.prompt.retain(|name, _| row.present.contains(name));
             }
         }
+        Ok(())
     }
 }
 
@@ -374,7 +372,8 @@ impl Changed {
             files: Vec::new(),
             whole: false,
             notes: Vec::new(),
-            clean: true,
+            // What nobody could look for may be there.
+            clean: false,
         }
     }
 }
@@ -430,17 +429,28 @@ fn put_aside(root: &Root, began: u64, present: &BTreeSet<String>) -> Changed {
         notes: Vec::new(),
         clean: true,
     };
-    let entries = root.list(&Inside::root(), WALK_MAX).unwrap_or_default();
+    let entries = match shaping(root) {
+        Ok(entries) => entries,
+        Err(error) => {
+            changed.clean = false;
+            changed.notes.push(format!(
+                "{error}: what it made there that shapes the agent does not count, and no program is \
+                 run, until the owner has cleaned up and started the gateway again"
+            ));
+            return changed;
+        }
+    };
     for entry in entries {
         let name = entry.name;
         // Version control is its owner's to begin; what is there was shielded.
-        if present.contains(&name) || !guarded(&name) || name.eq_ignore_ascii_case(".git") {
+        if present.contains(&name) || name.eq_ignore_ascii_case(".git") {
             continue;
         }
         let Ok(from) = Inside::parse(&name) else {
             continue;
         };
-        if !root.stat(&from).is_ok_and(|stat| stat.changed >= began) {
+        let is_older = root.stat(&from).is_ok_and(|stat| stat.changed < began);
+        if is_older {
             continue;
         }
         let aside = format!("{name}.{ASIDE}-{}", hex::encode(&crate::random::ten()[6..]));
@@ -455,3 +465,6 @@ fn put_aside(root: &Root, began: u64, present: &BTreeSet<String>) -> Changed {
     }
     changed
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use instar_protocol::approval::visible;
 use instar_sandbox::bind::{Bound, bind};
 use instar_sandbox::docker::{self, Docker};
 use instar_sandbox::native::Maker;
-use instar_sandbox::root::{Inside, Kind, Root};
+use instar_sandbox::root::{Entry, Inside, Kind, Root};
 use instar_sandbox::spec::{
     Access, Argv, Component, Environment, Extra, Job, Limits, Network, Walls,
 };
@@ -19,6 +19,7 @@ use instar_tools::{Caller, ToolError};
 use serde_json::{Value, json};
 
 use super::{Programs, input, seconds};
+use crate::hands::files::told;
 
 /// Most entries at the top of a workspace that are looked at for what is to be shielded.
 const TOP_MAX: usize = 20_000;
@@ -215,7 +216,7 @@ impl Programs {
                 doing: "held",
                 why: why.to_string(),
             })?;
-            Ok((held, shields(root)))
+            Ok((held, shields(root)?))
         });
         let (root, shielded) = opened.await?;
         job.workspace = Some(root);
@@ -225,14 +226,23 @@ impl Programs {
 }
 
 /// What is at the top of a workspace and shapes the agent: no program writes it.
-fn shields(root: &Root) -> Vec<Inside> {
-    let entries = root.list(&Inside::root(), TOP_MAX).unwrap_or_default();
+fn shields(root: &Root) -> Result<Vec<Inside>, FileError> {
     let is_shielded = |kind: Kind| matches!(kind, Kind::File | Kind::Folder);
-    entries
+    let shaping = shaping(root)?;
+    Ok(shaping
         .iter()
-        .filter(|entry| guarded(&entry.name) && is_shielded(entry.kind))
+        .filter(|entry| is_shielded(entry.kind))
         .filter_map(|entry| Inside::parse(&entry.name).ok())
-        .collect()
+        .collect())
+}
+
+/// What is at the top of a workspace and shapes the agent. Where that cannot be told, nothing may be
+/// taken for an answer: a program could have made more entries than are looked at.
+pub(super) fn shaping(root: &Root) -> Result<Vec<Entry>, FileError> {
+    let entries = root.list(&Inside::root(), TOP_MAX);
+    let mut entries = entries.map_err(|error| told("the workspace", "looked through", error))?;
+    entries.retain(|entry| guarded(&entry.name));
+    Ok(entries)
 }
 
 /// What a decision is bound to, and what its question tells of it.
