@@ -89,6 +89,8 @@ fn drive(case: &str, maker: &str, home: &Path) -> Output {
 /// With our own set-up, built when asked for and standing ready, and with bubblewrap where that is installed.
 macro_rules! cases {
     ($($name:ident: $case:literal),* $(,)?) => {
+        const CASES: &[&str] = &["vanish", $($case),*];
+
         mod own {
             $(#[test] fn $name() { super::hold($case, "own"); })*
 
@@ -169,6 +171,9 @@ cases! {
     sockets_without_a_file_are_not_reached: "abstract",
     no_network_is_reached: "network",
     the_broker_is_the_only_way: "broker",
+    what_public_lists_try_leads_nowhere: "listed",
+    a_process_reads_narrow_walls_of_itself: "status",
+    the_kernel_plays_no_other_system: "personality",
     a_background_job_can_be_talked_to_and_ended: "talk",
     sort_writes_nothing_outside: "safe-sort",
     sort_starts_nothing_outside: "safe-sort-program",
@@ -177,6 +182,27 @@ cases! {
     dd_writes_nothing_outside: "safe-dd",
     tar_starts_nothing_outside: "safe-tar",
     sed_writes_nothing_outside: "safe-sed",
+}
+
+/// Each thing that a public list tries is tried, and the page that names the lists names them all.
+#[test]
+fn every_line_of_a_public_list_is_tried() {
+    let ran = Command::new(env!("CARGO_BIN_EXE_instar-walls-probe"))
+        .arg("covered")
+        .args(CASES)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(ran.stdout).unwrap();
+    assert!(ran.status.success(), "{said}");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sandbox.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(said.lines().count() >= 8, "{said}");
+    for address in said.lines() {
+        assert!(
+            page.contains(address),
+            "{address} is not named in docs/sandbox.md"
+        );
+    }
 }
 
 /// Bubblewrap does both by itself, and has words of its own.

@@ -8,6 +8,8 @@ use std::fs;
 use std::io::Error;
 use std::process::ExitCode;
 
+use crate::lists;
+
 pub(crate) fn attempt(case: &str, rest: &[&str]) -> ExitCode {
     let outside = rest.first().copied().unwrap_or("/");
     let escaped = match case {
@@ -29,6 +31,9 @@ pub(crate) fn attempt(case: &str, rest: &[&str]) -> ExitCode {
         "abstract" => abstract_socket(outside),
         "network" => network(),
         "broker" => broker(),
+        "listed" => lists::listed(outside),
+        "status" => lists::status(),
+        "personality" => lists::personality(),
         _ => Some(format!("no such attempt: {case}")),
     };
     match escaped {

@@ -37,7 +37,7 @@ pub(crate) fn drive(case: &str, maker: &str, folder: &Path) -> ExitCode {
     match case {
         "talk" => return talk(&native, folder),
         "vanish" => return vanish(&native, folder),
-        "broker" => serve(folder),
+        "broker" | "listed" => serve(folder),
         "keys" => hold_a_key(),
         "abstract" => bind_an_abstract_socket(folder),
         "reuse" => return several::reuse(&native, folder),

@@ -12,8 +12,10 @@
 mod attempts;
 mod confined;
 mod drive;
+mod lists;
 mod missing;
 mod several;
+mod table;
 
 use instar_sandbox::confined::{Bounds, Starter};
 use std::process::ExitCode;
@@ -41,8 +43,9 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         [_, "try", case, rest @ ..] => attempts::attempt(case, rest),
+        [_, "covered", cases @ ..] => lists::covered(cases),
         _ => {
-            println!("drive CASE MAKER FOLDER, or try CASE");
+            println!("drive CASE MAKER FOLDER, try CASE, or covered CASE...");
             ExitCode::FAILURE
         }
     }
