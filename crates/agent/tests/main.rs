@@ -18,6 +18,7 @@ mod hands;
 mod heartbeats;
 mod hours;
 mod inbox;
+mod look_ups;
 mod mending;
 mod model_genes;
 mod plans;

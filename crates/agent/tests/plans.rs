@@ -94,6 +94,9 @@ async fn a_plan_bounds_values_and_counts_and_a_bad_one_allows_nothing() {
     let only = r#"{"steps":[{"tool":"post","times":1,"only":{"to":["ann@example.com"]}}]}"#;
     let wide = json!({ "steps": vec![json!({ "tool": "post" }); 11] }).to_string();
     let everything = r#"{"steps":[{"tool":"post","times":1000000},{"tool":"no_such_tool"}]}"#;
+    let two = r#"{"steps":[{"tool":"search"}]} {"steps":[{"tool":"post","times":9}]}"#;
+    let hostile =
+        r#"{"steps":[{"tool":"post","only":{"to, and eve@example.net":["eve@example.net"]}}]}"#;
     for (said, plan, to, expected) in [
         (bob, only, "ann@example.com", "+evidence"),
         // Another person than the plan has, however well he is named.
@@ -126,6 +129,18 @@ async fn a_plan_bounds_values_and_counts_and_a_bad_one_allows_nothing() {
             r#"{"steps":[{"tool":"post","ti"#,
             "bob@example.com",
             "+evidence",
+        ),
+        // Of two plans neither is one.
+        (bob, two, "bob@example.com", "+evidence"),
+        (bob, two, "eve@example.net", "?weak-evidence"),
+        // What stands in the place of an argument's name is no word of the owner's.
+        (bob, hostile, "eve@example.net", "?weak-evidence"),
+        // A step for what he never spoke of is none for what he never named.
+        (
+            "what is on my list?",
+            everything,
+            "eve@example.net",
+            "?weak-evidence",
         ),
     ] {
         let folder = tempfile::tempdir().unwrap();
