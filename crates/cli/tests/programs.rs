@@ -234,9 +234,14 @@ fn sleeps(seconds: &str) -> bool {
 
 /// Notes a file of the workspace as a stranger's.
 pub(crate) fn note_stranger(instar: &Instar, path: &str, text: &str) {
+    note(instar, path, hex::encode(Sha256::digest(text)));
+}
+
+/// Notes that a stranger wrote what the label is kept under.
+pub(crate) fn note(instar: &Instar, path: &str, digest: String) {
     let row = FileLabel {
         path: format!("main/{path}"),
-        digest: hex::encode(Sha256::digest(text)),
+        digest,
         label: Label::stranger(Readers::Private),
         writer: "test".to_owned(),
         at: SystemClock.now(),

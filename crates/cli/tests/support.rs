@@ -306,10 +306,15 @@ impl Instar {
     /// Sends a message and waits for the end of its turn: the `done` event's outcome.
     #[track_caller]
     pub(crate) fn ask(&self, session: &str, text: &str) -> Value {
-        let body = json!({ "session": session, "text": text });
+        self.send(&json!({ "session": session, "text": text }))
+    }
+
+    /// The same with whatever else goes along.
+    #[track_caller]
+    pub(crate) fn send(&self, body: &Value) -> Value {
         let mut stream = self
             .http
-            .stream("POST", "/api/v1/messages", Some(&body))
+            .stream("POST", "/api/v1/messages", Some(body))
             .unwrap();
         let mut seen = Vec::new();
         while let Some(event) = stream.next() {
