@@ -55,6 +55,7 @@ mod kills;
 mod lineage;
 mod look;
 mod mcp;
+mod one_way;
 mod own;
 mod peers;
 mod pictures;

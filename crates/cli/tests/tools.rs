@@ -150,7 +150,7 @@ fn an_output_that_is_too_long_is_kept_and_paged_through_in_its_conversation_alon
 
 /// A server of tools: one tool more each time it is asked for its list. Forgets its callers' sessions
 /// whenever it is asked again.
-fn tool_server(token: &'static str) -> (String, Arc<AtomicUsize>) {
+pub(crate) fn tool_server(token: &'static str) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     let lists = Arc::new(AtomicUsize::new(0));
