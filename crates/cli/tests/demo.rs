@@ -49,7 +49,8 @@ fn the_story_of_improvement_is_told_to_its_end_leaves_the_pages_open_and_nothing
     let mut command = story(&instar, &["demo", "improve"]);
     let mut running = Story(command.stdout(Stdio::piped()).spawn().unwrap());
     let mut told = String::new();
-    for line in BufReader::new(running.0.stdout.take().unwrap()).lines() {
+    let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
+    for line in lines.by_ref() {
         told.push_str(&line.unwrap());
         told.push('\n');
         if told.contains("look around: ") {
@@ -68,8 +69,9 @@ fn the_story_of_improvement_is_told_to_its_end_leaves_the_pages_open_and_nothing
 
     // The story is over, and its pages are there as it left them: for who has the link, and for nobody else.
     let (_, link) = told.split_once("look around: ").unwrap();
-    let state = std::fs::read_dir(scratch(&instar)).unwrap().next().unwrap();
-    let run = std::fs::read(state.unwrap().path().join("gateway.run.json")).unwrap();
+    let folders = std::fs::read_dir(scratch(&instar)).unwrap().flatten();
+    let mut runs = folders.map(|folder| folder.path().join("gateway.run.json"));
+    let run = std::fs::read(runs.find(|run| run.exists()).unwrap()).unwrap();
     let run: RunFile = serde_json::from_slice(&run).unwrap();
     let (_, port) = run.url.trim_end_matches('/').rsplit_once(':').unwrap();
     let http = Http::new(&run.local_secret);

@@ -70,8 +70,9 @@ tests: [{vars: {word: one}}, {vars: {word: two}}, {vars: {word: three}}, {vars: 
 #[test]
 fn how_many_cases_of_a_suite_are_done_is_shown_to_a_person_and_taken_away_again() {
     let instar = Instar::prepare(Setup::default());
-    std::fs::write(instar.home().join("four.yaml"), FOUR).unwrap();
-    let run = ["eval", "run", "four.yaml", "--jobs", "1"];
+    let suite = instar.home().join("four.yaml");
+    std::fs::write(&suite, FOUR).unwrap();
+    let run = ["eval", "run", suite.to_str().unwrap(), "--jobs", "1"];
     let mut terminal = typed(&instar, &run);
     for step in [
         "[=====               ] 1 of 4",
