@@ -5,11 +5,13 @@ mod around;
 mod known;
 pub(crate) mod model;
 mod proposed;
+mod recipe;
 mod rehearse;
 mod risen;
 mod shift;
 mod thrown;
 pub(crate) mod together;
+mod waiting;
 
 use instar_agent::TrialsPort;
 use instar_protocol::event::Event;
@@ -20,14 +22,13 @@ use instar_release::trial::{
     Changed, Hold, Keeper, Kept, Moved, Point, STATE, Stage, TRIAL, TRIALS_MAX,
 };
 use instar_release::{ReleaseError, Releases};
-use instar_store::{EventFilter, HealingRow, Op, Store, StoreError};
-use serde::{Deserialize, Serialize};
+use instar_store::{EventFilter, Op, Store, StoreError};
+use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{PoisonError, RwLock};
 use tokio::sync::Mutex;
 
-use crate::api::queries::QueryError;
 use crate::app::AppState;
 
 const GENE: &str = "gene";
@@ -37,7 +38,6 @@ const SPENT: &str = "spent";
 const PAGE: usize = 500;
 /// Before every event that there is.
 const FIRST: &str = "evt_00000000000000000000000000";
-const GENE_BYTES_MAX: usize = 16 * 1024;
 /// Agents that one cycle chooses for.
 const AGENTS_MAX: usize = 8;
 /// Trials that run at the same time.
@@ -49,11 +49,13 @@ pub use known::verdicts;
 pub use proposed::chosen;
 use proposed::evidence;
 pub(crate) use proposed::propose;
+pub use recipe::{GeneAsked, keep_gene};
 pub(crate) use rehearse::rehearse;
 pub use rehearse::{ROLE as REHEARSAL_ROLE, Rehearsal, Rehearsed, play as play_rehearsal};
 pub(crate) use risen::look as look_at_faults;
 pub(crate) use shift::{Shift, shifts};
 pub(crate) use thrown::thrown;
+use waiting::Waiting;
 
 /// The shares in force. The fold itself is taken up from the store when there is something to fold.
 #[derive(Debug, Default)]
@@ -67,18 +69,6 @@ impl TrialsPort for Healing {
         let shares = self.shares.read().unwrap_or_else(PoisonError::into_inner);
         shares.get(experiment).copied()
     }
-}
-
-/// A recipe of the owner's, or his word about one.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GeneAsked {
-    pub id: String,
-    /// The recipe; without one only the ban is changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gene: Option<Value>,
-    #[serde(default)]
-    pub banned: bool,
 }
 
 /// A trial as people see it.
@@ -295,6 +285,7 @@ pub async fn case(store: &Store, releases: &Releases, agent: &str) -> Result<Cas
         known: verdicts(store).await?,
         beats,
         environments: BTreeMap::new(),
+        waiting: BTreeSet::new(),
         foreign: crate::lab::heard(store).await?,
         strategy: String::new(),
         spent: spent(store).await?,
@@ -327,7 +318,9 @@ pub(crate) async fn case_here(app: &AppState, agent: &str) -> Result<Case, Heali
 pub(crate) async fn of_cycle(app: &AppState) -> Result<(usize, Vec<Case>), HealingError> {
     // What the environment changed may be tried again.
     fold(app).await?;
-    let room = together::room_for_proposals(app).await?;
+    let waiting = Waiting::look(app).await?;
+    // All agents and cycles together: what waits counts as what is on trial.
+    let room = room(&trials(&app.store).await?).saturating_sub(waiting.count);
     let stable = app.releases.stable();
     let agents = stable.iter().flat_map(|one| one.behaviour.agents.keys());
     let mut cases = Vec::new();
@@ -337,6 +330,11 @@ pub(crate) async fn of_cycle(app: &AppState) -> Result<(usize, Vec<Case>), Heali
         if case.faults.is_empty() {
             continue;
         }
+        let held = case
+            .faults
+            .iter()
+            .filter(|fault| waiting.holds(agent, fault));
+        case.waiting = held.map(|fault| fault.id.clone()).collect();
         case.most = case.most.min(room);
         case.strategy = (app.env)("EVOLVE_STRATEGY").unwrap_or_else(|| "balanced".to_owned());
         let mut seed = [0; 8];
@@ -360,52 +358,6 @@ fn room(trials: &[TrialView]) -> usize {
         one.stage == Stage::Running && !one.synthetic && !one.without_coin && one.served
     };
     RUNNING_MAX.saturating_sub(trials.iter().filter(is_on).count())
-}
-
-/// Keeps a recipe of the owner's, or a ban.
-pub async fn keep_gene(
-    store: &Store,
-    asked: GeneAsked,
-    now: Timestamp,
-) -> Result<GeneAsked, QueryError> {
-    let invalid = |why: &str| QueryError::Invalid {
-        param: "gene",
-        why: why.to_owned(),
-    };
-    let is_id = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if !(1..=48).contains(&asked.id.len()) || !asked.id.chars().all(is_id) {
-        return Err(invalid("its id is 1 to 48 of a-z, 0-9 and -"));
-    }
-    let rows = store.healing(GENE).await?;
-    let there = rows.iter().find(|row| row.id == asked.id);
-    let there = there.and_then(|row| serde_json::from_str::<GeneAsked>(&row.body).ok());
-    let whole = GeneAsked {
-        gene: match asked.gene.or_else(|| there.and_then(|there| there.gene)) {
-            // What came with a foreign folder is the owner's from the moment that he allows it.
-            None if !asked.banned => crate::lab::proposed(store, &asked.id).await?,
-            gene => gene,
-        },
-        ..asked
-    };
-    let body = serde_json::to_string(&whole).map_err(|_| invalid("it has no form"))?;
-    if body.len() > GENE_BYTES_MAX {
-        return Err(invalid("it is longer than 16 KiB"));
-    }
-    let op = if whole.gene.is_none() && !whole.banned {
-        Op::RemoveHealing {
-            kind: GENE.to_owned(),
-            id: whole.id.clone(),
-        }
-    } else {
-        Op::PutHealing(HealingRow {
-            kind: GENE.to_owned(),
-            id: whole.id.clone(),
-            at: now,
-            body,
-        })
-    };
-    store.commit(vec![op]).await?;
-    Ok(whole)
 }
 
 #[cfg(test)]

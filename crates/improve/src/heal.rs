@@ -175,7 +175,8 @@ fn options(
         .map(|agent| agent.mitigations.iter().collect())
         .unwrap_or_default();
     let mut options = Vec::new();
-    for fault in case.faults.iter().take(CASE_FAULTS_MAX) {
+    let told = case.faults.iter().take(CASE_FAULTS_MAX);
+    for fault in told.filter(|fault| !case.waiting.contains(&fault.id)) {
         let symptom = symptom(case, fault);
         let here: Vec<_> = there.iter().filter(|one| one.fault == fault.id).collect();
         // While something is on trial about a fault, nothing else is begun about it.

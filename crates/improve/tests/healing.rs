@@ -98,6 +98,24 @@ fn what_came_to_nothing_is_not_tried_again_and_while_one_runs_no_other_is_begun(
 }
 
 #[test]
+fn nothing_is_proposed_about_a_fault_that_waits_and_what_could_be_is_still_told() {
+    let mut waiting = case();
+    waiting.waiting.insert("flt_1".to_owned());
+    assert_eq!(choose(&waiting).unwrap().proposed, []);
+    let could = explain(&waiting, "flt_1").unwrap();
+    assert!(could.iter().any(|one| one.delta.is_some()));
+    // Another fault is none the worse for it.
+    let mut other = waiting.faults[0].clone();
+    other.id = "flt_2".to_owned();
+    waiting.faults.push(other);
+    let chosen = choose(&waiting).unwrap().proposed;
+    assert!(
+        chosen.len() == 1 && chosen[0].fault == "flt_2",
+        "{chosen:?}"
+    );
+}
+
+#[test]
 fn what_came_to_nothing_with_one_agent_may_be_tried_with_another() {
     let first = choose(&case()).unwrap().proposed.remove(0);
     let tried = |agent: &str| {

@@ -87,6 +87,10 @@ pub struct Case {
     /// What there is now at each place where a fault shows: program, models, tool.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environments: BTreeMap<String, String>,
+    /// Faults about which nothing else is proposed now: something is, or was taken back and nothing happened
+    /// since.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub waiting: BTreeSet<String>,
     /// What other houses say of recipes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign: Vec<ForeignPrior>,

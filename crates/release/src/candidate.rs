@@ -160,6 +160,28 @@ pub fn build(parent: &Behaviour, deltas: &[Delta]) -> Result<Behaviour, ReleaseE
     Ok(after)
 }
 
+impl Spec {
+    /// The agents and faults that it is about: those of its mitigations, and those because of which anything
+    /// else of an agent's is changed.
+    #[must_use]
+    pub fn about(&self) -> Vec<(String, String)> {
+        let named: Vec<&str> = self.sources.iter().filter_map(Material::fault).collect();
+        let of = |delta: &Delta| match delta {
+            Delta::SetMitigation {
+                agent,
+                mitigation: Some(one),
+                ..
+            } => vec![(agent.clone(), one.fault.clone())],
+            Delta::SetHeartbeat { agent, .. } | Delta::SetPrompt { agent, .. } => {
+                let about = |fault: &&str| (agent.clone(), (*fault).to_owned());
+                named.iter().map(about).collect()
+            }
+            _ => Vec::new(),
+        };
+        self.deltas.iter().flat_map(of).collect()
+    }
+}
+
 impl Candidate {
     /// As it stands in the provenance of what it would be.
     pub(crate) fn made_of(&self) -> Result<MadeOf, ReleaseError> {
@@ -241,6 +263,11 @@ impl Releases {
     /// One candidate by its id or the beginning of it.
     pub async fn candidate(&self, name: &str) -> Result<Candidate, ReleaseError> {
         self.shown(self.candidate_row(name).await?).await
+    }
+
+    /// What a candidate was made of, whatever became of it.
+    pub async fn candidate_spec(&self, id: &str) -> Result<Spec, ReleaseError> {
+        spec(self.store(), &ObjectHash::from_hex(id)).await
     }
 
     /// Takes a candidate back. One that was taken back stays as it is.

@@ -5,6 +5,7 @@
 //! attestations of gates and in a release's provenance.
 
 use instar_policy::canonical;
+use instar_protocol::fault::Fault;
 use instar_protocol::{ReleaseId, Timestamp};
 use instar_store::{EnvelopeRow, Store};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,9 @@ use crate::trust::{ADOPTED, Signer};
 const PARENTS_MAX: usize = 20;
 /// Materials of one decision.
 pub(crate) const MATERIALS_MAX: usize = 200;
+
+/// How the names of faults begin that something was proposed because of.
+const FAULT: &str = "fault ";
 
 /// What a material is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -78,6 +82,17 @@ impl Material {
         let text = canonical::of(of).map_err(ReleaseError::canonical)?;
         let digest = canonical::sha256(text.as_bytes());
         Ok(Self::new(MaterialKind::Evidence, name, &digest))
+    }
+
+    /// A fault as it stood.
+    pub fn of_fault(fault: &Fault) -> Result<Self, ReleaseError> {
+        Self::evidence(&format!("{FAULT}{}", fault.id), fault)
+    }
+
+    /// The id of the fault that it is.
+    #[must_use]
+    pub fn fault(&self) -> Option<&str> {
+        self.name.strip_prefix(FAULT)
     }
 
     /// As in-toto describes a resource.

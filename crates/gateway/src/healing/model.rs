@@ -99,9 +99,7 @@ pub(crate) async fn ask(app: &AppState, case: &Case) -> Result<u64, HealingError
             proposer: format!("model: {model}"),
             reason: format!("a model was shown {} and proposed it", fault.id),
             evidence: label.clone(),
-            sources: Material::evidence(&format!("fault {}", fault.id), fault)
-                .into_iter()
-                .collect(),
+            sources: Material::of_fault(fault).into_iter().collect(),
         };
         match app.releases.propose(proposal, app.clock.now()).await {
             Ok(_candidate) => made += 1,

@@ -170,8 +170,7 @@ pub async fn chosen(
 
 /// What a proposal about a fault rests on.
 fn sources(fault: &Fault) -> Vec<Material> {
-    let name = format!("fault {}", fault.id);
-    Material::evidence(&name, fault).into_iter().collect()
+    Material::of_fault(fault).into_iter().collect()
 }
 
 /// Where what is known of a fault comes from.

@@ -10,7 +10,6 @@ use instar_release::delta::Delta;
 use instar_release::gate::Step;
 use instar_release::mitigation::Mitigation;
 use instar_release::{Candidate, Class, Fit, Proposal, ReleaseError};
-use instar_store::{CandidateRow, CandidateState};
 use std::collections::BTreeSet;
 
 use super::{HealingError, room, trials};
@@ -19,9 +18,9 @@ use crate::app::AppState;
 /// Who proposes what was put together. What the lab proposed goes on as the lab's.
 const PROPOSER: &str = "lab: fixes together";
 /// How the proposer of what the lab chose begins.
-const LAB: &str = "lab";
+pub(super) const LAB: &str = "lab";
 /// The same of what a model proposes.
-const MODEL: &str = "model: ";
+pub(super) const MODEL: &str = "model: ";
 
 /// A candidate made of others.
 pub(crate) struct Together {
@@ -127,23 +126,4 @@ pub(crate) async fn put_together(
         "fixes were put together"
     );
     Ok(Together { candidate, parts })
-}
-
-/// How many fixes may be proposed yet, by all agents and cycles together: those that wait for their owner or
-/// their turn count as those that are on trial.
-pub(crate) async fn room_for_proposals(app: &AppState) -> Result<usize, HealingError> {
-    let rows = app.store.candidates().await?;
-    let is_open = |row: &&CandidateRow| row.state == CandidateState::Open;
-    let mut waiting = 0;
-    for row in rows.iter().filter(is_open) {
-        // One that cannot be read is told elsewhere, and waits for nothing.
-        let Ok(candidate) = app.releases.candidate(row.id.as_str()).await else {
-            continue;
-        };
-        let waits = matches!(candidate.fit, Fit::Current | Fit::Rebasable);
-        let is_proposed = is_of_lab(&candidate) || candidate.spec.proposer.starts_with(MODEL);
-        waiting += usize::from(is_proposed && waits);
-    }
-    let room = room(&trials(&app.store).await?);
-    Ok(room.saturating_sub(waiting))
 }

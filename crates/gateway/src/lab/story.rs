@@ -3,7 +3,6 @@
 
 use instar_protocol::event::{Event, EventKind};
 use instar_protocol::lab::Known;
-use instar_release::delta::Delta;
 use instar_release::{Candidate, Listed, Releases};
 use instar_store::{EventFilter, Store};
 use serde::Serialize;
@@ -63,9 +62,8 @@ pub async fn story(
 }
 
 fn is_about(candidate: &Candidate, ids: &BTreeSet<&str>) -> bool {
-    candidate.spec.deltas.iter().any(|delta| {
-        matches!(delta, Delta::SetMitigation { mitigation: Some(one), .. } if ids.contains(one.fault.as_str()))
-    })
+    let mut about = candidate.spec.about().into_iter();
+    about.any(|(_, fault)| ids.contains(fault.as_str()))
 }
 
 /// Occasions and failures of the days before a moment.
