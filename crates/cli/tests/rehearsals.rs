@@ -1,5 +1,6 @@
 //! Rehearsals: calls that were recorded are played again behind walls, by the whole agent, with and without a fix.
 
+use instar_demo::{Answer, Fault, Script, When};
 use serde_json::{Value, json};
 
 use crate::healing::{failing, fault, proposed};
@@ -107,13 +108,117 @@ fn a_failure_is_injected_and_a_second_try_gets_what_was_recorded_after_it() {
         ["running", "supported_synthetic"].contains(&stage),
         "{made:#}"
     );
-    // What cannot be played is refused, and says so.
-    let lesson = json!({
-        "id": "say", "gene": "g@0", "fault": fault, "reach": "everybody",
-        "act": {"pace": {"tool": "read", "per_minute": 10}},
+}
+
+#[test]
+fn what_cannot_be_rehearsed_says_why() {
+    let instar = failing();
+    said(&instar, "look");
+    instar.run(["lab", "run", "--at-any-load", "--json"]).json();
+    let fault = fault(&instar);
+    let lesson = json!({"not_twice_the_same": {"tool": "read"}});
+    for (act, why) in [
+        (
+            json!({"patience": {"tool": "read", "seconds": 30}}),
+            "how long the call would have needed",
+        ),
+        (
+            json!({"breaker": {"tool": "read", "failures": 3, "open_seconds": 60}}),
+            "a call that is not made counts",
+        ),
+        (
+            json!({"pace": {"tool": "read", "per_minute": 10}}),
+            "minutes would have to go by",
+        ),
+        (
+            json!({"prefer": {"tool": "ls", "over": "read"}}),
+            "what it would have said",
+        ),
+        (json!({ "lesson": lesson }), "whether it heeds it"),
+        // No model failed here.
+        (
+            json!({"model_retry": {"again": 1, "pause_ms": 500}}),
+            "no call was kept that failed so",
+        ),
+    ] {
+        let mitigation = json!({
+            "id": "fix", "gene": "g@0", "fault": fault, "reach": "everybody", "act": act,
+        });
+        let asked = json!({ "mitigation": mitigation });
+        let refused = instar.http.post("/api/v1/healing/rehearse", &asked);
+        let refused = refused.expect(400).to_string();
+        assert!(refused.contains(why), "{why}: {refused}");
+    }
+    assert_eq!(instar.run(["heal", "status", "--json"]).json(), json!([]));
+}
+
+/// The first call of the model fails; the next one is answered.
+#[test]
+fn a_model_that_failed_is_played_again_as_its_calls_were_recorded() {
+    let down = Answer {
+        fault: Some(Box::new(Fault {
+            status: Some(503),
+            ..Fault::default()
+        })),
+        ..Answer::default()
+    };
+    let script = Script::saying("here now").rule_times(1, When::default(), down);
+    let config = json!({"models": {"retry": {"maxAttempts": 1}}});
+    let instar = Instar::start(Setup::scripted(script).config(config));
+    let failed = instar.ask("main", "look");
+    assert_eq!(failed["status"], "failed", "{failed:#}");
+    instar.run(["lab", "run", "--at-any-load", "--json"]).json();
+    let list = instar.run(["fault", "list", "--json"]).json();
+    let mut all = list.as_array().unwrap().iter();
+    let fault = all.find(|one| one["place"] == "model:scripted/x");
+    let fault = fault.unwrap_or_else(|| panic!("{list:#}"))["id"].as_str();
+    let fault = fault.unwrap().to_owned();
+    let arms = |made: &Value| {
+        assert_eq!(
+            (&made["recorded"], &made["made_up"], &made["synthetic"]),
+            (&json!(1), &json!(0), &json!(true)),
+            "{made:#}"
+        );
+        ["treated", "control"].map(|arm| {
+            let units = made[arm][0].as_u64().unwrap();
+            (units, made[arm][1].as_f64().unwrap())
+        })
+    };
+    let all_failed =
+        |(units, bad): (u64, f64)| units > 0 && units.to_string() == format!("{bad:.0}");
+    // It failed, and nobody saw it come back.
+    let mitigation = json!({
+        "id": "again-nothing", "gene": "ask-model-again@0", "fault": fault, "reach": "everybody",
+        "act": {"model_retry": {"again": 1, "pause_ms": 500}},
     });
-    let refused = instar
-        .http
-        .post("/api/v1/healing/rehearse", &json!({"mitigation": lesson}));
-    assert!(refused.expect(400).to_string().contains("can be rehearsed"));
+    let asked = json!({ "mitigation": mitigation });
+    let made = instar.http.post("/api/v1/healing/rehearse", &asked);
+    let [treated, control] = arms(&made.expect(200));
+    assert!(
+        all_failed(treated) && all_failed(control),
+        "{treated:?} {control:?}"
+    );
+
+    assert!(said(&instar, "look").contains("here now"));
+    let rehearse = [
+        "heal",
+        "rehearse",
+        &fault,
+        "--gene",
+        "ask-model-again",
+        "--json",
+    ];
+    let made = instar.run(rehearse).json();
+    let [treated, control] = arms(&made);
+    assert!(
+        treated.0 > 0 && treated.1 < 0.5 && all_failed(control),
+        "{made:#}"
+    );
+    let stage = made["verdict"].as_str().unwrap_or("running");
+    assert!(
+        ["running", "supported_synthetic"].contains(&stage),
+        "{made:#}"
+    );
+    let told = instar.run(["heal", "status"]).stdout;
+    assert!(told.contains("made up"), "{told}");
 }

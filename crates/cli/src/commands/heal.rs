@@ -267,6 +267,15 @@ fn able<'a>(
     })
 }
 
+/// What can be rehearsed, of which the first is if none is named. The gateway says why the others cannot.
+const PLAYED: [&str; 5] = [
+    "arguments",
+    "retry",
+    "route_first",
+    "model_retry",
+    "model_patience",
+];
+
 async fn rehearse(
     fault: &str,
     told: &[Told],
@@ -277,7 +286,7 @@ async fn rehearse(
     let acts = |one: &&Told| {
         let delta = one.delta.as_ref();
         let act = delta.map(|delta| &delta["set_mitigation"]["mitigation"]["act"]);
-        act.is_some_and(|act| ["arguments", "retry"].iter().any(|of| act[of].is_object()))
+        act.is_some_and(|act| PLAYED.iter().any(|of| act[of].is_object()))
     };
     let first = told.iter().find(acts).map(|one| one.gene.as_str());
     let (one, delta) = able(fault, told, gene.or(first))?;

@@ -1,10 +1,13 @@
 //! Rehearsals: exposures that were made and did not happen.
 //!
 //! A fault that is rare would be on trial for years. The calls that met it are played again behind walls, by the
-//! real agent with the release in service, with and without the fix by a coin: see [`stage`]. Where none was kept,
-//! calls with what is wrong in it are made up. What comes of it is a trial of its own, counted apart, and can say
+//! real agent with the release in service, with and without the fix by a coin: see [`stage`]. Calls of tools are
+//! played for fixes of arguments and second tries, calls of models for what is done about models. Where none was
+//! kept, calls with what is wrong in it are made up. What comes of it is a trial of its own, counted apart, and can say
 //! no more than `supported_synthetic`.
 
+mod actors;
+mod models;
 mod recorded;
 mod stage;
 
@@ -23,11 +26,13 @@ use super::{TrialView, fold, trials};
 use crate::api::queries::QueryError;
 use crate::app::AppState;
 use recorded::{Failure, failures};
-use stage::{Played, Scene, Take};
+use stage::{Played, Prop, Scene, Take};
 pub use stage::{ROLE, play};
 
 /// Exposures of one rehearsal, and calls that may be brought for it.
 const UNITS: usize = 60;
+/// The same where a model has to be silent for a while in each.
+const UNITS_OF_SILENCE: usize = 40;
 const CALLS_MAX: usize = 64;
 
 /// Failures that are looked up.
@@ -84,36 +89,33 @@ pub(crate) async fn rehearse(app: &AppState, asked: Rehearsal) -> Result<Rehears
     mitigation
         .check(agent, &stable.behaviour.authority)
         .map_err(invalid)?;
-    let (Act::Arguments { tool, .. } | Act::Retry { tool, .. }) = &mitigation.act else {
-        return Err(invalid(
-            "what is done about arguments, and calls that are made again, can be rehearsed; for all else the world would have to be made up",
-        ));
-    };
     if asked.calls.len() > CALLS_MAX {
         return Err(invalid(format!("more than {CALLS_MAX} calls")));
     }
-    let specs = app.toolbox.specs();
-    let spec = specs.iter().find(|spec| spec.name == *tool);
-    let spec = spec.ok_or_else(|| invalid("its tool is not here"))?;
-    let annotation = app.toolbox.annotations().remove(tool);
-    let annotation = annotation.ok_or_else(|| invalid("its tool is not here"))?;
-    let schema = Schema::read(&spec.parameters).map_err(|error| invalid(error.to_string()))?;
-    let failures = failures(&app.store, tool, &examples(app, &mitigation.fault).await?).await?;
-    let mut takes = replayed(&mitigation.act, failures, &schema, &spec.parameters);
-    let recorded = takes.len();
-    if takes.is_empty() && matches!(mitigation.act, Act::Arguments { .. }) {
-        let whole = asked.calls.iter();
-        let whole = whole.map(|call| filled(&spec.parameters, call));
-        takes.extend(whole.filter(|call| schema.check(call).is_err()).map(call));
+    if let Some(why) = why_not(&mitigation.act) {
+        return Err(invalid(why));
     }
-    let made_up = takes.len() - recorded;
+    let examples = examples(app, &mitigation.fault).await?;
+    let (takes, made_up, tool) = match &mitigation.act {
+        Act::Arguments { tool, .. } | Act::Retry { tool, .. } => {
+            let (takes, made_up, prop) = of_tool(app, tool, &asked, &examples).await?;
+            (takes, made_up, Some(prop))
+        }
+        _ => (models::failures(&app.store, &examples).await?, 0, None),
+    };
     if takes.is_empty() {
         return Err(invalid(
-            "no call was kept that failed so, and none can be made up that the tool refuses",
+            "no call was kept that failed so, and none can be made up that fails",
         ));
     }
+    let recorded = takes.len() - made_up;
     let experiment = mitigation.rehearsal(&asked.agent);
-    let units = thrown(app, &experiment);
+    let count = if takes.iter().any(Take::is_silent) {
+        UNITS_OF_SILENCE
+    } else {
+        UNITS
+    };
+    let units = thrown(app, &experiment, count);
     let cast = units
         .iter()
         .enumerate()
@@ -125,8 +127,7 @@ pub(crate) async fn rehearse(app: &AppState, asked: Rehearsal) -> Result<Rehears
         agent: AgentId::parse(&asked.agent).map_err(|_| invalid("there is no such agent"))?,
         behaviour: stable.behaviour.clone(),
         mitigation: mitigation.clone(),
-        tool: spec.as_ref().clone(),
-        annotation,
+        tool,
         takes: cast.collect(),
     };
     let bad = staged(scene).await.map_err(|why| {
@@ -143,6 +144,64 @@ pub(crate) async fn rehearse(app: &AppState, asked: Rehearsal) -> Result<Rehears
         made_up,
         trial: found.ok_or_else(|| invalid("there are too many trials"))?,
     })
+}
+
+/// Calls of a tool that failed, how many of them were made up, and what stands in the place of the tool. Where
+/// none was kept, some are made up for a fix of arguments.
+async fn of_tool(
+    app: &AppState,
+    tool: &str,
+    asked: &Rehearsal,
+    examples: &[Example],
+) -> Result<(Vec<Take>, usize, Prop), QueryError> {
+    let act = &asked.mitigation.act;
+    let specs = app.toolbox.specs();
+    let spec = specs.iter().find(|spec| spec.name == tool);
+    let spec = spec.ok_or_else(|| invalid("its tool is not here"))?;
+    let annotation = app.toolbox.annotations().remove(tool);
+    let annotation = annotation.ok_or_else(|| invalid("its tool is not here"))?;
+    let schema = Schema::read(&spec.parameters).map_err(|error| invalid(error.to_string()))?;
+    let failures = failures(&app.store, tool, examples).await?;
+    let mut takes = replayed(act, failures, &schema, &spec.parameters);
+    let mut made_up = 0;
+    if takes.is_empty() && matches!(act, Act::Arguments { .. }) {
+        let whole = asked.calls.iter();
+        let whole = whole.map(|call| filled(&spec.parameters, call));
+        takes.extend(whole.filter(|call| schema.check(call).is_err()).map(call));
+        made_up = takes.len();
+    }
+    let spec = spec.as_ref().clone();
+    Ok((takes, made_up, Prop { spec, annotation }))
+}
+
+/// Why a fix cannot be rehearsed, where it cannot: what it acts on was recorded nowhere, and to make that up
+/// would be to say beforehand what comes of it.
+fn why_not(act: &Act) -> Option<&'static str> {
+    match act {
+        Act::Arguments { .. }
+        | Act::Retry { .. }
+        | Act::RouteFirst { .. }
+        | Act::ModelRetry { .. }
+        | Act::ModelPatience { .. } => None,
+        Act::Patience { .. } => Some(
+            "a time limit of a tool cannot be rehearsed: how long the call would have needed was not recorded",
+        ),
+        Act::Breaker { .. } => Some(
+            "a breaker cannot be rehearsed: a call that is not made counts as one that failed, and whether the \
+             tool comes back sooner when it is left alone was not recorded",
+        ),
+        Act::Pace { .. } => Some(
+            "a pace cannot be rehearsed: minutes would have to go by between the calls, and time is not \
+             rehearsed",
+        ),
+        Act::Prefer { .. } => Some(
+            "another tool cannot be rehearsed: what it would have said to the call was not recorded",
+        ),
+        Act::Lesson(_) => Some(
+            "a sentence in the prompt cannot be rehearsed: only a model can show whether it heeds it, and none \
+             is asked here",
+        ),
+    }
 }
 
 /// The failures of a fault and of what was merged into it of which something is kept, the latest first.
@@ -203,7 +262,7 @@ async fn staged(scene: Scene) -> Result<Vec<bool>, String> {
 }
 
 /// The units of a rehearsal, and what its coin says of each.
-fn thrown(app: &AppState, experiment: &str) -> Vec<(String, bool)> {
+fn thrown(app: &AppState, experiment: &str, count: usize) -> Vec<(String, bool)> {
     let mut key = [0; KEY_BYTES];
     for part in key.chunks_mut(8) {
         part.copy_from_slice(&app.random()[..part.len()]);
@@ -214,7 +273,7 @@ fn thrown(app: &AppState, experiment: &str) -> Vec<(String, bool)> {
         let with_fix = coin.throw(&unit, 0.5) == evidence::Arm::New;
         (unit, with_fix)
     };
-    (0..UNITS).map(unit).collect()
+    (0..count).map(unit).collect()
 }
 
 /// The exposures and their ends, as those of turns are told.
