@@ -41,6 +41,7 @@ mod egress;
 mod endings;
 mod evals;
 mod faults;
+mod faults_told;
 mod flush;
 mod found_again;
 mod gates;

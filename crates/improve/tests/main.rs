@@ -11,6 +11,7 @@ mod clusters;
 mod exchange;
 mod genes;
 mod healing;
+mod kinds;
 mod labs;
 mod languages;
 mod lookalikes;

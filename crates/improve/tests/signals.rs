@@ -546,13 +546,3 @@ fn the_turn_the_user_and_the_machine_have_signs_of_their_own() {
     };
     assert_eq!(kinds_of(&[full]), [Storage]);
 }
-
-#[test]
-fn every_kind_has_a_name_of_its_own_and_there_are_nineteen() {
-    assert_eq!(SignalKind::ALL.len(), 19);
-    for kind in SignalKind::ALL {
-        assert_eq!(SignalKind::from_name(kind.name()), Some(kind));
-        let json = serde_json::to_value(kind).unwrap();
-        assert_eq!(json, kind.name());
-    }
-}

@@ -153,7 +153,7 @@ pub async fn cycle(app: &AppState, at_any_load: bool) -> Result<Cycle, LabError>
         tracing::warn!(%error, "the trials of fixes stand still");
     }
     let mut cycle = Cycle::new(app.clock.now());
-    let most = load_max(app);
+    let most = load_max((app.env)("EVOLVE_LOAD_MAX").as_deref());
     if let Some(load) = load().filter(|load| !at_any_load && *load > most) {
         cycle.outcome = Outcome::BackedOff;
         cycle.why = format!("the load of the last minute is {load:.2}, more than {most:.2}");
@@ -414,8 +414,9 @@ fn load() -> Option<f64> {
     text.split(' ').next()?.parse().ok()
 }
 
-fn load_max(app: &AppState) -> f64 {
-    let told = (app.env)("EVOLVE_LOAD_MAX").and_then(|text| text.trim().parse::<f64>().ok());
+/// The load above which a cycle waits, as the owner set it where that is a load.
+fn load_max(told: Option<&str>) -> f64 {
+    let told = told.and_then(|text| text.trim().parse::<f64>().ok());
     told.filter(|most| most.is_finite() && *most > 0.0)
         .unwrap_or(LOAD_MAX)
 }
@@ -430,5 +431,15 @@ mod tests {
         assert!(!is_due(false, false, 0), "switched off");
         assert!(!is_due(true, true, 0), "nothing happened");
         assert!(!is_due(true, false, 1), "somebody is being answered");
+    }
+
+    #[test]
+    fn a_cycle_waits_above_a_load_of_two_or_of_what_the_owner_says() {
+        let is = |told: Option<&str>, most: f64| (load_max(told) - most).abs() < 1e-9;
+        assert!(is(None, 2.0));
+        assert!(is(Some("0.5"), 0.5) && is(Some(" 7 "), 7.0));
+        for no_load in ["", "0", "-1", "inf", "NaN", "much"] {
+            assert!(is(Some(no_load), 2.0), "{no_load}");
+        }
     }
 }
