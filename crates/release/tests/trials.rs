@@ -128,6 +128,64 @@ fn a_good_fix_is_proven_a_useless_one_seldom_and_a_bad_one_is_taken_back() {
 }
 
 #[test]
+fn a_fix_is_given_up_with_the_first_unit_that_leaves_a_tenth_of_evidence() {
+    let mut given_up = 0;
+    for seed in 0..30 {
+        let mut trial = Trial::begin(Plan::coin()).unwrap();
+        let mut before = trial.evidence_proven();
+        for unit in units(seed, 600, 0.2, 0.2) {
+            if trial.settle(&unit).is_some() {
+                break;
+            }
+            before = trial.evidence_proven();
+            assert!(before > 0.1, "seed {seed} runs on at {before}");
+        }
+        let verdict = Verdict::Undecided;
+        if *trial.stage() == (Stage::Ended { verdict }) {
+            given_up += 1;
+            let at = trial.evidence_proven();
+            assert!(
+                at <= 0.1 && before > 0.1,
+                "seed {seed}: {before}, then {at}"
+            );
+            assert!(trial.share().abs() < f64::EPSILON, "its place is free");
+        }
+    }
+    assert!(given_up >= 20, "{given_up} of 30");
+}
+
+/// Twelve units of a fault that half of them meet, whatever is done; after that it is gone.
+#[test]
+fn a_fault_that_heals_by_itself_leaves_a_fix_undecided_and_hardly_ever_proven() {
+    let plan = Plan {
+        horizon: 400,
+        ..Plan::coin()
+    };
+    let (mut proven, mut at_horizon) = (0, 0);
+    for seed in 0..40 {
+        let mut trial = Trial::begin(plan.clone()).unwrap();
+        let healed = units(seed + 1_000, 400, 0.0, 0.0).into_iter().skip(12);
+        for unit in units(seed, 12, 0.5, 0.5).into_iter().chain(healed) {
+            if trial.settle(&unit).is_some() {
+                break;
+            }
+        }
+        match trial.stage() {
+            Stage::Proven => proven += 1,
+            Stage::Ended { verdict } => {
+                let is_late = *verdict == Verdict::Undecided && trial.settled() == 400;
+                at_horizon += u32::from(is_late);
+            }
+            stage => panic!("seed {seed}: {stage:?}"),
+        }
+    }
+    // 0.05 of 40 is 2; three standard errors above that would be 6.
+    assert!(proven <= 6, "{proven} of 40");
+    // Where nothing fails next to nothing is learned: who has not been given up by then stays.
+    assert!(at_horizon >= 5, "{at_horizon} of 40");
+}
+
+#[test]
 fn harm_that_begins_after_the_verdict_is_found() {
     let (mut found, runs) = (0, 40);
     for seed in 0..runs {
