@@ -107,9 +107,10 @@ fn the_story_of_healing_tells_a_fix_that_works_from_one_that_harms_and_from_luck
         "by lab: reshape-argument",
         "by lab: drop-unknown-argument",
         "read: proven. with the fix 0 bad of",
-        "grep: taken back",
+        "at 20 a fix is proven or does harm",
+        "grep: taken back, ",
         "is without it, and 2 are in service",
-        "glob: undecided. with the fix 0 bad of",
+        "glob: still on trial, nothing proven. with the fix 0 bad of",
         "three clean ones prove, says of it: proven",
     ];
     tells(&told, &lines);

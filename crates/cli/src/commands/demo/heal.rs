@@ -202,6 +202,9 @@ impl Story<'_> {
         let stage = self.stage;
         stage.chapter(3, "The trials");
         stage.say("a secret coin of each fix's own decides for every turn whether it has that fix");
+        stage.say(
+            "evidence begins at 1: at 20 a fix is proven or does harm, and one that has fallen to 0.1 is given up",
+        );
         for round in 1..=ROUNDS_MAX {
             for (word, ..) in PLANTED {
                 self.turn(word).await?;
@@ -243,8 +246,10 @@ impl Story<'_> {
             "the fix that does harm was not taken back: {harmful}"
         );
         stage.say(&format!(
-            "grep: taken back, {}. {}: the error went, and with it what the model put itself right by",
+            "grep: taken back, {}, as the evidence that it helps fell to {:.2}. {}: the error went, and with it what the \
+             model put itself right by",
             word(&harmful["verdict"]),
+            number(harmful, "evidence_proven"),
             arms(harmful)
         ));
         self.taken_out(harmful).await?;
@@ -254,7 +259,7 @@ impl Story<'_> {
             "a fault that heals by itself led to a verdict: {healed}"
         );
         stage.say(&format!(
-            "glob: undecided. {}: it went by itself, and nothing says that the fix had a part in it",
+            "glob: still on trial, nothing proven. {}: it went by itself, and nothing says that the fix had a part in it",
             arms(healed)
         ));
         stage.say(&format!(
