@@ -29,6 +29,19 @@ pub struct AccessTeam {
     pub address: String,
     active: Arc<AtomicUsize>,
     fetches: Arc<AtomicUsize>,
+    instead: Instead,
+}
+
+/// A status and a body that come instead of the right ones.
+type Instead = Arc<Mutex<Option<(u16, Value)>>>;
+
+fn said(instead: &Instead) -> Option<(u16, Value)> {
+    let said = instead.lock().unwrap_or_else(PoisonError::into_inner);
+    said.clone()
+}
+
+fn say(instead: &Instead, answer: Option<(u16, Value)>) {
+    *instead.lock().unwrap_or_else(PoisonError::into_inner) = answer;
 }
 
 impl AccessTeam {
@@ -41,7 +54,9 @@ impl AccessTeam {
             address,
             active: Arc::clone(&active),
             fetches: Arc::clone(&fetches),
+            instead: Arc::default(),
         };
+        let instead = Arc::clone(&team.instead);
         drop(tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let answer = |path: &str| {
@@ -49,11 +64,8 @@ impl AccessTeam {
                         return (404, json!({}));
                     }
                     let _count = fetches.fetch_add(1, Ordering::SeqCst);
-                    let key = key_row(active.load(Ordering::SeqCst));
-                    (
-                        200,
-                        json!({ "keys": key.into_iter().collect::<Vec<_>>(), "public_certs": [] }),
-                    )
+                    let keys = || (200, key_set(active.load(Ordering::SeqCst)));
+                    said(&instead).unwrap_or_else(keys)
                 };
                 answer_one(stream, answer).await;
             }
@@ -64,6 +76,17 @@ impl AccessTeam {
     /// Puts the other key in force.
     pub fn rotate(&self) {
         let _before = self.active.fetch_xor(1, Ordering::SeqCst);
+    }
+
+    /// The set of keys in force.
+    #[must_use]
+    pub fn keys(&self) -> Value {
+        key_set(self.active.load(Ordering::SeqCst))
+    }
+
+    /// Answers with something else, until it is told not to.
+    pub fn answer(&self, answer: Option<(u16, Value)>) {
+        say(&self.instead, answer);
     }
 
     /// How often the keys were asked for.
@@ -114,6 +137,11 @@ fn key_row(key: usize) -> anyhow::Result<Value> {
     }))
 }
 
+fn key_set(key: usize) -> Value {
+    let keys: Vec<Value> = key_row(key).into_iter().collect();
+    json!({ "keys": keys, "public_certs": [] })
+}
+
 /// Sign-in name and tags, by address.
 type People = BTreeMap<IpAddr, (String, Vec<String>)>;
 
@@ -121,6 +149,7 @@ type People = BTreeMap<IpAddr, (String, Vec<String>)>;
 #[derive(Debug)]
 pub struct TailscaleDaemon {
     people: Arc<Mutex<People>>,
+    instead: Instead,
 }
 
 impl TailscaleDaemon {
@@ -129,16 +158,26 @@ impl TailscaleDaemon {
         let listener = UnixListener::bind(socket)?;
         let people: Arc<Mutex<People>> = Arc::default();
         let known = Arc::clone(&people);
+        let daemon = Self {
+            people,
+            instead: Arc::default(),
+        };
+        let instead = Arc::clone(&daemon.instead);
         drop(tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let answer = |path: &str| {
                     let known = known.lock().unwrap_or_else(PoisonError::into_inner);
-                    daemon_answer(path, own, &known)
+                    said(&instead).unwrap_or_else(|| daemon_answer(path, own, &known))
                 };
                 answer_one(stream, answer).await;
             }
         }));
-        Ok(Self { people })
+        Ok(daemon)
+    }
+
+    /// Answers everything with something else, until it is told not to.
+    pub fn answer(&self, answer: Option<(u16, Value)>) {
+        say(&self.instead, answer);
     }
 
     /// Says who stands behind an address.

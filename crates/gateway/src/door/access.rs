@@ -267,3 +267,6 @@ impl<'a> Statement<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

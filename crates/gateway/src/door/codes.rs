@@ -23,7 +23,6 @@ impl Codes {
         let code = random_text::<16>()?;
         let ends = now.plus(Duration::from_secs(CODE_SECONDS));
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|(_, ends)| *ends > now);
         if open.len() >= CODES_MAX {
             open.remove(0);
         }
@@ -93,6 +92,24 @@ mod tests {
         assert!(!codes.spend(code.expose(), now));
         let (code, _) = codes.make(now).unwrap();
         assert!(!codes.spend(code.expose(), ends));
+        let (code, ends) = codes.make(now).unwrap();
+        let before = Timestamp::from_millis(ends.millis() - 1);
+        assert!(codes.spend(code.expose(), before));
+    }
+
+    #[test]
+    fn the_latest_sixteen_codes_are_open() {
+        let codes = Codes::default();
+        let now = Timestamp::from_millis(1_000);
+        let made: Vec<Secret> = (0..=CODES_MAX)
+            .map(|_| codes.make(now).unwrap().0)
+            .collect();
+        let open: Vec<bool> = made
+            .iter()
+            .map(|code| codes.spend(code.expose(), now))
+            .collect();
+        assert!(!open[0], "the oldest made room");
+        assert!(open[1..].iter().all(|open| *open), "{open:?}");
     }
 
     #[test]
@@ -100,7 +117,14 @@ mod tests {
         let local = local_secret().unwrap();
         assert!(is_local(local.expose()));
         assert!(!is_local(random_text::<32>().unwrap().expose()));
-        for text in ["", "local_", "local_abc", &local.expose().to_uppercase()] {
+        let other = format!("local_{}", "g".repeat(64));
+        for text in [
+            "",
+            "local_",
+            "local_abc",
+            &other,
+            &local.expose().to_uppercase(),
+        ] {
             assert!(!is_local(text), "{text}");
         }
     }

@@ -84,4 +84,22 @@ mod tests {
         }
         assert!(!ours(&other, &format!("form={token}")));
     }
+    #[test]
+    fn a_form_is_known_by_its_type() {
+        let is = |kind: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, kind.parse().unwrap());
+            is_form(&headers)
+        };
+        for kind in [
+            "application/x-www-form-urlencoded",
+            "Application/X-WWW-Form-Urlencoded ; charset=utf-8",
+        ] {
+            assert!(is(kind), "{kind}");
+        }
+        for kind in ["", "text/plain", "application/json", "multipart/form-data"] {
+            assert!(!is(kind), "{kind}");
+        }
+        assert!(!is_form(&HeaderMap::new()));
+    }
 }

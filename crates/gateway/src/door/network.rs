@@ -74,6 +74,54 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_peer_of_six_is_its_network_and_one_of_four_its_address() {
+        let peer = |text: &str| Peer::of(text.parse().unwrap());
+        for (one, other, same) in [
+            ("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff", true),
+            ("2001:db8:1:2::1", "2001:db8:1:3::1", false),
+            ("10.1.2.3", "::ffff:10.1.2.3", true),
+            ("10.1.2.3", "10.1.2.4", false),
+            ("::ffff:10.1.2.3", "::ffff:10.1.2.4", false),
+        ] {
+            assert_eq!(peer(one) == peer(other), same, "{one} {other}");
+        }
+        let socket: SocketAddr = "[2001:db8:1:2::7]:80".parse().unwrap();
+        assert_eq!(Peer::from(socket), peer("2001:db8:1:2::1"));
+    }
+
+    #[test]
+    fn networks_hold_what_their_bits_say() {
+        for (net, address, holds) in [
+            ("10.128.0.0/9", "10.255.0.1", true),
+            ("10.128.0.0/9", "10.127.255.255", false),
+            ("10.1.2.3", "10.1.2.3", true),
+            ("10.1.2.3", "10.1.2.2", false),
+            ("10.1.2.3/24", "10.1.2.9", true),
+            ("fd00::/8", "fdff::1", true),
+            ("fd00::/8", "fe00::1", false),
+            ("2001:db8::/33", "2001:db8:7fff::1", true),
+            ("2001:db8::/33", "2001:db8:8000::1", false),
+            ("2001:db8::1/64", "2001:db8::ffff", true),
+            ("::1", "::1", true),
+            ("::/0", "2001:db8::1", true),
+            ("::/0", "10.0.0.1", false),
+            ("0.0.0.0/0", "::2", false),
+        ] {
+            let network = Network::parse(net).unwrap();
+            let held = network.contains(address.parse().unwrap());
+            assert_eq!(held, holds, "{net} {address}");
+        }
+        for (net, bits) in [
+            ("10.0.0.0/8", 8),
+            ("10.0.0.1", 32),
+            ("::1", 128),
+            ("::/0", 0),
+        ] {
+            assert_eq!(Network::parse(net).unwrap().bits(), bits, "{net}");
+        }
+    }
+
+    #[test]
     fn networks_hold_their_addresses_only() {
         let net = Network::parse("10.1.0.0/16").unwrap();
         assert!(net.contains("10.1.255.1".parse().unwrap()));

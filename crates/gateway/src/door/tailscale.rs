@@ -139,30 +139,4 @@ pub async fn own_address(config: &TailscaleConfig) -> Result<IpAddr, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_tailnet_addresses_are_asked_about() {
-        for address in [
-            "100.64.0.1",
-            "100.127.255.254",
-            "::ffff:100.100.1.1",
-            "fd7a:115c:a1e0::1",
-        ] {
-            assert!(is_tailnet(address.parse().unwrap()), "{address}");
-        }
-        for address in [
-            "127.0.0.1",
-            "100.63.0.1",
-            "100.128.0.1",
-            "10.0.0.1",
-            "::1",
-            "fd7b::1",
-        ] {
-            assert!(!is_tailnet(address.parse().unwrap()), "{address}");
-        }
-        let six: SocketAddr = "[fd7a:115c:a1e0::1]:80".parse().unwrap();
-        assert_eq!(escape(six), "%5Bfd7a:115c:a1e0::1%5D:80");
-    }
-}
+mod tests;

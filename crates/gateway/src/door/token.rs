@@ -83,3 +83,48 @@ pub(crate) fn first_token(state: &StateDir) -> Result<(Digest, Option<Secret>), 
     let token = rotate_token(state)?;
     Ok((Digest::of(token.expose()), Some(token)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(folder: &tempfile::TempDir) -> StateDir {
+        let root = folder.path().display().to_string();
+        let env = move |name: &str| (name == "INSTAR_STATE_DIR").then(|| root.clone());
+        StateDir::locate(None, &env).unwrap()
+    }
+
+    #[test]
+    fn the_first_token_is_shown_once_and_is_the_one_in_force() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = state(&folder);
+        assert!(stored_token(&state).unwrap().is_none());
+        let token = token_if_first(&state).unwrap().unwrap();
+        let digest = stored_token(&state).unwrap().unwrap();
+        assert!(digest.matches(token.expose()));
+        assert!(token_if_first(&state).unwrap().is_none());
+        let (digest, made) = first_token(&state).unwrap();
+        assert!(digest.matches(token.expose()) && made.is_none());
+        let next = rotate_token(&state).unwrap();
+        let digest = stored_token(&state).unwrap().unwrap();
+        assert!(digest.matches(next.expose()) && !digest.matches(token.expose()));
+    }
+
+    #[test]
+    fn a_digest_that_cannot_be_read_makes_no_new_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = state(&folder);
+        let path = token_file(&state);
+        std::fs::create_dir(&path).unwrap();
+        let read = "cannot read";
+        let refused = token_if_first(&state).unwrap_err();
+        assert!(matches!(refused, TokenError::Io { doing, .. } if doing == read));
+        assert!(path.is_dir());
+        std::fs::remove_dir(&path).unwrap();
+        std::fs::write(&path, "no digest").unwrap();
+        assert!(matches!(
+            token_if_first(&state),
+            Err(TokenError::Damaged(_))
+        ));
+    }
+}
