@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use url::{Host, Url};
 
 /// The longest answer to CONNECT that is read.
-const ANSWER_BYTES_MAX: usize = 8 * 1024;
+const ANSWER_BYTES_MAX: usize = 8_192;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
