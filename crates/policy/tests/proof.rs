@@ -138,6 +138,14 @@ fn whatever_is_no_plain_no_proves_nothing() {
             "{answer:.40}"
         );
     }
+    // The longest answer that is read, and one that is longer.
+    let room = 1_048_576 - all("unsat").len();
+    let longest = all("unsat") + &" ".repeat(room);
+    assert_eq!(proof.read(&longest), Reading::Holds);
+    assert!(matches!(
+        proof.read(&(longest + " ")),
+        Reading::Unknown(why) if why.contains("too long")
+    ));
     // An answer that fits no question is no example.
     let Reading::Fails(which) = proof.read(&all("sat")) else {
         unreachable!("it was answered so")

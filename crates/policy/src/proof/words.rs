@@ -150,3 +150,6 @@ fn values(context: &Context, name: &str) -> Vec<String> {
     });
     words.take(VALUES_MAX).collect()
 }
+
+#[cfg(test)]
+mod tests;
