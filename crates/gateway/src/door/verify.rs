@@ -94,6 +94,10 @@ impl Settings {
                 .then(|| Tailscale::new(&config.tailscale)),
         }
     }
+
+    fn is_proxy(&self, address: IpAddr) -> bool {
+        self.proxies.iter().any(|proxy| proxy.contains(address))
+    }
 }
 
 /// A sign-in that worked: the cookie's value and how long it is good.
@@ -222,12 +226,7 @@ impl Auth {
         {
             return self.stated(access, statement, peer, &settings).await;
         }
-        if settings.mode == AuthMode::TrustedProxy
-            && settings
-                .proxies
-                .iter()
-                .any(|proxy| proxy.contains(socket.ip()))
-        {
+        if settings.mode == AuthMode::TrustedProxy && settings.is_proxy(socket.ip()) {
             return self.proxy(headers, peer, &settings);
         }
         match cookie::read(headers) {
@@ -463,19 +462,18 @@ impl Auth {
     /// True if the configuration names this address as a proxy: it stands for many callers.
     #[must_use]
     pub fn is_proxy(&self, address: IpAddr) -> bool {
-        self.settings()
-            .proxies
-            .iter()
-            .any(|proxy| proxy.contains(address))
+        self.settings().is_proxy(address)
     }
 }
 
 /// Asks Tailscale who stands behind the socket's own peer, where that is an address of a tailnet.
 async fn tailnet(settings: &Settings, socket: SocketAddr) -> Result<Caller, AuthProblem> {
+    // Whoever comes through a proxy has the proxy's address: the daemon would vouch for its machine.
+    let is_proxy = settings.is_proxy(socket.ip());
     let Some(tailscale) = settings
         .tailscale
         .as_ref()
-        .filter(|_| is_tailnet(socket.ip()))
+        .filter(|_| is_tailnet(socket.ip()) && !is_proxy)
     else {
         return Err(AuthProblem::Missing);
     };

@@ -181,10 +181,7 @@ impl Story<'_> {
                 let path = format!("/api/v1/candidates/{id}/rebase");
                 id = word(&stage.post(&path, &json!({})).await?["id"]);
             }
-            for what in ["check", "approve"] {
-                let path = format!("/api/v1/candidates/{id}/{what}");
-                let _table = stage.post(&path, &json!({})).await?;
-            }
+            stage.approve(&id).await?;
             let _begun = stage
                 .post("/api/v1/rollouts", &json!({"candidate": id}))
                 .await?;

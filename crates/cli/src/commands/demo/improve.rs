@@ -168,10 +168,7 @@ impl Story<'_> {
     /// A candidate whose gates have spoken and whose owner has said yes.
     async fn approved(&self, delta: &Value, reason: &str) -> anyhow::Result<String> {
         let id = self.proposed(delta, reason).await?;
-        for what in ["check", "approve"] {
-            let path = format!("/api/v1/candidates/{id}/{what}");
-            let _table = self.stage.post(&path, &json!({})).await?;
-        }
+        self.stage.approve(&id).await?;
         self.stage
             .say("its gates were asked, and its owner has said yes");
         Ok(id)

@@ -7,7 +7,7 @@ use instar_protocol::RunId;
 use instar_protocol::api::SendMessage;
 use instar_protocol::live::{LiveEvent, Outcome};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ use crate::out::{Out, Style};
 
 /// How long a story waits for something that should be there at once.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a check is asked for. Each waits a minute for its turn.
+const CHECKS_MAX: usize = 5;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A gateway that a story is told with. Its state is removed at the end.
@@ -85,6 +87,22 @@ impl Stage {
 
     pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         self.client.post(path, body).await
+    }
+
+    /// Asks the gates of a candidate and says yes. On a slow machine the gateway may be at the gates of another by
+    /// itself: then it is asked again.
+    pub(super) async fn approve(&self, candidate: &str) -> anyhow::Result<()> {
+        let path = format!("/api/v1/candidates/{candidate}/check");
+        let mut checked = self.post(&path, &json!({})).await;
+        for _ in 1..CHECKS_MAX {
+            if checked.is_err() {
+                checked = self.post(&path, &json!({})).await;
+            }
+        }
+        let _table = checked?;
+        let path = format!("/api/v1/candidates/{candidate}/approve");
+        let _table = self.post(&path, &json!({})).await?;
+        Ok(())
     }
 
     /// One conversation of one turn, to its end.

@@ -1,7 +1,7 @@
 use super::*;
 use futures_util::future::join_all;
 use instar_protocol::time::SystemClock;
-use instar_testkit::ManualClock;
+use instar_testkit::{ManualClock, TailscaleDaemon};
 
 const ATTEMPTS: u32 = 3;
 const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 80);
@@ -132,7 +132,7 @@ fn settings(change: impl FnOnce(&mut AuthConfig)) -> Settings {
     change(&mut config);
     let password = Some(Ok(Secret::new("correct horse battery")));
     let token = Some(Digest::of(TOKEN));
-    let proxies = ["127.0.0.1".to_owned()];
+    let proxies = ["127.0.0.1".to_owned(), "100.64.0.9".to_owned()];
     Settings::new(&config, &proxies, &Egress::new("test"), token, password)
 }
 
@@ -313,4 +313,26 @@ async fn a_proxy_is_believed_where_the_mode_says_so() {
     ] {
         assert_eq!(proxy.with(lines).await.err(), Some(problem), "{lines:?}");
     }
+}
+
+/// The daemon vouches for the machine of a proxy, and anybody may come through it.
+#[tokio::test]
+async fn a6_no_tailnet_vouches_for_who_comes_through_a_proxy() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("tailscaled.sock");
+    let daemon = TailscaleDaemon::start(&socket, [100, 64, 0, 1].into()).unwrap();
+    let (own, proxy) = ([100, 64, 0, 7], [100, 64, 0, 9]);
+    for address in [own, proxy] {
+        daemon.know(address.into(), "owner@example.org", &[]);
+    }
+    let house = house(|config| {
+        config.allow_tailscale = true;
+        config.tailscale.allow_users = vec!["owner@example.org".to_owned()];
+        config.tailscale.socket = Some(socket.to_str().unwrap().to_owned());
+    });
+    let from = |address: [u8; 4]| SocketAddr::from((address, 40_000));
+    let nothing = HeaderMap::new();
+    assert!(house.auth.caller(&nothing, from(own)).await.is_ok());
+    let through = house.auth.caller(&nothing, from(proxy)).await;
+    assert_eq!(through.err(), Some(AuthProblem::Missing));
 }
