@@ -5,7 +5,9 @@ use maud::{Markup, html};
 const WIDTH: usize = 720;
 const HEIGHT: usize = 180;
 const BOTTOM: usize = 22;
-const TOP: usize = 10;
+const TOP: usize = 18;
+/// As many bars as have room for their values.
+const TOLD_MAX: usize = 10;
 
 /// One bar: what it is called, how high it is, and the words of its value.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,8 +44,12 @@ pub(super) fn bars(title: &str, bars: &[Bar], line: Option<&Line>) -> Markup {
                         y=(HEIGHT - BOTTOM - height(bar.value)) height=(height(bar.value)) {
                         title { (bar.name) ": " (bar.told) }
                     }
+                    @let middle = hundredths(at * step + step / 2);
                     @if at % every == 0 {
-                        text class="name" x=(hundredths(at * step + step / 2)) y=(HEIGHT - 6) { (bar.name) }
+                        text class="name" x=(middle) y=(HEIGHT - 6) { (bar.name) }
+                    }
+                    @if bars.len() <= TOLD_MAX {
+                        text class="name" x=(middle) y=(HEIGHT - BOTTOM - height(bar.value) - 5) { (bar.told) }
                     }
                 }
                 @if let Some(line) = line {
@@ -206,5 +212,14 @@ mod tests {
         let drawn = bars("t", &[bar("a", 1), bar("b", 10)], Some(&limit)).into_string();
         assert_eq!(drawn.matches("<rect").count(), 2);
         assert!(drawn.contains("limit") && drawn.contains("10 &lt;b&gt;"));
+        let told = |count: u64| {
+            let many: Vec<Bar> = (0..count).map(|at| bar("a", at)).collect();
+            bars("t", &many, None)
+                .into_string()
+                .matches("<text")
+                .count()
+        };
+        assert_eq!(told(10), 20, "each has its name and its value");
+        assert!(told(11) <= 11, "there is no room for values");
     }
 }

@@ -465,7 +465,7 @@ words! {
     faults_about: "What goes wrong, grouped by cause as far as it can be told. Counted from the event log; the lab only gives the groups their names.", "Что идёт не так, сгруппировано по причине, насколько её можно определить. Считается по журналу событий; лаборатория лишь даёт группам имена.", "出错的情况，按可辨别的原因归组。计数来自事件日志；实验室只为各组命名。";
     no_faults: "No faults are known. The lab looks for them in quiet hours, or now with `instar lab run`.", "Сбоев не известно. Лаборатория ищет их в спокойное время или сейчас: `instar lab run`.", "尚无已知故障。实验室会在空闲时查找，也可立即运行 `instar lab run`。";
     fault_map: "Where they show, and in how many of a hundred occasions", "Где они проявляются и в каком проценте случаев", "出现的位置及占比";
-    fault_by_day: "Failures by day, in hundredths of a percent of the occasions", "Сбои по дням, в сотых долях процента случаев", "每日失败（占机会的万分之几）";
+    fault_by_day: "Failures by day, of all occasions", "Сбои по дням, из всех случаев", "每日失败（占全部机会）";
     fault_kind: "Kind", "Вид", "类型";
     fault_place: "Where", "Где", "位置";
     fault_share: "Failed", "Сбоев", "失败";

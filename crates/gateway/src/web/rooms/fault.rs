@@ -48,7 +48,7 @@ pub(super) async fn one(
             (chart::bars(words.fault_by_day, &bars(&one), None))
             (done(words, &one, &story))
             (arms(words.release, words, &one.by_release))
-            (arms(words.stable, words, &one.by_arm))
+            (arms(words.arm, words, &one.by_arm))
             section { h2 { (words.fault_examples) }
                 ol class="line" { @for example in &one.fault.examples { li { (moment(example.at)) " " code { (example.text) } } } }
             }
