@@ -127,19 +127,23 @@ async fn left_waiting(folder: &Path) -> (Home, Question) {
     (home, question)
 }
 
+/// A yes that is to be kept.
+pub(crate) fn always() -> Said {
+    Said {
+        approved: true,
+        by: "web".to_owned(),
+        always: true,
+        pinned: false,
+    }
+}
+
 #[tokio::test]
 async fn always_lets_the_same_targets_through_from_then_on_and_no_others() {
     let folder = tempfile::tempdir().unwrap();
     let (home, question) = left_waiting(folder.path()).await;
     assert!(question.always.is_some(), "{question:?}");
-    let always = Said {
-        approved: true,
-        by: "web".to_owned(),
-        always: true,
-        pinned: false,
-    };
     let asking = home.sessions.asking();
-    asking.answer(&question.id, always).await.unwrap();
+    asking.answer(&question.id, always()).await.unwrap();
     until(async || sent(&home).len() == 1 && home.script.calls() == 3).await;
     home.script
         .then(Reply::Calls(vec![

@@ -6,7 +6,7 @@ use instar_protocol::event::ErrorClass;
 use serde_json::json;
 use std::path::Path;
 
-use crate::hands::{decided, house, post, sent};
+use crate::hands::{always, decided, house, post, sent};
 use crate::support::{Home, Reply};
 
 const BOB: &str = "bob@example.com";
@@ -40,14 +40,8 @@ async fn trusting(folder: &Path) -> Home {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     let question = waits.expect("nobody asks");
-    let always = Said {
-        approved: true,
-        by: "web".to_owned(),
-        always: true,
-        pinned: false,
-    };
     let asking = home.sessions.asking();
-    asking.answer(&question.id, always).await.unwrap();
+    asking.answer(&question.id, always()).await.unwrap();
     submitted.outcome.await.unwrap();
     assert_eq!(sent(&home), [BOB]);
     home
@@ -144,13 +138,7 @@ async fn b5_an_answer_that_cannot_be_looked_up_makes_no_call() {
     home.say("tell bob@example.com hello").await;
     let question = home.sessions.asking().open().await.unwrap().remove(0);
     hide(folder.path(), "questions", true);
-    let yes = Said {
-        approved: true,
-        by: "web".to_owned(),
-        always: true,
-        pinned: false,
-    };
-    let answered = home.sessions.asking().answer(&question.id, yes).await;
+    let answered = home.sessions.asking().answer(&question.id, always()).await;
     assert!(answered.is_err(), "{answered:?}");
     hide(folder.path(), "questions", false);
     let stored = home.store.question(&question.id).await.unwrap().unwrap();

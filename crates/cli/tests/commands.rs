@@ -155,13 +155,7 @@ fn agent_prints_the_answer_while_it_comes_and_can_be_stopped() {
         ..Script::default()
     };
     let instar = Instar::start(Setup::scripted(script));
-    let args = ["agent", "--message", "begin"].map(str::to_owned);
-    let mut child = instar
-        .command(&[], &args)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = instar.begin(["agent", "--message", "begin"]);
     let mut beginning = [0; 14];
     child
         .stdout

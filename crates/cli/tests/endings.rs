@@ -179,13 +179,7 @@ fn first_line(child: &mut std::process::Child) -> String {
 #[test]
 fn a_reader_that_leaves_early_is_no_error() {
     let instar = lived_in();
-    let args = ["config", "schema"].map(str::to_owned);
-    let mut child = instar
-        .command(&[], &args)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = instar.begin(["config", "schema"]);
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");

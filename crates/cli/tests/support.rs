@@ -11,7 +11,7 @@ pub(crate) mod terminal;
 pub(crate) mod trace;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use instar_demo::{Answer as Said, Script, Step};
 use instar_testkit::ScriptedServer;
@@ -213,6 +213,15 @@ impl Instar {
             .as_str()
             .unwrap()
             .to_owned()
+    }
+
+    /// A command under way, with what it prints in pipes.
+    pub(crate) fn begin<const N: usize>(&self, args: [&str; N]) -> Child {
+        self.command(&[], &args.map(str::to_owned))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     /// The binary with this test's environment, behind the program in `under`.
