@@ -29,7 +29,7 @@ pub struct Step {
     /// The most calls of it.
     #[serde(default = "once")]
     pub times: u32,
-    /// Values that an argument must have; one of them.
+    /// Values of which an argument must have one; a call without the argument is another call.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub only: BTreeMap<String, Vec<String>>,
     /// Tools whose results may go along here. Where none is named, those of the plan's own steps may.
@@ -144,8 +144,8 @@ impl Step {
         self.only.iter().all(|(name, values)| {
             let given = at(arguments, name);
             let is_among = |text: &String| values.iter().any(|value| is_same(value, text));
-            // A command is said as one text and given as its words.
-            given.iter().all(is_among) || is_among(&given.join(" "))
+            // What is left out may mean anybody. A command is said as one text and given as its words.
+            !given.is_empty() && given.iter().all(is_among) || is_among(&given.join(" "))
         })
     }
 }
@@ -402,6 +402,9 @@ mod tests {
             why(&plan(), "send", &to("eve@example.com"), 0),
             Some(OffPlan::Value)
         );
+        for nobody in [json!({}), json!({ "to": [] }), json!({ "to": null })] {
+            assert_eq!(why(&plan(), "send", &nobody, 0), Some(OffPlan::Value));
+        }
         assert_eq!(why(&plan(), "delete", &json!({}), 0), Some(OffPlan::Tool));
         let mut inner = plan();
         inner.steps[0].only = [(
