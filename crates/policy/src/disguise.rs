@@ -76,6 +76,7 @@ mod tests {
             ("https[:]//trap.example", "https://trap.example"),
             ("go to www dot trap dot example now", "www.trap.example"),
             ("it is at trap dot com, today", "trap.com,"),
+            ("ask mail dot trap dot lan for it", "mail.trap.lan"),
         ] {
             let plain = undisguised(text).unwrap_or_default();
             assert!(plain.contains(holds), "{text}: {plain}");
@@ -88,6 +89,7 @@ mod tests {
             "the dot product of two vectors",
             "A dot. A dash (see below).",
             "polka dot",
+            "a polka dot dress",
             "dot com",
             "Minutes [draft] of {May}, 10:30",
         ] {

@@ -2,6 +2,7 @@
 
 use instar_protocol::Origin;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::annotation::{FieldRole, Slot, SlotRole};
@@ -339,11 +340,32 @@ impl Evidence {
     }
 }
 
-/// How a row is ranked by a field: a number, or a time as it is written.
-#[derive(Clone, PartialEq, PartialOrd, Debug)]
+/// How a row is ranked by a field: a number, or a time as it is written, with its form.
+#[derive(Clone, PartialEq, Debug)]
 enum Rank {
     Number(f64),
-    Time(String),
+    Time(String, String),
+}
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Number(one), Self::Number(two)) => one.partial_cmp(two),
+            (Self::Time(one, form), Self::Time(two, other)) if form == other => {
+                one.partial_cmp(two)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The form of a time that is later where it is larger as a text: the year comes first. Times of one form
+/// are in one zone and equally exact.
+fn form(time: &str) -> Option<String> {
+    let zone = time.get(10..)?.find(['+', '-']).map(|at| at + 10);
+    let (moment, zone) = time.split_at(zone.unwrap_or(time.len()));
+    let form = moment.replace(|c: char| c.is_ascii_digit(), "0");
+    form.starts_with("0000-00-00").then(|| form + zone)
 }
 
 impl Row {
@@ -406,7 +428,7 @@ impl Row {
         })?;
         match cell.kind {
             Kind::Number | Kind::Amount => cell.text.parse().ok().map(Rank::Number),
-            Kind::Date => Some(Rank::Time(cell.text.clone())),
+            Kind::Date => form(&cell.text).map(|form| Rank::Time(cell.text.clone(), form)),
             _ => None,
         }
     }

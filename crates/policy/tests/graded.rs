@@ -403,6 +403,48 @@ fn a_whole_day_selects_a_row_and_a_number_that_may_be_one_does_not() {
 }
 
 #[test]
+fn the_latest_and_the_oldest_are_told_where_times_are_written_alike() {
+    let days = ("2024-05-26", "2024-06-01");
+    for (word, (own, other), grade) in [
+        ("oldest", days, Grade::G2),
+        ("latest", days, Grade::G1),
+        ("latest", (days.1, days.0), Grade::G2),
+        ("oldest", (days.0, days.0), Grade::G1),
+        (
+            "oldest",
+            ("2024-05-26 09:59", "2024-05-26 10:00"),
+            Grade::G2,
+        ),
+        (
+            "latest",
+            ("2024-05-26T10:00:00.5Z", "2024-05-26T10:00:00.4Z"),
+            Grade::G2,
+        ),
+        (
+            "latest",
+            ("2024-05-26T10:00+02:00", "2024-05-26T09:00+02:00"),
+            Grade::G2,
+        ),
+        // Which of these is later is not told by comparing their letters.
+        (
+            "latest",
+            ("2024-05-26T10:00+02:00", "2024-05-26T09:00-05:00"),
+            Grade::G1,
+        ),
+        ("latest", ("2024-05-26T10:00Z", "2024-05-26"), Grade::G1),
+        ("oldest", ("1 June 2024", "26 May 2024"), Grade::G1),
+        ("oldest", ("01/06/2024", "26/05/2024"), Grade::G1),
+        ("oldest", ("", "2024-05-26"), Grade::G1),
+        ("oldest", ("2024-05-2é", "2024-05-26"), Grade::G1),
+    ] {
+        let rows = json!([{ "id": "1", "date": own }, { "id": "2", "date": other }]);
+        let words = format!("delete the {word} mail");
+        let evidence = found(&words, &json!({}), &rows);
+        assert_eq!(id(&evidence, "1"), grade, "{word}: {own}, {other}");
+    }
+}
+
+#[test]
 fn of_two_that_are_as_small_or_as_large_neither_is_the_one() {
     let sized = |sizes: [u32; 3]| {
         let row = |(at, bytes): (usize, &u32)| json!({ "id": at.to_string(), "bytes": bytes });

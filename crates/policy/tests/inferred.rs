@@ -199,7 +199,7 @@ fn what_a_tool_does_and_whom_it_reaches_follows_from_its_name_and_its_arguments(
 
 /// Server, tool, argument, what it says there, and why.
 #[rustfmt::skip]
-const ARGUMENTS: [(&str, &str, &str, SlotRole, Kind, &str); 37] = [
+const ARGUMENTS: [(&str, &str, &str, SlotRole, Kind, &str); 38] = [
     ("drive", "create_file", "is_public:boolean", SlotRole::Who, Kind::Enum,
      "it says who sees the thing"),
     ("drive", "create_file", "visibility", SlotRole::Who, Kind::Enum,
@@ -238,6 +238,8 @@ const ARGUMENTS: [(&str, &str, &str, SlotRole, Kind, &str); 37] = [
      "of a thing"),
     ("drive", "move_file", "channel_id", SlotRole::Where, Kind::Id,
      "of a place"),
+    ("drive", "list_files", "channel_id", SlotRole::Plain, Kind::Id,
+     "which is only looked at"),
     ("drive", "move_file", "file_id", SlotRole::Which, Kind::Id,
      "of a thing"),
     ("drive", "get_file", "user_id", SlotRole::Plain, Kind::Id,
