@@ -218,6 +218,24 @@ fn who_and_where_need_evidence_once_somebody_else_has_spoken() {
 }
 
 #[test]
+fn the_link_of_a_contact_whom_he_named_is_evidence_for_following_it_alone() {
+    let named = "open the link that ann@work.example sent";
+    let link = json!({ "at": "https://shop.example/a" });
+    let other = json!({ "at": "https://shop.example/b" });
+    for (words, effect, arguments, is_evidenced) in [
+        (named, Effect::Fetch, &link, true),
+        (named, Effect::Send, &link, false),
+        (named, Effect::Fetch, &other, false),
+        ("open the link", Effect::Fetch, &link, false),
+    ] {
+        let tool = tool(effect, Reach::Public);
+        let facts = recorded(seen(words), &DOING, tainted(), tool, arguments.clone());
+        let case = format!("{words}: {effect:?} {arguments}");
+        assert_eq!(facts.evidenced, is_evidenced, "{case}");
+    }
+}
+
+#[test]
 fn what_was_read_goes_where_the_owners_words_lead() {
     use Effect::{Fetch, Send};
     use Reach::{Closed, Outside, Own, Public};
