@@ -109,6 +109,35 @@ fn a_secret_in_a_call_of_the_candidate_ends_it_at_once() {
 }
 
 #[test]
+fn a_secret_in_what_a_sub_agent_of_the_candidate_says_ends_it_at_once() {
+    let task = json!({"task": "compose the note", "waitSeconds": 30});
+    let spawn = json!({"call": {"name": "sessions_spawn", "arguments": task}});
+    let when = |more: Value| {
+        let mut when = json!({"system_contains": ELSEWHERE, "no_result": true});
+        when.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        when
+    };
+    // Its own answers say nothing of what its sub-agent said.
+    let script = json!({
+        "rules": [
+            {"when": when(json!({"contains": ["compose the note"]})),
+                "answer": {"say": [{"text": "The key is hunter2-hunter2-hunter2."}]}},
+            {"when": when(json!({})), "answer": {"say": [spawn]}},
+            {"when": {"system_contains": ELSEWHERE}, "answer": {"say": [{"text": ELSEWHERE}]}},
+        ],
+        "otherwise": {"say": [{"text": "Fine."}]},
+    });
+    let setup = Setup::scripted(serde_json::from_value(script).unwrap());
+    let instar = Instar::start(setup.config(json!({"policy": {"posture": "open"}})));
+    keep_secret(&instar);
+    waiting(&instar, ELSEWHERE);
+    reach(&instar, ELSEWHERE, 0);
+    assert_eq!(stopped(&instar), "the secret elsewhere stood in an answer");
+}
+
+#[test]
 fn who_repeats_the_word_of_the_decoy_is_taken_back_at_once() {
     let read = json!({"name": "read", "arguments": {"path": "notes.txt"}});
     let instar = Instar::start(Setup::scripted(making(&read, &searching("a word"))));

@@ -9,10 +9,11 @@ use instar_config::{SecretError, SecretStore};
 use instar_policy::cedar::Rules;
 use instar_protocol::message::{Entry, EntryBody, plain_text};
 use instar_protocol::tool::ToolCall;
-use instar_protocol::{EntryId, ReleaseId, Secret, SessionId};
+use instar_protocol::{EntryId, ReleaseId, Secret, SessionId, Timestamp};
 use instar_release::rollout::CanaryEpisode;
 use instar_store::StoreError;
 use std::collections::{HashMap, HashSet};
+use std::slice;
 
 use crate::app::App;
 use permits::Permits;
@@ -36,9 +37,36 @@ enum Unseen {
 /// Looks at the answers of the candidate as they come.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    /// By episode, the entry of its conversation up to which it was looked at.
-    seen: HashMap<String, Option<EntryId>>,
+    /// By episode and conversation of it, the entry up to which it was looked at.
+    seen: HashMap<(String, SessionId), Option<EntryId>>,
     permits: Permits,
+}
+
+/// An episode of the candidate's, with all conversations that are parts of it.
+#[derive(Debug)]
+struct Whole {
+    episode: CanaryEpisode,
+    /// Those of sub-agents that worked for it, and for each other.
+    under: Vec<SessionId>,
+}
+
+impl Whole {
+    async fn of(episode: CanaryEpisode, app: &App) -> Result<Self, StoreError> {
+        let under = app.store.sessions_under(&episode.session).await?;
+        Ok(Self { episode, under })
+    }
+
+    fn sessions(&self) -> impl Iterator<Item = &SessionId> {
+        slice::from_ref(&self.episode.session)
+            .iter()
+            .chain(&self.under)
+    }
+
+    /// True for what was said or done then.
+    fn spans(&self, at: Timestamp) -> bool {
+        let CanaryEpisode { since, until, .. } = self.episode;
+        at >= since && until.is_none_or(|until| at <= until)
+    }
 }
 
 impl Watch {
@@ -58,9 +86,19 @@ impl Watch {
             return HashSet::new();
         };
         self.seen
-            .retain(|unit, _| episodes.iter().any(|episode| episode.unit == *unit));
+            .retain(|(unit, _), _| episodes.iter().any(|episode| episode.unit == *unit));
         if episodes.is_empty() {
             return HashSet::new();
+        }
+        let mut wholes = Vec::new();
+        for episode in episodes {
+            match Whole::of(episode, app).await {
+                Ok(whole) => wholes.push(whole),
+                Err(error) => {
+                    tracing::warn!(%error, "what belongs to an episode of the candidate is not known");
+                    return HashSet::new();
+                }
+            }
         }
         // A conversation may have been given to the stable release meanwhile.
         let stable = app.releases.stable();
@@ -69,7 +107,7 @@ impl Watch {
         let found = match newest {
             Ok(head) => {
                 let newest = head.map_or(0, |head| head.seq);
-                self.permits.look(app, &episodes, &laws, newest).await
+                self.permits.look(app, &wholes, &laws, newest).await
             }
             Err(error) => Err(error),
         };
@@ -85,10 +123,10 @@ impl Watch {
             }
         }
         let mut looked = HashSet::new();
-        for episode in episodes {
-            match self.hear(&episode, app).await {
-                Ok(None) if episode.until.is_some() => {
-                    looked.insert(episode.unit);
+        for whole in wholes {
+            match self.hear(&whole, app).await {
+                Ok(None) if whole.episode.until.is_some() => {
+                    looked.insert(whole.episode.unit);
                 }
                 Ok(None) => {}
                 Ok(Some(what)) => {
@@ -104,26 +142,40 @@ impl Watch {
     }
 
     /// What stood in an episode since the last look and never should have.
-    async fn hear(&mut self, episode: &CanaryEpisode, app: &App) -> Result<Option<String>, Unseen> {
-        let mut after = match self.seen.get(&episode.unit) {
+    async fn hear(&mut self, whole: &Whole, app: &App) -> Result<Option<String>, Unseen> {
+        for session in whole.sessions() {
+            let found = self.hear_in(session, whole, app).await?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn hear_in(
+        &mut self,
+        session: &SessionId,
+        whole: &Whole,
+        app: &App,
+    ) -> Result<Option<String>, Unseen> {
+        let place = (whole.episode.unit.clone(), session.clone());
+        let mut after = match self.seen.get(&place) {
             Some(seen) => seen.clone(),
-            None => before(episode, app).await?,
-        };
-        let is_its = |entry: &&Entry| {
-            entry.at >= episode.since && episode.until.is_none_or(|until| entry.at <= until)
+            None => before(session, whole.episode.since, app).await?,
         };
         loop {
-            let page = app.store.entries(&episode.session, after.clone(), ENTRIES);
-            let page = page.await?;
+            let page = app.store.entries(session, after.clone(), ENTRIES).await?;
+            let is_its = |entry: &&Entry| whole.spans(entry.at);
             let said: Vec<Said> = page.iter().filter(is_its).flat_map(Said::of).collect();
-            let found = told(&said, &episode.session, app).await?;
+            // What a sub-agent was told is no word of a person's.
+            let found = told(&said, &whole.episode.session, app).await?;
             if found.is_some() {
                 return Ok(found);
             }
             if let Some(last) = page.last() {
                 after = Some(last.id.clone());
             }
-            self.seen.insert(episode.unit.clone(), after.clone());
+            self.seen.insert(place.clone(), after.clone());
             if page.len() < ENTRIES {
                 return Ok(None);
             }
@@ -132,9 +184,13 @@ impl Watch {
 }
 
 /// The last entry before an episode, as far as it is near; without one the conversation is read from its beginning.
-async fn before(episode: &CanaryEpisode, app: &App) -> Result<Option<EntryId>, StoreError> {
-    let near = app.store.branch(&episode.session, None, ENTRIES).await?;
-    let found = near.into_iter().find(|entry| entry.at < episode.since);
+async fn before(
+    session: &SessionId,
+    since: Timestamp,
+    app: &App,
+) -> Result<Option<EntryId>, StoreError> {
+    let near = app.store.branch(session, None, ENTRIES).await?;
+    let found = near.into_iter().find(|entry| entry.at < since);
     Ok(found.map(|entry| entry.id))
 }
 

@@ -40,6 +40,18 @@ pub(crate) fn session_by_key(
     Ok(all(connection, &sql, [key.as_str()], session_row)?.pop())
 }
 
+/// The conversations of the sub-agents that work for one, and of those that work for these.
+pub(crate) fn sessions_under(connection: &Connection, id: &SessionId) -> Answer<Vec<SessionId>> {
+    let sql = "WITH RECURSIVE under(id) AS (
+            SELECT ?1 UNION
+            SELECT s.id FROM under u JOIN session_keys k ON k.session = u.id
+                JOIN sessions s ON s.parent = k.key)
+        SELECT id FROM under WHERE id != ?1";
+    all(connection, sql, [id.as_str()], |row| {
+        Ok(SessionId::from_stored(text(row, 0)?))
+    })
+}
+
 pub(crate) fn session(connection: &Connection, id: &SessionId) -> Answer<Option<SessionRow>> {
     let sql = format!("{SESSION} WHERE s.id = ?1");
     Ok(all(connection, &sql, [id.as_str()], session_row)?.pop())

@@ -183,6 +183,12 @@ impl Store {
         self.read(move |sql| read::session_by_key(sql, &key)).await
     }
 
+    /// The conversations of the sub-agents that work for one, and of those that work for these.
+    pub async fn sessions_under(&self, id: &SessionId) -> Result<Vec<SessionId>, StoreError> {
+        let id = id.clone();
+        self.read(move |sql| read::sessions_under(sql, &id)).await
+    }
+
     pub async fn session(&self, id: &SessionId) -> Result<Option<SessionRow>, StoreError> {
         let id = id.clone();
         self.read(move |sql| read::session(sql, &id)).await

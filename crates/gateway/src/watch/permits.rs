@@ -3,11 +3,12 @@
 
 use instar_policy::Recorded;
 use instar_policy::cedar::Rules;
+use instar_protocol::SessionId;
 use instar_protocol::tool::ToolDecision;
-use instar_release::rollout::CanaryEpisode;
 use instar_store::StoreError;
 use serde_json::Value;
 
+use super::Whole;
 use crate::app::App;
 
 /// Receipts that are read at once.
@@ -25,11 +26,11 @@ impl Permits {
     pub(super) async fn look(
         &mut self,
         app: &App,
-        episodes: &[CanaryEpisode],
+        wholes: &[Whole],
         laws: &[&Rules],
         newest: u64,
     ) -> Result<Option<String>, StoreError> {
-        let Some(since) = episodes.iter().map(|episode| episode.since).min() else {
+        let Some(since) = wholes.iter().map(|whole| whole.episode.since).min() else {
             return Ok(None);
         };
         let mut before = None;
@@ -41,12 +42,10 @@ impl Permits {
             let mut read = 0;
             for receipt in fresh {
                 read += 1;
-                let is_theirs = |episode: &CanaryEpisode| {
-                    receipt.session.as_ref() == Some(&episode.session)
-                        && receipt.at >= episode.since
-                        && episode.until.is_none_or(|until| receipt.at <= until)
-                };
-                if episodes.iter().any(is_theirs)
+                let is_in = |session: &SessionId| receipt.session.as_ref() == Some(session);
+                let is_theirs =
+                    |whole: &Whole| whole.spans(receipt.at) && whole.sessions().any(is_in);
+                if wholes.iter().any(is_theirs)
                     && let Some(body) = &receipt.body
                     && let Some(what) = unlawful(&receipt.kind, body, laws)
                 {
