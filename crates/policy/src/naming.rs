@@ -172,7 +172,6 @@ impl Words {
                         .is_some_and(|word| BEFORE_NUMBERS.contains(&word));
                     match currency {
                         "" if !is_of => bare.push((number.to_owned(), String::new())),
-                        "" => {}
                         word if CURRENCIES.contains(&word) => {
                             with_currency.push((number.to_owned(), word.to_owned()));
                         }

@@ -29,6 +29,7 @@ mod seen;
 mod shapes;
 mod supposed;
 mod table;
+mod told;
 mod values;
 mod wide;
 mod words;

@@ -18,6 +18,12 @@ fn rules_are_the_same_if_their_files_are() {
     assert_ne!(of("send"), of("spend"));
     assert_ne!(of("send"), Rules::default());
     assert!(Rules::default().is_built_in() && !of("send").is_built_in());
+    assert!(Rules::default().files().is_empty());
+    let sending = of("send");
+    let [file] = sending.files() else {
+        panic!("one file was read");
+    };
+    assert!(file.name == "mine.cedar" && file.text.contains("\"send\""));
 }
 
 #[test]

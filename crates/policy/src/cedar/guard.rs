@@ -240,6 +240,34 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_is_known_is_told_without_asking_and_nothing_else_is() {
+        use Test::{Holds, IsAtMost, IsBelow, IsNumber, IsThere, IsTrue, IsWord};
+        let open = || IsWord("open".to_owned());
+        let words = || Value::Words([String::from("a.b")].into());
+        for (test, value, told) in [
+            (IsThere, None, Some(false)),
+            (IsThere, Some(Value::Number(0)), Some(true)),
+            (IsTrue, Some(Value::Flag(true)), Some(true)),
+            (IsTrue, Some(Value::Flag(false)), Some(false)),
+            (open(), Some(Value::Word("open")), Some(true)),
+            (open(), Some(Value::Word("careful")), Some(false)),
+            (IsNumber(3), Some(Value::Number(3)), Some(true)),
+            (IsNumber(3), Some(Value::Number(4)), Some(false)),
+            (IsBelow(3), Some(Value::Number(2)), Some(true)),
+            (IsBelow(3), Some(Value::Number(3)), Some(false)),
+            (IsAtMost(3), Some(Value::Number(3)), Some(true)),
+            (IsAtMost(3), Some(Value::Number(4)), Some(false)),
+            (Holds("a.b".to_owned()), Some(words()), Some(true)),
+            (Holds("b".to_owned()), Some(words()), Some(false)),
+            (IsTrue, None, None),
+            (IsTrue, Some(Value::Number(1)), None),
+            (IsNumber(3), Some(Value::Word("3")), None),
+        ] {
+            assert_eq!(test.of(value.as_ref()), told, "{test:?} {value:?}");
+        }
+    }
+
     /// Calls of every kind that the conditions below can tell apart.
     fn calls() -> Vec<Case<'static>> {
         static OWN: LazyLock<Label> = LazyLock::new(Label::owner);

@@ -67,3 +67,41 @@ pub(super) fn is_about(constraint: &ActionConstraint, effect: Effect, actions: &
         ActionConstraint::In(groups) => groups.iter().any(is_in),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{RuleFile, Rules};
+    use instar_protocol::tool::Effect;
+
+    /// The owner's rules that are asked about a call, by the places where they stand.
+    fn asked(rules: &Rules, effect: Effect, tool: &str) -> Vec<String> {
+        let asked = rules.compiled().rules.of(effect, tool);
+        let own = asked.filter(|rule| rule.reference.is_owners);
+        own.map(|rule| rule.reference.place.clone()).collect()
+    }
+
+    #[test]
+    fn a_rule_is_asked_about_the_calls_that_its_head_names() {
+        let text = "forbid (principal, action, resource);\n\
+             forbid (principal, action == Action::\"send\", resource);\n\
+             forbid (principal, action in [Action::\"outward\"], resource);\n\
+             forbid (principal, action, resource == Tool::\"message\");\n";
+        let name = "mine.cedar".to_owned();
+        let file = RuleFile {
+            name,
+            text: text.to_owned(),
+        };
+        let rules = Rules::read(vec![file]).unwrap();
+        let places = |lines: &[u32]| -> Vec<String> {
+            let place = |line: &u32| format!("mine.cedar:{line}");
+            lines.iter().map(place).collect()
+        };
+        assert_eq!(
+            asked(&rules, Effect::Send, "message"),
+            places(&[1, 2, 3, 4])
+        );
+        assert_eq!(asked(&rules, Effect::Send, "letter"), places(&[1, 2, 3]));
+        assert_eq!(asked(&rules, Effect::Read, "letter"), places(&[1]));
+        assert_eq!(asked(&rules, Effect::Read, "message"), places(&[1, 4]));
+    }
+}

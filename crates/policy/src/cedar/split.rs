@@ -82,6 +82,15 @@ mod tests {
             ]
         );
         assert!(split(" // nothing\n").is_empty());
+        for (text, cut) in [
+            ("a / b; c;", ["a / b;", "c;"]),
+            ("\"a\"; b;", ["\"a\";", "b;"]),
+            ("/ a; b;", ["/ a;", "b;"]),
+            ("\"a\\\"; b\"; c;", ["\"a\\\"; b\";", "c;"]),
+        ] {
+            let found: Vec<_> = split(text).iter().map(|piece| piece.text).collect();
+            assert_eq!(found, cut);
+        }
         for odd in ["\"", "\"\\", "/", ";", "é;\"é"] {
             let joined: usize = split(odd).iter().map(|piece| piece.text.len()).sum();
             assert!(joined <= odd.len());

@@ -116,3 +116,22 @@ pub(crate) fn words_of(name: &str) -> Vec<String> {
     }
     words
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_schema_that_goes_wide_at_each_step_is_not_followed_to_its_end() {
+        let mut schema = json!({ "type": "string" });
+        for _ in 0..PARTS_DEPTH_MAX {
+            let names = (0..20).map(|at| (format!("part_{at}"), schema.clone()));
+            let parts: serde_json::Map<String, Value> = names.collect();
+            schema = json!({ "type": "object", "properties": parts });
+        }
+        let found = parameters(&schema).len();
+        let most = ARGUMENTS_MAX + PARTS_DEPTH_MAX * 20;
+        assert!(found > ARGUMENTS_MAX && found <= most, "{found}");
+    }
+}
