@@ -303,6 +303,11 @@ fn what_an_argument_says_follows_from_its_name_its_type_and_the_tool() {
     );
     let roles = ["to", "file_id", "job_id"].map(|name| send.slots[name].role);
     assert_eq!(roles, [Who, Which, Where]);
+    // A bare id is of what the tool is named after.
+    for (name, role) in [("send_file", Which), ("send_greeting", Where)] {
+        let send = infer(server("mail"), &spec(name, &arguments("to id")));
+        assert_eq!(send.slots["id"].role, role, "{name}");
+    }
 }
 
 #[test]

@@ -163,3 +163,23 @@ fn a_domain_is_that_of_an_address_a_link_or_a_host() {
         }
     }
 }
+
+#[test]
+fn a_path_is_in_folders_whatever_it_is_for_and_a_place_that_is_none_is_in_no_folder() {
+    use SlotRole::{Where, Which};
+    let note = (Which, Kind::Path, "notes/2026/a.md");
+    for (values, is_above, is_above_all) in [
+        (&[note][..], true, true),
+        (&[(Where, Kind::Path, "notes/a.md"), note], true, true),
+        (&[(Where, Kind::Path, "keys/a.pem"), note], true, false),
+        (&[(Where, Kind::Name, "notes"), note], true, false),
+        (&[(Which, Kind::Name, "notes"), note], true, true),
+        (&[(Where, Kind::Name, "notes")], false, false),
+    ] {
+        let case = with(values);
+        for (fact, expected) in [("folders", is_above), ("inFolders", is_above_all)] {
+            let condition = format!("context.{fact}.contains(\"notes\")");
+            assert_eq!(both(&condition, &case), expected, "{fact} {values:?}");
+        }
+    }
+}
