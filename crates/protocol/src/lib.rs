@@ -21,6 +21,7 @@ pub mod lab;
 pub mod label;
 pub mod letter;
 pub mod live;
+pub mod memory;
 pub mod model;
 pub mod policy;
 pub mod principal;

@@ -42,6 +42,8 @@ pub struct Cohort {
 pub struct Served {
     pub release: Arc<Release>,
     pub arm: Arm,
+    /// The rollout whose candidate it is: what such a turn notes waits for the verdict there.
+    pub overlay: Option<String>,
 }
 
 /// The releases of this state folder and the one that is stable. Cheap to clone.
@@ -251,6 +253,7 @@ impl Releases {
             .then_some(Served {
                 release,
                 arm: Arm::Stable,
+                overlay: None,
             })
     }
 

@@ -16,7 +16,7 @@ use instar_store::{Op, SessionPatch, Spend, WebSession};
 
 use given::{
     at, candidate, device, device_token, edit, entry, entry_id, envelope, event, fault, healing,
-    inbound, letter, occasions, outbox, program, question, receipt, rollout, run, session,
+    inbound, letter, note, occasions, outbox, program, question, receipt, rollout, run, session,
     session_id, unit,
 };
 
@@ -61,6 +61,7 @@ fn rows() -> Vec<Op> {
         Op::PutHealing(healing()),
         Op::PutRollout(rollout(1)),
         Op::PutUnit(unit(1)),
+        Op::PutNote(Box::new(note(1))),
         Op::PutQuestion(Box::new(question(1))),
         Op::AppendReceipt(receipt(1)),
         Op::AppendReceipt(receipt(2)),

@@ -11,8 +11,8 @@ use crate::devices;
 use crate::error::StoreError;
 use crate::op::{Accepted, Op, SessionPatch, SessionRow, Spend, WebSession};
 use crate::{
-    aliases, candidates, faults, healing, letters, programs, questions, receipts, rollouts, said,
-    traces,
+    aliases, candidates, faults, healing, letters, notes, programs, questions, receipts, rollouts,
+    said, traces,
 };
 
 /// Browser sessions that are kept; the ones that end first make room for new ones.
@@ -131,6 +131,9 @@ pub(crate) fn apply(connection: &Connection, op: &Op) -> Result<(), StoreError> 
         Op::RemoveHealing { kind, id } => healing::remove(connection, kind, id),
         Op::PutRollout(row) => rollouts::put(connection, row),
         Op::PutUnit(row) => rollouts::put_unit(connection, row),
+        Op::PutNote(row) => notes::put(connection, row),
+        Op::SettleNote { id, from, to } => notes::settle(connection, id, (*from, *to)),
+        Op::DropNote { id } => notes::remove(connection, id),
         Op::PutRequest { run, body, at } => letters::put_request(connection, run, body, *at),
     }
 }

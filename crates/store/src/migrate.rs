@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0012_faults.sql"),
     include_str!("../migrations/0013_healing.sql"),
     include_str!("../migrations/0014_attested.sql"),
+    include_str!("../migrations/0015_notes.sql"),
 ];
 
 /// The schema version that this build reads and writes.

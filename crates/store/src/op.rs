@@ -4,6 +4,7 @@ use instar_protocol::approval::{Question, StandingRule};
 use instar_protocol::event::Event;
 use instar_protocol::fault::{FaultEdit, Occasions};
 use instar_protocol::letter::Letter;
+use instar_protocol::memory::NoteState;
 use instar_protocol::message::{Entry, Inbound, InboxState, Outbox, OutboxState};
 use instar_protocol::model::Attempt;
 use instar_protocol::receipt::Receipt;
@@ -17,6 +18,7 @@ use crate::candidates::{CandidateRow, EnvelopeRow};
 use crate::devices::{DeviceRow, DeviceToken};
 use crate::faults::FaultRow;
 use crate::healing::HealingRow;
+use crate::notes::NoteRow;
 use crate::programs::ProgramRun;
 use crate::rollouts::{RolloutRow, UnitRow};
 use crate::traces::{FileLabel, KeptOutput, UndoRow};
@@ -169,6 +171,18 @@ pub enum Op {
     PutRollout(RolloutRow),
     /// Stores a unit of a rollout, or its next state; nothing once it is settled.
     PutUnit(UnitRow),
+    /// Keeps a note of a candidate's turn; the batch is refused where its rollout has too many.
+    PutNote(Box<NoteRow>),
+    /// Moves such a note on. The batch is refused if it is in another state.
+    SettleNote {
+        id: String,
+        from: NoteState,
+        to: NoteState,
+    },
+    /// Forgets such a note, which has to be in quarantine.
+    DropNote {
+        id: String,
+    },
     /// Keeps plan and counts of a request that several conversations serve.
     PutRequest {
         run: RunId,

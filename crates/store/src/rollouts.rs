@@ -1,11 +1,13 @@
 //! Rollouts and the units that they count.
 
 use instar_protocol::event::Arm;
+use instar_protocol::memory::NoteState;
 use instar_protocol::{SessionId, Timestamp};
 use rusqlite::{Connection, Row, params};
 
 use crate::apply::{from_word, millis, run_sql, word};
 use crate::error::StoreError;
+use crate::notes;
 use crate::read::{all, column, maybe, rows, text, time, unsigned};
 use crate::store::Store;
 
@@ -21,6 +23,8 @@ pub struct RolloutRow {
     pub coin: [u8; 32],
     pub at: Timestamp,
     pub ended_at: Option<Timestamp>,
+    /// What becomes of the notes that turns of its candidate wrote. Storing the row moves them there.
+    pub notes: NoteState,
     /// What it decides about and how it stands: JSON of whoever drives it.
     pub body: String,
 }
@@ -32,6 +36,7 @@ impl std::fmt::Debug for RolloutRow {
             .field("is_open", &self.is_open)
             .field("at", &self.at)
             .field("ended_at", &self.ended_at)
+            .field("notes", &self.notes)
             .finish_non_exhaustive()
     }
 }
@@ -52,14 +57,14 @@ pub struct UnitRow {
     pub bad: Option<String>,
 }
 
-/// Stores a rollout, or its next state.
+/// Stores a rollout, or its next state; the open notes of its candidate's turns go the way that it says.
 pub(crate) fn put(connection: &Connection, row: &RolloutRow) -> Result<(), StoreError> {
     run_sql(
         connection,
-        "INSERT INTO rollouts (id, is_open, coin, at, ended_at, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (id) DO UPDATE SET
-         is_open = excluded.is_open, ended_at = excluded.ended_at, body = excluded.body",
+        "INSERT INTO rollouts (id, is_open, coin, at, ended_at, body, notes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (id) DO UPDATE SET is_open = excluded.is_open,
+         ended_at = excluded.ended_at, body = excluded.body, notes = excluded.notes",
         params![
             row.id,
             row.is_open,
@@ -67,8 +72,10 @@ pub(crate) fn put(connection: &Connection, row: &RolloutRow) -> Result<(), Store
             millis(row.at),
             row.ended_at.map(millis),
             row.body,
+            word(&row.notes)?,
         ],
-    )
+    )?;
+    notes::follow(connection, &row.id, row.notes)
 }
 
 /// Stores a unit, or its next state. Its arm and its share stay as they were recorded first.
@@ -99,7 +106,7 @@ pub(crate) fn rollouts(
     connection: &Connection,
     limit: usize,
 ) -> Result<Vec<RolloutRow>, StoreError> {
-    let sql = "SELECT id, is_open, coin, at, ended_at, body FROM rollouts
+    let sql = "SELECT id, is_open, coin, at, ended_at, body, notes FROM rollouts
                ORDER BY seq DESC LIMIT ?1";
     all(connection, sql, [rows(limit)], rollout_row)
 }
@@ -124,13 +131,15 @@ pub(crate) fn units(
 
 fn rollout_row(row: &Row<'_>) -> Result<RolloutRow, StoreError> {
     let ended: Option<i64> = row.get(4).map_err(column)?;
+    let id = text(row, 0)?;
     Ok(RolloutRow {
-        id: text(row, 0)?,
         is_open: row.get(1).map_err(column)?,
         coin: row.get(2).map_err(column)?,
         at: time(row, 3)?,
         ended_at: ended.map(|at| Timestamp::from_millis(unsigned(at))),
         body: text(row, 5)?,
+        notes: from_word("rollout", &id, &text(row, 6)?)?,
+        id,
     })
 }
 

@@ -5,18 +5,19 @@ use instar_protocol::event::{Arm, Event, EventKind, GatewayFact};
 use instar_protocol::fault::{Fault, FaultEdit, Occasions, SignalKind};
 use instar_protocol::label::Label;
 use instar_protocol::letter::{Letter, LetterKind, LetterState};
+use instar_protocol::memory::NoteState;
 use instar_protocol::message::{
     Entry, EntryBody, Inbound, NoticeKind, OnRestart, Outbox, OutboxState, Overrides, Part,
 };
 use instar_protocol::principal::{Principal, Via};
 use instar_protocol::receipt::{Receipt, ReceiptKind};
 use instar_protocol::{
-    AgentId, EntryId, EventId, InboundId, LetterId, ObjectHash, OutboxId, QuestionId, RunId,
-    SessionId, SessionKey, Timestamp,
+    AgentId, EntryId, EventId, InboundId, LetterId, ObjectHash, OutboxId, QuestionId, Readers,
+    ReleaseId, RunId, SessionId, SessionKey, Timestamp,
 };
 use instar_store::{
-    CandidateRow, CandidateState, DeviceRow, DeviceToken, EnvelopeRow, FaultRow, HealingRow, Op,
-    Options, ProgramRun, RolloutRow, SessionRow, Store, UnitRow,
+    CandidateRow, CandidateState, DeviceRow, DeviceToken, EnvelopeRow, FaultRow, HealingRow,
+    NoteRow, Op, Options, ProgramRun, RolloutRow, SessionRow, Store, UnitRow,
 };
 use tempfile::TempDir;
 
@@ -253,7 +254,25 @@ pub(crate) fn rollout(number: u64) -> RolloutRow {
         coin: [7; 32],
         at: at(number),
         ended_at: None,
+        notes: NoteState::Open,
         body: "{}".to_owned(),
+    }
+}
+
+pub(crate) fn note(number: u64) -> NoteRow {
+    NoteRow {
+        id: format!("{number:010}"),
+        rollout: "rol_1".to_owned(),
+        release: ReleaseId::from_hex("1".repeat(64)),
+        agent: AgentId::main(),
+        session: session_id(1),
+        run: run(1),
+        day: "2026-11-21".to_owned(),
+        time: "14:03".to_owned(),
+        text: "the boat is Ida".to_owned(),
+        label: Label::stranger(Readers::Private),
+        state: NoteState::Open,
+        at: at(number),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use instar_protocol::memory::NoteState;
 use instar_protocol::message::{EntryBody, Part};
 use instar_protocol::principal::{Principal, Via};
 use instar_store::{EventFilter, Op, OpenError, Options, SCHEMA_VERSION, Store, TextSearch};
@@ -9,7 +10,7 @@ use rusqlite::Connection;
 
 use crate::given::{
     at, candidate, device, device_token, edit, entry, entry_id, envelope, fault, healing, inbound,
-    key, letter, move_stable, occasions, program, question, rollout, run, session_id, unit,
+    key, letter, move_stable, note, occasions, program, question, rollout, run, session_id, unit,
 };
 
 /// One store per schema version, each holding what `examples/fixture.rs` wrote.
@@ -28,6 +29,7 @@ const FIXTURES: &[&[u8]] = &[
     include_bytes!("fixtures/v12.sqlite"),
     include_bytes!("fixtures/v13.sqlite"),
     include_bytes!("fixtures/v14.sqlite"),
+    include_bytes!("fixtures/v15.sqlite"),
 ];
 
 #[tokio::test]
@@ -106,6 +108,8 @@ async fn a_store_of_every_version_opens_and_keeps_what_it_holds() {
         let units = store.units("rol_1", false, 10).await.unwrap();
         let written = (version >= 11).then(|| (rollout(1), unit(1)));
         assert_eq!(rollouts.into_iter().zip(units).next(), written);
+        let notes = store.notes(NoteState::Open, None, 10).await.unwrap();
+        assert_eq!(notes.into_iter().next(), (version >= 15).then(|| note(1)));
         let faults = store.faults().await.unwrap();
         assert_eq!(faults.into_iter().next(), (version >= 12).then(|| fault(1)));
         let places = store.occasions().await.unwrap();

@@ -3,6 +3,7 @@
 //! Every move is one batch: the settled unit, the state of the machine, the alias and its signature are
 //! stored together or not at all, so that a crash leaves the old state or the new one.
 
+use instar_protocol::memory::NoteState;
 use instar_protocol::{EventId, ReleaseId, SessionId, SessionKey, Timestamp};
 use instar_store::{CandidateState, Op, RolloutRow};
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -116,6 +117,7 @@ impl Releases {
             coin,
             at: now,
             ended_at: None,
+            notes: NoteState::Open,
             body: String::new(),
         };
         let body = Body {

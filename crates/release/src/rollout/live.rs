@@ -1,6 +1,7 @@
 //! The rollout that is under way, as turns see it: who has which arm.
 
 use instar_protocol::event::{Arm, Event};
+use instar_protocol::memory::NoteState;
 use instar_protocol::{AgentId, ReleaseId, SessionId, Timestamp};
 use instar_store::{EventFilter, Op, RolloutRow, Store, StoreError, UnitRow};
 use serde::{Deserialize, Serialize};
@@ -166,6 +167,8 @@ impl Live {
         is_there.then(|| Served {
             release: Arc::clone(release),
             arm,
+            // What was promoted is everybody's.
+            overlay: self.before.is_none().then(|| self.row.id.clone()),
         })
     }
 
@@ -363,6 +366,7 @@ impl Live {
         Ok(Op::PutRollout(RolloutRow {
             is_open: machine.is_live(),
             ended_at: (!machine.is_open()).then_some(ended),
+            notes: notes_of(machine),
             body,
             ..self.row.clone()
         }))
@@ -412,6 +416,16 @@ impl Open {
     pub(crate) fn has_ended(&self, seen: &Outcome, now: Timestamp) -> bool {
         let silent = now.millis().saturating_sub(self.last.millis());
         seen.turns >= self.turns || silent >= ABANDONED_MILLIS
+    }
+}
+
+/// What becomes of what the candidate's turns noted. Every end of a rollout is stored with this, in the batch that
+/// moves the alias.
+fn notes_of(machine: &Rollout) -> NoteState {
+    match machine.stage() {
+        Stage::Shadow | Stage::Canary { .. } => NoteState::Open,
+        Stage::Promoted => NoteState::Merging,
+        Stage::RolledBack { .. } | Stage::Undecided | Stage::Superseded => NoteState::Quarantined,
     }
 }
 
