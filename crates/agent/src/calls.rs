@@ -153,6 +153,7 @@ impl Turn {
             principal: self.principal(),
             // Comes with the permit of each call.
             context: Label::default(),
+            overlay: self.record.overlay.clone(),
         }
     }
 

@@ -227,7 +227,7 @@ impl Turn {
             .releases
             .resolve(&agent, &cohort)
             .ok_or_else(|| config_error("no release is in service", "restart the gateway"))?;
-        self.record.serve(served.release.id.clone(), served.arm);
+        self.record.serve(&served);
         let behaviour = served
             .release
             .behaviour

@@ -7,6 +7,7 @@ use instar_protocol::receipt::{Receipt, ReceiptKind};
 use instar_protocol::{
     AgentId, EntryId, EventId, Label, ReleaseId, RunId, SessionId, Standing, Timestamp,
 };
+use instar_release::Served;
 use instar_store::{Op, SessionPatch, SessionRow, Spend};
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub(crate) struct Record {
     pub(crate) is_stored: bool,
     release: Option<ReleaseId>,
     arm: Arm,
+    /// The rollout and the release of a candidate that serves the run.
+    pub(crate) overlay: Option<(String, ReleaseId)>,
     pub(crate) entries: Vec<Entry>,
     /// How many of the entries are in the store.
     committed: usize,
@@ -48,6 +51,7 @@ impl Record {
             is_stored,
             release: None,
             arm: Arm::Stable,
+            overlay: None,
             entries: Vec::new(),
             committed: 0,
             events: Vec::new(),
@@ -93,9 +97,14 @@ impl Record {
     }
 
     /// Everything recorded from here on was served by this release.
-    pub(crate) fn serve(&mut self, release: ReleaseId, arm: Arm) {
+    pub(crate) fn serve(&mut self, served: &Served) {
+        let release = served.release.id.clone();
+        self.overlay = served
+            .overlay
+            .clone()
+            .map(|rollout| (rollout, release.clone()));
         self.release = Some(release);
-        self.arm = arm;
+        self.arm = served.arm;
     }
 
     /// Lets the next entry hang under another one, or be a root.

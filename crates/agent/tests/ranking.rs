@@ -37,6 +37,7 @@ async fn search(home: &Home, words: &[&str]) -> (Vec<String>, Label) {
             via: instar_protocol::principal::Via::Local,
         },
         context: Label::owner(),
+        overlay: None,
     };
     let port = StoredSessions::new(
         home.store.clone(),

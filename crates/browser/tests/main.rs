@@ -108,6 +108,7 @@ fn caller(principal: Principal) -> Caller {
         run: RunId::new(at, [2; 10]),
         principal,
         context: Label::owner(),
+        overlay: None,
     }
 }
 

@@ -132,6 +132,7 @@ async fn ask(command: &Command, run: &Context) -> anyhow::Result<()> {
         Command::Devices(command) => commands::devices::run(command, run).await,
         Command::Tools(command) => commands::tools::run(command, run).await,
         Command::Undo { change } => commands::undo::run(change.as_deref(), run).await,
+        Command::Memory(command) => commands::memory::run(command, run).await,
         Command::Approvals(command) => commands::approvals::run(command, run).await,
         Command::Inbox(command) => commands::inbox::run(command, run).await,
         Command::Heartbeat(command) => commands::heartbeat::run(command, run).await,

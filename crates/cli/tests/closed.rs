@@ -11,7 +11,7 @@ use crate::tools::{calling, said, workspace};
 
 /// Every tool that there is without a server of the owner's. One that is added is added here, after
 /// somebody has looked at what it can write.
-const TOOLS: [&str; 38] = [
+const TOOLS: [&str; 41] = [
     "apply_patch",
     "ask_owner",
     "browser_back",
@@ -36,6 +36,9 @@ const TOOLS: [&str; 38] = [
     "http_send",
     "image",
     "ls",
+    "memory_get",
+    "memory_note",
+    "memory_search",
     "message",
     "output_page",
     "process",

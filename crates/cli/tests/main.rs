@@ -65,6 +65,7 @@ mod programs;
 mod proven;
 mod ready;
 mod rehearsals;
+mod remembered;
 mod rollouts;
 mod schedules;
 mod scripts;

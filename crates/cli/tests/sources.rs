@@ -112,6 +112,13 @@ fn what_somebody_else_wrote_is_labelled_wherever_it_comes_from_and_leads_nowhere
             "sessions_search",
             json!({ "query": "canary" }),
         ),
+        ("recall", "memory_search", json!({ "query": "canary" })),
+        (
+            "open the notes",
+            "memory_get",
+            json!({ "path": "memory/2026-01-01.md" }),
+        ),
+        ("view the notes", "read", read("memory/2026-01-01.md")),
     ];
     let config = json!({
         "policy": { "posture": "balanced", "askWaitSeconds": 0 },
@@ -126,6 +133,14 @@ fn what_somebody_else_wrote_is_labelled_wherever_it_comes_from_and_leads_nowhere
     std::fs::write(folder.join("own.txt"), "mine").unwrap();
     std::fs::write(folder.join("letter.txt"), CANARY).unwrap();
     note_stranger(&instar, "letter.txt", CANARY);
+    let noted = format!("## 09:00 [0123456789]\n{CANARY}");
+    std::fs::create_dir(folder.join("memory")).unwrap();
+    std::fs::write(
+        folder.join("memory/2026-01-01.md"),
+        format!("My own.\n\n{noted}\n"),
+    )
+    .unwrap();
+    note_stranger(&instar, "memory/2026-01-01.md", &noted);
     note(&instar, "", "names".to_owned());
     instar.launch();
 
@@ -142,6 +157,9 @@ fn what_somebody_else_wrote_is_labelled_wherever_it_comes_from_and_leads_nowhere
         (&quoted, CANARY, THEIRS),
         ("what is there?", "letter.txt", THEIRS),
         ("find the talk about it", CANARY, THEIRS),
+        ("recall it", CANARY, THEIRS),
+        ("open the notes", CANARY, THEIRS),
+        ("view the notes", CANARY, THEIRS),
     ]
     .into_iter()
     .enumerate()

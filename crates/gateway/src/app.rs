@@ -22,7 +22,7 @@ use crate::config::InstarConfig;
 use crate::control::Hub;
 use crate::door::Auth;
 use crate::facts::Facts;
-use crate::hands::{Programs, WorkspaceFiles};
+use crate::hands::{Memory, Programs, WorkspaceFiles};
 use crate::health::{self, Conditions};
 use crate::http::PeerLimits;
 use crate::ledger::DayLedger;
@@ -48,6 +48,8 @@ pub struct App {
     pub(crate) files: WorkspaceFiles,
     /// The programs that tools run.
     pub(crate) programs: Programs,
+    /// What agents keep in mind.
+    pub(crate) memory: Memory,
     pub(crate) browsers: Browsers,
     pub ledger: Arc<DayLedger>,
     pub config: ConfigHandle,

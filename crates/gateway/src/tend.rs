@@ -12,6 +12,8 @@ use crate::reload::Reloader;
 use crate::watch::Watch;
 
 const TICK: Duration = Duration::from_secs(1);
+/// Ticks before notes that could not be written are tried again.
+const NOTE_TICKS: u64 = 30;
 /// Ticks between two looks at the trials of fixes.
 const TRIAL_TICKS: u64 = 15;
 /// Ticks between two attempts to write to a store that could not be written.
@@ -154,6 +156,7 @@ pub(crate) async fn keep_index(app: AppState) {
 pub(crate) async fn keep_rollout(app: AppState) {
     let mut watch = Watch::begin(&app);
     let mut own = Own::default();
+    let mut notes = Notes::default();
     loop {
         tokio::select! {
             () = app.closing.cancelled() => return,
@@ -175,6 +178,30 @@ pub(crate) async fn keep_rollout(app: AppState) {
             Err(error) => tracing::warn!(%error, "the rollout stands still"),
         }
         own.look(&app).await;
+        notes.look(&app).await;
+    }
+}
+
+/// Writes the notes of a promoted candidate into the files; what could not be written is tried again later.
+#[derive(Debug, Default)]
+struct Notes {
+    pause: u64,
+}
+
+impl Notes {
+    async fn look(&mut self, app: &AppState) {
+        self.pause = self.pause.saturating_sub(1);
+        if self.pause > 0 {
+            return;
+        }
+        match app.memory.settle().await {
+            Ok(0) => {}
+            Ok(_) => self.pause = NOTE_TICKS,
+            Err(error) => {
+                tracing::warn!(%error, "notes of a promoted candidate could not be read");
+                self.pause = NOTE_TICKS;
+            }
+        }
     }
 }
 

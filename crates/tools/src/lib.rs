@@ -15,6 +15,7 @@ pub mod exec;
 pub mod files;
 pub mod image;
 pub mod mcp;
+pub mod memory;
 pub mod owner;
 pub mod web;
 

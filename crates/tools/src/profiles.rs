@@ -75,7 +75,7 @@ const GROUPS: [(&str, &[&str]); 9] = [
             "sessions_spawn",
         ],
     ),
-    ("memory", &["memory_search", "memory_get"]),
+    ("memory", &["memory_note", "memory_search", "memory_get"]),
     ("ui", &["browser", "browser_*"]),
     ("messaging", &["message", "ask_owner"]),
     ("media", &["image"]),

@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 use instar_policy::Annotation;
 use instar_protocol::tool::ToolSpec;
-use instar_protocol::{AgentId, Label, Principal, RunId, SessionId, SessionKey};
+use instar_protocol::{AgentId, Label, Principal, ReleaseId, RunId, SessionId, SessionKey};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub struct Caller {
     /// The join of everything the model had in its context when it asked: who wrote the arguments.
     /// The toolbox takes it from the permit, whatever stood here before.
     pub context: Label,
+    /// Where a candidate serves the run, its rollout and its release: what is noted waits for the verdict.
+    pub overlay: Option<(String, ReleaseId)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

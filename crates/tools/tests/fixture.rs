@@ -165,6 +165,7 @@ pub(crate) fn caller() -> Caller {
         run: RunId::from_stored("run_1"),
         principal: Principal::Owner { via: Via::Token },
         context: Label::owner(),
+        overlay: None,
     }
 }
 

@@ -6,6 +6,7 @@ mod eval;
 mod heal;
 mod house;
 mod improve;
+mod memory;
 mod policy;
 mod reports;
 mod rollout;
@@ -21,6 +22,7 @@ pub(crate) use eval::{Eval, EvalRun, SampleKind};
 pub(crate) use heal::{Gene, Heal};
 pub(crate) use house::{Config, Devices, Doctor, Gateway, Logs, Models, Secrets, Token};
 pub(crate) use improve::{Divide, Fault, Lab, LabRun, Merges};
+pub(crate) use memory::{Memory, Quarantine};
 pub(crate) use policy::{Asker, Explain, Policy};
 pub(crate) use reports::{Candidate, Events, Release, ReleaseKeys, ReleaseView, Usage};
 pub(crate) use rollout::{PlanArgs, Rollout, Simulate, Start};
@@ -131,6 +133,9 @@ pub(crate) enum Command {
         /// The change, as the list shows it
         change: Option<String>,
     },
+    /// Look at what an agent keeps in mind, and at notes in quarantine
+    #[command(subcommand)]
+    Memory(Memory),
     /// Look at the receipts of what was decided and done, and check that none was changed
     #[command(subcommand)]
     Audit(Audit),

@@ -23,6 +23,7 @@ pub(crate) mod judge;
 pub(crate) mod lab;
 pub(crate) mod logs;
 pub(crate) mod mcp;
+pub(crate) mod memory;
 mod mend;
 pub(crate) mod models;
 pub(crate) mod offline;

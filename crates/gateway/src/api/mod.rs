@@ -18,6 +18,7 @@ mod inbox;
 mod input;
 pub(crate) use input::{Asked, Strict};
 mod logs;
+pub(crate) mod memory;
 mod models;
 mod owner;
 mod policy;
@@ -107,6 +108,12 @@ pub(crate) fn routes() -> Routes {
         .route("/tools", get(tools::list))
         .route("/undo", get(undo::list))
         .route("/undo/{id}", post(undo::restore))
+        .route("/memory", get(memory::list))
+        .route("/memory/file", get(memory::show))
+        .route("/memory/search", get(memory::search))
+        .route("/memory/quarantine", get(memory::quarantine))
+        .route("/memory/quarantine/{id}/restore", post(memory::restore))
+        .route("/memory/quarantine/{id}/drop", post(memory::forget))
         .route("/rules", get(approvals::rules))
         .route("/rules/{id}", delete(approvals::revoke))
         .route("/policy", get(policy::report))

@@ -12,6 +12,7 @@ use instar_tools::Caller;
 use instar_tools::files::{
     Change, FILE_BYTES_MAX, FileError, FileRead, FilesPort, Item, Kind, Listed, WALK_MAX, relative,
 };
+use instar_tools::memory::entries::is_file as is_notes;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -28,7 +29,7 @@ pub(super) const NAMES: &str = "names";
 pub(crate) struct WorkspaceFiles {
     pub(super) store: Store,
     pub(super) clock: Arc<dyn Clock>,
-    config: ConfigHandle,
+    pub(super) config: ConfigHandle,
     state: StateDir,
     /// Changes one after the other: what was compared is what is replaced.
     pub(super) changing: Arc<Mutex<()>>,
@@ -66,7 +67,7 @@ impl Workspace {
     }
 
     /// The file, and when it changed last.
-    fn read_dated(&self, path: &str) -> Result<(Vec<u8>, u64), FileError> {
+    pub(super) fn read_dated(&self, path: &str) -> Result<(Vec<u8>, u64), FileError> {
         let name = self.inside(path)?;
         self.root
             .read_dated(&name, FILE_BYTES_MAX as u64)
@@ -161,13 +162,15 @@ impl WorkspaceFiles {
         let (bytes, changed) = self
             .with(&caller.agent, move |space| space.read_dated(&name))
             .await?;
+        let agent = &caller.agent;
+        if is_notes(path) {
+            let label = self.label_of_notes(agent, path, &bytes, changed).await;
+            return Ok(FileRead { bytes, label });
+        }
         let digest = canonical::sha256(&bytes);
-        let label = match self.label(&caller.agent, path, &digest).await {
+        let label = match self.label(agent, path, &digest).await {
             Some(label) => label,
-            None => {
-                self.unrecorded(&caller.agent, &bytes, &digest, changed)
-                    .await
-            }
+            None => self.unrecorded(agent, &bytes, &digest, changed).await,
         };
         Ok(FileRead { bytes, label })
     }
@@ -321,7 +324,7 @@ fn write_all(space: &Workspace, changes: &[Change]) -> Result<(), FileError> {
     Ok(())
 }
 
-fn list(space: &Workspace, path: &str) -> Result<(Vec<Item>, bool), FileError> {
+pub(super) fn list(space: &Workspace, path: &str) -> Result<(Vec<Item>, bool), FileError> {
     let folder = space.inside(path)?;
     let entries = space
         .root

@@ -4,6 +4,7 @@ pub(crate) mod browser;
 mod files;
 pub(crate) mod mcp;
 mod mcp_stdio;
+mod memory;
 mod outputs;
 mod programs;
 mod undo;
@@ -17,12 +18,14 @@ use instar_protocol::{Clock, SecretSource};
 use instar_store::Store;
 use instar_tools::exec::ProgramsPort;
 use instar_tools::files::FilesPort;
+use instar_tools::memory::MemoryPort;
 use instar_tools::web::WebPort;
 use instar_tools::{RegisterError, Toolbox};
 use std::sync::Arc;
 
 use crate::app::ConfigHandle;
 pub(crate) use files::WorkspaceFiles;
+pub(crate) use memory::Memory;
 use outputs::KeptOutputs;
 pub(crate) use programs::Programs;
 pub(crate) use undo::UndoError;
@@ -40,15 +43,18 @@ pub(crate) struct Parts {
     pub(crate) browsers: Browsers,
 }
 
-/// Puts every tool that is there from the start into the toolbox; gives the files that they work on, and
-/// the programs that they run.
+/// Puts every tool that is there from the start into the toolbox; gives the files that they work on, the
+/// programs that they run, and the notes.
 pub(crate) fn equip(
     toolbox: &mut Toolbox,
     parts: &Parts,
-) -> Result<(WorkspaceFiles, Programs), RegisterError> {
+) -> Result<(WorkspaceFiles, Programs, Memory), RegisterError> {
     let workspace = WorkspaceFiles::new(parts);
     let files: Arc<dyn FilesPort> = Arc::new(workspace.clone());
     toolbox.extend(instar_tools::files::tools(&files))?;
+    let memory = Memory::new(workspace.clone());
+    let port: Arc<dyn MemoryPort> = Arc::new(memory.clone());
+    toolbox.extend(instar_tools::memory::tools(&port))?;
     let programs = Programs::new(parts, workspace.clone());
     let port: Arc<dyn ProgramsPort> = Arc::new(programs.clone());
     toolbox.extend(instar_tools::exec::tools(&port))?;
@@ -62,5 +68,5 @@ pub(crate) fn equip(
     browser::offer(toolbox, &parts.browsers, &workspace, &settings);
     let outputs = KeptOutputs::new(parts.store.clone(), Arc::clone(&parts.clock));
     toolbox.keep_outputs(Arc::new(outputs))?;
-    Ok((workspace, programs))
+    Ok((workspace, programs, memory))
 }

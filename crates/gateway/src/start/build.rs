@@ -100,7 +100,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         secrets: Arc::clone(&secrets),
         browsers: browsers.clone(),
     };
-    let (files, programs) = hands::equip(&mut toolbox, &parts)?;
+    let (files, programs, memory) = hands::equip(&mut toolbox, &parts)?;
     let errander = Arc::new(Errander::default());
     let errands: Arc<dyn ErrandsPort> = errander.clone();
     toolbox.run_errands(&errands)?;
@@ -113,6 +113,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
     let toolbox = Arc::new(toolbox);
     // Before the workspace is read: what a program left there at the last stop gets its label.
     programs.settle_left().await;
+    memory.settle().await?;
     adopt(
         &options,
         &current.value,
@@ -158,6 +159,7 @@ pub(super) async fn build(options: Options) -> Result<Running, StartError> {
         toolbox,
         files,
         programs,
+        memory,
         browsers,
         ledger,
         config,

@@ -125,6 +125,8 @@ pub enum FileError {
     Changed(String),
     #[error("{0} shapes this agent and is changed by the owner alone; propose the change in words")]
     Guarded(String),
+    #[error("{0} is among your notes, which memory_note alone adds to; nothing was written")]
+    Memory(String),
     #[error("{path:?} is no path inside the workspace: {why}")]
     Path { path: String, why: &'static str },
     #[error("{path} could not be {doing}: {why}")]

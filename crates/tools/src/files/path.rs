@@ -1,13 +1,15 @@
 //! Names from outside, before they become paths.
 
 use super::FileError;
+use crate::memory::entries::FOLDER;
 
 const PATH_BYTES_MAX: usize = 1_024;
 const PART_BYTES_MAX: usize = 255;
 
-/// Files and folders at the top of a workspace that shape the agent: its prompt, its skills, what
-/// it may do. A model that could write them would write its own instructions.
-const GUARDED: [&str; 16] = [
+/// Files and folders at the top of a workspace that shape the agent: its prompt, its skills, its notes,
+/// what it may do. A model that could write them would write its own instructions. Notes are written by
+/// `memory_note`, which keeps who wrote each of them.
+const GUARDED: [&str; 17] = [
     "agents.md",
     "soul.md",
     "identity.md",
@@ -17,6 +19,7 @@ const GUARDED: [&str; 16] = [
     "bootstrap.md",
     "boot.md",
     "memory.md",
+    "memory",
     "skills",
     "policy",
     "hooks",
@@ -71,11 +74,20 @@ pub fn guarded(relative: &str) -> bool {
             .any(|part| part.eq_ignore_ascii_case(".git"))
 }
 
+/// True for the folder of notes and what is in it.
+fn is_memory(relative: &str) -> bool {
+    let first = relative.split('/').next().unwrap_or_default();
+    first.eq_ignore_ascii_case(FOLDER)
+}
+
 /// A path that a tool may write.
 pub(super) fn writable(path: &str) -> Result<String, FileError> {
     let relative = relative(path)?;
     if relative.is_empty() {
         return Err(FileError::Folder("the workspace".to_owned()));
+    }
+    if is_memory(&relative) {
+        return Err(FileError::Memory(relative));
     }
     if guarded(&relative) {
         return Err(FileError::Guarded(relative));
@@ -127,11 +139,13 @@ mod tests {
             "sub/.git/hooks/pre-commit",
             "sub/.GIT/config",
             "instar.json",
+            "memory",
+            "Memory/2026-11-21.md",
         ] {
             assert!(guarded(path), "{path}");
             assert!(writable(path).is_err());
         }
-        for path in ["notes/AGENTS.md", "memory/2026-11-21.md", "a.md"] {
+        for path in ["notes/AGENTS.md", "notes/memory/2026-11-21.md", "a.md"] {
             assert!(writable(path).is_ok(), "{path}");
         }
     }

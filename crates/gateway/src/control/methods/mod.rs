@@ -23,6 +23,7 @@ pub(crate) mod config;
 mod faults;
 mod files;
 mod logs;
+mod memory;
 mod ours;
 mod questions;
 mod rollouts;
@@ -52,6 +53,7 @@ const TABLE: &[&[Method]] = &[
     heartbeat::METHODS,
     history::METHODS,
     logs::METHODS,
+    memory::METHODS,
     ours::METHODS,
     questions::METHODS,
     rollouts::METHODS,

@@ -14,16 +14,18 @@ use instar_protocol::{AgentId, Clock, Label, Readers, SessionKey};
 use instar_sandbox::cgroup;
 use instar_sandbox::jobs::{AtEnd, Bounds, Jobs, JobsError, News, Started, Told};
 use instar_sandbox::native::{Ended, Killer, Maker, Native};
+use instar_sandbox::root::{Entry, Inside, RootError};
 use instar_sandbox::spec::Input;
 use instar_store::Store;
 use instar_tools::exec::{End, How, Job, Order, ProgramsPort, Ran};
+use instar_tools::memory::entries::FOLDER;
 use instar_tools::{Caller, ToolError};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Parts;
-use super::files::WorkspaceFiles;
+use super::files::{WorkspaceFiles, told};
 use crate::app::ConfigHandle;
 use order::Plan;
 
@@ -117,6 +119,9 @@ impl Programs {
             // What comes from a host was written by others.
             label = label.join(&Label::stranger(Readers::Public));
         }
+        if plan.writes() {
+            self.hold_notes(&caller.agent).await?;
+        }
         let mut job = self.job(caller, &order, &plan).await?;
         let broker = match settings.network.as_slice() {
             hosts if plan.walls && !hosts.is_empty() => {
@@ -160,6 +165,22 @@ impl Programs {
             // That it was started says nothing of what it will write.
             label: Label::system(),
         })
+    }
+
+    /// The folder of notes has to be there before a program is: only what is there is shielded from it.
+    async fn hold_notes(&self, agent: &AgentId) -> Result<(), ToolError> {
+        let made = self.inner.files.with_root(agent, |root| {
+            let entries = order::shaping(root)?;
+            let is_there = |entry: &Entry| entry.name.eq_ignore_ascii_case(FOLDER);
+            if entries.iter().any(is_there) {
+                return Ok(());
+            }
+            Inside::parse(FOLDER)
+                .map_err(RootError::Name)
+                .and_then(|name| root.create_folder(&name))
+                .map_err(|error| told(FOLDER, "made", error))
+        });
+        made.await.map_err(ToolError::from)
     }
 
     async fn launch(

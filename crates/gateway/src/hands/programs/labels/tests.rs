@@ -81,6 +81,7 @@ impl House {
                 run: RunId::new(Timestamp::from_millis(1), [1; 10]),
                 principal: Principal::Owner { via: Via::Local },
                 context: Label::owner(),
+                overlay: None,
             },
         }
     }
