@@ -33,6 +33,9 @@
 //! | POST `/inbox/{id}/close` | | [`crate::letter::ShownLetter`] |
 //! | GET `/tools` | `agent session` | [`ToolReport`] |
 //! | GET `/undo`, POST `/undo/{id}` | | [`ChangeList`], [`Done`] |
+//! | GET `/memory`, `/memory/file` | `agent`; `path agent` | [`crate::memory::MemoryFiles`], [`crate::memory::MemoryText`] |
+//! | GET `/memory/search` | `query agent limit` | [`crate::memory::MemoryFound`] |
+//! | GET `/memory/quarantine`, POST `…/{id}/restore`, `…/{id}/drop` | | [`crate::memory::Quarantine`], [`Done`] |
 //! | GET `/rules`, DELETE `/rules/{id}` | | [`crate::approvals::RuleList`], [`Done`] |
 //! | GET `/audit/receipts` | `session before limit` | [`crate::approvals::ReceiptPage`] |
 //! | GET `/audit/chain` | `noted` | [`crate::receipt::ChainReport`] |
