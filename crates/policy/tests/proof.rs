@@ -68,12 +68,8 @@ fn rules_that_say_the_same_need_no_solver() {
     assert_eq!(same.read(""), Reading::Holds);
     // Written another way is another text, and a question.
     let other = CAREFUL.replace("when {", "when { true && ");
-    assert!(
-        !Proof::of(&rules(CAREFUL), &rules(&other))
-            .unwrap()
-            .script()
-            .is_empty()
-    );
+    let other = Proof::of(&rules(CAREFUL), &rules(&other)).unwrap();
+    assert!(!other.is_plain() && !other.script().is_empty());
 }
 
 #[test]
@@ -138,6 +134,14 @@ fn whatever_is_no_plain_no_proves_nothing() {
             "{answer:.40}"
         );
     }
+    // What it says instead is told, as far as anybody reads.
+    let why = |answer: &str| match proof.read(&all(answer)) {
+        Reading::Unknown(why) => why,
+        other => panic!("{other:?}"),
+    };
+    assert!(why("(error \"out of memory\")").contains("out of memory"));
+    let long = why(&"no ".repeat(500));
+    assert!(long.contains("no no") && long.len() < 300, "{long}");
     // The longest answer that is read, and one that is longer.
     let room = 1_048_576 - all("unsat").len();
     let longest = all("unsat") + &" ".repeat(room);
@@ -180,6 +184,35 @@ fn a_rule_for_one_person_or_tool_is_no_wider_for_others() {
         words.contains("for the contact alice") || words.contains("tool act"),
         "{words}"
     );
+    // Each head by itself, in every way in which one can be written.
+    for (head, told) in [
+        (
+            "principal is Contact in Contact::\"alice\", action == Action::\"send\", resource",
+            "for the contact alice",
+        ),
+        (
+            "principal in Contact::\"alice\", action == Action::\"send\", resource",
+            "for the contact alice",
+        ),
+        (
+            "principal, action == Action::\"send\", resource is Tool in Tool::\"act\"",
+            "tool act",
+        ),
+        (
+            "principal, action == Action::\"send\", resource in Tool::\"act\"",
+            "tool act",
+        ),
+        (
+            "principal, action == Action::\"send\", resource is Tool",
+            "effect send",
+        ),
+    ] {
+        let own = rules(&format!("forbid ({head});"));
+        assert_eq!(prove(&Rules::default(), &own).0, Reading::Holds, "{head}");
+        let (reading, words) = prove(&own, &Rules::default());
+        assert!(matches!(reading, Reading::Fails(_)), "{head}");
+        assert!(words.contains(told), "{head}: {words}");
+    }
 }
 
 #[test]

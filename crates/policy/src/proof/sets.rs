@@ -89,7 +89,6 @@ impl<'a> Parts<'a> {
             }
             Ok(all)
         };
-        let approved = fact("approved");
         let mut set: Vec<Value> = holds(Kind::Never)?
             .into_iter()
             .map(|body| policy("forbid", body))
@@ -97,22 +96,22 @@ impl<'a> Parts<'a> {
         if guarded {
             set.push(policy("forbid", not(facts_of_code())));
         }
-        if level == Level::NotDenied {
-            set.push(policy("permit", json!({"Value": true})));
-            return Ok(set);
+        match level {
+            Level::NotDenied => set.push(policy("permit", json!({"Value": true}))),
+            Level::Allowed => {
+                let approved = fact("approved");
+                for body in holds(Kind::Ask)? {
+                    set.push(policy("forbid", and(body, not(approved.clone()))));
+                }
+                set.push(policy("permit", approved));
+                for body in holds(Kind::OwnersPermit)? {
+                    set.push(policy("permit", body));
+                }
+                let yields = any(holds(Kind::Yield)?);
+                let permits = any(holds(Kind::Permit)?);
+                set.push(policy("permit", and(permits, not(yields))));
+            }
         }
-        for body in holds(Kind::Ask)? {
-            set.push(policy("forbid", and(body, not(approved.clone()))));
-        }
-        set.push(policy("permit", approved));
-        for body in holds(Kind::OwnersPermit)? {
-            set.push(policy("permit", body));
-        }
-        let yields = any(holds(Kind::Yield)?);
-        set.push(policy(
-            "permit",
-            and(any(holds(Kind::Permit)?), not(yields)),
-        ));
         Ok(set)
     }
 
@@ -132,10 +131,9 @@ impl<'a> Parts<'a> {
             PrincipalConstraint::Eq(one) | PrincipalConstraint::In(one) => {
                 same("principal", &one, env.principal()).map(Some)
             }
-            PrincipalConstraint::IsIn(kind, one) if kind == *env.principal() => {
-                same("principal", &one, env.principal()).map(Some)
-            }
-            PrincipalConstraint::IsIn(..) => None,
+            PrincipalConstraint::IsIn(kind, one) => same("principal", &one, env.principal())
+                .filter(|_| kind == *env.principal())
+                .map(Some),
         };
         let resource = match part.policy.resource_constraint() {
             ResourceConstraint::Any => Some(None),
@@ -143,10 +141,9 @@ impl<'a> Parts<'a> {
             ResourceConstraint::Eq(one) | ResourceConstraint::In(one) => {
                 same("resource", &one, env.resource()).map(Some)
             }
-            ResourceConstraint::IsIn(kind, one) if kind == *env.resource() => {
-                same("resource", &one, env.resource()).map(Some)
-            }
-            ResourceConstraint::IsIn(..) => None,
+            ResourceConstraint::IsIn(kind, one) => same("resource", &one, env.resource())
+                .filter(|_| kind == *env.resource())
+                .map(Some),
         };
         let (Some(principal), Some(resource)) = (principal, resource) else {
             return Ok(None);
