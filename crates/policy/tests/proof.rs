@@ -159,6 +159,12 @@ fn whatever_is_no_plain_no_proves_nothing() {
             .counterexample(which, "sat\n(\nnonsense\n)\n")
             .is_err()
     );
+    let example = |bytes: usize| {
+        let answer = format!("sat\n{}", "x".repeat(bytes));
+        let refused = proof.counterexample(which, &answer).unwrap_err();
+        refused.to_string().contains("too long")
+    };
+    assert!(!example(1_048_576) && example(1_048_577));
 }
 
 #[test]

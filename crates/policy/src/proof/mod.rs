@@ -190,3 +190,25 @@ fn compiled(
 fn bounded(text: &str) -> String {
     text.chars().take(200).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cedar::RuleFile;
+
+    #[test]
+    fn what_needed_no_solver_counts_as_it_came_out() {
+        let file = RuleFile {
+            name: "mine.cedar".to_owned(),
+            text: "forbid (principal, action == Action::\"send\", resource);".to_owned(),
+        };
+        let before = Rules::read(vec![file]).unwrap();
+        let mut proof = Proof::of(&before, &Rules::default()).unwrap();
+        proof.asked.truncate(1);
+        proof.asked[0].question = smt::Question::answered(true);
+        assert_eq!(proof.script(), "");
+        assert_eq!(proof.read(""), Reading::Fails(Counter(0)));
+        proof.asked.clear();
+        assert_eq!(proof.read(""), Reading::Holds);
+    }
+}

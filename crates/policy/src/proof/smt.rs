@@ -134,7 +134,10 @@ fn compiler(model: String, reset: ResetMode) -> Result<CedarSymCompiler<Paper>, 
 }
 
 fn said(compiler: &mut CedarSymCompiler<Paper>) -> Result<String, Unprovable> {
-    let said = std::mem::take(&mut compiler.solver_mut().said);
+    text(std::mem::take(&mut compiler.solver_mut().said))
+}
+
+fn text(said: Vec<u8>) -> Result<String, Unprovable> {
     if said.len() > SCRIPT_BYTES_MAX {
         return Err(Unprovable("the question is too long".to_owned()));
     }
@@ -152,5 +155,25 @@ fn now<T, E: std::fmt::Display>(
     {
         Poll::Ready(done) => done.map_err(|error| Unprovable(error.to_string())),
         Poll::Pending => Err(Unprovable("the question was not written".to_owned())),
+    }
+}
+
+#[cfg(test)]
+impl Question {
+    pub(super) fn answered(is_yes: bool) -> Self {
+        Self(Asked::Answered(is_yes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_at_most_so_long() {
+        let longest = vec![b' '; SCRIPT_BYTES_MAX];
+        assert_eq!(text(longest.clone()).unwrap().len(), SCRIPT_BYTES_MAX);
+        let longer = [longest, vec![b' ']].concat();
+        assert!(text(longer).unwrap_err().to_string().contains("too long"));
     }
 }
