@@ -289,6 +289,7 @@ mod tests {
             "permit (principal, action, resource) when { [\"+\", \"a\"].contains(context.agent) } unless { context.agent like \"a*\" };",
             "permit (principal, action, resource) when { context has amount && context.amount < 5 || (if context.tainted then true else false) };",
             "@words(\"1 + 1\") permit (principal, action, resource) when { context.who.containsAny([\"ip\"]) };",
+            "@neg(\"1\") permit (principal, action, resource) when { {neg: 1, ip: [2]}.neg == 1 };",
         ] {
             assert!(!read(plain), "{plain}");
         }
@@ -296,6 +297,7 @@ mod tests {
             "permit (principal, action, resource) when { context.done + 1 > 3 };",
             "permit (principal, action, resource) when { context.done * 2 > 3 };",
             "permit (principal, action, resource) when { -context.done < 3 };",
+            "permit (principal, action, resource) when { {neg: context.done + 1}.neg == 1 };",
             "permit (principal, action, resource) when { ip(\"10.0.0.1\").isLoopback() };",
         ] {
             assert!(read(computes), "{computes}");
