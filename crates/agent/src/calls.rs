@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::driver::{Basis, Turn, millis_since};
 use crate::errands::Chain;
 use crate::inbox;
+use crate::skills::Shelf;
 use crate::step::{Due, Input};
 
 /// Reads of one reply that run at the same time.
@@ -101,7 +102,7 @@ impl Turn {
                 call: judged.call.clone(),
             });
         }
-        let caller = self.caller();
+        let caller = self.caller(basis);
         self.begin_looking(basis, &judged);
         let house = Arc::clone(&self.house);
         let asks = inbox::asks(&judged);
@@ -144,7 +145,7 @@ impl Turn {
         self.take_results(judged)
     }
 
-    pub(crate) fn caller(&self) -> Caller {
+    pub(crate) fn caller(&self, basis: &Basis) -> Caller {
         Caller {
             agent: self.record.agent().clone(),
             session: self.record.session().clone(),
@@ -154,6 +155,7 @@ impl Turn {
             // Comes with the permit of each call.
             context: Label::default(),
             overlay: self.record.overlay.clone(),
+            skills: Some(Arc::new(Shelf::of(&basis.served.release))),
         }
     }
 

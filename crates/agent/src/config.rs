@@ -99,6 +99,8 @@ pub struct AgentDefaults {
     pub sandbox: SandboxConfig,
     /// When agents look after things by themselves, and after what.
     pub heartbeat: HeartbeatConfig,
+    /// The names of the skills that count. When absent: all in the folder `skills` of the workspace.
+    pub skills: Option<Vec<String>>,
 }
 
 impl Default for AgentDefaults {
@@ -119,6 +121,7 @@ impl Default for AgentDefaults {
             sandbox: SandboxConfig::default(),
             heartbeat: HeartbeatConfig::default(),
             subagents: SubagentsConfig::default(),
+            skills: None,
         }
     }
 }
@@ -173,6 +176,8 @@ pub struct AgentEntry {
     pub heartbeat: HeartbeatConfig,
     /// The tools of this agent, within those of `tools`.
     pub tools: Option<ToolChoice>,
+    /// The names of its skills that count. When absent: as in the defaults.
+    pub skills: Option<Vec<String>>,
 }
 
 /// How an agent presents itself.
@@ -466,6 +471,8 @@ pub struct AgentSettings {
     pub default: bool,
     pub sandbox: SandboxSettings,
     pub heartbeat: Option<Heartbeat>,
+    /// The names of the skills that count; all, if there is no list.
+    pub skills: Option<Vec<String>>,
 }
 
 impl Config {
@@ -536,6 +543,7 @@ impl Config {
             default: id == self.default_agent(),
             sandbox: sandbox::settings(&entry.sandbox, &defaults.sandbox),
             heartbeat: entry.heartbeat.over(&defaults.heartbeat),
+            skills: entry.skills.clone().or_else(|| defaults.skills.clone()),
             id,
         }
     }

@@ -31,10 +31,11 @@ use crate::kept::Kept;
 use crate::live::Live;
 use crate::mending::Mending;
 use crate::place;
-use crate::prompt;
+use crate::prompt::{self, Of};
 use crate::queue::Steering;
 use crate::record::Record;
 use crate::shadow::Shadow;
+use crate::skills;
 use crate::step::{self, Bounds, Effect, End, Input, State, ToolUse};
 use crate::tokens;
 use crate::window::Window;
@@ -253,13 +254,18 @@ impl Turn {
             .agent(&agent)
             .map_or_else(|| agent.to_string(), |a| a.name);
         let instructions = overrides.and_then(|overrides| overrides.instructions.as_deref());
-        let system = prompt::sections(behaviour, &name, &self.key, instructions);
         let authority = &served.release.behaviour.authority;
-        let mut visible = instar_policy::visible(authority, &self.principal(), &agent);
+        let mut visible = skills::visible(authority, &self.principal(), &agent, behaviour);
         let narrowed = self.errand().map(|errand| {
             visible.retain(|tool| errand.tools.contains(tool));
             Box::new(authority.narrowed(&visible))
         });
+        let of = Of {
+            behaviour,
+            name: &name,
+            key: &self.key,
+        };
+        let system = prompt::sections(of, &visible, instructions);
         let tools: Vec<Arc<ToolSpec>> = self
             .house
             .parts

@@ -57,7 +57,7 @@ impl Turn {
             Mended::Goes(bounds) => bounds,
             Mended::Refused(judged) => return *judged,
         };
-        let environment = self.environment(&call).await;
+        let environment = self.environment(basis, &call).await;
         if self.wants_plan(basis, &call) {
             self.plan_once(basis).await;
         }
@@ -96,8 +96,8 @@ impl Turn {
     }
 
     /// What the call would run in, as the tool that runs it says.
-    async fn environment(&self, call: &ToolCall) -> Value {
-        let caller = self.caller();
+    async fn environment(&self, basis: &Basis, call: &ToolCall) -> Value {
+        let caller = self.caller(basis);
         self.house.parts.tools.environment(call, &caller).await
     }
 

@@ -146,7 +146,7 @@ impl Turn {
         };
         let caller = Caller {
             principal: chain.principal.clone(),
-            ..self.caller()
+            ..self.caller(basis)
         };
         self.run_effect(&mut judged, &caller, chain).await;
         let _input = self.take_results(vec![judged]);

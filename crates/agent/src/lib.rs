@@ -59,6 +59,7 @@ mod reset;
 pub mod config;
 pub mod port;
 pub mod route;
+pub mod skills;
 pub mod workspace;
 
 mod house;

@@ -1,10 +1,12 @@
 //! The system text of a request: stable sections first, what changes last.
 //!
-//! Identity files come from the release that serves the turn, never from the disk.
+//! Identity files and skills come from the release that serves the turn, never from the disk.
 
 use instar_protocol::SessionKey;
 use instar_protocol::model::SystemSection;
-use instar_release::{AgentBehaviour, PromptFile};
+use instar_release::{AgentBehaviour, PromptFile, Skill};
+use instar_tools::SKILL;
+use std::collections::BTreeSet;
 
 use crate::fence;
 use crate::heartbeat;
@@ -33,13 +35,31 @@ The clock woke you: nobody has written, and nobody reads along. Look after what 
 needs your owner's attention, answer with NO_REPLY. Otherwise answer with what he should know, in a few \
 lines: it is left in his inbox. What you look after:";
 
-/// The sections of an agent's system text. The last stable one carries the cache marker.
+/// What comes before the list of skills.
+const SKILLS_RULES: &str = "\
+# Skills
+Before you begin a task of one of these kinds, read the skill with the tool `skill` and work as it says:";
+
+/// Whose system text it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Of<'a> {
+    pub(crate) behaviour: &'a AgentBehaviour,
+    pub(crate) name: &'a str,
+    pub(crate) key: &'a SessionKey,
+}
+
+/// The sections of an agent's system text. The last stable one carries the cache marker. Skills are listed
+/// to whom the tool is offered that reads them.
 pub(crate) fn sections(
-    behaviour: &AgentBehaviour,
-    name: &str,
-    key: &SessionKey,
+    of: Of<'_>,
+    offered: &BTreeSet<String>,
     instructions: Option<&str>,
 ) -> Vec<SystemSection> {
+    let Of {
+        behaviour,
+        name,
+        key,
+    } = of;
     let mut sections = vec![section(HOUSE_RULES.to_owned())];
     for file in FILES {
         if let Some(prompt) = behaviour.prompt.get(file)
@@ -47,6 +67,14 @@ pub(crate) fn sections(
         {
             sections.push(section(identity(file, prompt)));
         }
+    }
+    if offered.contains(SKILL) && !behaviour.skills.is_empty() {
+        let skills = behaviour.skills.iter();
+        let line = |(name, skill): (&String, &Skill)| {
+            format!("\n- {name}: {}", fence::one_line(&skill.description()))
+        };
+        let listed: String = skills.map(line).collect();
+        sections.push(section(format!("{SKILLS_RULES}{listed}")));
     }
     if let Some(last) = sections.last_mut() {
         last.cache_here = true;
@@ -112,13 +140,36 @@ mod tests {
             ..AgentBehaviour::default()
         };
         let key = SessionKey::main(&AgentId::main());
-        let one = sections(&behaviour, "Ada", &key, None);
-        let two = sections(&behaviour, "Ada", &key, Some("be brief"));
+        let of = |behaviour| Of {
+            behaviour,
+            name: "Ada",
+            key: &key,
+        };
+        let none = BTreeSet::new();
+        let one = sections(of(&behaviour), &none, None);
+        let two = sections(of(&behaviour), &none, Some("be brief"));
         assert_eq!(one[..], two[..4]);
         let texts: Vec<&str> = one.iter().map(|section| section.text.as_str()).collect();
         assert!(texts[1].starts_with("# AGENTS.md\nwork\n[AGENTS.md is longer"));
         assert_eq!(texts[2], "# SOUL.md\nkind");
         let marks: Vec<bool> = one.iter().map(|section| section.cache_here).collect();
         assert_eq!(marks, [false, false, true, false]);
+
+        let head = "---\nname: tides\ndescription: >\n  Reads\n  tables.\n---\n";
+        let skill = Skill {
+            files: [("SKILL.md".to_owned(), head.to_owned())].into(),
+        };
+        let learned = AgentBehaviour {
+            skills: [("tides".to_owned(), skill)].into(),
+            ..behaviour
+        };
+        assert_eq!(sections(of(&learned), &none, None), one);
+        let offered = [SKILL.to_owned()].into();
+        let three = sections(of(&learned), &offered, None);
+        assert!(
+            three[3].text.ends_with("\n- tides: Reads tables."),
+            "{three:?}"
+        );
+        assert!(three[3].cache_here && !three[2].cache_here);
     }
 }

@@ -12,8 +12,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::house::House;
-use crate::prompt;
+use crate::prompt::{self, Of};
 use crate::sessions::Sessions;
+use crate::skills;
 
 /// The conversation that the prompt names: it is nobody's.
 const CONVERSATION: &str = "rehearsal";
@@ -82,10 +83,15 @@ fn request(house: &House, behaviour: &AgentBehaviour, asked: &Rehearsal) -> Mode
     let key = SessionKey::under(&asked.agent, &[CONVERSATION])
         .unwrap_or_else(|_| SessionKey::main(&asked.agent));
     let authority = &asked.behaviour.authority;
-    let visible = instar_policy::visible(authority, &asked.principal, &asked.agent);
+    let visible = skills::visible(authority, &asked.principal, &asked.agent, behaviour);
+    let of = Of {
+        behaviour,
+        name: &name,
+        key: &key,
+    };
     let specs = house.parts.tools.specs().into_iter();
     ModelRequest {
-        system: prompt::sections(behaviour, &name, &key, None),
+        system: prompt::sections(of, &visible, None),
         messages: asked.messages.clone(),
         tools: specs.filter(|spec| visible.contains(&spec.name)).collect(),
         tool_choice: ToolChoice::Auto,

@@ -17,6 +17,7 @@ use instar_protocol::{AgentId, EventId, Label, SessionId};
 use instar_release::AgentBehaviour;
 use instar_release::rollout::Shadowing;
 use instar_store::{Op, Spend};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -24,7 +25,8 @@ use tokio::time::Instant;
 use crate::answers::{Answer, Answers, Unsent};
 use crate::driver::{Basis, Turn, millis_since};
 use crate::house::House;
-use crate::prompt;
+use crate::prompt::{self, Of};
+use crate::skills;
 use crate::step::End;
 
 const TOOL_FAILED: &str = "a tool failed";
@@ -93,11 +95,11 @@ impl Turn {
             return;
         };
         let authority = &of.release.behaviour.authority;
-        let visible = instar_policy::visible(authority, &self.principal(), &agent);
+        let visible = skills::visible(authority, &self.principal(), &agent, behaviour);
         let specs = self.house.parts.tools.specs().into_iter();
         self.shadow = Some(Box::new(Shadow {
             chain: self.chain(behaviour),
-            system: self.shadow_prompt(behaviour, &agent),
+            system: self.shadow_prompt(behaviour, &agent, &visible),
             tools: specs.filter(|spec| visible.contains(&spec.name)).collect(),
             messages: self.window.messages().to_vec(),
             question: asked(self.window.messages()),
@@ -114,10 +116,20 @@ impl Turn {
         }));
     }
 
-    fn shadow_prompt(&self, behaviour: &AgentBehaviour, agent: &AgentId) -> Vec<SystemSection> {
+    fn shadow_prompt(
+        &self,
+        behaviour: &AgentBehaviour,
+        agent: &AgentId,
+        visible: &BTreeSet<String>,
+    ) -> Vec<SystemSection> {
         let named = self.settings.config.agent(agent);
         let name = named.map_or_else(|| agent.to_string(), |agent| agent.name);
-        prompt::sections(behaviour, &name, &self.key, None)
+        let of = Of {
+            behaviour,
+            name: &name,
+            key: &self.key,
+        };
+        prompt::sections(of, visible, None)
     }
 
     /// Lets the candidate answer, once the turn is stored. One answers at a time; a turn that comes while

@@ -6,12 +6,13 @@
 
 use instar_policy::Authority;
 use instar_release::{AgentBehaviour, Behaviour, Limits, PromptFile, Route};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::config::{AgentSettings, Config};
+use crate::skills;
 
 /// The files that go into the prompt, in this order.
 pub const FILES: [&str; 8] = [
@@ -178,7 +179,7 @@ fn read_regular(path: &Path) -> std::io::Result<Option<String>> {
 }
 
 #[cfg(unix)]
-fn open_no_follow(path: &Path) -> std::io::Result<File> {
+pub(crate) fn open_no_follow(path: &Path) -> std::io::Result<File> {
     // O_NOFOLLOW against a link put there after the look; O_NONBLOCK against a pipe.
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
     let mut options = OpenOptions::new();
@@ -188,17 +189,18 @@ fn open_no_follow(path: &Path) -> std::io::Result<File> {
 }
 
 #[cfg(not(unix))]
-fn open_no_follow(path: &Path) -> std::io::Result<File> {
+pub(crate) fn open_no_follow(path: &Path) -> std::io::Result<File> {
     File::open(path)
 }
 
-/// The behaviour of one agent: its identity files, its route and its limits.
+/// The behaviour of one agent: its identity files, its skills, its route and its limits.
 ///
-/// `discovered` is the model that is used where the configuration names none.
+/// `tools` are the names that no skill may imitate; `discovered` is the model that is used where the configuration names none.
 pub fn agent_behaviour(
     config: &Config,
     agent: &AgentSettings,
     folder: &Path,
+    tools: &BTreeSet<String>,
     discovered: Option<&str>,
 ) -> Result<AgentBehaviour, WorkspaceError> {
     let defaults = &config.agents.defaults;
@@ -228,7 +230,7 @@ pub fn agent_behaviour(
             timeout_seconds: defaults.timeout_seconds,
             output_tokens_max: defaults.max_output_tokens,
         },
-        skills: Vec::new(),
+        skills: skills::read_told(folder, agent.skills.as_deref(), tools),
         mitigations: Vec::new(),
         heartbeat: agent.heartbeat.clone(),
         retrieval: None,
@@ -256,13 +258,14 @@ pub fn behaviour(
     folder_of: &dyn Fn(&AgentSettings) -> PathBuf,
     discovered: Option<&str>,
 ) -> Result<Behaviour, WorkspaceError> {
+    let tools = authority.annotations.keys().cloned().collect();
     let mut agents = BTreeMap::new();
     for agent in config.agents() {
         let folder = agent
             .workspace
             .as_ref()
             .map_or_else(|| folder_of(&agent), PathBuf::from);
-        let behaviour = agent_behaviour(config, &agent, &folder, discovered)?;
+        let behaviour = agent_behaviour(config, &agent, &folder, &tools, discovered)?;
         agents.insert(agent.id.to_string(), behaviour);
     }
     Ok(Behaviour { agents, authority })

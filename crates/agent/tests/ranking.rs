@@ -29,6 +29,7 @@ async fn search(home: &Home, words: &[&str]) -> (Vec<String>, Label) {
         .unwrap()
         .unwrap();
     let caller = Caller {
+        skills: None,
         agent: AgentId::main(),
         session: row.id,
         key: main_key(),

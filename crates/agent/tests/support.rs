@@ -558,7 +558,7 @@ fn behaviour(config: &Config, tools: &Toolbox) -> Behaviour {
             timeout_seconds: defaults.timeout_seconds,
             output_tokens_max: defaults.max_output_tokens,
         },
-        skills: Vec::new(),
+        skills: BTreeMap::new(),
         mitigations: Vec::new(),
         heartbeat: config.agent(&AgentId::main()).unwrap().heartbeat,
         retrieval: None,

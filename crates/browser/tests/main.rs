@@ -102,6 +102,7 @@ fn owner() -> Caller {
 fn caller(principal: Principal) -> Caller {
     let at = Timestamp::from_millis(1_700_000_000_000);
     Caller {
+        skills: None,
         agent: AgentId::parse("main").unwrap(),
         session: SessionId::new(at, [1; 10]),
         key: SessionKey::main(&AgentId::parse("main").unwrap()),

@@ -11,7 +11,7 @@ use crate::tools::{calling, said, workspace};
 
 /// Every tool that there is without a server of the owner's. One that is added is added here, after
 /// somebody has looked at what it can write.
-const TOOLS: [&str; 41] = [
+const TOOLS: [&str; 42] = [
     "apply_patch",
     "ask_owner",
     "browser_back",
@@ -50,6 +50,7 @@ const TOOLS: [&str; 41] = [
     "sessions_search",
     "sessions_send",
     "sessions_spawn",
+    "skill",
     "web_fetch",
     "web_search",
     "write",
@@ -114,7 +115,12 @@ fn properties(schema: &Value, found: &mut BTreeSet<String>) {
 
 #[test]
 fn the_tools_are_these_and_no_argument_of_theirs_carries_authority() {
-    let instar = Instar::start(Setup::scripted(Script::default()).config(everything()));
+    let mut instar = Instar::prepare(Setup::scripted(Script::default()).config(everything()));
+    let skill = workspace(&instar).join("skills/tides");
+    std::fs::create_dir_all(&skill).unwrap();
+    let head = "---\nname: tides\ndescription: Reads tables.\n---\n";
+    std::fs::write(skill.join("SKILL.md"), head).unwrap();
+    instar.launch();
     let tools = offered(&instar);
     let name = |tool: &Value| tool["function"]["name"].as_str().unwrap().to_owned();
     let mut names: Vec<String> = tools.iter().map(name).collect();

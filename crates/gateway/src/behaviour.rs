@@ -1,6 +1,7 @@
 //! The behaviour that configuration and workspace give together.
 
 use instar_agent::config::PostureChoice;
+use instar_agent::skills;
 use instar_agent::workspace::{self, WorkspaceError};
 use instar_config::StateDir;
 use instar_policy::cedar::{RULE_FILE_BYTES_MAX, RuleError, RuleFile, Rules};
@@ -42,7 +43,7 @@ fn told(problems: &[RuleError]) -> String {
     lines.join("; ")
 }
 
-/// Reads every agent's identity files and puts them under the one authority.
+/// Reads every agent's identity files and skills and puts them under the one authority.
 pub(crate) fn compose(
     config: &InstarConfig,
     tools: &Toolbox,
@@ -232,6 +233,11 @@ pub(crate) fn files(config: &InstarConfig, state: &StateDir) -> Vec<PathBuf> {
     let rules = rules_folder(state);
     let own = rule_files(&rules).unwrap_or_default();
     // The folder itself changes when a file comes or goes.
-    let identity = folders(config, state).into_iter().flat_map(of);
-    identity.chain([rules]).chain(own).collect()
+    let folders = folders(config, state);
+    let skills: Vec<PathBuf> = folders
+        .iter()
+        .flat_map(|folder| skills::paths(folder))
+        .collect();
+    let identity = folders.into_iter().flat_map(of);
+    identity.chain(skills).chain([rules]).chain(own).collect()
 }

@@ -3,7 +3,6 @@
 use instar_policy::{Authority, canonical};
 use instar_protocol::ReleaseId;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 use crate::error::ReleaseError;
@@ -11,6 +10,7 @@ use crate::heartbeat::Heartbeat;
 use crate::mitigation::Mitigation;
 use crate::retrieval::Retrieval;
 use crate::settings::ToolSettings;
+use crate::skill::Skills;
 
 /// The files that a prompt is made of; a behaviour holds no others.
 pub const PROMPT_FILES: [&str; 8] = [
@@ -39,8 +39,9 @@ pub struct AgentBehaviour {
     pub prompt: BTreeMap<String, PromptFile>,
     pub route: Route,
     pub limits: Limits,
-    /// A seam: empty until its room is built.
-    pub skills: Vec<Value>,
+    /// What it looks up when a task is of that kind, by name.
+    #[serde(with = "crate::skill::lock")]
+    pub skills: Skills,
     /// What is done about faults, by id.
     pub mitigations: Vec<Mitigation>,
     /// When it looks after things by itself; never, if there is none.

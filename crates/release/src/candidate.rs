@@ -172,7 +172,9 @@ impl Spec {
                 mitigation: Some(one),
                 ..
             } => vec![(agent.clone(), one.fault.clone())],
-            Delta::SetHeartbeat { agent, .. } | Delta::SetPrompt { agent, .. } => {
+            Delta::SetHeartbeat { agent, .. }
+            | Delta::SetPrompt { agent, .. }
+            | Delta::SetSkill { agent, .. } => {
                 let about = |fault: &&str| (agent.clone(), (*fault).to_owned());
                 named.iter().map(about).collect()
             }

@@ -8,6 +8,7 @@ use instar_protocol::{AgentId, session::MAIN_AGENT};
 use crate::behaviour::{AgentBehaviour, Behaviour, PROMPT_FILES, Route};
 use crate::error::ReleaseError;
 use crate::mitigation::MITIGATIONS_MAX;
+use crate::skill::{self, SKILLS_BYTES_MAX, SKILLS_MAX, Skill};
 
 /// The most agents of one behaviour.
 pub const AGENTS_MAX: usize = 64;
@@ -33,12 +34,7 @@ pub fn check(behaviour: &Behaviour) -> Result<(), ReleaseError> {
         AgentId::parse(name).map_err(|err| failed("agents", err.to_string()))?;
         prompt(name, agent)?;
         route(name, &agent.route)?;
-        if !agent.skills.is_empty() {
-            return Err(failed(
-                "known-parts",
-                format!("agents.{name} has skills, which this version cannot check"),
-            ));
-        }
+        skills(name, agent)?;
         mitigations(name, agent, &behaviour.authority)?;
         heartbeat(name, agent)?;
         for (tool, settings) in &agent.tools {
@@ -76,6 +72,28 @@ fn mitigations(
             let place = format!("agents.{name}.mitigations.{}", log_field(&one.id));
             failed("mitigations", format!("{place}: {why}"))
         })?;
+    }
+    Ok(())
+}
+
+fn skills(name: &str, agent: &AgentBehaviour) -> Result<(), ReleaseError> {
+    let all = &agent.skills;
+    let bytes: usize = all.values().map(Skill::bytes).sum();
+    if all.len() > SKILLS_MAX || bytes > SKILLS_BYTES_MAX {
+        let why = format!(
+            "agents.{name} has {} skills of {bytes} bytes, more than {SKILLS_MAX} of {SKILLS_BYTES_MAX}",
+            all.len()
+        );
+        return Err(failed("skills", why));
+    }
+    for (named, of) in all {
+        let place = format!("agents.{name}.skills.{}", skill::told(named));
+        if let Some(why) = of.problem(named) {
+            return Err(failed("skills", format!("{place}: {why}")));
+        }
+        for (file, text) in &of.files {
+            no_secret(text, &format!("{place}, {file}"))?;
+        }
     }
     Ok(())
 }

@@ -137,6 +137,11 @@ pub fn assess(
             Delta::SetTool { .. } => {
                 ground(Class::C, format!("{} is set otherwise", delta.touches()));
             }
+            Delta::SetSkill { skill, .. } => {
+                let new = skill.iter().flat_map(|skill| skill.files.values());
+                chars += new.map(|text| text.chars().count()).sum::<usize>();
+                ground(Class::C, format!("{} has another text", delta.touches()));
+            }
             // The check of the behaviour holds the numbers within their bounds.
             Delta::SetRetrieval { .. } => {
                 ground(Class::A, format!("{} has other numbers", delta.touches()));

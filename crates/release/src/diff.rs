@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::behaviour::{Behaviour, PromptFile};
+use crate::skill::Skill;
 
 /// After this time a text diff may be longer than need be, but is still right.
 const TEXT_DIFF_PATIENCE: Duration = Duration::from_millis(200);
@@ -29,11 +30,12 @@ pub fn diff(old: &Behaviour, new: &Behaviour) -> Vec<Change> {
     let mut changes = Vec::new();
     values(
         "",
-        Some(&without_prompts(old)),
-        Some(&without_prompts(new)),
+        Some(&without_texts(old)),
+        Some(&without_texts(new)),
         &mut changes,
     );
     prompts(old, new, &mut changes);
+    skills(old, new, &mut changes);
     changes.sort_by(|one, two| one.path.cmp(&two.path));
     changes
 }
@@ -63,6 +65,63 @@ fn prompts(old: &Behaviour, new: &Behaviour, changes: &mut Vec<Change>) {
     }
 }
 
+fn skills(old: &Behaviour, new: &Behaviour, changes: &mut Vec<Change>) {
+    let names = |behaviour: &Behaviour| -> BTreeSet<(String, String)> {
+        let agents = behaviour.agents.iter();
+        agents
+            .flat_map(|(agent, of)| of.skills.keys().map(|name| (agent.clone(), name.clone())))
+            .collect()
+    };
+    let none = Skill::default();
+    for (agent, name) in names(old).union(&names(new)) {
+        let of = |behaviour: &'_ Behaviour| -> Option<Skill> {
+            behaviour.agents.get(agent)?.skills.get(name).cloned()
+        };
+        let (before, after) = (of(old), of(new));
+        if before == after {
+            continue;
+        }
+        changes.push(Change {
+            path: format!("agents.{agent}.skills.{name}"),
+            text: texts(
+                name,
+                before.as_ref().unwrap_or(&none),
+                after.as_ref().unwrap_or(&none),
+            ),
+            before: before.as_ref().map(shown),
+            after: after.as_ref().map(shown),
+        });
+    }
+}
+
+/// All files of a skill that differ, one after the other.
+fn texts(name: &str, before: &Skill, after: &Skill) -> Option<String> {
+    let files: BTreeSet<&String> = before.files.keys().chain(after.files.keys()).collect();
+    let text = |of: &Skill, file: &String| of.files.get(file).cloned().unwrap_or_default();
+    let differing: Vec<String> = files
+        .into_iter()
+        .filter_map(|file| {
+            text_diff(
+                &format!("{name}/{file}"),
+                &text(before, file),
+                &text(after, file),
+            )
+        })
+        .collect();
+    (!differing.is_empty()).then(|| differing.concat())
+}
+
+/// A skill without its text.
+#[must_use]
+pub fn shown(skill: &Skill) -> Value {
+    json!({
+        "description": skill.description(),
+        "digest": skill.digest(),
+        "files": skill.files.len(),
+        "bytes": skill.bytes(),
+    })
+}
+
 fn size(file: &PromptFile) -> Value {
     json!({ "chars": file.text.chars().count(), "cut_chars": file.cut_chars })
 }
@@ -85,17 +144,18 @@ pub fn text_diff(file: &str, before: &str, after: &str) -> Option<String> {
     )
 }
 
-/// Everything but the prompt texts, as plain JSON.
-fn without_prompts(behaviour: &Behaviour) -> Value {
+/// Everything but the texts of prompts and skills, as plain JSON.
+fn without_texts(behaviour: &Behaviour) -> Value {
     let mut agents = json!(behaviour.agents);
     for agent in agents
         .as_object_mut()
         .into_iter()
         .flat_map(|all| all.values_mut())
     {
-        agent
-            .as_object_mut()
-            .map(|parts| parts.shift_remove("prompt"));
+        if let Some(parts) = agent.as_object_mut() {
+            let _texts = parts.shift_remove("prompt");
+            parts.insert("skills".to_owned(), json!([]));
+        }
     }
     json!({ "agents": agents, "authority": behaviour.authority })
 }

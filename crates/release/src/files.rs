@@ -12,6 +12,7 @@ use crate::behaviour::Behaviour;
 use crate::check;
 use crate::error::ReleaseError;
 use crate::releases::{Releases, STABLE};
+use crate::skill;
 
 /// The alias of what the files gave when they were last read. There is none as long as that was always
 /// what became stable.
@@ -85,9 +86,13 @@ fn merged(
         serde_json::to_value(behaviour).map_err(|error| ReleaseError::Canonical(error.to_string()))
     };
     let whole = merge(&value(base)?, &value(stable)?, &value(files)?);
-    let fits = serde_json::from_value(whole)
-        .ok()
-        .filter(|behaviour| check::check(behaviour).is_ok());
+    let mut whole: Option<Behaviour> = serde_json::from_value(whole).ok();
+    for (name, agent) in whole.iter_mut().flat_map(|whole| &mut whole.agents) {
+        let of = |from: &Behaviour| from.agents.get(name).map(|agent| agent.skills.clone());
+        let of = |from| of(from).unwrap_or_default();
+        agent.skills = skill::merged(&of(base), &of(stable), &of(files));
+    }
+    let fits = whole.filter(|behaviour| check::check(behaviour).is_ok());
     Ok(fits.unwrap_or_else(|| files.clone()))
 }
 

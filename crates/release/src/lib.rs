@@ -45,6 +45,7 @@ mod record;
 mod rollback;
 mod settings;
 pub mod sign;
+pub mod skill;
 mod trust;
 
 pub use behaviour::{AgentBehaviour, Behaviour, Limits, PROMPT_FILES, PromptFile, Route};
@@ -57,7 +58,7 @@ pub use check::{
 };
 pub use class::{Assessment, Class};
 pub use delta::Delta;
-pub use diff::{Change, diff, text_diff};
+pub use diff::{Change, diff, shown as skill_shown, text_diff};
 pub use endorse::Spoken;
 pub use error::ReleaseError;
 pub use files::FILES;
@@ -69,4 +70,5 @@ pub use releases::{Cohort, LIST_MAX, Releases, STABLE, Served, canonical};
 pub use retrieval::Retrieval;
 pub use rollback::WentBack;
 pub use settings::ToolSettings;
+pub use skill::{Skill, Skills};
 pub use trust::{Signer, Verified};

@@ -1,11 +1,11 @@
 //! The static checks, each broken on its own.
 
-use crate::fixture::{behaviour, main_agent};
+use crate::fixture::{behaviour, main_agent, skill};
+use instar_release::skill::SKILLS_MAX;
 use instar_release::{
     AGENTS_MAX, Behaviour, FALLBACKS_MAX, PROMPT_CHARS_MAX, PROMPT_FILES, PromptFile, ReleaseError,
-    check,
+    Skill, check,
 };
-use serde_json::json;
 
 fn fails(change: impl FnOnce(&mut Behaviour)) -> (&'static str, String) {
     let mut broken = behaviour("sound");
@@ -84,11 +84,50 @@ fn routes_name_models() {
 }
 
 #[test]
-fn parts_that_cannot_be_checked_are_refused() {
-    assert_eq!(
-        fails(|broken| main_agent(broken).skills.push(json!({}))).0,
-        "known-parts"
-    );
+fn skills_fit_and_hold_no_secret() {
+    let tides = |text: &str| skill("tides", text);
+    let with = |name: &str, skill: Skill| {
+        fails(|broken| {
+            main_agent(broken).skills.insert(name.to_owned(), skill);
+        })
+    };
+    assert_eq!(with("moon", tides("x")).0, "skills");
+    let (found, why) = with("tides", tides("sk-Zk3nQ8vT1xR7mP4wL9yB2cD6"));
+    assert_eq!(found, "secrets");
+    assert!(why.contains("agents.main.skills.tides, SKILL.md"), "{why}");
+    let many = fails(|broken| {
+        for number in 0..=SKILLS_MAX {
+            let name = format!("n{number}");
+            let skill = skill(&name, "x");
+            main_agent(broken).skills.insert(name, skill);
+        }
+    });
+    assert_eq!(many.0, "skills");
+    let mut sound = behaviour("I am calm.");
+    main_agent(&mut sound)
+        .skills
+        .insert("tides".to_owned(), tides("x"));
+    check(&sound).unwrap();
+}
+
+/// Without skills a behaviour is the very bytes that it was before there were any.
+#[test]
+fn no_skills_stand_as_an_empty_list_and_others_by_name() {
+    let mut one = behaviour("I am calm.");
+    assert!(one.canonical().unwrap().contains("\"skills\":[]"));
+    let read =
+        |one: &Behaviour| -> Behaviour { serde_json::from_str(&one.canonical().unwrap()).unwrap() };
+    assert_eq!(read(&one), one);
+    let tides = skill("tides", "x");
+    main_agent(&mut one)
+        .skills
+        .insert("tides".to_owned(), tides);
+    assert_eq!(read(&one), one);
+    let unknown = one
+        .canonical()
+        .unwrap()
+        .replace("{\"tides\":", "[{\"tides\":");
+    assert!(serde_json::from_str::<Behaviour>(&unknown).is_err());
 }
 
 #[test]

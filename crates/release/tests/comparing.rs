@@ -1,6 +1,6 @@
 //! What people read when they ask what changed.
 
-use crate::fixture::{behaviour, main_agent};
+use crate::fixture::{behaviour, main_agent, skill};
 use instar_protocol::Label;
 use instar_protocol::tool::Effect;
 use instar_release::{Behaviour, PromptFile, canonical, diff};
@@ -57,6 +57,47 @@ fn changes_are_named_by_path_and_prompts_shown_as_text() {
     agents.main.route.primary: "demo/guide" -> "openai/gpt-5"
     authority.deny: [] -> ["look"]
     "#);
+}
+
+#[test]
+fn a_skill_is_one_change_with_the_text_of_its_files() {
+    let mut old = behaviour("one");
+    let mut new = old.clone();
+    let mut tides = skill("tides", "Look.");
+    main_agent(&mut old)
+        .skills
+        .insert("tides".to_owned(), tides.clone());
+    tides
+        .files
+        .insert("notes/a.md".to_owned(), "Calm.\n".to_owned());
+    tides.files.insert(
+        "SKILL.md".to_owned(),
+        "---\nname: tides\ndescription: Others.\n---\nLook.\n".to_owned(),
+    );
+    main_agent(&mut new)
+        .skills
+        .insert("tides".to_owned(), tides);
+    insta::assert_snapshot!(shown(&old, &new), @r#"
+    agents.main.skills.tides: {"description":"For tests of tides.","digest":"b097a6ab31f592d44c892d94695799fdd954c62069740b8b6f8aca12f69e40f1","files":1,"bytes":67} -> {"description":"Others.","digest":"fd94d227281840a3de13e271e0aed70111e6114ac157b563a315fd2d8a6f1245","files":2,"bytes":71}
+    --- tides/SKILL.md
+    +++ tides/SKILL.md
+    @@ -1,5 +1,5 @@
+     ---
+     name: tides
+    -description: For tests of tides.
+    +description: Others.
+     ---
+     Look.
+    --- tides/notes/a.md
+    +++ tides/notes/a.md
+    @@ -0,0 +1 @@
+    +Calm.
+    "#);
+    let gone = shown(&new, &behaviour("one"));
+    assert!(
+        gone.starts_with("agents.main.skills.tides: {") && gone.contains("} -> nothing\n"),
+        "{gone}"
+    );
 }
 
 #[test]

@@ -14,7 +14,7 @@ use instar_release::{
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::fixture::{behaviour, main_agent};
+use crate::fixture::{behaviour, main_agent, skill};
 
 const FORBID: &str = "@rule(\"mine-no-look\")\n@words(\"nothing is looked at\")\n@answer(\"never\")\nforbid(principal, action, resource);\n";
 
@@ -43,6 +43,9 @@ fn behaviours() -> impl Strategy<Value = Behaviour> {
                 cut_chars: u64::from(limit) - 1,
             };
             agent.prompt.insert("SOUL.md".to_owned(), file);
+            if limit > 4 {
+                agent.skills.insert("a".to_owned(), skill("a", "old"));
+            }
             agent.limits.model_calls_max = limit;
             if second == 1 {
                 let copy = agent.clone();
@@ -188,6 +191,13 @@ fn deltas() -> impl Strategy<Value = Delta> {
                 chars: None,
             }),
         }),
+        (agent(), "[ab]", prop::option::of("[a-z\n]{0,9}")).prop_map(|(agent, name, text)| {
+            Delta::SetSkill {
+                agent,
+                skill: text.map(|text| skill(&name, &text)),
+                name,
+            }
+        }),
         changes().prop_map(Delta::TightenPolicy),
         changes().prop_map(Delta::WidenPolicy),
     ]
@@ -302,6 +312,12 @@ fn the_class_is_what_the_change_does_and_not_what_it_says() {
         }),
     };
     assert_eq!(class(&base, slower, &owner).0, Class::C);
+    let learns = Delta::SetSkill {
+        agent: "main".to_owned(),
+        name: "tides".to_owned(),
+        skill: Some(skill("tides", "Look.")),
+    };
+    assert_eq!(class(&base, learns, &owner).0, Class::C);
     let beats = |every| Delta::SetHeartbeat {
         agent: "main".to_owned(),
         heartbeat: Some(beat(every)),

@@ -3,7 +3,7 @@
 use instar_policy::{Annotation, Authority};
 use instar_protocol::{AgentId, Label, ReleaseId, SessionId, Timestamp};
 use instar_release::{
-    AgentBehaviour, Behaviour, Cohort, Limits, PromptFile, ReleaseError, Releases, Route,
+    AgentBehaviour, Behaviour, Cohort, Limits, PromptFile, ReleaseError, Releases, Route, Skill,
 };
 use instar_store::{Options, Store};
 use tempfile::TempDir;
@@ -78,6 +78,14 @@ pub(crate) fn behaviour(text: &str) -> Behaviour {
     Behaviour {
         agents: [("main".to_owned(), agent)].into(),
         authority: Authority::over([("look".to_owned(), look)].into()),
+    }
+}
+
+/// A sound skill with this text below its head.
+pub(crate) fn skill(name: &str, text: &str) -> Skill {
+    let whole = format!("---\nname: {name}\ndescription: For tests of {name}.\n---\n{text}\n");
+    Skill {
+        files: [("SKILL.md".to_owned(), whole)].into(),
     }
 }
 

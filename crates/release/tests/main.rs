@@ -29,6 +29,7 @@ mod rescued;
 mod rollout;
 mod served;
 mod signing;
+mod skills;
 mod stored;
 mod summed;
 mod traffic;

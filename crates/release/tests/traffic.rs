@@ -88,14 +88,19 @@ impl House {
     }
 
     pub(crate) async fn candidate(&self, text: &str) -> String {
+        self.candidate_of(vec![Delta::SetPrompt {
+            agent: "main".to_owned(),
+            file: "IDENTITY.md".to_owned(),
+            text: Some(text.to_owned()),
+            cut_chars: 0,
+        }])
+        .await
+    }
+
+    pub(crate) async fn candidate_of(&self, deltas: Vec<Delta>) -> String {
         let proposal = Proposal {
             from: "stable".to_owned(),
-            deltas: vec![Delta::SetPrompt {
-                agent: "main".to_owned(),
-                file: "IDENTITY.md".to_owned(),
-                text: Some(text.to_owned()),
-                cut_chars: 0,
-            }],
+            deltas,
             proposer: "owner".to_owned(),
             reason: "a try".to_owned(),
             evidence: Label::owner(),

@@ -29,7 +29,7 @@ mod plain;
 mod profiles;
 mod schema;
 
-pub use builtin::{ErrandsPort, Sent, Task};
+pub use builtin::{ErrandsPort, SKILL, Sent, SkillsPort, Task};
 pub use config::{
     EnvValue, FetchConfig, FolderAccess, McpConfig, McpServerConfig, Provider, SearchConfig,
     ToolChoice, ToolsConfig, WebConfig,
@@ -37,7 +37,9 @@ pub use config::{
 pub use guard::{LoopGuard, Repetition};
 pub use output::{Bounds, KEPT_CHARS_MAX, OUTPUT_CHARS_MAX, OutputsPort};
 pub use picture::{PICTURE_BYTES_MAX, Picture, PictureError, PictureFacts};
-pub use profiles::{MCP_PREFIX, Profile, Selection, description_label, group_of, names_of};
+pub use profiles::{
+    MCP_PREFIX, Profile, Selection, built_in_names, description_label, group_of, names_of,
+};
 pub use schema::{Schema, SchemaError};
 pub use tool::{Caller, Output, SessionsPort, Tool, ToolError};
 pub use toolbox::{RegisterError, TOOL_TIMEOUT, Toolbox};

@@ -35,12 +35,14 @@ impl Profile {
                 "group:media",
                 "ask_owner",
                 "output_page",
+                "skill",
             ],
             Self::Messaging => &[
                 "group:messaging",
                 "group:sessions",
                 "ask_owner",
                 "output_page",
+                "skill",
             ],
             Self::Full => &["*"],
         }
@@ -81,6 +83,14 @@ const GROUPS: [(&str, &[&str]); 9] = [
     ("media", &["image"]),
     ("plugins", &["mcp__*"]),
 ];
+
+/// The names of the built-in tools, as far as they stand by themselves.
+pub fn built_in_names() -> impl Iterator<Item = &'static str> {
+    let grouped = GROUPS.iter().flat_map(|(_, tools)| tools.iter().copied());
+    grouped
+        .filter(|name| !name.contains('*'))
+        .chain(["output_page", "skill"])
+}
 
 /// The group that a built-in tool is shown in.
 #[must_use]

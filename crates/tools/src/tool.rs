@@ -5,8 +5,10 @@ use instar_policy::Annotation;
 use instar_protocol::tool::ToolSpec;
 use instar_protocol::{AgentId, Label, Principal, ReleaseId, RunId, SessionId, SessionKey};
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::builtin::SkillsPort;
 use crate::picture::Picture;
 
 /// Who is calling, for the tool's own use. Says nothing about what is allowed.
@@ -23,6 +25,8 @@ pub struct Caller {
     pub context: Label,
     /// Where a candidate serves the run, its rollout and its release: what is noted waits for the verdict.
     pub overlay: Option<(String, ReleaseId)>,
+    /// The skills of the release that serves the turn.
+    pub skills: Option<Arc<dyn SkillsPort>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -103,6 +103,11 @@ impl Toolbox {
         Ok(())
     }
 
+    /// Adds the tool that reads skills, where the built-in tools are not.
+    pub fn read_skills(&self) -> Result<(), RegisterError> {
+        self.register(builtin::skill())
+    }
+
     /// Adds the tools that speak to other conversations of the agent's.
     pub fn run_errands(&self, errands: &Arc<dyn ErrandsPort>) -> Result<(), RegisterError> {
         self.register(Arc::new(builtin::sessions_send(Arc::clone(errands))))?;

@@ -166,6 +166,7 @@ pub(crate) fn caller() -> Caller {
         principal: Principal::Owner { via: Via::Token },
         context: Label::owner(),
         overlay: None,
+        skills: None,
     }
 }
 

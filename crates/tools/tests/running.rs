@@ -3,9 +3,12 @@
 use crate::fixture::{Act, Stub, built_in, caller, permit, run, with};
 use futures_util::future::BoxFuture;
 use instar_protocol::tool::Effect;
-use instar_protocol::{Label, Origin, Readers, SessionId};
-use instar_tools::{Caller, OUTPUT_CHARS_MAX, OutputsPort, RegisterError, ToolError, Toolbox};
+use instar_protocol::{AgentId, Label, Origin, Readers, SessionId};
+use instar_tools::{
+    Caller, OUTPUT_CHARS_MAX, OutputsPort, RegisterError, SkillsPort, ToolError, Toolbox,
+};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 #[tokio::test]
@@ -160,6 +163,68 @@ async fn arguments_are_checked_before_the_tool_runs() {
     assert!(sessions.asked.lock().unwrap().is_empty());
 }
 
+/// One skill of the main agent's.
+#[derive(Debug)]
+struct Shelf(BTreeMap<String, String>);
+
+impl SkillsPort for Shelf {
+    fn names(&self, _agent: &AgentId) -> Vec<String> {
+        vec!["tides".to_owned()]
+    }
+
+    fn files<'a>(&'a self, agent: &AgentId, name: &str) -> Option<&'a BTreeMap<String, String>> {
+        (agent == &AgentId::main() && name == "tides").then_some(&self.0)
+    }
+}
+
+#[tokio::test]
+async fn a_skill_is_read_from_what_serves_the_turn_and_is_its_owners_text() {
+    let (toolbox, _sessions) = built_in();
+    let files = [("SKILL.md", "Look it up."), ("notes/a.md", "Low at noon.")];
+    let files = files.map(|(path, text)| (path.to_owned(), text.to_owned()));
+    let caller = Caller {
+        skills: Some(Arc::new(Shelf(files.into()))),
+        ..caller()
+    };
+    let read = async |arguments| {
+        let permit = permit(&toolbox, "skill", arguments);
+        toolbox.run(permit, &caller).await
+    };
+    let first = read(json!({"name": "tides"})).await;
+    assert_eq!(
+        first.text,
+        "Look it up.\n[further files of tides: notes/a.md]"
+    );
+    assert!(!first.is_error && !first.label.is_tainted());
+    assert_eq!(first.label.readers, Readers::Private);
+    let second = read(json!({"name": "tides", "file": "notes/a.md"})).await;
+    assert_eq!(second.text, "Low at noon.");
+    for (arguments, why) in [
+        (
+            json!({"name": "moon"}),
+            "there is no skill moon; there is: tides",
+        ),
+        (
+            json!({"name": "tides", "file": "../x"}),
+            "there is no file ../x",
+        ),
+        (json!({"name": "tides", "path": "x"}), "no field \"path\""),
+    ] {
+        let output = read(arguments).await;
+        assert!(
+            output.is_error && output.text.contains(why),
+            "{}",
+            output.text
+        );
+    }
+    let none = run(&toolbox, "skill", json!({"name": "tides"})).await;
+    assert!(
+        none.is_error && none.text.ends_with("there is: none"),
+        "{}",
+        none.text
+    );
+}
+
 #[tokio::test]
 async fn a_permit_does_not_outlive_what_it_was_given_for() {
     let given = permit(&with(Stub::new("t", Act::Say("x"))), "t", json!({}));
@@ -192,5 +257,5 @@ fn a_tool_that_cannot_be_checked_or_told_apart_is_refused() {
     let schema = json!({"type": "object", "properties": {"a": {"anyOf": []}}});
     let unchecked = toolbox.register(Arc::new(Stub::with("x", Act::Panic, Effect::Read, schema)));
     assert!(matches!(unchecked, Err(RegisterError::Schema { .. })));
-    assert_eq!(toolbox.specs().len(), 4);
+    assert_eq!(toolbox.specs().len(), 5);
 }

@@ -88,6 +88,31 @@ fn the_model_reads_these_specs() {
           ],
           "additionalProperties": false
         }
+      },
+      {
+        "name": "skill",
+        "description": "Reads one of your skills: what to do for a task of its kind. Read it before you begin such a task.",
+        "parameters": {
+          "type": "object",
+          "properties": {
+            "name": {
+              "type": "string",
+              "minLength": 1,
+              "maxLength": 64,
+              "description": "As it is listed under Skills."
+            },
+            "file": {
+              "type": "string",
+              "minLength": 1,
+              "maxLength": 160,
+              "description": "A further file of the skill; SKILL.md if left out."
+            }
+          },
+          "required": [
+            "name"
+          ],
+          "additionalProperties": false
+        }
       }
     ]
     "#);

@@ -15,7 +15,7 @@ use instar_protocol::tool::ToolDecision;
 use instar_protocol::{AgentId, Clock, InboundId, Principal, SessionKey};
 use instar_release::{Behaviour, Releases};
 use instar_store::{EventFilter, Options, Store, Synchronous};
-use instar_tools::{Tool, Toolbox};
+use instar_tools::{SKILL, Tool, Toolbox};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -159,6 +159,16 @@ async fn house(
         toolbox
             .register(fake)
             .map_err(|error| wrong(format!("the tool {name:?}: {error}")))?;
+    }
+    // What the behaviour tells the model to read with it would not be there.
+    let learns = behaviour
+        .agents
+        .values()
+        .any(|agent| !agent.skills.is_empty());
+    if learns && !case.tools.contains_key(SKILL) {
+        toolbox
+            .read_skills()
+            .map_err(|error| wrong(format!("the tool {SKILL:?}: {error}")))?;
     }
     let (behaviour, names) = served(behaviour, &toolbox);
     let player = Player::new(case.model.clone()).map_err(|error| wrong(error.to_string()))?;

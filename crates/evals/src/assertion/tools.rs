@@ -1,5 +1,6 @@
 //! Calls of tools: as a model wrote them, and as an agent made them.
 
+use instar_tools::SKILL;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -241,7 +242,7 @@ pub(super) fn tool_used(asked: &Asked<'_>) -> Result<Verdict, Trouble> {
     used(asked, &tools(asked)?, 1.0)
 }
 
-/// The skills that an answer tells of.
+/// The skills that an answer tells of, and those that an agent has read.
 pub(super) fn skill_used(asked: &Asked<'_>) -> Result<Verdict, Trouble> {
     let calls = asked
         .facts
@@ -255,6 +256,7 @@ pub(super) fn skill_used(asked: &Asked<'_>) -> Result<Verdict, Trouble> {
         .filter(|call| call.get("is_error") != Some(&Value::Bool(true)))
         .filter_map(|call| call.get("name").and_then(Value::as_str))
         .map(|name| Step::tool(name, Value::Null))
+        .chain(read_by_agent(asked))
         .collect();
     let least = if asked.value.get("max").is_some() {
         0.0
@@ -262,6 +264,13 @@ pub(super) fn skill_used(asked: &Asked<'_>) -> Result<Verdict, Trouble> {
         1.0
     };
     used(asked, &called.iter().collect::<Vec<_>>(), least)
+}
+
+fn read_by_agent<'a>(asked: &'a Asked<'_>) -> impl Iterator<Item = Step> + 'a {
+    let steps = asked.facts.answer.steps.iter().flatten();
+    let read = steps.filter(|step| step.kind == "tool" && step.name == SKILL);
+    let named = read.filter_map(|step| step.arguments.get("name").and_then(Value::as_str));
+    named.map(|name| Step::tool(name, Value::Null))
 }
 
 fn used(asked: &Asked<'_>, steps: &[&Step], least: f64) -> Result<Verdict, Trouble> {

@@ -113,6 +113,13 @@ impl Delta {
                     None => drop(tools.remove(tool)),
                 }
             }
+            Self::SetSkill { agent, name, skill } => {
+                let skills = &mut of(&mut after, agent)?.skills;
+                match skill {
+                    Some(skill) => drop(skills.insert(name.clone(), skill.clone())),
+                    None => drop(skills.remove(name)),
+                }
+            }
             Self::TightenPolicy(change) | Self::WidenPolicy(change) => {
                 if let PolicyChange::Walls { agent, .. } = change {
                     of(&mut after, agent)?;

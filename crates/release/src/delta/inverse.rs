@@ -70,6 +70,11 @@ impl Delta {
                 tool: tool.clone(),
                 settings: of(before, agent)?.tools.get(tool).copied(),
             },
+            Self::SetSkill { agent, name, .. } => Self::SetSkill {
+                agent: agent.clone(),
+                name: name.clone(),
+                skill: of(before, agent)?.skills.get(name).cloned(),
+            },
             Self::TightenPolicy(change) | Self::WidenPolicy(change) => {
                 let back = change.inverse(&before.authority);
                 let changed = self.changed(before)?;

@@ -19,6 +19,7 @@ use crate::heartbeat::Heartbeat;
 use crate::mitigation::Mitigation;
 use crate::retrieval::Retrieval;
 use crate::settings::ToolSettings;
+use crate::skill::Skill;
 
 pub use apply::apply_all;
 pub use order::{Order, compare, parts, rules};
@@ -88,6 +89,13 @@ pub enum Delta {
         tool: String,
         #[serde(deserialize_with = "said")]
         settings: Option<ToolSettings>,
+    },
+    /// The whole text of a skill, new or changed; null takes it away.
+    SetSkill {
+        agent: String,
+        name: String,
+        #[serde(deserialize_with = "said")]
+        skill: Option<Skill>,
     },
     /// Allows less than before; refused if it does not.
     TightenPolicy(PolicyChange),

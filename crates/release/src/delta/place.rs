@@ -50,6 +50,7 @@ impl Delta {
             Self::SetHeartbeat { agent, .. } => Place::of(&["agents", agent, "heartbeat"]),
             Self::SetRetrieval { agent, .. } => Place::of(&["agents", agent, "retrieval"]),
             Self::SetTool { agent, tool, .. } => Place::of(&["agents", agent, "tools", tool]),
+            Self::SetSkill { agent, name, .. } => Place::of(&["agents", agent, "skills", name]),
             Self::TightenPolicy(change) | Self::WidenPolicy(change) => change.touches(),
         }
     }
@@ -148,6 +149,13 @@ fn differs(place: &Place, one: &Behaviour, two: &Behaviour) -> bool {
                 let all = behaviour.agents.get(*agent).map(|agent| &agent.mitigations);
                 let mut all = all.into_iter().flatten();
                 all.find(|one| one.id == *id).cloned()
+            };
+            of(one) != of(two)
+        }
+        ["agents", agent, "skills", name] => {
+            let of = |behaviour: &Behaviour| {
+                let agent = behaviour.agents.get(*agent)?;
+                agent.skills.get(*name).cloned()
             };
             of(one) != of(two)
         }

@@ -4,10 +4,10 @@ use instar_protocol::{ObjectHash, ReleaseId, Timestamp};
 use instar_store::{CandidateRow, CandidateState, Op};
 
 use super::attest::{self, Held, Said};
-use super::fixed;
 use super::policy::{Prover, policy};
 use super::sum::Sum;
 use super::{Asked, Autonomy, Finding, Gate, Outcome, Table, decide};
+use super::{fixed, skills};
 use crate::behaviour::Behaviour;
 use crate::candidate::{Candidate, Fit, Proposal, build, short, spec};
 use crate::class::Class;
@@ -79,7 +79,7 @@ impl Releases {
             (Gate::WellFormed, fixed::well_formed(candidate, after)),
             (Gate::Reach, fixed::reach(candidate, &gone)),
             (Gate::Secrets, fixed::secrets(candidate, after)),
-            (Gate::Skills, fixed::skills()),
+            (Gate::Skills, skills::scanned(before, after)),
         ] {
             self.attest(&checking, gate, finding, asked).await?;
         }

@@ -111,6 +111,10 @@ pub fn decide(rows: &[Row], class: Class, endorsed: bool, autonomy: Autonomy) ->
         let row = rows.iter().find(|row| row.gate == gate);
         row.map_or("it was not asked", |row| row.finding.why.as_str())
     };
+    let was_asked = |gate: Gate| {
+        let mut rows = rows.iter();
+        rows.any(|row| row.gate == gate && row.at.is_some())
+    };
     let mut needed = Vec::new();
     let mut stopped = false;
     for gate in Gate::ALL {
@@ -118,7 +122,13 @@ pub fn decide(rows: &[Row], class: Class, endorsed: bool, autonomy: Autonomy) ->
         let is_hard = match gate {
             Gate::Human => of(gate) == Outcome::Fail,
             _ if is_expired => true,
-            Gate::WellFormed | Gate::Secrets | Gate::Skills => of(gate) != Outcome::Pass,
+            Gate::WellFormed | Gate::Secrets => of(gate) != Outcome::Pass,
+            // What it only holds is a person's to decide; whether it is asked is not.
+            Gate::Skills => match of(gate) {
+                Outcome::Pass => false,
+                Outcome::Fail => true,
+                Outcome::NoData => !was_asked(gate),
+            },
             Gate::Reach | Gate::Evals | Gate::RedTeam => of(gate) == Outcome::Fail,
             Gate::Policy => of(gate) != Outcome::Pass && !endorsed,
         };

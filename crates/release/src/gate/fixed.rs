@@ -66,6 +66,9 @@ fn changed_chars(deltas: &[Delta]) -> usize {
     let text = |delta: &Delta| match delta {
         Delta::SetPrompt { text, .. } => text.as_deref().map_or(0, |text| text.chars().count()),
         Delta::SetPromptSection { text, .. } => text.chars().count(),
+        Delta::SetSkill {
+            skill: Some(skill), ..
+        } => skill.files.values().map(|text| text.chars().count()).sum(),
         _ => 0,
     };
     deltas.iter().map(text).sum()
@@ -117,11 +120,6 @@ fn strings(value: &Value, path: &str, into: &mut Vec<(String, String)>) {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
-}
-
-/// A behaviour carries no skills yet, so that there is nothing that could be unsound.
-pub(super) fn skills() -> Finding {
-    Finding::pass("a behaviour carries no skills, so there is none to scan")
 }
 
 #[cfg(test)]

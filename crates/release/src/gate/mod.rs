@@ -2,7 +2,7 @@
 //! evidence; no data never counts as a pass.
 //!
 //! What a gate said is an attestation: a statement that the gateway signs and stores, and verifies
-//! again whenever it is read (`attest`). `fixed` are the gates that plain code answers, `policy` the one
+//! again whenever it is read (`attest`). `fixed` and `skills` are the gates that plain code answers, `policy` the one
 //! that may ask a solver; evals and red team are measured elsewhere and handed in. [`decide()`] alone says
 //! what may come of it.
 //!
@@ -13,6 +13,7 @@ mod check;
 mod decide;
 mod fixed;
 mod policy;
+mod skills;
 mod sum;
 
 pub use check::{CheckError, Checking};

@@ -2,6 +2,7 @@
 //! may write there; when it has ended, what changed since the mark gets the run's label, and the mark
 //! goes. As long as one stands, text without a record that changed since counts as a stranger's.
 
+use instar_agent::skills;
 use instar_policy::canonical;
 use instar_protocol::{AgentId, Label, Readers};
 use instar_release::Behaviour;
@@ -192,6 +193,9 @@ impl Programs {
         for row in rows.iter().filter(|row| row.ended.is_none()) {
             if let Some(agent) = behaviour.agents.get_mut(&row.agent) {
                 agent.prompt.retain(|name, _| row.present.contains(name));
+                if !row.present.contains(skills::FOLDER) {
+                    agent.skills.clear();
+                }
             }
         }
         Ok(())

@@ -12,7 +12,7 @@ use instar_protocol::time::SystemClock;
 use instar_protocol::{
     Principal, RunId, Secret, SecretRef, SecretSource, SessionId, SessionKey, Timestamp,
 };
-use instar_release::{AgentBehaviour, PromptFile};
+use instar_release::{AgentBehaviour, PromptFile, Skill};
 use instar_store::{Options, Store};
 use instar_tools::OutputsPort as _;
 use instar_tools::exec::Order;
@@ -75,6 +75,7 @@ impl House {
             outputs: KeptOutputs::new(store.clone(), clock),
             store,
             caller: Caller {
+                skills: None,
                 agent: AgentId::main(),
                 session: SessionId::new(Timestamp::from_millis(1), [1; 10]),
                 key: SessionKey::main(&AgentId::main()),
@@ -159,11 +160,18 @@ impl House {
             cut_chars: 0,
         };
         let _none = agent.prompt.insert("SOUL.md".to_owned(), planted);
+        let _none = agent.skills.insert("x".to_owned(), Skill::default());
         let mut behaviour = Behaviour::default();
         let _none = behaviour.agents.insert("main".to_owned(), agent);
         match self.programs.leave_out_planted(&mut behaviour).await {
-            Ok(()) if behaviour.agents["main"].prompt.is_empty() => "left out".to_owned(),
-            taken => word(taken.is_ok()),
+            taken => {
+                let agent = &behaviour.agents["main"];
+                match (agent.prompt.is_empty(), agent.skills.is_empty()) {
+                    (true, true) => "left out".to_owned(),
+                    (false, false) => word(taken.is_ok()),
+                    _ => "a half".to_owned(),
+                }
+            }
         }
     }
 }
