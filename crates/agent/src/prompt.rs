@@ -161,7 +161,7 @@ mod tests {
         };
         let learned = AgentBehaviour {
             skills: [("tides".to_owned(), skill)].into(),
-            ..behaviour
+            ..behaviour.clone()
         };
         assert_eq!(sections(of(&learned), &none, None), one);
         let offered = [SKILL.to_owned()].into();

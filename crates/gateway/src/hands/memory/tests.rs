@@ -57,6 +57,7 @@ impl Room {
             principal: Principal::Owner { via: Via::Local },
             context: Label::owner(),
             overlay: None,
+            skills: None,
         };
         Self {
             _folder: folder,
