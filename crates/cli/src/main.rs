@@ -131,6 +131,7 @@ async fn ask(command: &Command, run: &Context) -> anyhow::Result<()> {
         Command::Models(command) => commands::models::run(command, run).await,
         Command::Devices(command) => commands::devices::run(command, run).await,
         Command::Tools(command) => commands::tools::run(command, run).await,
+        Command::Skill(command) => commands::skill::run(command, run).await,
         Command::Undo { change } => commands::undo::run(change.as_deref(), run).await,
         Command::Memory(command) => commands::memory::run(command, run).await,
         Command::Approvals(command) => commands::approvals::run(command, run).await,

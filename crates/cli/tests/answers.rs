@@ -74,6 +74,7 @@ const EXAMPLES: &[(&str, &str, Form)] = &[
     ("sessions branches main", "", Form::Document),
     ("sessions export main", "", Form::Lines),
     ("tools list", "", Form::Document),
+    ("skill list", "", Form::Document),
     ("undo", "", Form::Document),
     ("memory list", "", Form::Document),
     ("memory search boat", "", Form::Document),
@@ -204,6 +205,8 @@ const ELSEWHERE: &[&str] = &[
     "inbox answer",
     "inbox close",
     "security audit",
+    "skill show",
+    "skill scan",
 ];
 
 #[test]

@@ -75,6 +75,7 @@ mod serve;
 mod service;
 mod setup;
 mod signed;
+mod skills;
 mod sources;
 mod state;
 mod terminal;

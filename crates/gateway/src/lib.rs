@@ -47,6 +47,7 @@ pub mod lab;
 pub mod ports;
 pub mod setup;
 pub mod signing;
+pub mod skills;
 
 /// The name under which the rooms know the door.
 mod auth {

@@ -27,7 +27,7 @@ pub(crate) use policy::{Asker, Explain, Policy};
 pub(crate) use reports::{Candidate, Events, Release, ReleaseKeys, ReleaseView, Usage};
 pub(crate) use rollout::{PlanArgs, Rollout, Simulate, Start};
 pub(crate) use setup::{BindTo, Onboard};
-pub(crate) use talk::{Acp, Agent, Agents, Chat, Mcp, Sessions, Tools};
+pub(crate) use talk::{Acp, Agent, Agents, Chat, Mcp, Sessions, Skill, Tools};
 
 /// A self-hosted gateway for a personal AI agent.
 ///
@@ -128,6 +128,9 @@ pub(crate) enum Command {
     /// See which tools an agent is offered, and why not the others
     #[command(subcommand)]
     Tools(Tools),
+    /// See the skills of agents, and look through a folder before it becomes one
+    #[command(subcommand)]
+    Skill(Skill),
     /// List what tools changed in files, or put a file back as it was before a change
     Undo {
         /// The change, as the list shows it

@@ -1,6 +1,7 @@
 //! Talking, and what was said.
 
 use clap::{Args, Subcommand};
+use std::path::PathBuf;
 
 #[derive(Args, Debug)]
 pub(crate) struct Acp {
@@ -25,6 +26,32 @@ pub(crate) enum Tools {
         /// For the agent of this conversation
         #[arg(long, value_name = "KEY")]
         session: Option<String>,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Skill {
+    /// List the skills of the release in service
+    List {
+        /// Of this agent alone
+        #[arg(long, value_name = "ID")]
+        agent: Option<String>,
+    },
+    /// Show the text of a skill as the release in service has it
+    Show {
+        /// As the list has it
+        name: String,
+        /// One of its files
+        #[arg(long, default_value = "SKILL.md")]
+        file: String,
+        /// Of this agent
+        #[arg(long, value_name = "ID", default_value = "main")]
+        agent: String,
+    },
+    /// Look through a folder before it is put among the skills; fails if it would be left out
+    Scan {
+        /// The folder with its SKILL.md
+        folder: PathBuf,
     },
 }
 

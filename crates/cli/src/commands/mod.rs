@@ -37,6 +37,7 @@ pub(crate) mod secrets;
 pub(crate) mod security;
 pub(crate) mod service;
 pub(crate) mod sessions;
+pub(crate) mod skill;
 pub(crate) mod status;
 pub(crate) mod tools;
 pub(crate) mod undo;

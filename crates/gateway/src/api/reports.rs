@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use instar_models::Dollars;
 use instar_protocol::api::{Done, SendFeedback, SignInCode, UsageReport};
-use instar_release::{Change, Release};
+use instar_release::Change;
 use serde::Deserialize;
 
 use super::input::{Asked, PageQuery, Strict};
@@ -12,6 +12,7 @@ use super::queries::{self, Budgets, MoveRow, ReleaseRow};
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::problem::ApiProblem;
+use crate::skills::ShownRelease;
 
 /// The longest comment on an answer.
 const COMMENT_BYTES_MAX: usize = 4_000;
@@ -83,8 +84,9 @@ pub(super) async fn release(
     State(app): State<AppState>,
     _caller: Caller,
     Path(name): Path<String>,
-) -> Result<Json<Release>, ApiProblem> {
-    Ok(Json(queries::release(&app.releases, &name).await?))
+) -> Result<Json<ShownRelease>, ApiProblem> {
+    let found = queries::release(&app.releases, &name).await?;
+    Ok(Json(ShownRelease::of(found)))
 }
 
 pub(super) async fn feedback(

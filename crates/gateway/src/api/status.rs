@@ -16,6 +16,7 @@ use crate::app::AppState;
 use crate::auth::Caller;
 use crate::problem::ApiProblem;
 use crate::rotation::WAITING;
+use crate::skills;
 
 /// Uncertain replies that are counted.
 const UNCERTAIN_MAX: usize = 1_000;
@@ -120,6 +121,8 @@ fn disk_checks(app: &AppState) -> Vec<Finding> {
     found.extend(waits.then(doctor::token_waits));
     let config = app.config.current();
     found.extend(config.value.browser.finding());
+    let tools = app.toolbox.annotations().into_keys().collect();
+    found.push(skills::finding(&config.value, &app.state_dir, &tools));
     found.extend(config.value.improve.rollout.finding());
     found
 }

@@ -98,29 +98,50 @@ fn ends_in(path: &Path, ending: &str) -> bool {
     path.extension().is_some_and(|found| found == ending)
 }
 
-/// Skills are not loaded in this version. What lies ready for them is told all the same.
+/// What the rules find in skills, what of them is left out, and what lies where none are read.
 fn skills(subject: &Subject) -> SecurityFinding {
     let id = "skills.folder";
+    let tools = match &subject.tools {
+        Some(tools) => tools.keys().cloned().collect(),
+        None => crate::skills::built_in(),
+    };
+    let looked = match &subject.config {
+        Ok(config) => crate::skills::look(config, &subject.state, &tools),
+        Err(_) => Vec::new(),
+    };
     let mut places: Vec<PathBuf> = folders(subject)
-        .into_iter()
-        .flat_map(|folder| [folder.join("skills"), folder.join(".agents/skills")])
+        .iter()
+        .map(|folder| folder.join(".agents/skills"))
         .collect();
     places.push(subject.state.root().join("skills"));
-    let found = places.iter().filter(|place| place.is_dir());
-    let seen: Vec<String> = found
-        .flat_map(|place| entries(place))
+    let unread = places.iter().flat_map(|place| entries(place));
+    let unread = unread
         .filter(|path| path.is_file())
-        .map(|path| path.display().to_string())
-        .collect();
+        .map(|path| format!("{}: no skills are read from here", path.display()));
+    let told = looked
+        .iter()
+        .flat_map(|one| one.left_out().chain(one.held()));
+    let seen: Vec<String> = told.chain(unread).collect();
     if seen.is_empty() {
-        return fine(id, "no skills lie in any folder");
+        let counts = looked.iter().map(|one| {
+            let count = one.reading.skills.len();
+            format!("{} has {count}", one.agent)
+        });
+        let counts: Vec<String> = counts.collect();
+        return fine(
+            id,
+            &format!(
+                "the skills of the agents were looked through: {}",
+                counts.join(", ")
+            ),
+        );
     }
     finding(
         id,
         Severity::Warning,
-        "folders for skills hold files; this version loads none of them, a later one may",
+        "folders for skills hold what the rules hold or refuse, or what is not read",
         &["T-ACCESS-004", "T-PERSIST-001", "T-EXEC-005"],
     )
     .seen(seen)
-    .fix("remove what you did not put there yourself")
+    .fix("read the lines, and remove what you did not put there yourself; `instar skill scan FOLDER` looks again")
 }

@@ -12,6 +12,7 @@ use instar_gateway::api::{doctor, queries, records};
 use instar_gateway::config::InstarConfig;
 use instar_gateway::policing;
 use instar_gateway::security::{Kept, Subject, audit};
+use instar_gateway::skills;
 use instar_protocol::api::{
     BranchList, Finding, Health, SearchReport, SessionDetail, SessionList, Severity, UsageReport,
 };
@@ -187,6 +188,7 @@ pub(crate) async fn doctor(run: &Context) -> anyhow::Result<Vec<Finding>> {
     findings.push(doctor::space(state.root()));
     if let Ok(config) = &config {
         findings.extend(config.value.browser.finding());
+        findings.push(skills::finding(&config.value, &state, &skills::built_in()));
         findings.extend(config.value.improve.rollout.finding());
     }
     if state.root().join("instar.sqlite").exists() {

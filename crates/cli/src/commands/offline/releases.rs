@@ -4,6 +4,7 @@ use instar_config::SecretStore;
 use instar_gateway::api::candidates::{self, NewCandidate};
 use instar_gateway::api::{RollBack, RolledBack, queries, rollouts};
 use instar_gateway::signing::{self, Endorse, Endorsed, Import, Imported, VerifyQuery};
+use instar_gateway::skills::ShownRelease;
 use instar_release::{Bundle, KeyShown, Releases, Spoken};
 use serde_json::Value;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -24,11 +25,10 @@ pub(crate) async fn release(run: &Context, asked: &ReleaseView) -> anyhow::Resul
                 .await
                 .map_err(explain)?,
         )?,
-        ReleaseView::Show { release } => serde_json::to_value(
-            queries::release(&releases, release)
-                .await
-                .map_err(explain)?,
-        )?,
+        ReleaseView::Show { release } => {
+            let found = queries::release(&releases, release).await;
+            serde_json::to_value(ShownRelease::of(found.map_err(explain)?))?
+        }
         ReleaseView::Verify { all, noted } => {
             let query = VerifyQuery {
                 noted: noted.clone(),

@@ -15,6 +15,7 @@ use crate::api::queries;
 use crate::app::App;
 use crate::control::method::{Call, Method, Need, Refusal, Scope};
 use crate::gates;
+use crate::skills::ShownRelease;
 
 /// How long `event.tail` may wait for something to happen.
 const WAIT_MS_MAX: u64 = 25_000;
@@ -138,7 +139,7 @@ struct Named {
 async fn release(call: Call) -> Result<Value, Refusal> {
     let named: Named = call.params()?;
     let release = queries::release(&call.app.releases, &named.name).await?;
-    Ok(json!({ "release": release }))
+    Ok(json!({ "release": ShownRelease::of(release) }))
 }
 
 #[derive(Deserialize, Debug)]
