@@ -21,7 +21,10 @@ fn write(folder: &Path, path: &str, bytes: impl AsRef<[u8]>) {
 fn by_hand(rows: &[(&str, &str, Value)]) -> Instar {
     let autonomy = json!({ "a": "nothing", "b": "nothing" });
     let setup = Setup::scripted(calling(rows));
-    Instar::prepare(setup.config(json!({ "improve": { "autonomy": autonomy } })))
+    // Nobody is waited for.
+    let policy = json!({ "askWaitSeconds": 0 });
+    let config = json!({ "improve": { "autonomy": autonomy }, "policy": policy });
+    Instar::prepare(setup.config(config))
 }
 
 fn system_of(instar: &Instar) -> String {
