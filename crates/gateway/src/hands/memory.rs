@@ -80,12 +80,12 @@ impl WorkspaceFiles {
         bytes: &[u8],
         changed: u64,
     ) -> Label {
-        let mut all = Label::system();
+        let mut all = Vec::new();
         for entry in entries(&String::from_utf8_lossy(bytes)) {
             let label = self.label_of_entry(agent, path, (bytes, changed), &entry);
-            all = all.join(&label.await);
+            all.push(label.await);
         }
-        all
+        joined(&all)
     }
 }
 
@@ -124,7 +124,11 @@ impl Memory {
             Ok(read)
         });
         let mut waiting = BTreeMap::<String, Vec<NoteRow>>::new();
-        for note in self.waiting(agent, rollout).await.map_err(unreadable)? {
+        for note in self
+            .waiting(agent, rollout)
+            .await
+            .map_err(|error| unreadable(&error))?
+        {
             waiting.entry(path_of(&note.day)).or_default().push(note);
         }
         let mut read = read.await?;
@@ -184,7 +188,7 @@ impl Memory {
             .iter()
             .map(|(_, piece)| piece.entry.text.as_str())
             .collect();
-        let (mut hits, mut joined) = (Vec::new(), Label::system());
+        let (mut hits, mut labels) = (Vec::new(), Vec::new());
         for (place, score) in ranked(query, &texts) {
             let Some((page, piece)) = all.get(place).filter(|_| hits.len() < limit) else {
                 break;
@@ -193,7 +197,7 @@ impl Memory {
             if !label.readers.may_flow_to(clearance) {
                 continue;
             }
-            joined = joined.join(&label);
+            labels.push(label);
             hits.push(MemoryHit {
                 path: page.path.clone(),
                 start_line: piece.entry.lines.start,
@@ -203,7 +207,7 @@ impl Memory {
                 source: "memory".to_owned(),
             });
         }
-        Ok((hits, joined))
+        Ok((hits, joined(&labels)))
     }
 
     async fn part(
@@ -235,14 +239,14 @@ impl Memory {
                 lines.len()
             )));
         };
-        let mut joined = Label::system();
+        let mut labels = Vec::new();
         for piece in &page.pieces {
             if piece.entry.lines.start <= last && from < piece.entry.lines.end {
                 let label = self.label(&caller.agent, page, piece).await;
                 if !label.readers.may_flow_to(&clearance(caller)) {
                     return Err(missing());
                 }
-                joined = joined.join(&label);
+                labels.push(label);
             }
         }
         let end = match last == lines.len() {
@@ -250,7 +254,7 @@ impl Memory {
             false => format!(" of {}; go on from {}", lines.len(), last + 1),
         };
         let text = format!("{}\n[lines {from} to {last}{end}]", shown.join("\n"));
-        Ok((text, joined))
+        Ok((text, joined(&labels)))
     }
 
     async fn keep(&self, caller: &Caller, text: &str) -> Result<Value, ToolError> {
@@ -265,7 +269,7 @@ impl Memory {
         };
         let told = json!({ "path": path_of(&day), "id": new.id });
         let Some((rollout, release)) = &caller.overlay else {
-            let path = self.append(&caller.agent, &day, vec![(time, new)]).await?;
+            let path = self.append(&caller.agent, &day, &[(time, new)]).await?;
             return Ok(json!({ "path": path, "id": told["id"] }));
         };
         let note = NoteRow {
@@ -291,7 +295,7 @@ impl Memory {
             StoreError::Missing { .. } => ToolError::Failed(
                 "there are too many notes that wait; nothing was noted".to_owned(),
             ),
-            error => ToolError::from(unreadable(error)),
+            error => ToolError::from(unreadable(&error)),
         })?;
         Ok(told)
     }
@@ -375,9 +379,15 @@ fn clearance(caller: &Caller) -> Readers {
     }
 }
 
-fn unreadable(error: StoreError) -> FileError {
+/// All of them together; of nothing, the machine's.
+fn joined(labels: &[Label]) -> Label {
+    let all = labels.iter().cloned().reduce(|all, label| all.join(&label));
+    all.unwrap_or_else(Label::system)
+}
+
+fn unreadable(error: &StoreError) -> FileError {
     tracing::error!(
-        error = chain(&error),
+        error = chain(error),
         "notes could not be had from the store"
     );
     FileError::Io {

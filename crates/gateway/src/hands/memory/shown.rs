@@ -1,9 +1,9 @@
 //! Notes as their owner sees them: the files, who wrote what, and what is in quarantine.
 
-use instar_protocol::AgentId;
 use instar_protocol::memory::{
     HeldNote, MemoryEntry, MemoryFile, MemoryFiles, MemoryText, NoteState, Quarantine,
 };
+use instar_protocol::{AgentId, Label, Origin};
 use instar_store::{NoteRow, Op, ROWS_MAX, StoreError};
 use instar_tools::files::FileError;
 use instar_tools::memory::entries::path_of;
@@ -35,7 +35,7 @@ impl Memory {
                 start_line: piece.entry.lines.start,
                 end_line: piece.entry.lines.end.saturating_sub(1),
                 text: piece.entry.text.clone(),
-                origin: label.origins.worst().to_owned(),
+                origin: origin(&label),
             });
         }
         Ok(MemoryText {
@@ -95,7 +95,18 @@ fn held(row: NoteRow) -> HeldNote {
         at: row.at,
         path: path_of(&row.day),
         text: row.text,
-        origin: row.label.origins.worst().to_owned(),
+        origin: origin(&row.label),
         state: row.state,
     }
+}
+
+/// Who took part, in one word: whoever is furthest away, and the owner before the machine.
+fn origin(label: &Label) -> String {
+    let owners = label.origins.contains(&Origin::Owner) && !label.is_tainted();
+    let word = if owners {
+        "owner"
+    } else {
+        label.origins.worst()
+    };
+    word.to_owned()
 }

@@ -294,10 +294,10 @@ async fn what_a_candidate_notes_is_its_own_until_it_is_everybodys_once() {
         session: note.session.clone(),
         run: note.run.clone(),
     };
-    let day = [(note.time.clone(), again)].into_iter().collect();
+    let day = [(note.time.clone(), again)];
     let _path = room
         .memory
-        .append(&note.agent, &note.day, day)
+        .append(&note.agent, &note.day, &day)
         .await
         .unwrap();
     assert_eq!(room.memory.settle().await.unwrap(), 0);

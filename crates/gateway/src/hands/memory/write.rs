@@ -8,7 +8,7 @@ use instar_tools::files::FileError;
 use instar_tools::memory::entries::{MEMORY_BYTES_MAX, entries, path_of, with_entry, written};
 use std::collections::BTreeMap;
 
-use super::{Memory, unreadable};
+use super::{Memory, joined, unreadable};
 use crate::ledger::zone_named;
 use crate::problem::chain;
 
@@ -45,11 +45,11 @@ impl Memory {
         &self,
         agent: &AgentId,
         day: &str,
-        notes: Vec<(String, New)>,
+        notes: &[(String, New)],
     ) -> Result<String, FileError> {
         let files = &self.files;
         let _one_at_a_time = files.changing.lock().await;
-        let (path, bytes, changed, known) = self.with_room(agent, day, &notes).await?;
+        let (path, bytes, changed, known) = self.with_room(agent, day, notes).await?;
         let before = String::from_utf8(bytes.clone()).map_err(|_| FileError::Io {
             path: path.clone(),
             doing: "added to",
@@ -72,10 +72,8 @@ impl Memory {
             after = with_entry(&after, &entry);
             labels.push((entry.trim_end().to_owned(), note.label.clone()));
         }
-        let all = labels
-            .iter()
-            .fold(Label::system(), |all, (_, label)| all.join(label));
-        labels.push((after.clone(), all));
+        let each: Vec<Label> = labels.iter().map(|(_, label)| label.clone()).collect();
+        labels.push((after.clone(), joined(&each)));
         let at = files.clock.now();
         let row = |(text, label): (String, Label)| {
             Op::PutFileLabel(FileLabel {
@@ -108,7 +106,7 @@ impl Memory {
             // First who wrote it, then the file.
             store.commit(ops).await.map(drop)
         };
-        kept.await.map_err(unreadable)?;
+        kept.await.map_err(|error| unreadable(&error))?;
         let name = path.clone();
         files
             .with(agent, move |space| space.put(&name, Some(after.as_bytes())))
@@ -188,10 +186,8 @@ impl Memory {
                     };
                     (note.time.clone(), new)
                 };
-                if let Err(error) = self
-                    .append(&agent, &day, some.iter().map(new).collect())
-                    .await
-                {
+                let fresh: Vec<(String, New)> = some.iter().map(new).collect();
+                if let Err(error) = self.append(&agent, &day, &fresh).await {
                     tracing::warn!(%agent, day, error = chain(&error), "notes wait to be written");
                     left += some.len();
                     continue;
