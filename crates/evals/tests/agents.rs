@@ -10,7 +10,7 @@ use instar_protocol::model::{ModelRef, StopReason, Usage};
 use instar_protocol::principal::Via;
 use instar_protocol::tool::{ToolCall, ToolDecision};
 use instar_protocol::{EntryId, Label, Principal, Readers, SessionId, Timestamp};
-use instar_release::Behaviour;
+use instar_release::{Behaviour, Skill};
 use serde_json::json;
 
 use crate::suites::suite;
@@ -303,4 +303,39 @@ fn the_example_in_the_documentation_passes() {
         row.reason,
         row.metadata["calls"]
     );
+}
+
+/// The agent of a case reads the skills of the behaviour that is measured, and which of them is asserted on.
+#[test]
+fn a_skill_that_the_agent_reads_is_asserted_on() {
+    let case = |rule: &str, name: &str| {
+        json!({
+            "description": format!("{rule} {name}"),
+            "agent": {
+                "model": {"rules": [
+                    {"when": {"contains": ["water"], "no_result": true},
+                        "answer": {"say": [{"call": {"name": "skill", "arguments": {"name": "tides"}}}]}},
+                    {"when": {"result_of": "skill"}, "answer": {"say": [{"text": "{{result}}"}]}},
+                ]},
+                "turns": ["when is low water?"],
+            },
+            "assert": [{"type": rule, "value": name}, {"type": "contains", "value": "Low at noon."}],
+        })
+    };
+    let suite = suite(json!({
+        "providers": ["agent"],
+        "tests": [case("skill-used", "tides"), case("skill-used", "moon"), case("not-skill-used", "moon")],
+    }));
+    let mut learned = default_behaviour().unwrap();
+    let text = "---\nname: tides\ndescription: Reads tables.\n---\nLow at noon.\n";
+    let skill = Skill {
+        files: [("SKILL.md".to_owned(), text.to_owned())].into(),
+    };
+    let agent = learned.agents.get_mut("main").unwrap();
+    agent.skills.insert("tides".to_owned(), skill);
+    let report = played(&suite, learned);
+    let rows = &report.arms[0].rows;
+    let ends: Vec<_> = rows.iter().map(|row| row.outcome).collect();
+    let passed = Outcome::Passed;
+    assert_eq!(ends, [passed, Outcome::Failed, passed], "{rows:#?}");
 }

@@ -27,6 +27,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0013_healing.sql"),
     include_str!("../migrations/0014_attested.sql"),
     include_str!("../migrations/0015_notes.sql"),
+    include_str!("../migrations/0016_under.sql"),
 ];
 
 /// The schema version that this build reads and writes.

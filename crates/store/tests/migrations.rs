@@ -30,6 +30,7 @@ const FIXTURES: &[&[u8]] = &[
     include_bytes!("fixtures/v13.sqlite"),
     include_bytes!("fixtures/v14.sqlite"),
     include_bytes!("fixtures/v15.sqlite"),
+    include_bytes!("fixtures/v16.sqlite"),
 ];
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! Rollouts and their units.
 
 use instar_protocol::memory::NoteState;
-use instar_store::{NOTES_MAX, NoteRow, Op, RolloutRow, UnitRow};
+use instar_store::{NOTES_MAX, NoteRow, Op, RolloutRow, SessionRow, UnitRow};
 
-use crate::given::{at, note, rollout, session_id, store, unit};
+use crate::given::{at, key, note, rollout, session, session_id, store, unit};
 
 #[tokio::test]
 async fn one_rollout_is_open_at_a_time() {
@@ -27,6 +27,32 @@ async fn one_rollout_is_open_at_a_time() {
     let both = vec![Op::PutRollout(ended.clone()), Op::PutRollout(rollout(2))];
     store.commit(both).await.unwrap();
     assert_eq!(store.rollouts(10).await.unwrap(), [rollout(2), ended]);
+}
+
+#[tokio::test]
+async fn who_works_under_a_conversation_is_found_through_those_between() {
+    let (_folder, store) = store();
+    let works_for = |number: u64, parent: Option<u64>| {
+        Op::PutSession(SessionRow {
+            parent: parent.map(|parent| key(&format!("chat{parent}"))),
+            ..session(number)
+        })
+    };
+    let all = [
+        (0, None),
+        (1, Some(0)),
+        (2, Some(1)),
+        (3, Some(2)),
+        (4, None),
+    ];
+    let ops = all.map(|(number, parent)| works_for(number, parent));
+    store.commit(ops.into()).await.unwrap();
+    for (of, found) in [(0, &[1, 2, 3][..]), (2, &[3]), (3, &[]), (4, &[])] {
+        let mut under = store.sessions_under(&session_id(of)).await.unwrap();
+        under.sort();
+        let found: Vec<_> = found.iter().copied().map(session_id).collect();
+        assert_eq!(under, found, "{of}");
+    }
 }
 
 #[tokio::test]

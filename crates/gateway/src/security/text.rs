@@ -130,7 +130,7 @@ fn skills(subject: &Subject) -> SecurityFinding {
         let counts: Vec<String> = counts.collect();
         return fine(
             id,
-            &format!(
+            format!(
                 "the skills of the agents were looked through: {}",
                 counts.join(", ")
             ),

@@ -163,15 +163,12 @@ impl House {
         let _none = agent.skills.insert("x".to_owned(), Skill::default());
         let mut behaviour = Behaviour::default();
         let _none = behaviour.agents.insert("main".to_owned(), agent);
-        match self.programs.leave_out_planted(&mut behaviour).await {
-            taken => {
-                let agent = &behaviour.agents["main"];
-                match (agent.prompt.is_empty(), agent.skills.is_empty()) {
-                    (true, true) => "left out".to_owned(),
-                    (false, false) => word(taken.is_ok()),
-                    _ => "a half".to_owned(),
-                }
-            }
+        let taken = self.programs.leave_out_planted(&mut behaviour).await;
+        let agent = &behaviour.agents["main"];
+        match (agent.prompt.is_empty(), agent.skills.is_empty()) {
+            (true, true) => "left out".to_owned(),
+            (false, false) => word(taken.is_ok()),
+            _ => "a half".to_owned(),
         }
     }
 }
