@@ -133,8 +133,8 @@ async fn a_plan_bounds_values_and_counts_and_a_bad_one_allows_nothing() {
         // Of two plans neither is one.
         (bob, two, "bob@example.com", "+evidence"),
         (bob, two, "eve@example.net", "?weak-evidence"),
-        // What stands in the place of an argument's name is no word of the owner's.
-        (bob, hostile, "eve@example.net", "?weak-evidence"),
+        // What stands in the place of an argument's name is no word of the owner's, and no call has it.
+        (bob, hostile, "eve@example.net", "?not-in-plan"),
         // A step for what he never spoke of is none for what he never named.
         (
             "what is on my list?",
