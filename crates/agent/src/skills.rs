@@ -22,7 +22,7 @@ use crate::workspace::open_no_follow;
 
 /// The folder of a workspace that the skills lie in.
 pub const FOLDER: &str = "skills";
-/// Entries of one folder that are looked at.
+/// Entries of one folder; one that has more is left out.
 const ENTRIES_MAX: usize = 1_000;
 
 /// Something that is not part of the behaviour though it lies there.
@@ -206,8 +206,12 @@ fn entries(folder: &Path) -> std::io::Result<Vec<(String, PathBuf, Kind)>> {
         ));
     }
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder)?.take(ENTRIES_MAX) {
+    for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
+        if found.len() == ENTRIES_MAX {
+            let why = format!("more than {ENTRIES_MAX} entries, too many to look at");
+            return Err(std::io::Error::other(why));
+        }
         let kind = entry.file_type()?;
         let kind = match (kind.is_dir(), kind.is_file()) {
             (true, _) => Kind::Folder,
@@ -399,6 +403,15 @@ mod tests {
         assert_eq!(
             (reading.skills.len(), reading.left_out.len()),
             (SKILLS_MAX, 1)
+        );
+        let crowded = tempfile::tempdir().unwrap();
+        for number in 0..=ENTRIES_MAX {
+            write(crowded.path(), &format!("skills/{number}.md"), "x");
+        }
+        let reading = read(crowded.path(), None, &BTreeSet::new());
+        assert_eq!(
+            told(&reading),
+            ["skills: more than 1000 entries, too many to look at"]
         );
         let large = tempfile::tempdir().unwrap();
         for name in ["a", "b", "c", "d", "e"] {

@@ -205,6 +205,10 @@ const ELSEWHERE: &[&str] = &[
     "inbox answer",
     "inbox close",
     "security audit",
+    "memory show",
+    "memory quarantine show",
+    "memory quarantine restore",
+    "memory quarantine drop",
     "skill show",
     "skill scan",
 ];
