@@ -15,7 +15,7 @@ fn sessions(instar: &Instar) -> Vec<Value> {
     listed["sessions"].as_array().unwrap().clone()
 }
 
-fn open(posture: &str) -> Value {
+pub(crate) fn open(posture: &str) -> Value {
     json!({ "policy": { "posture": posture, "askWaitSeconds": 0 } })
 }
 

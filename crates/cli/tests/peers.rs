@@ -325,6 +325,7 @@ fn the_house_is_run_over_the_socket() {
         json!(["heal.gene", { "id": "keep-the-pace", "banned": true }]),
         json!(["set-heartbeats", { "enabled": true }]),
         json!(["wake", { "mode": "now", "text": "look around" }]),
+        json!(["memory.search", { "query": "harbour" }]),
     ]);
     let Some((answers, all)) = call_all(&instar, &calls) else {
         return;
@@ -399,6 +400,11 @@ fn the_house_is_run_over_the_socket() {
     assert_eq!(answers[61]["rollout"]["stage"]["stage"], "rolled_back");
     assert_eq!(answers[63]["rollout"]["stage"]["stage"], "promoted");
     assert_eq!(answers[64]["from"], answers[63]["rollout"]["release"]);
+    let noted = answers.last().unwrap();
+    assert_eq!(
+        (&noted["searchMode"], &noted["results"]),
+        (&json!("fts-only"), &json!([]))
+    );
     let named = all["found"]["hello"]["features"]["methods"]
         .as_array()
         .unwrap();

@@ -5,6 +5,7 @@ use instar_demo::{Answer as Said, Script, Step, When};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
+use crate::hands::open;
 use crate::rollouts::{candidate, start, status};
 use crate::support::socket::{Socket, hello};
 use crate::support::{Instar, Setup, until};
@@ -65,7 +66,7 @@ fn noting() -> Vec<(&'static str, &'static str, Value)> {
 
 #[test]
 fn a_note_is_found_in_another_conversation_after_a_restart_and_memory_has_one_door() {
-    let mut instar = Instar::start(Setup::scripted(calling(&noting())));
+    let mut instar = Instar::start(Setup::scripted(calling(&noting())).config(open("open")));
     let told = instar.ask("agent:main:one", "keep this")["text"].clone();
     assert!(told.as_str().unwrap().contains("memory/"), "{told}");
     assert!(text(&instar).contains("The boat in the harbour is Ida."));
@@ -146,7 +147,8 @@ fn keeping() -> Script {
 
 /// A gateway that serves the candidate to a half, and a conversation of the candidate's that noted something.
 fn noted() -> Instar {
-    let config = json!({ "improve": { "autonomy": { "a": "nothing", "b": "nothing" } } });
+    let mut config = open("open");
+    config["improve"] = json!({ "autonomy": { "a": "nothing", "b": "nothing" } });
     let instar = Instar::start(Setup::scripted(keeping()).config(config));
     let made = candidate(&instar, IDENTITY);
     let _begun = start(&instar, &made, "0.4");
