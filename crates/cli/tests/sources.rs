@@ -5,6 +5,7 @@ use base64::Engine as _;
 use instar_demo::{Answer as Said, Script, Step, When};
 use instar_testkit::web::{Answer, Web};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 use crate::grounds::{MAILS, decided};
 use crate::hands::engine;
@@ -32,7 +33,9 @@ fn reading(rows: &[Row]) -> Script {
         ..When::default()
     };
     let tools = rows.iter().map(|(_, tool, _)| *tool).chain(["http_send"]);
-    let steps: Vec<Value> = tools.map(|tool| json!({ "tool": tool })).collect();
+    // A plan of many steps asks anyway.
+    let tools: BTreeSet<&str> = tools.collect();
+    let steps: Vec<Value> = tools.iter().map(|tool| json!({ "tool": tool })).collect();
     let plan = json!({ "steps": steps }).to_string();
     let after = |tool: &str| When {
         result_of: Some(tool.to_owned()),
