@@ -1,6 +1,6 @@
 //! Rules in Cedar: the built-in ones, and what an owner's can and cannot do beside them.
 
-use instar_policy::cedar::{Answer, Case, InPlan, RULE_FILE_BYTES_MAX, RuleFile, Rules, Ruling};
+use instar_policy::cedar::{Answer, Case, InPlan, RuleFile, Rules, Ruling};
 use instar_policy::{Kind, Posture, Reach, Role, SlotRole, Typed, normal};
 use instar_protocol::tool::Effect;
 use instar_protocol::{Label, Readers};
@@ -325,7 +325,7 @@ fn what_is_wrong_is_told_with_file_line_and_what_to_do() {
     assert_eq!(many.len(), 2, "{many:?}");
     assert!(many[1].starts_with("mine.cedar:3:"), "{many:?}");
     let blank = |bytes: usize| Rules::read(vec![file(&" ".repeat(bytes))]);
-    assert!(blank(RULE_FILE_BYTES_MAX).is_ok() && blank(RULE_FILE_BYTES_MAX + 1).is_err());
+    assert!(blank(65_536).is_ok() && blank(65_537).is_err());
     let twice = vec![file(""), file("")];
     assert!(Rules::read(twice).is_err());
 }

@@ -3,9 +3,7 @@
 use crate::facts::{
     Place, annotation, automation, call, contact, look, outcome, owner, set, stranger,
 };
-use instar_policy::{
-    ARGUMENT_BYTES_MAX, Annotation, Authority, Decision, Profile, Reach, Role, visible,
-};
+use instar_policy::{Annotation, Authority, Decision, Profile, Reach, Role, visible};
 use instar_protocol::tool::Effect;
 use instar_protocol::{AgentId, Label, Origin, Readers};
 use proptest::prelude::*;
@@ -126,8 +124,15 @@ fn malformed_calls_are_denied() {
     }
     let inexact = json!({ "id": u64::MAX });
     assert_eq!(owner_calls("look", inexact, &look()), "-bad-arguments");
-    let large = json!({ "text": "x".repeat(ARGUMENT_BYTES_MAX) });
-    assert_eq!(owner_calls("look", large, &look()), "-bad-arguments");
+    let sized = |bytes: usize| json!({ "text": "x".repeat(bytes - r#"{"text":""}"#.len()) });
+    assert_eq!(
+        owner_calls("look", sized(65_537), &look()),
+        "-bad-arguments"
+    );
+    assert_ne!(
+        owner_calls("look", sized(65_536), &look()),
+        "-bad-arguments"
+    );
     let deep = (0..200).fold(json!({}), |inner, _| json!({ "a": inner }));
     assert_eq!(owner_calls("look", deep, &look()), "-bad-arguments");
     for name in ["", "look ", "lo\u{202e}ok", "look\n", &"x".repeat(200)] {

@@ -171,8 +171,8 @@ mod tests {
 
     #[test]
     fn a_question_is_at_most_so_long() {
-        let longest = vec![b' '; SCRIPT_BYTES_MAX];
-        assert_eq!(text(longest.clone()).unwrap().len(), SCRIPT_BYTES_MAX);
+        let longest = vec![b' '; 4_194_304];
+        assert_eq!(text(longest.clone()).unwrap().len(), longest.len());
         let longer = [longest, vec![b' ']].concat();
         assert!(text(longer).unwrap_err().to_string().contains("too long"));
     }
