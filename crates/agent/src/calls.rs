@@ -320,8 +320,10 @@ impl Turn {
             "facts": facts,
         });
         self.record.receipt(ReceiptKind::Decision, body);
+        let ran = matches!(decision, ToolDecision::Allowed { .. });
         let kind = EventKind::ToolCall {
             tool: call.name.clone(),
+            skill: self.record.skill_of(call).filter(|_| ran),
             decision,
             millis,
             is_error: output.is_none_or(|output| output.is_error),

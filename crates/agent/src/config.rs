@@ -1,4 +1,4 @@
-//! The keys of `instar.json` that agents, sessions and turns read: five sections, one type each.
+//! The keys of `instar.json` that agents, sessions and turns read: a type for each section.
 //!
 //! The types hold what was written; [`Config::agent`] says what it means for one agent, defaults
 //! filled in. [`Config::problems`] finds what types alone cannot refuse.
@@ -6,7 +6,7 @@
 use instar_protocol::AgentId;
 use instar_protocol::redact::ContentMode;
 use instar_protocol::session::MAIN_AGENT;
-use instar_release::Heartbeat;
+use instar_release::{Heartbeat, Schedules};
 use instar_tools::ToolChoice;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,8 @@ mod heartbeat;
 mod policy;
 mod problems;
 mod sandbox;
+mod schedule;
+mod session;
 
 pub use container::{DockerConfig, user};
 pub use heartbeat::{ActiveHours, HeartbeatConfig};
@@ -25,6 +27,8 @@ pub use sandbox::{
     SandboxBackend, SandboxConfig, SandboxLimits, SandboxMode, SandboxScope, SandboxSettings,
     WasmConfig, WorkspaceAccess,
 };
+pub use schedule::{CronConfig, ScheduleConfig, ScheduleConfigs};
+pub use session::{DmScope, GroupScope, MaintenanceConfig, ResetConfig, ResetMode, SessionConfig};
 
 /// Everything of the configuration that this crate reads, by section.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +46,8 @@ pub struct Config {
     pub learning: LearningConfig,
     /// How much is let through without a question.
     pub policy: PolicyConfig,
+    /// How schedules are kept.
+    pub cron: CronConfig,
 }
 
 /// The `agents` section.
@@ -99,6 +105,8 @@ pub struct AgentDefaults {
     pub sandbox: SandboxConfig,
     /// When agents look after things by themselves, and after what.
     pub heartbeat: HeartbeatConfig,
+    /// What agents do by themselves at times that are said beforehand, by name.
+    pub schedules: ScheduleConfigs,
     /// The names of the skills that count. When absent: all in the folder `skills` of the workspace.
     pub skills: Option<Vec<String>>,
 }
@@ -120,6 +128,7 @@ impl Default for AgentDefaults {
             max_output_tokens: 8_192,
             sandbox: SandboxConfig::default(),
             heartbeat: HeartbeatConfig::default(),
+            schedules: ScheduleConfigs::new(),
             subagents: SubagentsConfig::default(),
             skills: None,
         }
@@ -174,6 +183,9 @@ pub struct AgentEntry {
     pub sandbox: SandboxConfig,
     /// When it looks after things by itself. What is left out is as in the defaults.
     pub heartbeat: HeartbeatConfig,
+    /// What it does at times that are said beforehand: those of the defaults, and these in the place of
+    /// any of the same name.
+    pub schedules: ScheduleConfigs,
     /// The tools of this agent, within those of `tools`.
     pub tools: Option<ToolChoice>,
     /// The names of its skills that count. When absent: as in the defaults.
@@ -269,102 +281,6 @@ pub struct MemoryFlushConfig {
 impl Default for MemoryFlushConfig {
     fn default() -> Self {
         Self { enabled: true }
-    }
-}
-
-/// The `session` section.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub struct SessionConfig {
-    /// Which direct messages share a conversation.
-    pub dm_scope: DmScope,
-    /// Whether each group has a conversation of its own.
-    pub group_scope: GroupScope,
-    /// A person's name and the peer ids that are this person: `{"ann": ["telegram:123"]}`.
-    pub identity_links: BTreeMap<String, Vec<String>>,
-    /// When a conversation starts over by itself.
-    pub reset: ResetConfig,
-    /// What is removed after a while.
-    pub maintenance: MaintenanceConfig,
-}
-
-/// Which direct messages share a conversation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum DmScope {
-    /// All of them, in the agent's main conversation.
-    #[default]
-    Main,
-    /// Those of one person, over all channels.
-    PerPeer,
-    /// Those of one person in one channel.
-    PerChannelPeer,
-    /// Those of one person to one account of one channel.
-    PerAccountChannelPeer,
-}
-
-/// Where group messages go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum GroupScope {
-    /// Each group has its own conversation.
-    #[default]
-    PerGroup,
-    /// Into the agent's main conversation.
-    Main,
-}
-
-/// The `session.reset` section.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub struct ResetConfig {
-    /// What starts a conversation over.
-    pub mode: ResetMode,
-    /// The hour of a daily reset, in the user's time zone.
-    #[schemars(range(min = 0, max = 23))]
-    pub at_hour: u8,
-    /// How long nothing must have been said for an idle reset, in minutes.
-    #[schemars(range(min = 1, max = 525_600))]
-    pub idle_minutes: u32,
-}
-
-impl Default for ResetConfig {
-    fn default() -> Self {
-        Self {
-            mode: ResetMode::None,
-            at_hour: 4,
-            idle_minutes: 60,
-        }
-    }
-}
-
-/// What starts a conversation over. The check is made when the next message arrives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ResetMode {
-    /// Only `/new` and `/reset`.
-    #[default]
-    None,
-    /// The first message after a certain hour of the day.
-    Daily,
-    /// The first message after a pause.
-    Idle,
-}
-
-/// The `session.maintenance` section.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub struct MaintenanceConfig {
-    /// Days after which a deleted conversation is removed for good, and after which old events go.
-    #[schemars(range(min = 1, max = 3_650))]
-    pub prune_after_days: u32,
-}
-
-impl Default for MaintenanceConfig {
-    fn default() -> Self {
-        Self {
-            prune_after_days: 30,
-        }
     }
 }
 
@@ -471,6 +387,7 @@ pub struct AgentSettings {
     pub default: bool,
     pub sandbox: SandboxSettings,
     pub heartbeat: Option<Heartbeat>,
+    pub schedules: Schedules,
     /// The names of the skills that count; all, if there is no list.
     pub skills: Option<Vec<String>>,
 }
@@ -543,6 +460,7 @@ impl Config {
             default: id == self.default_agent(),
             sandbox: sandbox::settings(&entry.sandbox, &defaults.sandbox),
             heartbeat: entry.heartbeat.over(&defaults.heartbeat),
+            schedules: schedule::over(&entry.schedules, &defaults.schedules),
             skills: entry.skills.clone().or_else(|| defaults.skills.clone()),
             id,
         }

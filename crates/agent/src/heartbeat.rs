@@ -1,14 +1,8 @@
-//! Heartbeats: turns that nobody asked for, at the times that the release in service says.
-//!
-//! An agent's heartbeats have a conversation of their own, which begins anew each time: what one beat
-//! read taints no other, and none grows with those before. The run has no owner's words and no plan, so
-//! that each effect asks. What the agent finds worth telling is left in the owner's inbox.
+//! Heartbeats: turns that nobody asked for ([`crate::unasked`]), at the times that the release in service
+//! says.
 
 use instar_protocol::heartbeat::{Beat, BeatEnd};
-use instar_protocol::letter::{Letter, Sender};
-use instar_protocol::live::{Outcome, OutcomeStatus};
-use instar_protocol::message::{Inbound, OnRestart, Overrides, Part};
-use instar_protocol::{AgentId, InboundId, Label, LetterId, Principal, SessionKey, Timestamp};
+use instar_protocol::{AgentId, SessionKey, Timestamp};
 use instar_release::Heartbeat;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,22 +12,16 @@ use tokio::sync::broadcast;
 use tokio::time::MissedTickBehavior;
 
 use crate::sessions::Sessions;
-use crate::submit::SubmitError;
+use crate::unasked::Unasked;
 
 /// The last part of the key of the conversation, and the surface and source of its messages.
 pub(crate) const KIND: &str = "heartbeat";
-/// Says that there is nothing to say, as agents for other gateways do.
-const NOTHING: &str = "HEARTBEAT_OK";
-/// The most characters beside that word which still say nothing.
-pub const ASIDE_CHARS_MAX: usize = 300;
 /// The most characters of what an agent is woken with.
 const WAKE_CHARS_MAX: usize = 4_000;
 /// Texts that wait for one beat.
 const WAITING_MAX: usize = 20;
 /// A text that was left within this time is not left again.
 const SAME: Duration = Duration::from_secs(24 * 3_600);
-/// Letters of one day that are looked through for it.
-const LOOKED_AT: usize = 200;
 const TICK: Duration = Duration::from_secs(1);
 const WATCHED_MAX: usize = 64;
 
@@ -178,7 +166,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Beats for every agent in time, until the process ends.
+    /// Keeps the clock of heartbeats and schedules until the process ends.
     pub(crate) async fn keep_beating(self) {
         let closing = self.inner.house.closing.clone();
         let mut ticks = tokio::time::interval(TICK);
@@ -186,7 +174,10 @@ impl Sessions {
         loop {
             tokio::select! {
                 () = closing.cancelled() => return,
-                _ = ticks.tick() => self.look_at_clock(),
+                _ = ticks.tick() => {
+                    self.look_at_clock();
+                    self.look_at_schedules().await;
+                }
             }
         }
     }
@@ -231,110 +222,30 @@ impl Sessions {
     }
 
     async fn beat_once(&self, agent: &AgentId, at: Timestamp) -> BeatEnd {
-        let house = &self.inner.house;
-        let failed = |reason: String| BeatEnd::Failed { reason };
         let key = match SessionKey::under(agent, &[KIND]) {
             Ok(key) => key,
-            Err(error) => return failed(error.to_string()),
-        };
-        let told = house.heart.lock().waiting.remove(agent).unwrap_or_default();
-        // The first beat of all has no conversation yet that could begin anew.
-        if let Err(error) = self.start_over(&key, "a heartbeat begins anew").await {
-            tracing::debug!(%error, "a heartbeat has nothing before it");
-        }
-        let submitted = match self.submit(self.inbound(key, at, &told)).await {
-            Ok(submitted) => submitted,
-            Err(error @ (SubmitError::ShuttingDown | SubmitError::QueueFull)) => {
+            Err(error) => {
                 let reason = error.to_string();
-                return BeatEnd::Skipped { reason };
+                return BeatEnd::Failed { reason };
             }
-            Err(error) => return failed(error.to_string()),
         };
-        let Ok(outcome) = submitted.outcome.await else {
-            let reason = "the gateway stopped".to_owned();
-            return BeatEnd::Skipped { reason };
-        };
-        match outcome.status {
-            OutcomeStatus::Ok if says_nothing(&outcome.text) => BeatEnd::Quiet,
-            OutcomeStatus::Ok => self.tell(agent, &outcome).await.unwrap_or_else(failed),
-            OutcomeStatus::Aborted => BeatEnd::Skipped {
-                reason: "it was stopped".to_owned(),
-            },
-            OutcomeStatus::Failed => {
-                let error = outcome.error.as_ref();
-                let reason = error.map_or("it gave no reason", |error| error.message.as_str());
-                failed(reason.to_owned())
-            }
-        }
-    }
-
-    fn inbound(&self, session_key: SessionKey, at: Timestamp, told: &[String]) -> Inbound {
-        let house = &self.inner.house;
+        let heart = &self.inner.house.heart;
+        let told = heart.lock().waiting.remove(agent).unwrap_or_default();
         let mut text = "[From the gateway] It is time for a look.".to_owned();
-        for one in told {
+        for one in &told {
             text.push_str("\nYou were woken with: ");
             text.push_str(one);
         }
-        Inbound {
-            id: InboundId::new(at, house.random()),
-            session_key,
-            principal: Principal::Automation {
-                source: KIND.to_owned(),
-            },
-            received_at: at,
-            surface: KIND.to_owned(),
-            idempotency_key: None,
-            parts: vec![Part::text(text)],
-            // A look that a restart cut short is not made up for: the next one comes.
-            on_restart: OnRestart::Interrupt,
-            overrides: Overrides::default(),
-        }
-    }
-
-    /// Leaves what the agent said in the owner's inbox, unless it says the same all day.
-    async fn tell(&self, agent: &AgentId, outcome: &Outcome) -> Result<BeatEnd, String> {
-        let house = &self.inner.house;
-        let entry = outcome
-            .entries
-            .iter()
-            .rev()
-            .find(|entry| entry.run.is_some());
-        let Some((entry, run)) = entry.and_then(|entry| Some((entry, entry.run.clone()?))) else {
-            return Err("its answer was not stored".to_owned());
-        };
-        let store = &house.parts.store;
-        let now = house.now();
-        let since = Timestamp::from_millis(now.millis().saturating_sub(millis(SAME)));
-        let of = Some((&entry.session, since));
-        let recent = store.letters(None, of, LOOKED_AT).await;
-        let recent = recent.map_err(|error| error.to_string())?;
-        if recent.iter().any(|letter| letter.text == outcome.text) {
-            return Ok(BeatEnd::Repeated);
-        }
-        let labels = outcome.entries.iter().map(|entry| &entry.label);
-        let label = labels.fold(Label::system(), |joined, label| joined.join(label));
-        let sender = Sender {
-            session: entry.session.clone(),
-            key: SessionKey::under(agent, &[KIND]).map_err(|error| error.to_string())?,
-            run,
+        let turn = Unasked {
             agent: agent.clone(),
+            key,
+            kind: KIND,
+            text,
+            at,
+            same: Some(SAME),
         };
-        let id = LetterId::new(now, house.random());
-        let letter = Letter::message(id.clone(), sender, label, &outcome.text, now);
-        house
-            .letters
-            .leave(letter)
-            .await
-            .map_err(|error| error.to_string())?;
-        Ok(BeatEnd::Told {
-            letter: id,
-            text: outcome.text.clone(),
-        })
+        self.run_unasked(turn).await
     }
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn minute_of_day(at: Timestamp, zone: &jiff::tz::TimeZone) -> u16 {
@@ -345,18 +256,6 @@ fn minute_of_day(at: Timestamp, zone: &jiff::tz::TimeZone) -> u16 {
     let time = time.to_zoned(zone.clone());
     let of = |number: i8| u16::try_from(number).unwrap_or_default();
     of(time.hour()) * 60 + of(time.minute())
-}
-
-/// True for an empty answer, and for the word for it with little beside.
-fn says_nothing(text: &str) -> bool {
-    let text = text.trim();
-    if text.is_empty() {
-        return true;
-    }
-    let rest = text
-        .strip_prefix(NOTHING)
-        .or_else(|| text.strip_suffix(NOTHING));
-    rest.is_some_and(|rest| rest.chars().count() <= ASIDE_CHARS_MAX)
 }
 
 #[cfg(test)]
@@ -387,17 +286,6 @@ mod tests {
         assert!(!heart.is_due(&agent, &half, 100));
         assert!(!heart.is_due(&agent, &heartbeat(1), 101));
         assert!(heart.is_due(&agent, &heartbeat(1), 102));
-    }
-
-    #[test]
-    fn the_word_for_nothing_may_have_little_beside_it() {
-        assert!(says_nothing(" "));
-        assert!(says_nothing("HEARTBEAT_OK"));
-        assert!(says_nothing("All is well. HEARTBEAT_OK"));
-        assert!(!says_nothing("The disk is full."));
-        assert!(!says_nothing("It said HEARTBEAT_OK, yet the disk is full."));
-        let long = format!("HEARTBEAT_OK {}", "x".repeat(ASIDE_CHARS_MAX));
-        assert!(!says_nothing(&long));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::heartbeat::Heart;
 use crate::letters::Letters;
 use crate::looking::Looks;
 use crate::mending::Mends;
+use crate::schedule::Clock;
 use crate::sessions::Parts;
 use crate::tally::Tally;
 use crate::tokens;
@@ -55,6 +56,7 @@ pub(crate) struct House {
     pub(crate) letters: Letters,
     pub(crate) errands: Errands,
     pub(crate) heart: Heart,
+    pub(crate) schedules: Clock,
     pub(crate) specs: tokens::Specs,
     pub(crate) looks: Looks,
     /// What is done about faults, as far as it remembers.
@@ -88,6 +90,7 @@ impl House {
             parts,
             errands: Errands::default(),
             heart: Heart::default(),
+            schedules: Clock::default(),
             specs: tokens::Specs::default(),
             looks: Looks::default(),
             mends: Mends::default(),

@@ -33,9 +33,11 @@ mod planner;
 mod record;
 mod rehearse;
 mod retrace;
+mod schedule;
 mod seen;
 mod shadow;
 mod step;
+mod unasked;
 
 mod fence;
 mod import;
@@ -79,12 +81,12 @@ pub use answers::{Answers, AnswersPort, Unsent};
 pub use asking::{AnswerError, Asking, OPEN_MAX, OPEN_PER_RUN_MAX, RULE_LIFE, Said};
 pub use commands::{COMMANDS, CommandHelp};
 pub use config::{
-    AgentSettings, AgentsConfig, CommandsConfig, Config, LearningConfig, MessagesConfig,
-    PolicyConfig, SessionConfig,
+    AgentSettings, AgentsConfig, CommandsConfig, Config, CronConfig, LearningConfig,
+    MessagesConfig, PolicyConfig, SessionConfig,
 };
 pub use errander::Errander;
 pub use fork::Forked;
-pub use heartbeat::{ASIDE_CHARS_MAX as BEAT_ASIDE_CHARS_MAX, WakeError};
+pub use heartbeat::WakeError;
 pub use letters::{ANSWER_CHARS_MAX, LetterError, Letters};
 pub use live::Seen;
 pub use looking::Eyes;
@@ -92,6 +94,8 @@ pub use mending::{Thrown, ThrownTurn, TrialsPort};
 pub use planner::PLANNER_PROMPT;
 pub use rehearse::{Rehearsal, RehearseError};
 pub use retrace::{retrace, standing};
+pub use schedule::RunError;
 pub use sessions::{Parts, RewindError, Sessions};
 pub use submit::{SubmitError, Submitted};
 pub use tally::Counts;
+pub use unasked::ASIDE_CHARS_MAX as BEAT_ASIDE_CHARS_MAX;

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use crate::fence;
 use crate::heartbeat;
+use crate::schedule;
 use crate::workspace::FILES;
 
 /// What an agent answers when nothing should be delivered.
@@ -34,6 +35,12 @@ const HEARTBEAT_RULES: &str = "\
 The clock woke you: nobody has written, and nobody reads along. Look after what stands below. If nothing \
 needs your owner's attention, answer with NO_REPLY. Otherwise answer with what he should know, in a few \
 lines: it is left in his inbox. What you look after:";
+
+/// What the run of a schedule is, for the agent that has one.
+const SCHEDULE_RULES: &str = "\
+The clock woke you at a time that was said beforehand: nobody has written, and nobody reads along. Do what \
+stands below. What you answer is left in your owner's inbox; if there is nothing to tell him, answer with \
+NO_REPLY. What you are to do:";
 
 /// What comes before the list of skills.
 const SKILLS_RULES: &str = "\
@@ -88,6 +95,11 @@ pub(crate) fn sections(
         let own = own.map_or("what you are woken with", |own| own.text.as_str());
         sections.push(section(format!("{HEARTBEAT_RULES}\n{own}")));
     }
+    if let Some(name) = scheduled(key) {
+        let own = behaviour.schedules.get(&name);
+        let own = own.map_or("nothing any more", |own| own.text.as_str());
+        sections.push(section(format!("{SCHEDULE_RULES}\n{own}")));
+    }
     if let Some(instructions) = instructions {
         sections.push(section(format!(
             "The program that sent this request adds:\n{instructions}"
@@ -99,6 +111,14 @@ pub(crate) fn sections(
 fn is_heartbeat(key: &SessionKey) -> bool {
     let agent = key.agent();
     agent.is_some_and(|agent| SessionKey::under(&agent, &[heartbeat::KIND]).as_ref() == Ok(key))
+}
+
+/// The name of the schedule whose conversation it is.
+fn scheduled(key: &SessionKey) -> Option<String> {
+    let rest = key.as_str().strip_prefix("agent:")?;
+    let (_, rest) = rest.split_once(':')?;
+    let name = rest.strip_prefix(schedule::KIND)?.strip_prefix(':')?;
+    Some(name.to_owned())
 }
 
 fn section(text: String) -> SystemSection {

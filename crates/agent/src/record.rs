@@ -3,7 +3,9 @@
 use instar_protocol::event::{Arm, Event, EventKind};
 use instar_protocol::message::{Entry, EntryBody};
 use instar_protocol::model::{Attempt, ModelRef, Usage};
+use instar_protocol::reads::SkillText;
 use instar_protocol::receipt::{Receipt, ReceiptKind};
+use instar_protocol::tool::ToolCall;
 use instar_protocol::{
     AgentId, EntryId, EventId, Label, ReleaseId, RunId, SessionId, Standing, Timestamp,
 };
@@ -12,6 +14,7 @@ use instar_store::{Op, SessionPatch, SessionRow, Spend};
 use std::sync::Arc;
 
 use crate::house::House;
+use crate::skills::Shelf;
 
 /// The entries, events and spending of one run. Entries hang in one chain under the session's leaf.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub(crate) struct Record {
     /// True once the session's row is in the store.
     pub(crate) is_stored: bool,
     release: Option<ReleaseId>,
+    /// The skills of that release.
+    shelf: Option<Shelf>,
     arm: Arm,
     /// The rollout and the release of a candidate that serves the run.
     pub(crate) overlay: Option<(String, ReleaseId)>,
@@ -50,6 +55,7 @@ impl Record {
             row,
             is_stored,
             release: None,
+            shelf: None,
             arm: Arm::Stable,
             overlay: None,
             entries: Vec::new(),
@@ -104,7 +110,13 @@ impl Record {
             .clone()
             .map(|rollout| (rollout, release.clone()));
         self.release = Some(release);
+        self.shelf = Some(Shelf::of(&served.release));
         self.arm = served.arm;
+    }
+
+    /// The skill that a call reads, if there is one.
+    pub(crate) fn skill_of(&self, call: &ToolCall) -> Option<SkillText> {
+        self.shelf.as_ref()?.read_by(&self.agent, call)
     }
 
     /// Lets the next entry hang under another one, or be a root.

@@ -5,6 +5,8 @@
 //! told: here to whoever reads, and in the log when a release is made.
 
 use instar_policy::Authority;
+use instar_protocol::reads::SkillText;
+use instar_protocol::tool::ToolCall;
 use instar_protocol::{AgentId, Principal};
 use instar_release::skill::scan::{Found, Names, is_refused, scan};
 use instar_release::skill::{
@@ -272,6 +274,16 @@ impl Shelf {
     fn skills(&self, agent: &AgentId) -> Option<&Skills> {
         let agent = self.0.behaviour.agents.get(agent.as_str())?;
         Some(&agent.skills)
+    }
+
+    /// Which text a call of the tool reads; none where the agent has no such skill.
+    pub(crate) fn read_by(&self, agent: &AgentId, call: &ToolCall) -> Option<SkillText> {
+        let name = call.arguments.get("name").filter(|_| call.name == SKILL)?;
+        let (name, skill) = self.skills(agent)?.get_key_value(name.as_str()?)?;
+        Some(SkillText {
+            name: name.clone(),
+            digest: skill.digest(),
+        })
     }
 }
 

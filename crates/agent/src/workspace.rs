@@ -233,6 +233,7 @@ pub fn agent_behaviour(
         skills: skills::read_told(folder, agent.skills.as_deref(), tools),
         mitigations: Vec::new(),
         heartbeat: agent.heartbeat.clone(),
+        schedules: agent.schedules.clone(),
         retrieval: None,
         tools: BTreeMap::new(),
     })

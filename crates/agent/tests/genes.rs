@@ -2,7 +2,7 @@
 //! writes a change, the change becomes a release, and the same agent does not fail any more.
 
 use crate::support::{Fault, Home, Nature, Reply, config, home_with};
-use instar_improve::gene::{Catalogue, Clock, Symptom};
+use instar_improve::gene::{Catalogue, Clock, Pages, Symptom};
 use instar_improve::signal::{Sign, Watch};
 use instar_protocol::live::{Outcome, OutcomeStatus};
 use instar_protocol::model::ModelRequest;
@@ -85,6 +85,8 @@ impl Planted {
                 is_outside: false,
                 environment: String::new(),
                 clock: Clock::default(),
+                pages: Pages::default(),
+                notes: Vec::new(),
             };
             let all = catalogue.propose(&symptom, "main", &stable.behaviour);
             let mut all = all.unwrap().into_iter();

@@ -2,7 +2,7 @@
 
 use crate::genes::random;
 use crate::support::{Fault, Home, Reply, config, home_with};
-use instar_improve::gene::{Catalogue, Clock, Symptom};
+use instar_improve::gene::{Catalogue, Clock, Pages, Symptom};
 use instar_protocol::beats::Beats;
 use instar_protocol::fault::SignalKind;
 use instar_protocol::{Clock as _, Timestamp};
@@ -62,6 +62,8 @@ async fn a_heartbeat_leaves_the_hours_in_which_it_fails() {
         is_outside: false,
         environment: String::new(),
         clock: Clock { failed: bad, all },
+        pages: Pages::default(),
+        notes: Vec::new(),
     };
     let stable = home.releases.stable().unwrap();
     let catalogue = Catalogue::built_in().unwrap();
@@ -71,7 +73,7 @@ async fn a_heartbeat_leaves_the_hours_in_which_it_fails() {
     let found = told
         .into_iter()
         .find(|(gene, _)| gene.id == "move-heartbeat");
-    let delta = found.unwrap().1.unwrap().delta();
+    let delta = found.unwrap().1.unwrap().delta().unwrap();
     let behaviour = instar_release::build(&stable.behaviour, &[delta]).unwrap();
     let moved = behaviour.agents["main"].heartbeat.clone().unwrap();
     let hours = moved.hours.unwrap();

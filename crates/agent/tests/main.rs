@@ -25,6 +25,7 @@ mod plans;
 mod queue;
 mod ranking;
 mod recovery;
+mod schedules;
 mod simulator;
 mod tree;
 mod turns;

@@ -561,13 +561,14 @@ fn behaviour(config: &Config, tools: &Toolbox) -> Behaviour {
         skills: BTreeMap::new(),
         mitigations: Vec::new(),
         heartbeat: config.agent(&AgentId::main()).unwrap().heartbeat,
+        schedules: config.agent(&AgentId::main()).unwrap().schedules,
         retrieval: None,
         tools: BTreeMap::new(),
     };
     let every = Profile {
         tools: ["*".to_owned()].into(),
     };
-    let beats = agent.heartbeat.is_some();
+    let beats = agent.heartbeat.is_some() || !agent.schedules.is_empty();
     let profiles = beats
         .then_some((Role::Automation, every))
         .into_iter()

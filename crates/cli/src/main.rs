@@ -137,6 +137,7 @@ async fn ask(command: &Command, run: &Context) -> anyhow::Result<()> {
         Command::Approvals(command) => commands::approvals::run(command, run).await,
         Command::Inbox(command) => commands::inbox::run(command, run).await,
         Command::Heartbeat(command) => commands::heartbeat::run(command, run).await,
+        Command::Schedule(command) => commands::schedule::run(command, run).await,
         Command::Policy(command) => commands::policy::run(command, run).await,
         Command::Audit(command) => commands::audit::run(command, run).await,
         Command::Security(command) => commands::security::run(command, run).await,

@@ -228,8 +228,14 @@ fn what_is_said_can_be_found_read_and_changed_over_the_socket() {
 
 #[test]
 fn the_house_is_run_over_the_socket() {
-    let headers = json!({ "models": { "providers": { "scripted": { "headers": { "X-Key": "hush-hush" } } } } });
-    let instar = Instar::start(Setup::default().config(headers));
+    let headers = json!({ "X-Key": "hush-hush" });
+    let weather =
+        json!({ "cron": "30 7 * * 1-5", "tz": "Europe/Berlin", "prompt": "Tell the weather." });
+    let own = json!({
+        "models": { "providers": { "scripted": { "headers": headers } } },
+        "agents": { "defaults": { "schedules": { "weather": weather } } },
+    });
+    let instar = Instar::start(Setup::default().config(own));
     let mut calls = json!([
         ["config.get", {}],
         ["config.patch", { "raw": "{ agents: { defaults: { maxToolCalls: 7 } } }", "baseHash": "$0.hash" }],
@@ -325,6 +331,11 @@ fn the_house_is_run_over_the_socket() {
         json!(["heal.gene", { "id": "keep-the-pace", "banned": true }]),
         json!(["set-heartbeats", { "enabled": true }]),
         json!(["wake", { "mode": "now", "text": "look around" }]),
+        json!(["cron.list", { "sortBy": "name" }]),
+        json!(["cron.get", { "id": "main:weather" }]),
+        json!(["cron.run", { "id": "main:weather", "mode": "force" }]),
+        json!(["cron.runs", { "id": "main:weather" }]),
+        json!(["cron.add", { "name": "tide" }]),
         json!(["memory.search", { "query": "harbour" }]),
     ]);
     let Some((answers, all)) = call_all(&instar, &calls) else {
@@ -339,7 +350,7 @@ fn the_house_is_run_over_the_socket() {
     // Nor is there a fault of that name.
     assert_eq!(
         refused,
-        [2, 3, 6, 9, 17, 65, 73, 74, 77, 80, 81],
+        [2, 3, 6, 9, 17, 65, 73, 74, 77, 80, 81, 89],
         "{answers:#?}"
     );
     assert!(
@@ -400,6 +411,12 @@ fn the_house_is_run_over_the_socket() {
     assert_eq!(answers[61]["rollout"]["stage"]["stage"], "rolled_back");
     assert_eq!(answers[63]["rollout"]["stage"]["stage"], "promoted");
     assert_eq!(answers[64]["from"], answers[63]["rollout"]["release"]);
+    let job = &answers[85]["jobs"][0];
+    assert_eq!((job, &answers[85]["total"]), (&answers[86], &json!(1)));
+    assert_eq!(job["schedule"]["expr"], "30 7 * * 1-5", "{job:#}");
+    assert_eq!(answers[87]["enqueued"], true, "{:#}", answers[87]);
+    let refused = answers[89]["refused"]["message"].as_str().unwrap();
+    assert!(refused.contains("agents.defaults.schedules"), "{refused}");
     let noted = answers.last().unwrap();
     assert_eq!(
         (&noted["searchMode"], &noted["results"]),

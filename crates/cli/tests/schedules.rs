@@ -18,7 +18,7 @@ use crate::support::{Instar, Setup, until};
 const MINUTE_MS: u64 = 60_000;
 const DAY_MS: u64 = 1_440 * MINUTE_MS;
 
-fn offline<T>(instar: &Instar, work: impl AsyncFnOnce(&Store) -> T) -> T {
+pub(crate) fn offline<T>(instar: &Instar, work: impl AsyncFnOnce(&Store) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -59,6 +59,7 @@ fn beat(number: u64, at: Timestamp, session: &SessionId, is_error: bool) -> Vec<
         millis: 5,
         is_error,
         argument_names: vec!["path".to_owned()],
+        skill: None,
         content: is_error.then(|| "429 too many requests: the quota is used up".to_owned()),
     };
     let turn = EventKind::Turn {

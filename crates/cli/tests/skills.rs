@@ -7,11 +7,11 @@ use std::path::Path;
 use crate::support::{Instar, Setup};
 use crate::tools::{calling, said, workspace};
 
-fn text(name: &str, last: &str) -> String {
+pub(crate) fn text(name: &str, last: &str) -> String {
     format!("---\nname: {name}\ndescription: Reads {name} tables.\n---\n{last}\n")
 }
 
-fn write(folder: &Path, path: &str, bytes: impl AsRef<[u8]>) {
+pub(crate) fn write(folder: &Path, path: &str, bytes: impl AsRef<[u8]>) {
     let path = folder.join(path);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, bytes).unwrap();

@@ -181,10 +181,13 @@ fn authority(config: &InstarConfig, tools: &Toolbox) -> Authority {
         .chain(senders)
         .map(|(of, choice)| list(of, choice, &authority))
         .collect();
-    // A heartbeat is a run that nobody asked for: it is offered what the owner's runs are, and asks before
-    // each effect. Without one nothing is offered to such runs.
+    // A heartbeat or a schedule is a run that nobody asked for: it is offered what the owner's runs are, and
+    // asks before each effect. Without one nothing is offered to such runs.
     let agents = config.agent_config().agents();
-    if agents.iter().any(|agent| agent.heartbeat.is_some()) {
+    let runs_alone = |agent: &instar_agent::AgentSettings| {
+        agent.heartbeat.is_some() || !agent.schedules.is_empty()
+    };
+    if agents.iter().any(runs_alone) {
         let tools = BTreeSet::from(["*".to_owned()]);
         authority
             .profiles

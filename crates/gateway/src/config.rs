@@ -6,7 +6,8 @@
 mod rules;
 
 use instar_agent::{
-    AgentsConfig, CommandsConfig, LearningConfig, MessagesConfig, PolicyConfig, SessionConfig,
+    AgentsConfig, CommandsConfig, CronConfig, LearningConfig, MessagesConfig, PolicyConfig,
+    SessionConfig,
 };
 use instar_browser::BrowserConfig;
 use instar_egress::EgressConfig;
@@ -43,6 +44,8 @@ pub struct InstarConfig {
     pub learning: LearningConfig,
     /// How much is let through without a question.
     pub policy: PolicyConfig,
+    /// How schedules are kept.
+    pub cron: CronConfig,
     /// Which hosts tools and programs may reach, and through which proxy.
     pub egress: EgressConfig,
     /// Which tools agents have, and how these work.
@@ -70,6 +73,7 @@ impl InstarConfig {
             commands: self.commands.clone(),
             learning: self.learning.clone(),
             policy: self.policy.clone(),
+            cron: self.cron.clone(),
         }
     }
 

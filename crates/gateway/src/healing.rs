@@ -4,9 +4,11 @@
 mod around;
 mod known;
 pub(crate) mod model;
+mod notes;
 mod proposed;
 mod recipe;
 mod rehearse;
+mod restored;
 mod risen;
 mod shift;
 mod thrown;
@@ -46,10 +48,12 @@ const RUNNING_MAX: usize = 10;
 use around::Around;
 use known::control;
 pub use known::verdicts;
+pub(crate) use notes::waiting as notes_that_wait;
 pub use proposed::chosen;
 use proposed::evidence;
 pub(crate) use proposed::propose;
-pub use recipe::{GeneAsked, keep_gene};
+use recipe::Recipes;
+pub use recipe::{FromSkill, GeneAsked, SKILL_GENES, keep_gene};
 pub(crate) use rehearse::rehearse;
 pub use rehearse::{ROLE as REHEARSAL_ROLE, Rehearsal, Rehearsed, play as play_rehearsal};
 pub(crate) use risen::look as look_at_faults;
@@ -267,23 +271,22 @@ pub async fn case(store: &Store, releases: &Releases, agent: &str) -> Result<Cas
             faults.push(row.fault);
         }
     }
-    let (mut genes, mut banned) = (Vec::new(), Vec::new());
-    for row in store.healing(GENE).await? {
-        if let Ok(asked) = serde_json::from_str::<GeneAsked>(&row.body) {
-            genes.extend(asked.gene);
-            banned.extend(asked.banned.then_some(asked.id));
-        }
-    }
     let beats = shift::beats(store, agent).await?;
     let behaviour = releases.stable().map(|stable| stable.behaviour.clone());
+    let behaviour = behaviour.unwrap_or_default();
+    let recipes = Recipes::of(&store.healing(GENE).await?, agent, &behaviour);
+    let reads = restored::reads(store, releases, agent).await?;
     Ok(Case {
         agent: agent.to_owned(),
-        behaviour: serde_json::to_value(behaviour.unwrap_or_default()).unwrap_or_default(),
+        behaviour: serde_json::to_value(behaviour).unwrap_or_default(),
         faults,
-        genes,
-        banned,
+        genes: recipes.genes,
+        banned: recipes.banned,
+        brought: recipes.brought,
         known: verdicts(store).await?,
         beats,
+        reads,
+        notes: notes::open(store, agent).await?,
         environments: BTreeMap::new(),
         waiting: BTreeSet::new(),
         foreign: crate::lab::heard(store).await?,

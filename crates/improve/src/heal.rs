@@ -6,9 +6,10 @@ use instar_protocol::lab::{CASE_FAULTS_MAX, Case, Chosen, Known, PROPOSED_MAX, P
 use instar_release::class::assess;
 use instar_release::mitigation::Mitigation;
 use instar_release::{Behaviour, Class, build};
+use std::collections::BTreeSet;
 
 use crate::choose::{Chance, Chooser, Intent, Outcome, Spent, Strategy, Trialable};
-use crate::gene::{self, Catalogue, Change, Clock, Gene, GeneError, Proposal, Symptom};
+use crate::gene::{self, Catalogue, Change, Clock, Gene, GeneError, Pages, Proposal, Symptom};
 
 /// What a rehearsal can come to at the most.
 const REHEARSED: &str = "supported_synthetic";
@@ -92,12 +93,14 @@ pub fn choose(case: &Case) -> Result<Chosen, HealError> {
         // One thing at a time about one fault.
         options.retain(|one| one.symptom.fault != choice.fault);
         proposed.push(Proposed {
-            delta: serde_json::to_value(option.proposal.delta()).map_err(HealError::Delta)?,
+            delta: option.proposal.asked().map_err(HealError::Delta)?,
             fault: choice.fault,
             gene: choice.gene,
             because: choice.because,
         });
     }
+    let room = case.most.min(PROPOSED_MAX) - proposed.len();
+    proposed.extend(notes(case, &options, room)?);
     Ok(Chosen {
         proposed,
         spent: serde_json::to_value(spent).map_err(HealError::Delta)?,
@@ -133,10 +136,9 @@ pub fn explain(case: &Case, fault: &str) -> Result<Vec<Told>, HealError> {
             Err(why) => one.why_not = Some(why.to_string()),
             Ok(proposal) => {
                 let proposal = next_chapter(case, proposal);
-                let delta = proposal.delta();
-                one.class = Some(class(&behaviour, &proposal.delta()));
+                one.class = Some(class(&behaviour, &proposal));
                 one.would = Some(proposal.words());
-                one.delta = Some(serde_json::to_value(&delta).map_err(HealError::Delta)?);
+                one.delta = Some(proposal.asked().map_err(HealError::Delta)?);
                 let option = Trialable {
                     symptom: symptom.clone(),
                     family: gene.family,
@@ -197,7 +199,7 @@ fn options(
                 purpose: gene.intent(),
                 failures: fault.failures,
                 is_mitigated: !here.is_empty(),
-                needs_person: class(behaviour, &proposal.delta()) > Class::B,
+                needs_person: class(behaviour, &proposal) > Class::B,
                 symptom: symptom.clone(),
                 proposal,
             });
@@ -207,7 +209,15 @@ fn options(
 }
 
 fn symptom(case: &Case, fault: &Fault) -> Symptom {
-    Symptom::of(fault, environment(case, fault), Clock::of(case, fault))
+    Symptom {
+        notes: gene::notes(case, fault),
+        ..Symptom::of(
+            fault,
+            environment(case, fault),
+            Clock::of(case, fault),
+            Pages::of(case, fault),
+        )
+    }
 }
 
 /// What there is now where the fault shows; nothing where nobody could tell.
@@ -281,9 +291,38 @@ fn next_chapter(case: &Case, mut proposal: Proposal) -> Proposal {
     proposal
 }
 
-/// The class that the change would have if nothing spoke against it.
-fn class(behaviour: &Behaviour, delta: &instar_release::Delta) -> Class {
-    let deltas = std::slice::from_ref(delta);
+/// Notes that could be taken away. A person decides about each, and none is on trial, so that they are proposed
+/// beside what is chosen; one note once, whatever faults it is in.
+fn notes(case: &Case, options: &[Trialable], room: usize) -> Result<Vec<Proposed>, HealError> {
+    let mut seen = BTreeSet::new();
+    let mut proposed = Vec::new();
+    for option in options {
+        let Some(one) = option.proposal.note() else {
+            continue;
+        };
+        if proposed.len() >= room || !seen.insert(&one.note) {
+            continue;
+        }
+        let (turns, corrected) = (one.turns, one.corrected);
+        proposed.push(Proposed {
+            fault: option.symptom.fault.clone(),
+            gene: option.proposal.gene.clone(),
+            delta: option.proposal.asked().map_err(HealError::Delta)?,
+            because: vec![format!(
+                "{corrected} of {turns} answers of {} that rest on it were corrected",
+                case.agent
+            )],
+        });
+    }
+    Ok(proposed)
+}
+
+/// The class that the change would have if nothing spoke against it. About a skill and a note a person decides.
+fn class(behaviour: &Behaviour, proposal: &Proposal) -> Class {
+    let Some(delta) = proposal.delta() else {
+        return Class::C;
+    };
+    let deltas = std::slice::from_ref(&delta);
     match build(behaviour, deltas) {
         Ok(after) => assess(behaviour, deltas, &after, &instar_protocol::Label::system()).class,
         Err(_) => Class::D,

@@ -1,7 +1,7 @@
 //! Choices: what is known is used, what is not is tried within a budget, and what needs a person is left.
 
 use instar_improve::choose::{Chance, Chooser, Intent, Outcome, Spent, Strategy, Trialable};
-use instar_improve::gene::{Change, Clock, Family, Proposal, Symptom};
+use instar_improve::gene::{Change, Clock, Family, Pages, Proposal, Symptom};
 use instar_protocol::fault::SignalKind;
 use instar_release::mitigation::{Act, Mitigation, Reach};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +17,8 @@ fn symptom(kind: SignalKind, text: &str) -> Symptom {
         is_outside: false,
         environment: String::new(),
         clock: Clock::default(),
+        pages: Pages::default(),
+        notes: Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Genes: what they fit, what only looks like it, and what they can write.
 
-use instar_improve::gene::{Catalogue, Clock, Gene, Symptom, Unfit, words_of};
+use instar_improve::gene::{Catalogue, Clock, Gene, Pages, Symptom, Unfit, words_of};
 use instar_protocol::fault::SignalKind;
 use instar_release::mitigation::{Act, Reach};
 use instar_release::{AgentBehaviour, Behaviour, Route};
@@ -59,6 +59,8 @@ fn symptom(kind: SignalKind, place: &str, text: &str) -> Symptom {
         is_outside: false,
         environment: String::new(),
         clock: Clock::default(),
+        pages: Pages::default(),
+        notes: Vec::new(),
     }
 }
 
@@ -236,6 +238,14 @@ fn each_gene_fits_its_fault_and_not_the_one_that_looks_like_it() {
         all.remove("move-heartbeat"),
         "its cases are among those of schedules"
     );
+    assert!(
+        all.remove("restore-skill"),
+        "its cases are among those of skills"
+    );
+    assert!(
+        all.remove("amend-note"),
+        "its cases are among those of notes"
+    );
     assert_eq!(named, all, "every gene has a case");
     assert!(all.len() >= 12);
     for (gene, fault, look_alike) in cases() {
@@ -290,7 +300,7 @@ fn a_proposal_is_a_delta_that_passes_and_is_not_made_twice() {
     let mut behaviour = behaviour();
     let all = catalogue.propose(&fault, "main", &behaviour).unwrap();
     let first = all.into_iter().find_map(|(_, one)| one.ok()).unwrap();
-    behaviour = instar_release::build(&behaviour, &[first.delta()]).unwrap();
+    behaviour = instar_release::build(&behaviour, &[first.delta().unwrap()]).unwrap();
     let gene = first.gene.clone();
     let again = catalogue.propose(&fault, "main", &behaviour).unwrap();
     let same = again.into_iter().find(|(one, _)| one.id == gene).unwrap();

@@ -22,6 +22,7 @@ fn failed(number: u64, text: &str) -> Event {
             millis: 1,
             is_error: true,
             argument_names: vec!["url".to_owned()],
+            skill: None,
             content: Some(text.to_owned()),
         },
     )

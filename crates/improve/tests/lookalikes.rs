@@ -1,7 +1,7 @@
 //! Each gene against its fault and against one that looks like it, from events on: through the detectors and
 //! the miner that the lab has, and not from a symptom made by hand.
 
-use instar_improve::gene::{Catalogue, Clock, Symptom};
+use instar_improve::gene::{Catalogue, Clock, Pages, Symptom};
 use instar_improve::lab::{Lab, Said};
 use instar_protocol::event::{ErrorClass, Event, EventKind};
 use instar_protocol::fault::{Fault, SignalKind};
@@ -59,6 +59,7 @@ fn kind(symptom: &Symptom) -> EventKind {
         millis: 1,
         is_error,
         argument_names: vec!["query".to_owned()],
+        skill: None,
         content: is_error.then(|| symptom.text.clone()),
     }
 }
@@ -116,7 +117,7 @@ fn is_claimed(gene: &str, symptom: &Symptom, from: usize) -> (bool, Vec<Fault>) 
     let faults = faults(&symptom.place, &events(symptom, from));
     assert!(!faults.is_empty(), "nothing is found in {symptom:?}");
     let claims = |fault: &Fault| {
-        let symptom = Symptom::of(fault, "", Clock::default());
+        let symptom = Symptom::of(fault, "", Clock::default(), Pages::default());
         let all = catalogue.propose(&symptom, "main", &behaviour).unwrap();
         all.into_iter()
             .any(|(one, answer)| one.id == gene && answer.is_ok())

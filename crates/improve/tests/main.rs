@@ -15,5 +15,7 @@ mod kinds;
 mod labs;
 mod languages;
 mod lookalikes;
+mod notes;
 mod schedules;
 mod signals;
+mod skills;

@@ -382,6 +382,7 @@ fn call(tool: &str, is_error: bool, content: Option<&str>) -> EventKind {
         millis: 1,
         is_error,
         argument_names: vec!["url".to_owned(), "body".to_owned()],
+        skill: None,
         content: content.map(str::to_owned),
     }
 }
@@ -490,6 +491,7 @@ fn a_failed_call_is_what_it_said_and_where() {
         millis: 0,
         is_error: true,
         argument_names: Vec::new(),
+        skill: None,
         content: None,
     };
     assert_eq!(kinds_of(&[refused]), [RefusedCall]);

@@ -1,6 +1,7 @@
 //! What the configuration and the table of vendors make together: providers ready to be called.
 
 use crate::budget;
+use crate::clearance::Clearance;
 use crate::config::{
     Api, Auth, BudgetConfig, CacheConfig, Cost, InputKind, ModelConfig, ModelsConfig,
     ProviderConfig, RetryConfig,
@@ -47,6 +48,7 @@ pub(crate) struct Provider {
     pub(crate) api: Api,
     pub(crate) headers: HeaderMap,
     pub(crate) head_timeout: Duration,
+    pub(crate) clearance: Clearance,
     pub(crate) quirks: Quirks,
     auth: Auth,
     key: Key,
@@ -242,6 +244,7 @@ impl Provider {
             head_timeout: entry.timeout_seconds.map_or(HEAD_TIMEOUT, |seconds| {
                 Duration::from_secs(u64::from(seconds.max(1)))
             }),
+            clearance: entry.clearance,
             quirks: vendor.map_or(Quirks::PLAIN, |vendor| vendor.quirks.clone()),
             auth,
             key,

@@ -1,5 +1,6 @@
 //! The `models` part of the configuration.
 
+use crate::clearance::Clearance;
 use instar_protocol::SecretRef;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -53,6 +54,9 @@ pub struct ProviderConfig {
     /// Seconds until the answer must begin.
     #[schemars(range(min = 1, max = 3600))]
     pub timeout_seconds: Option<u32>,
+    /// What may be sent to this provider, by whose eyes it is for. A model that is not cleared for what a
+    /// conversation holds is passed over.
+    pub clearance: Clearance,
     /// Models of this provider: new ones, or other numbers for known ones.
     pub models: Vec<ModelConfig>,
 }

@@ -11,7 +11,7 @@ use crate::price;
 use http::Method;
 use instar_protocol::event::ErrorClass;
 use instar_protocol::model::{ModelRef, Usage};
-use instar_protocol::{AgentId, SessionId};
+use instar_protocol::{AgentId, Readers, SessionId};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -67,6 +67,8 @@ impl Models {
             .providers
             .get(model.provider())
             .ok_or_else(unknown)?;
+        // What is looked for among comes from conversations.
+        provider.clearance.check(&provider.id, &Readers::Private)?;
         let texts = texts.get(..TEXTS_MAX).unwrap_or(texts);
         let parts = &self.inner.parts;
         let key = provider.secret(parts);

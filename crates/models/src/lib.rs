@@ -20,6 +20,7 @@ pub mod codec;
 pub mod stream;
 
 mod catalog;
+mod clearance;
 pub mod config;
 mod discover;
 mod embed;
@@ -30,6 +31,7 @@ mod probe;
 mod scrub;
 pub mod vendor;
 
+pub use clearance::Clearance;
 pub use config::{Dollars, ModelsConfig, ProviderConfig};
 pub use discover::LocalServer;
 pub use embed::{EmbedError, TEXTS_MAX};

@@ -193,6 +193,8 @@ impl<'a> Run<'a> {
                 format!("no provider {}", model.provider()),
             ));
         };
+        let readers = &self.call.request.label.readers;
+        provider.clearance.check(&provider.id, readers)?;
         let prepared = attempt::prepare(self.inner, provider, model, &self.call).await?;
         let facts = provider.facts(model.model());
         // What is free may be asked when the money is spent: a local model as the last of a chain.

@@ -8,6 +8,7 @@ use instar_protocol::event::ErrorClass;
 use instar_protocol::model::{
     Attempt, LocalModel, ModelEvent, ModelReply, ModelRequest, StopReason, Usage,
 };
+use instar_protocol::{Label, Readers};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -542,6 +543,51 @@ async fn a_reload_leaves_calls_under_way_alone() {
             .contains("models.providers.mine.baseUrl")
     );
     assert_eq!(house.models.context_window(&model("one/m")), 128_000);
+}
+
+#[tokio::test]
+async fn what_is_for_its_owner_alone_goes_to_no_provider_that_is_cleared_for_less() {
+    let (vendor, own) = (
+        Server::start(vec![said("public")]).await,
+        Server::start(vec![said("mine")]).await,
+    );
+    let mut for_anybody = provider(&vendor);
+    for_anybody["clearance"] = json!("public");
+    let house = house(json!({"providers": {"one": for_anybody, "two": provider(&own)}}));
+    let told = |server: &Server| server.requests.lock().unwrap().len();
+    let mut caller = Caller::new(&["one/m", "two/m"]);
+    caller.request.label = Label::owner();
+    let reply = ask(&house, &caller).await.0.unwrap();
+    assert_eq!((reply.text.as_str(), told(&vendor)), ("mine", 0));
+    // Where no other is left, it is said why.
+    caller.chain.truncate(1);
+    let error = ask(&house, &caller).await.0.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Config);
+    assert!(
+        error
+            .user
+            .message
+            .contains("models.providers.one.clearance"),
+        "{}",
+        error.user.message
+    );
+    let texts = ["a word of his".to_owned()];
+    let refused = house
+        .models
+        .embed(&caller.chain[0], &texts, &caller.agent, &caller.session)
+        .await;
+    assert!(refused.unwrap_err().why.contains("clearance"));
+    assert_eq!(told(&vendor), 0);
+    // A secret goes nowhere, and what anybody may read everywhere.
+    caller.chain = vec![model("two/m")];
+    caller.request.label.readers = Readers::Secret;
+    assert_eq!(
+        ask(&house, &caller).await.0.unwrap_err().class,
+        ErrorClass::Config
+    );
+    caller.chain = vec![model("one/m")];
+    caller.request.label = Label::stranger(Readers::Public);
+    assert_eq!(ask(&house, &caller).await.0.unwrap().text, "public");
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@
 //! | GET `/undo`, POST `/undo/{id}` | | [`ChangeList`], [`Done`] |
 //! | GET `/memory`, `/memory/file` | `agent`; `path agent` | [`crate::memory::MemoryFiles`], [`crate::memory::MemoryText`] |
 //! | GET `/memory/search` | `query agent limit` | [`crate::memory::MemoryFound`] |
+//! | GET `/memory/edits`, POST `…/{id}/accept`, `…/{id}/refuse`, `…/{id}/undo` | | [`crate::amend::NoteEdits`], [`crate::amend::NoteEdit`] |
 //! | GET `/memory/quarantine`, POST `…/{id}/restore`, `…/{id}/drop` | | [`crate::memory::Quarantine`], [`Done`] |
 //! | GET `/rules`, DELETE `/rules/{id}` | | [`crate::approvals::RuleList`], [`Done`] |
 //! | GET `/audit/receipts` | `session before limit` | [`crate::approvals::ReceiptPage`] |

@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::amend::{EditState, NoteRef};
 use crate::id::{EntryId, EventId, InboundId, ReleaseId, RunId, SessionId};
 use crate::label::Label;
 use crate::model::{Attempt, ModelRef, StopReason, Usage};
 use crate::principal::Standing;
+use crate::reads::SkillText;
 use crate::time::Timestamp;
 use crate::tool::ToolDecision;
 
@@ -95,6 +97,9 @@ pub enum EventKind {
         millis: u64,
         is_error: bool,
         argument_names: Vec<String>,
+        /// The skill that was read, never a word of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        skill: Option<SkillText>,
         /// What a tool that failed said.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         content: Option<String>,
@@ -142,6 +147,16 @@ pub enum EventKind {
         experiment: String,
         exposures: u64,
         bad: u64,
+    },
+    /// What a turn of the owner's read of the notes; never their text.
+    NotesRead {
+        notes: Vec<NoteRef>,
+    },
+    /// A proposed correction of a note entered a state.
+    NoteEdit {
+        edit: String,
+        note: NoteRef,
+        state: EditState,
     },
     Compaction {
         tokens_before: u64,
@@ -214,7 +229,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every name, for whoever asks for one.
-    pub const NAMES: [&str; 19] = [
+    pub const NAMES: [&str; 21] = [
         "message_in",
         "message_out",
         "turn",
@@ -225,6 +240,8 @@ impl EventKind {
         "exposure",
         "exposure_end",
         "window",
+        "notes_read",
+        "note_edit",
         "compaction",
         "rewind",
         "branch",
@@ -250,6 +267,8 @@ impl EventKind {
             Self::Exposure { .. } => "exposure",
             Self::ExposureEnd { .. } => "exposure_end",
             Self::Window { .. } => "window",
+            Self::NotesRead { .. } => "notes_read",
+            Self::NoteEdit { .. } => "note_edit",
             Self::Compaction { .. } => "compaction",
             Self::Rewind { .. } => "rewind",
             Self::Branch { .. } => "branch",

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::beats::Beats;
 use crate::event::{Arm, Event, EventKind};
 use crate::id::{EventId, ReleaseId, SessionId};
+use crate::reads::Reads;
 use crate::session::AgentId;
 use crate::time::Timestamp;
 
@@ -160,6 +161,9 @@ pub struct Fault {
     /// Heartbeats in which it showed, by agent.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub beats: BTreeMap<AgentId, Beats>,
+    /// Turns in which it showed, by agent, with the skills that they had read before.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reads: BTreeMap<AgentId, Reads>,
     /// A person said by what its failures are told apart; each value has a fault of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub divided: Option<Divided>,
@@ -200,6 +204,9 @@ pub struct Occasions {
     /// Heartbeats that came by, by agent.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub beats: BTreeMap<AgentId, Beats>,
+    /// Turns that came by, by agent, with the skills that they read; only told of turns as such.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reads: BTreeMap<AgentId, Reads>,
 }
 
 /// A change of the register by a person or by the lab. The number of the last one is its version.
@@ -329,6 +336,7 @@ impl Fault {
             blast: Blast::default(),
             agents: BTreeMap::new(),
             beats: BTreeMap::new(),
+            reads: BTreeMap::new(),
             divided: None,
             part_of: None,
         }
@@ -365,6 +373,9 @@ impl Fault {
         sum(&mut self.agents, &other.agents);
         for (agent, beats) in &other.beats {
             self.beats.entry(agent.clone()).or_default().add(beats);
+        }
+        for (agent, reads) in &other.reads {
+            self.reads.entry(agent.clone()).or_default().add(reads);
         }
         self.also.extend(other.also.iter().copied());
         self.blast.add(&other.blast);

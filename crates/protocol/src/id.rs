@@ -74,6 +74,8 @@ ids! {
     OutboxId = "out";
     /// One agent turn from message to reply.
     RunId = "run";
+    /// One run of a schedule.
+    ScheduleRunId = "srn";
     /// One event of the event log.
     EventId = "evt";
     /// One question to the owner about a call.

@@ -4,10 +4,12 @@
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::amend::NoteUse;
 use crate::beats::Beats;
 use crate::event::Event;
 use crate::fault::{Fault, SignalKind};
 use crate::id::EventId;
+use crate::reads::Reads;
 use crate::time::Timestamp;
 
 /// The role under which the lab is started.
@@ -80,10 +82,20 @@ pub struct Case {
     /// Recipes that the owner brought.
     pub genes: Vec<serde_json::Value>,
     pub banned: Vec<String>,
+    /// Which of them skills brought, those that rest with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub brought: Vec<Brought>,
     pub known: Vec<Known>,
     /// Heartbeats of the agent that came by each place where a fault shows.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub beats: BTreeMap<String, Beats>,
+    /// Turns of the agent by the skills that they read, of the texts that are still there to go back to.
+    #[serde(default)]
+    pub reads: Reads,
+    /// Notes that may be proposed to be taken away, as far as the answers of turns that read them were
+    /// corrected.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<NoteUse>,
     /// What there is now at each place where a fault shows: program, models, tool.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environments: BTreeMap<String, String>,
@@ -100,6 +112,17 @@ pub struct Case {
     pub seed: u64,
     /// How many changes may be proposed now.
     pub most: usize,
+}
+
+/// A recipe that a skill brought and the owner allowed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Brought {
+    pub gene: String,
+    pub skill: String,
+    /// Why it is not among the recipes now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rests: Option<String>,
 }
 
 /// How often a recipe helped elsewhere, as somebody says. A hash shows that the words were not changed, not
@@ -214,6 +237,9 @@ impl Seen {
         }
     }
 }
+
+/// In the place of a delta: the note that could be taken away. It is no change of the behaviour.
+pub const TAKE_NOTE: &str = "take_note";
 
 /// A change that the lab proposes.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

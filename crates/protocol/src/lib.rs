@@ -6,6 +6,7 @@
 
 pub mod message;
 
+pub mod amend;
 pub mod api;
 pub mod approval;
 pub mod approvals;
@@ -25,8 +26,10 @@ pub mod memory;
 pub mod model;
 pub mod policy;
 pub mod principal;
+pub mod reads;
 pub mod receipt;
 pub mod redact;
+pub mod schedule;
 pub mod secret;
 pub mod security;
 pub mod session;

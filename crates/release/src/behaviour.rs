@@ -9,6 +9,7 @@ use crate::error::ReleaseError;
 use crate::heartbeat::Heartbeat;
 use crate::mitigation::Mitigation;
 use crate::retrieval::Retrieval;
+use crate::schedule::Schedules;
 use crate::settings::ToolSettings;
 use crate::skill::Skills;
 
@@ -47,6 +48,9 @@ pub struct AgentBehaviour {
     /// When it looks after things by itself; never, if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<Heartbeat>,
+    /// What it does at times that were said beforehand, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schedules: Schedules,
     /// How it finds again what was said, where that is not as it is by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrieval: Option<Retrieval>,

@@ -160,6 +160,23 @@ pub fn build(parent: &Behaviour, deltas: &[Delta]) -> Result<Behaviour, ReleaseE
     Ok(after)
 }
 
+/// A schedule in a zone that this machine does not know would never come.
+fn known_zones(deltas: &[Delta]) -> Result<(), ReleaseError> {
+    for (number, delta) in deltas.iter().enumerate() {
+        if let Delta::SetSchedule {
+            schedule: Some(schedule),
+            ..
+        } = delta
+            && let Some(zone) = &schedule.zone
+            && jiff::tz::TimeZone::get(zone).is_err()
+        {
+            let place = format!("deltas[{number}].set_schedule.schedule.zone");
+            return Err(refused(&place, format!("there is no time zone {zone}")));
+        }
+    }
+    Ok(())
+}
+
 impl Spec {
     /// The agents and faults that it is about: those of its mitigations, and those because of which anything
     /// else of an agent's is changed.
@@ -173,6 +190,7 @@ impl Spec {
                 ..
             } => vec![(agent.clone(), one.fault.clone())],
             Delta::SetHeartbeat { agent, .. }
+            | Delta::SetSchedule { agent, .. }
             | Delta::SetPrompt { agent, .. }
             | Delta::SetSkill { agent, .. } => {
                 let about = |fault: &&str| (agent.clone(), (*fault).to_owned());
@@ -209,6 +227,7 @@ impl Releases {
     ) -> Result<Candidate, ReleaseError> {
         let parent = self.get(&proposal.from).await?;
         let after = build(&parent.behaviour, &proposal.deltas)?;
+        known_zones(&proposal.deltas)?;
         let behaviour = after.canonical()?;
         check::size(&behaviour)?;
         let spec = Spec {

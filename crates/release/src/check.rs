@@ -8,6 +8,7 @@ use instar_protocol::{AgentId, session::MAIN_AGENT};
 use crate::behaviour::{AgentBehaviour, Behaviour, PROMPT_FILES, Route};
 use crate::error::ReleaseError;
 use crate::mitigation::MITIGATIONS_MAX;
+use crate::schedule::SCHEDULES_MAX;
 use crate::skill::{self, SKILLS_BYTES_MAX, SKILLS_MAX, Skill};
 
 /// The most agents of one behaviour.
@@ -37,6 +38,7 @@ pub fn check(behaviour: &Behaviour) -> Result<(), ReleaseError> {
         skills(name, agent)?;
         mitigations(name, agent, &behaviour.authority)?;
         heartbeat(name, agent)?;
+        schedules(name, agent)?;
         for (tool, settings) in &agent.tools {
             if let Some(why) = settings.problem(tool, &behaviour.authority) {
                 let place = format!("agents.{name}.tools.{}", log_field(tool));
@@ -107,6 +109,21 @@ fn heartbeat(name: &str, agent: &AgentBehaviour) -> Result<(), ReleaseError> {
         return Err(failed("heartbeat", format!("{place}: {why}")));
     }
     no_secret(&heartbeat.text, &place)
+}
+
+fn schedules(name: &str, agent: &AgentBehaviour) -> Result<(), ReleaseError> {
+    if agent.schedules.len() > SCHEDULES_MAX {
+        let why = format!("agents.{name} has more than {SCHEDULES_MAX} schedules");
+        return Err(failed("schedules", why));
+    }
+    for (called, schedule) in &agent.schedules {
+        let place = format!("agents.{name}.schedules.{}", log_field(called));
+        if let Some(why) = schedule.problem(called) {
+            return Err(failed("schedules", format!("{place}: {why}")));
+        }
+        no_secret(&schedule.text, &place)?;
+    }
+    Ok(())
 }
 
 /// Checks the size of a behaviour in canonical form.

@@ -134,6 +134,14 @@ pub fn assess(
             Delta::SetHeartbeat { .. } => {
                 ground(Class::C, format!("{} is another one", delta.touches()));
             }
+            Delta::SetSchedule { .. } => {
+                let new = text(delta);
+                chars += new.chars().count();
+                ground(Class::C, format!("{} is another one", delta.touches()));
+                for literal in new_literals(before, new) {
+                    ground(Class::C, format!("its text names {literal}"));
+                }
+            }
             Delta::SetTool { .. } => {
                 ground(Class::C, format!("{} is set otherwise", delta.touches()));
             }
@@ -206,6 +214,10 @@ fn text(delta: &Delta) -> &str {
     match delta {
         Delta::SetPrompt { text, .. } => text.as_deref().unwrap_or_default(),
         Delta::SetPromptSection { text, .. } => text,
+        Delta::SetSchedule {
+            schedule: Some(schedule),
+            ..
+        } => &schedule.text,
         _ => "",
     }
 }
@@ -239,13 +251,14 @@ fn grounds_of_model(before: &Behaviour, model: &str, ground: &mut impl FnMut(Cla
     }
 }
 
-/// The literals of a text that stood in no prompt before: addresses, hosts, numbers, paths, and runs
+/// The literals of a text that stood in no prompt and no schedule before: addresses, hosts, numbers, paths, and runs
 /// that may be something encoded.
 fn new_literals(before: &Behaviour, text: &str) -> BTreeSet<String> {
     let mut old = BTreeSet::new();
     for agent in before.agents.values() {
-        for file in agent.prompt.values() {
-            old.extend(found(&file.text));
+        let texts = agent.prompt.values().map(|file| &file.text);
+        for text in texts.chain(agent.schedules.values().map(|one| &one.text)) {
+            old.extend(found(text));
         }
     }
     found(text).difference(&old).take(20).cloned().collect()

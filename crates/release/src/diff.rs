@@ -155,6 +155,8 @@ fn without_texts(behaviour: &Behaviour) -> Value {
         if let Some(parts) = agent.as_object_mut() {
             let _texts = parts.shift_remove("prompt");
             parts.insert("skills".to_owned(), json!([]));
+            // The first schedule is told by its name, as all after it are.
+            parts.entry("schedules").or_insert_with(|| json!({}));
         }
     }
     json!({ "agents": agents, "authority": behaviour.authority })

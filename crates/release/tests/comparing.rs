@@ -107,7 +107,7 @@ fn what_is_gone_is_shown_as_gone() {
     new.agents.clear();
     new.authority.annotations.clear();
     insta::assert_snapshot!(shown(&old, &new), @r#"
-    agents.main: {"route":{"primary":"demo/guide","fallbacks":["openai/gpt-5"]},"limits":{"model_calls_max":20,"tool_calls_max":40,"timeout_seconds":600,"output_tokens_max":4096},"skills":[],"mitigations":[]} -> nothing
+    agents.main: {"route":{"primary":"demo/guide","fallbacks":["openai/gpt-5"]},"limits":{"model_calls_max":20,"tool_calls_max":40,"timeout_seconds":600,"output_tokens_max":4096},"skills":[],"mitigations":[],"schedules":{}} -> nothing
     agents.main.prompt.IDENTITY.md: {"chars":4,"cut_chars":0} -> nothing
     --- IDENTITY.md
     +++ IDENTITY.md

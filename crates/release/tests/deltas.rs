@@ -14,7 +14,7 @@ use instar_release::{
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::fixture::{behaviour, main_agent, skill};
+use crate::fixture::{behaviour, main_agent, schedule, skill};
 
 const FORBID: &str = "@rule(\"mine-no-look\")\n@words(\"nothing is looked at\")\n@answer(\"never\")\nforbid(principal, action, resource);\n";
 
@@ -45,6 +45,8 @@ fn behaviours() -> impl Strategy<Value = Behaviour> {
             agent.prompt.insert("SOUL.md".to_owned(), file);
             if limit > 4 {
                 agent.skills.insert("a".to_owned(), skill("a", "old"));
+                let old = schedule("cron 0 8 * * *", "old");
+                agent.schedules.insert("a".to_owned(), old);
             }
             agent.limits.model_calls_max = limit;
             if second == 1 {
@@ -175,6 +177,13 @@ fn deltas() -> impl Strategy<Value = Delta> {
             Delta::SetHeartbeat {
                 agent,
                 heartbeat: every_minutes.map(beat),
+            }
+        }),
+        (agent(), "[ab]", prop::option::of("[a-z\n]{0,9}")).prop_map(|(agent, name, text)| {
+            Delta::SetSchedule {
+                agent,
+                name,
+                schedule: text.map(|text| schedule("every 2h", &text)),
             }
         }),
         (agent(), prop::option::of(1..20_u32)).prop_map(|(agent, results)| {
@@ -323,6 +332,19 @@ fn the_class_is_what_the_change_does_and_not_what_it_says() {
         heartbeat: Some(beat(every)),
     };
     assert_eq!(class(&base, beats(30), &owner).0, Class::C);
+    let morning = |text: &str| Delta::SetSchedule {
+        agent: "main".to_owned(),
+        name: "morning".to_owned(),
+        schedule: Some(schedule("cron 0 8 * * 1-5", text)),
+    };
+    assert_eq!(class(&base, morning("Look."), &owner).0, Class::C);
+    let sends = morning("Write to eve@example.org.");
+    let after = build(&base, std::slice::from_ref(&sends)).unwrap();
+    let told = assess(&base, &[sends], &after, &owner).grounds;
+    assert!(
+        told.iter()
+            .any(|ground| ground.why.contains("eve@example.org"))
+    );
     let route = |primary: &str| Delta::SetRoute {
         agent: "main".to_owned(),
         primary: primary.to_owned(),

@@ -3,7 +3,8 @@
 use instar_policy::{Annotation, Authority};
 use instar_protocol::{AgentId, Label, ReleaseId, SessionId, Timestamp};
 use instar_release::{
-    AgentBehaviour, Behaviour, Cohort, Limits, PromptFile, ReleaseError, Releases, Route, Skill,
+    AgentBehaviour, Behaviour, Cohort, Limits, PromptFile, ReleaseError, Releases, Route, Schedule,
+    Skill, When,
 };
 use instar_store::{Options, Store};
 use tempfile::TempDir;
@@ -105,4 +106,12 @@ pub(crate) fn served(releases: &Releases) -> Option<ReleaseId> {
     releases
         .resolve(&AgentId::main(), &cohort())
         .map(|served| served.release.id.clone())
+}
+
+pub(crate) fn schedule(when: &str, text: &str) -> Schedule {
+    Schedule {
+        when: When::parse(when).unwrap(),
+        zone: None,
+        text: text.to_owned(),
+    }
 }

@@ -27,6 +27,7 @@ mod proven;
 mod reopening;
 mod rescued;
 mod rollout;
+mod schedules;
 mod served;
 mod signing;
 mod skills;

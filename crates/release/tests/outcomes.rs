@@ -77,6 +77,7 @@ fn tool(decision: ToolDecision, is_error: bool) -> EventKind {
         millis: 1,
         is_error,
         argument_names: Vec::new(),
+        skill: None,
         content: None,
     }
 }

@@ -16,8 +16,8 @@ use instar_store::{Op, SessionPatch, Spend, WebSession};
 
 use given::{
     at, candidate, device, device_token, edit, entry, entry_id, envelope, event, fault, healing,
-    inbound, letter, note, occasions, outbox, program, question, receipt, rollout, run, session,
-    session_id, unit,
+    inbound, letter, note, note_edit, occasions, outbox, program, question, receipt, rollout, run,
+    session, session_id, unit,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -62,6 +62,7 @@ fn rows() -> Vec<Op> {
         Op::PutRollout(rollout(1)),
         Op::PutUnit(unit(1)),
         Op::PutNote(Box::new(note(1))),
+        Op::PutNoteEdit(Box::new(note_edit(1))),
         Op::PutQuestion(Box::new(question(1))),
         Op::AppendReceipt(receipt(1)),
         Op::AppendReceipt(receipt(2)),

@@ -11,8 +11,8 @@ use crate::devices;
 use crate::error::StoreError;
 use crate::op::{Accepted, Op, SessionPatch, SessionRow, Spend, WebSession};
 use crate::{
-    aliases, candidates, faults, healing, letters, notes, programs, questions, receipts, rollouts,
-    said, traces,
+    aliases, candidates, faults, healing, letters, note_edits, notes, programs, questions,
+    receipts, rollouts, said, traces,
 };
 
 /// Browser sessions that are kept; the ones that end first make room for new ones.
@@ -134,6 +134,8 @@ pub(crate) fn apply(connection: &Connection, op: &Op) -> Result<(), StoreError> 
         Op::PutNote(row) => notes::put(connection, row),
         Op::SettleNote { id, from, to } => notes::settle(connection, id, (*from, *to)),
         Op::DropNote { id } => notes::remove(connection, id),
+        Op::PutNoteEdit(edit) => note_edits::put(connection, edit),
+        Op::SettleNoteEdit { edit, from } => note_edits::settle(connection, edit, *from),
         Op::PutRequest { run, body, at } => letters::put_request(connection, run, body, *at),
     }
 }

@@ -14,6 +14,7 @@ mod healing;
 mod letters;
 mod maintain;
 mod migrate;
+mod note_edits;
 mod notes;
 mod objects;
 mod op;
@@ -40,6 +41,7 @@ pub use error::{OpenError, StoreError};
 pub use faults::{FAULTS_MAX, FaultEditRow, FaultRow, LabRunRow};
 pub use healing::HealingRow;
 pub use migrate::SCHEMA_VERSION;
+pub use note_edits::NOTE_EDITS_MAX;
 pub use notes::{NOTES_MAX, NoteRow};
 pub use op::{
     Accepted, AliasMove, Branch, Branches, EffectOutcome, EventFilter, Fork, Op, OpenEffect,

@@ -28,6 +28,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0014_attested.sql"),
     include_str!("../migrations/0015_notes.sql"),
     include_str!("../migrations/0016_under.sql"),
+    include_str!("../migrations/0017_note_edits.sql"),
 ];
 
 /// The schema version that this build reads and writes.

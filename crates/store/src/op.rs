@@ -1,5 +1,6 @@
 //! What is written and read: the changes, the rows and the filters. Plain data.
 
+use instar_protocol::amend::{EditState, NoteEdit};
 use instar_protocol::approval::{Question, StandingRule};
 use instar_protocol::event::Event;
 use instar_protocol::fault::{FaultEdit, Occasions};
@@ -182,6 +183,13 @@ pub enum Op {
     /// Forgets such a note, which has to be in quarantine.
     DropNote {
         id: String,
+    },
+    /// Keeps what is proposed about a note; the batch is refused where something about it waits.
+    PutNoteEdit(Box<NoteEdit>),
+    /// Moves it on. The batch is refused if it is in another state.
+    SettleNoteEdit {
+        edit: Box<NoteEdit>,
+        from: EditState,
     },
     /// Keeps plan and counts of a request that several conversations serve.
     PutRequest {

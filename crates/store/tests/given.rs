@@ -1,5 +1,6 @@
 //! Small values that the tests store.
 
+use instar_protocol::amend::{EditState, NoteEdit, NoteRef};
 use instar_protocol::approval::{Question, QuestionState};
 use instar_protocol::event::{Arm, Event, EventKind, GatewayFact};
 use instar_protocol::fault::{Fault, FaultEdit, Occasions, SignalKind};
@@ -273,6 +274,29 @@ pub(crate) fn note(number: u64) -> NoteRow {
         label: Label::stranger(Readers::Private),
         state: NoteState::Open,
         at: at(number),
+    }
+}
+
+pub(crate) fn note_edit(number: u64) -> NoteEdit {
+    NoteEdit {
+        id: format!("edt_{number}"),
+        agent: AgentId::main(),
+        fault: "flt_1".to_owned(),
+        gene: "amend-note".to_owned(),
+        why: "two of two answers were corrected".to_owned(),
+        note: NoteRef {
+            path: "memory/2026-11-21.md".to_owned(),
+            digest: "1".repeat(64),
+        },
+        turns: 2,
+        corrected: 2,
+        text: "the boat is Ida".to_owned(),
+        origin: "owner".to_owned(),
+        state: EditState::Proposed,
+        at: at(number),
+        who: None,
+        decided_at: None,
+        inverse: None,
     }
 }
 

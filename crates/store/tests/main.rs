@@ -12,6 +12,7 @@ mod group;
 mod hands;
 mod migrations;
 mod model;
+mod note_edits;
 mod objects;
 mod rolling;
 mod rows;

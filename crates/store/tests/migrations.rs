@@ -10,7 +10,8 @@ use rusqlite::Connection;
 
 use crate::given::{
     at, candidate, device, device_token, edit, entry, entry_id, envelope, fault, healing, inbound,
-    key, letter, move_stable, note, occasions, program, question, rollout, run, session_id, unit,
+    key, letter, move_stable, note, note_edit, occasions, program, question, rollout, run,
+    session_id, unit,
 };
 
 /// One store per schema version, each holding what `examples/fixture.rs` wrote.
@@ -31,6 +32,7 @@ const FIXTURES: &[&[u8]] = &[
     include_bytes!("fixtures/v14.sqlite"),
     include_bytes!("fixtures/v15.sqlite"),
     include_bytes!("fixtures/v16.sqlite"),
+    include_bytes!("fixtures/v17.sqlite"),
 ];
 
 #[tokio::test]
@@ -111,6 +113,11 @@ async fn a_store_of_every_version_opens_and_keeps_what_it_holds() {
         assert_eq!(rollouts.into_iter().zip(units).next(), written);
         let notes = store.notes(NoteState::Open, None, 10).await.unwrap();
         assert_eq!(notes.into_iter().next(), (version >= 15).then(|| note(1)));
+        let edits = store.note_edits().await.unwrap();
+        assert_eq!(
+            edits.into_iter().next(),
+            (version >= 17).then(|| note_edit(1))
+        );
         let faults = store.faults().await.unwrap();
         assert_eq!(faults.into_iter().next(), (version >= 12).then(|| fault(1)));
         let places = store.occasions().await.unwrap();

@@ -3,7 +3,10 @@
 use instar_protocol::AgentId;
 use instar_protocol::model::ModelRef;
 
-use super::{Config, HeartbeatConfig, ModelChoice, SandboxConfig, container, sandbox};
+use super::{
+    Config, HeartbeatConfig, ModelChoice, SandboxConfig, ScheduleConfigs, container, sandbox,
+    schedule,
+};
 
 impl Config {
     /// What is wrong with the values: path below the root and what was expected there.
@@ -69,6 +72,7 @@ impl Config {
         found.model(&at("imageModel"), defaults.image_model.as_ref());
         found.sandbox(&at("sandbox"), &defaults.sandbox, &SandboxConfig::default());
         found.heartbeat(&at("heartbeat"), &defaults.heartbeat);
+        found.schedules(&at("schedules"), &defaults.schedules);
         if let Some(zone) = &defaults.user_timezone
             && jiff::tz::TimeZone::get(zone).is_err()
         {
@@ -86,6 +90,7 @@ impl Config {
                 &defaults.sandbox,
             );
             found.heartbeat(&format!("{path}.heartbeat"), &entry.heartbeat);
+            found.schedules(&format!("{path}.schedules"), &entry.schedules);
             let tools = entry.tools.iter();
             for (path, why) in tools.flat_map(|tools| tools.problems(&format!("{path}.tools"))) {
                 found.0.push((path, why));
@@ -157,6 +162,12 @@ impl Problems {
     fn heartbeat(&mut self, path: &str, config: &HeartbeatConfig) {
         for (key, expected) in config.problems() {
             self.add(format!("{path}.{key}"), &expected);
+        }
+    }
+
+    fn schedules(&mut self, path: &str, all: &ScheduleConfigs) {
+        for (below, expected) in schedule::problems(all) {
+            self.add(format!("{path}{below}"), &expected);
         }
     }
 

@@ -111,6 +111,7 @@ fn event(at: u64, number: u64, dice: &mut Dice) -> Event {
                 millis: 5,
                 is_error,
                 argument_names: vec!["path".to_owned()],
+                skill: None,
                 content: is_error.then_some(content),
             },
         )

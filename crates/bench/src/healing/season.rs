@@ -3,7 +3,7 @@
 //! knows.
 
 use instar_improve::choose::{Chance, Chooser, Intent, Outcome, Spent, Strategy, Trialable};
-use instar_improve::gene::{Change, Clock, Family, Proposal, Symptom};
+use instar_improve::gene::{Change, Clock, Family, Pages, Proposal, Symptom};
 use instar_protocol::fault::SignalKind;
 use instar_release::mitigation::{Act, Mitigation, Reach};
 use instar_release::trial::{Month, Plan, Stage, Trial, Verdict};
@@ -396,6 +396,8 @@ fn option(gene: usize, family: usize) -> Trialable {
         is_outside: false,
         environment: String::new(),
         clock: Clock::default(),
+        pages: Pages::default(),
+        notes: Vec::new(),
     };
     let act = Act::Retry {
         tool: "search".to_owned(),

@@ -3,17 +3,20 @@
 
 mod back;
 mod gateway;
+mod kept;
 mod rivals;
 mod way;
 mod world;
 
 use clap::Args;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::report::{progress, row, say};
 use back::Back;
+use kept::{Kept, Row};
 use way::{NARROW, Rival, Way};
 pub(crate) use world::Dice;
 use world::{Effect, Weather, World};
@@ -28,6 +31,9 @@ pub(crate) struct Options {
     /// Rollouts through a real gateway first, worked out again from its log
     #[arg(long)]
     gateway: bool,
+    /// Keeps each row that is done in this file, and goes on from there the next time
+    #[arg(long, value_name = "FILE")]
+    keep: Option<PathBuf>,
     /// Prints one JSON object
     #[arg(long)]
     json: bool,
@@ -68,7 +74,9 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
     } else {
         (Vec::new(), None)
     };
-    let cells = measured(options);
+    let kept = options.keep.as_deref();
+    let kept = kept.map(|path| Kept::open(path, options.seed, options.runs));
+    let cells = measured(options, kept.transpose()?.as_ref())?;
     let met = cells.iter().all(|cell| cell.met() != Some(false))
         && through.iter().all(gateway::Through::met)
         && back.as_ref().is_none_or(Back::met);
@@ -91,13 +99,13 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 /// Every row, by as many threads as there are cores.
-fn measured(options: &Options) -> Vec<Cell> {
+fn measured(options: &Options, kept: Option<&Kept>) -> anyhow::Result<Vec<Cell>> {
     let rows: Vec<(World, Way)> = worlds()
         .into_iter()
         .flat_map(|world| ways(world).into_iter().map(move |way| (world, way)))
         .collect();
     let next = AtomicUsize::new(0);
-    let cells: Mutex<Vec<(usize, Cell)>> = Mutex::default();
+    let cells: Mutex<Vec<(usize, anyhow::Result<Cell>)>> = Mutex::default();
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..workers {
@@ -107,8 +115,7 @@ fn measured(options: &Options) -> Vec<Cell> {
                     let Some((world, way)) = rows.get(at) else {
                         return;
                     };
-                    progress(&format!("{}, {}", world.name(), way.name()));
-                    let measured = Cell::measure(*world, *way, options);
+                    let measured = Cell::known_or_measured(*world, *way, options, kept);
                     let mut cells = cells
                         .lock()
                         .unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -197,7 +204,33 @@ fn ways(world: World) -> Vec<Way> {
 }
 
 impl Cell {
-    fn measure(world: World, way: Way, options: &Options) -> Self {
+    fn known_or_measured(
+        world: World,
+        way: Way,
+        options: &Options,
+        kept: Option<&Kept>,
+    ) -> anyhow::Result<Self> {
+        let name = format!("{}, {}", world.name(), way.name());
+        let mut cell = Self::empty(world, way, options);
+        if let Some(row) = kept.and_then(|kept| kept.row(&name)) {
+            (cell.rollbacks, cell.promotions) = (row.rollbacks, row.promotions);
+            cell.after.clone_from(&row.after);
+            return Ok(cell);
+        }
+        progress(&name);
+        cell.measure(options.seed);
+        if let Some(kept) = kept {
+            kept.keep(&Row {
+                name,
+                rollbacks: cell.rollbacks,
+                promotions: cell.promotions,
+                after: cell.after.clone(),
+            })?;
+        }
+        Ok(cell)
+    }
+
+    fn empty(world: World, way: Way, options: &Options) -> Self {
         let mut cell = Self {
             world,
             way,
@@ -211,14 +244,17 @@ impl Cell {
         } else {
             (options.runs / 10).max(1)
         };
-        for run in 0..cell.runs {
-            let ended = way.run(&world, options.seed, run);
-            cell.rollbacks += u64::from(ended.rolled_back.is_some());
-            cell.promotions += u64::from(ended.promoted);
-            cell.after.extend(ended.rolled_back);
-        }
-        cell.after.sort_unstable();
         cell
+    }
+
+    fn measure(&mut self, seed: u64) {
+        for run in 0..self.runs {
+            let ended = self.way.run(&self.world, seed, run);
+            self.rollbacks += u64::from(ended.rolled_back.is_some());
+            self.promotions += u64::from(ended.promoted);
+            self.after.extend(ended.rolled_back);
+        }
+        self.after.sort_unstable();
     }
 
     fn rate(count: u64, runs: u64) -> f64 {

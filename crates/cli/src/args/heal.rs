@@ -12,10 +12,20 @@ pub(crate) enum Gene {
         /// Its id
         gene: String,
     },
-    /// Bring a recipe from a file; one of the same id is put in its place
+    /// Bring a recipe from a file, in the place of one of the same id, or those of a skill
     Add {
         /// The file, as JSON
-        file: PathBuf,
+        #[arg(required_unless_present = "skill", conflicts_with = "skill")]
+        file: Option<PathBuf>,
+        /// A skill that brings recipes; what it would bring is shown
+        #[arg(long, value_name = "NAME")]
+        skill: Option<String>,
+        /// The agent that has the skill
+        #[arg(long, default_value = "main")]
+        agent: String,
+        /// Take up what the skill brings
+        #[arg(long, requires = "skill")]
+        yes: bool,
     },
     /// Never propose anything from a recipe again
     Ban {

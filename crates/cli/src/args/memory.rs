@@ -29,6 +29,9 @@ pub(crate) enum Memory {
         #[arg(long, value_name = "AGENT")]
         agent: Option<String>,
     },
+    /// Decide about notes that were proposed to be taken away
+    #[command(subcommand)]
+    Edit(NoteEdits),
     /// Look at notes of candidates that were taken back; nobody reads them but you
     #[command(subcommand)]
     Quarantine(Quarantine),
@@ -52,5 +55,31 @@ pub(crate) enum Quarantine {
     Drop {
         /// The note, or the beginning of its id
         note: String,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum NoteEdits {
+    /// List what was proposed, and what became of it
+    List,
+    /// Show one, with the exact text of the note
+    Show {
+        /// The proposal, or the beginning of its id
+        edit: String,
+    },
+    /// Take the note out of its file
+    Accept {
+        /// The proposal, or the beginning of its id
+        edit: String,
+    },
+    /// Leave the note where it is
+    Refuse {
+        /// The proposal, or the beginning of its id
+        edit: String,
+    },
+    /// Put a note back that was taken away, with its label
+    Undo {
+        /// The proposal, or the beginning of its id
+        edit: String,
     },
 }

@@ -10,6 +10,7 @@ mod memory;
 mod policy;
 mod reports;
 mod rollout;
+mod schedule;
 mod setup;
 mod talk;
 
@@ -22,10 +23,11 @@ pub(crate) use eval::{Eval, EvalRun, SampleKind};
 pub(crate) use heal::{Gene, Heal};
 pub(crate) use house::{Config, Devices, Doctor, Gateway, Logs, Models, Secrets, Token};
 pub(crate) use improve::{Divide, Fault, Lab, LabRun, Merges};
-pub(crate) use memory::{Memory, Quarantine};
+pub(crate) use memory::{Memory, NoteEdits, Quarantine};
 pub(crate) use policy::{Asker, Explain, Policy};
 pub(crate) use reports::{Candidate, Events, Release, ReleaseKeys, ReleaseView, Usage};
 pub(crate) use rollout::{PlanArgs, Rollout, Simulate, Start};
+pub(crate) use schedule::Schedule;
 pub(crate) use setup::{BindTo, Onboard};
 pub(crate) use talk::{Acp, Agent, Agents, Chat, Mcp, Sessions, Skill, Tools};
 
@@ -122,6 +124,9 @@ pub(crate) enum Command {
     /// See when agents look after things by themselves, and wake one
     #[command(subcommand)]
     Heartbeat(Heartbeat),
+    /// What agents do by themselves at times that were said beforehand
+    #[command(subcommand)]
+    Schedule(Schedule),
     /// Read the rules, explain a decision, test your own rules, and compare postures
     #[command(subcommand)]
     Policy(Policy),

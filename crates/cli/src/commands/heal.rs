@@ -8,6 +8,7 @@ use instar_protocol::lab::{Case, Foreign, ForeignKind, Proposed};
 use serde_json::{Value, json};
 use std::path::Path;
 
+use super::brought;
 use super::events::escape;
 use super::models::text;
 use super::offline;
@@ -30,14 +31,21 @@ pub(crate) async fn gene(command: &Gene, run: &Context) -> anyhow::Result<()> {
             list(&case(run, "main").await?, &foreign, run.out)
         }
         Gene::Show { gene } => show(&case(run, "main").await?, gene, run.out),
-        Gene::Add { file } => {
+        Gene::Add {
+            file: Some(file), ..
+        } => {
             let recipe = read(file)?;
             let asked = GeneAsked {
-                id: recipe.id.clone(),
                 gene: Some(serde_json::to_value(&recipe)?),
-                banned: false,
+                ..word(&recipe.id, false)
             };
             said(&keep(run, asked).await?, "is there", run.out)
+        }
+        Gene::Add {
+            skill, agent, yes, ..
+        } => {
+            let skill = skill.as_deref().unwrap_or_default();
+            brought::add(skill, agent, *yes, run).await
         }
         Gene::Ban { gene } => {
             known(&case(run, "main").await?, gene)?;
@@ -55,6 +63,7 @@ pub(crate) async fn heal(command: &Heal, run: &Context) -> anyhow::Result<()> {
             explain(&id, &told, run.out)?;
             if !run.out.json() {
                 counts(&id, &trials(run).await?, run.out);
+                super::note_edits::of_fault(&id, run).await?;
             }
             Ok(())
         }
@@ -85,18 +94,19 @@ async fn trials(run: &Context) -> anyhow::Result<Value> {
     }
 }
 
-async fn keep(run: &Context, asked: GeneAsked) -> anyhow::Result<Value> {
+pub(super) async fn keep(run: &Context, asked: GeneAsked) -> anyhow::Result<Value> {
     match offline::live(run).await? {
         Some(client) => client.post("/api/v1/healing/genes", &asked).await,
         None => offline::keep_gene(run, asked).await,
     }
 }
 
-fn word(gene: &str, banned: bool) -> GeneAsked {
+pub(super) fn word(gene: &str, banned: bool) -> GeneAsked {
     GeneAsked {
         id: gene.to_owned(),
         gene: None,
         banned,
+        from: None,
     }
 }
 
@@ -127,28 +137,45 @@ fn list(case: &Case, foreign: &[Foreign], out: Out) -> anyhow::Result<()> {
         one.what == ForeignKind::Gene && !case.genes.iter().any(|gene| gene["id"] == one.id)
     });
     let own = |id: &str| case.genes.iter().any(|gene| gene["id"] == id);
+    let from = |id: &str| {
+        let mut brought = case.brought.iter();
+        let found = brought.find(|one| one.gene == id && one.rests.is_none());
+        found.map(|one| format!("skill:{}", one.skill))
+    };
+    let resting = case.brought.iter().filter(|one| one.rests.is_some());
     if out.json() {
         let row = |gene: &Recipe| {
             let banned = catalogue.is_banned(&gene.id);
-            json!({ "gene": gene, "banned": banned, "own": own(&gene.id) })
+            let own = own(&gene.id);
+            json!({ "gene": gene, "banned": banned, "own": own, "from": from(&gene.id) })
         };
+        let resting = resting.map(|one| json!({ "resting": one }));
         let proposed = waiting.map(|one| json!({ "proposed": one, "usable": one.gene.is_some() }));
         return out.value(
             &catalogue
                 .genes()
                 .map(row)
+                .chain(resting)
                 .chain(proposed)
                 .collect::<Vec<_>>(),
         );
     }
     for gene in catalogue.genes() {
         let mark = match (catalogue.is_banned(&gene.id), own(&gene.id)) {
-            (true, _) => "banned  ",
-            (false, true) => "yours  ",
-            (false, false) => "",
+            (true, _) => "banned  ".to_owned(),
+            (false, true) => format!("{}  ", from(&gene.id).as_deref().unwrap_or("yours")),
+            (false, false) => String::new(),
         };
         let id = out.paint(Style::Strong, &gene.id);
         out.line(&format!("{id}  {mark}{}", visible(&gene.title)));
+    }
+    for one in resting {
+        let id = out.paint(Style::Faint, &visible(&one.gene));
+        let why = one.rests.as_deref().unwrap_or_default();
+        out.line(&format!(
+            "{id}  rests  skill:{}: {why}",
+            visible(&one.skill)
+        ));
     }
     for one in waiting {
         let mark = match one.gene {

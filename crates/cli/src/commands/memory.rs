@@ -18,6 +18,7 @@ pub(crate) async fn run(command: &Memory, run: &Context) -> anyhow::Result<()> {
             limit,
         } => search(query, agent.as_deref(), *limit, run).await,
         Memory::Show { path, agent } => show(path, agent.as_deref(), run).await,
+        Memory::Edit(command) => super::note_edits::run(command, run).await,
         Memory::Quarantine(command) => quarantine(command, run).await,
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::release;
+use super::{brought, release};
 use crate::args::{ReleaseView, Skill};
 use crate::context::Context;
 use crate::failure::{Code, Failure};
@@ -41,6 +41,27 @@ pub(crate) async fn run(command: &Skill, run: &Context) -> anyhow::Result<()> {
         }
         Skill::Scan { folder } => scan(folder, run),
     }
+}
+
+/// One file of a skill in service.
+pub(super) async fn text(
+    name: &str,
+    file: &str,
+    agent: &str,
+    run: &Context,
+) -> anyhow::Result<String> {
+    let mut all = in_service(run).await?;
+    let known: Vec<String> = all.keys().cloned().collect();
+    let mut skills = all
+        .remove(agent)
+        .ok_or_else(|| missing("agent", agent, known.iter()))?;
+    let known: Vec<String> = skills.keys().cloned().collect();
+    let mut skill = skills
+        .remove(name)
+        .ok_or_else(|| missing("skill", name, known.iter()))?;
+    let known: Vec<String> = skill.files.keys().cloned().collect();
+    let text = skill.files.remove(file);
+    text.ok_or_else(|| missing("file", file, known.iter()))
 }
 
 /// The skills of every agent, as the release in service has them.
@@ -105,14 +126,20 @@ fn scan(folder: &Path, run: &Context) -> anyhow::Result<()> {
         let told = format!("{} is no folder", folder.display());
         return Err(Failure::new(Code::Usage, told).into());
     }
-    let found = scanned(folder);
+    let mut found = scanned(folder);
+    brought::look(folder, &mut found);
     if run.out.json() {
         run.out.value(&found)?;
     } else {
         tell(&found, run);
     }
     if found.verdict == Verdict::Refuse {
-        let told = format!("{} would be left out", visible(&found.name));
+        let what = if brought::are_left_out(&found) {
+            "its genes"
+        } else {
+            "it"
+        };
+        let told = format!("{}: {what} would be left out", visible(&found.name));
         let next = "take out what is named; every line says where it stands";
         return Err(Failure::new(Code::Failed, told).next(next).into());
     }

@@ -62,6 +62,8 @@ export async function loadSchema(modules) {
     "result sessions.list": (payload) => rows(payload.sessions),
     "result sessions.describe": (payload) => (payload.session ? named("SessionRow", payload.session) : []),
     "result cron.list": (payload) => payload.jobs.flatMap((one) => named("CronJob", one)),
+    "result cron.get": (payload) => named("CronJob", payload),
+    "result cron.runs": (payload) => payload.entries.flatMap((one) => named("CronRunLogEntry", one)),
     "result chat.history": (payload) => (payload.kind ? named("ChatHistoryCursorResult", payload) : []),
   };
 

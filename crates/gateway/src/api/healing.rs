@@ -41,11 +41,11 @@ pub async fn told(store: &Store, releases: &Releases, agent: &str) -> Result<Cas
 }
 
 pub async fn kept(
-    store: &Store,
+    house: (&Store, &Releases),
     asked: GeneAsked,
     now: Timestamp,
 ) -> Result<GeneAsked, QueryError> {
-    healing::keep_gene(store, asked, now).await
+    healing::keep_gene(house, asked, now).await
 }
 
 pub(super) async fn trials(
@@ -113,5 +113,6 @@ pub(super) async fn gene(
             "only the owner brings recipes and bans them",
         ));
     }
-    Ok(Json(kept(&app.store, asked, app.clock.now()).await?))
+    let house = (&app.store, &app.releases);
+    Ok(Json(kept(house, asked, app.clock.now()).await?))
 }

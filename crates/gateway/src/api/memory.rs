@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use instar_protocol::amend::{NoteEdit, NoteEdits};
 use instar_protocol::api::Done;
 use instar_protocol::memory::{MemoryFiles, MemoryFound, MemoryText, Quarantine};
 use instar_protocol::{AgentId, Readers};
@@ -14,6 +15,7 @@ use super::owner;
 use super::search::TEXT_BYTES_MAX;
 use crate::app::{App, AppState};
 use crate::auth::Caller;
+use crate::hands::AmendError;
 use crate::problem::ApiProblem;
 
 /// Results when nobody says how many.
@@ -86,7 +88,7 @@ pub(crate) async fn found(app: &App, query: MemoryQuery) -> Result<MemoryFound, 
     let found = app
         .memory
         .find(&agent, None, &Readers::Private, (text, limit));
-    let (results, _) = found.await?;
+    let (results, ..) = found.await?;
     Ok(MemoryFound {
         agent_id: agent,
         provider: "none".to_owned(),
@@ -120,6 +122,49 @@ pub(super) async fn forget(
     done(app.memory.forget(&id).await?, &id)
 }
 
+pub(super) async fn edits(
+    State(app): State<AppState>,
+    _caller: Caller,
+) -> Result<Json<NoteEdits>, ApiProblem> {
+    let edits = app.store.note_edits().await?;
+    Ok(Json(NoteEdits { edits }))
+}
+
+pub(super) async fn accept(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<NoteEdit>, ApiProblem> {
+    let who = decides(&caller)?;
+    Ok(Json(app.memory.accept(&id, who).await?))
+}
+
+pub(super) async fn refuse(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<NoteEdit>, ApiProblem> {
+    let who = decides(&caller)?;
+    Ok(Json(app.memory.refuse(&id, who).await?))
+}
+
+pub(super) async fn undo(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<NoteEdit>, ApiProblem> {
+    let who = decides(&caller)?;
+    Ok(Json(app.memory.undo(&id, who).await?))
+}
+
+fn decides(caller: &Caller) -> Result<&'static str, ApiProblem> {
+    owner::present(
+        caller,
+        "only the owner in person decides about proposed corrections of notes",
+        "run `instar memory edit list` on the machine of the gateway",
+    )
+}
+
 fn present(caller: &Caller) -> Result<(), ApiProblem> {
     owner::present(
         caller,
@@ -146,6 +191,20 @@ fn agent(app: &App, named: Option<AgentId>) -> Result<AgentId, ApiProblem> {
     }
     Err(ApiProblem::not_found(format!("there is no agent {agent}"))
         .next("`instar agents list` shows those that there are"))
+}
+
+impl From<AmendError> for ApiProblem {
+    fn from(error: AmendError) -> Self {
+        let next = "`instar memory edit list` shows what is proposed, and what became of it";
+        match error {
+            AmendError::Missing(_) => Self::not_found(error.to_string()).next(next),
+            AmendError::File(error) => error.into(),
+            AmendError::Store(error) => error.into(),
+            AmendError::State(_) | AmendError::Stale | AmendError::Full(_) => {
+                Self::conflict(error.to_string()).next(next)
+            }
+        }
+    }
 }
 
 impl From<FileError> for ApiProblem {

@@ -26,6 +26,7 @@ mod refusal;
 mod rehearse;
 mod reports;
 pub mod rollouts;
+pub(crate) mod schedules;
 mod setup;
 mod status;
 mod tools;
@@ -101,6 +102,9 @@ pub(crate) fn routes() -> Routes {
         .route("/approvals/{id}/answer", post(approvals::answer))
         .route("/heartbeat", get(heartbeat::show).post(heartbeat::set))
         .route("/heartbeat/wake", post(heartbeat::wake))
+        .route("/schedules", get(schedules::list))
+        .route("/schedules/runs", get(schedules::runs))
+        .route("/schedules/run", post(schedules::run))
         .route("/inbox", get(inbox::list))
         .route("/inbox/{id}", get(inbox::show))
         .route("/inbox/{id}/answer", post(inbox::answer))
@@ -111,6 +115,10 @@ pub(crate) fn routes() -> Routes {
         .route("/memory", get(memory::list))
         .route("/memory/file", get(memory::show))
         .route("/memory/search", get(memory::search))
+        .route("/memory/edits", get(memory::edits))
+        .route("/memory/edits/{id}/accept", post(memory::accept))
+        .route("/memory/edits/{id}/refuse", post(memory::refuse))
+        .route("/memory/edits/{id}/undo", post(memory::undo))
         .route("/memory/quarantine", get(memory::quarantine))
         .route("/memory/quarantine/{id}/restore", post(memory::restore))
         .route("/memory/quarantine/{id}/drop", post(memory::forget))

@@ -1,12 +1,14 @@
 //! The notes of an agent: files of its workspace with who wrote each entry, and what turns of a candidate
 //! noted, which lies in the store until the verdict over it.
 
+mod amend;
 mod shown;
 mod write;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use instar_policy::canonical;
+use instar_protocol::amend::NoteRef;
 use instar_protocol::memory::{MemoryHit, NoteState};
 use instar_protocol::{AgentId, Label, Principal, Readers};
 use instar_store::{NOTES_MAX, NoteRow, Op, StoreError};
@@ -23,6 +25,7 @@ use std::collections::BTreeMap;
 
 use super::files::{self, WorkspaceFiles};
 use crate::problem::chain;
+pub(crate) use amend::AmendError;
 use write::New;
 
 /// Characters of a passage that is found.
@@ -170,14 +173,15 @@ impl Memory {
         }
     }
 
-    /// What has some of the words and may be read there, the best fit first, with the labels joined.
+    /// What has some of the words and may be read there, the best fit first, with the labels joined, and
+    /// which notes of files that is.
     pub(crate) async fn find(
         &self,
         agent: &AgentId,
         rollout: Option<&str>,
         clearance: &Readers,
         (query, limit): (&str, usize),
-    ) -> Result<(Vec<MemoryHit>, Label), FileError> {
+    ) -> Result<(Vec<MemoryHit>, Label, Vec<NoteRef>), FileError> {
         let pages = self.pages(agent, rollout).await?;
         // Of two that fit alike, the newer one.
         let all: Vec<(&Page, &Piece)> = pages
@@ -188,7 +192,7 @@ impl Memory {
             .iter()
             .map(|(_, piece)| piece.entry.text.as_str())
             .collect();
-        let (mut hits, mut labels) = (Vec::new(), Vec::new());
+        let (mut hits, mut labels, mut notes) = (Vec::new(), Vec::new(), Vec::new());
         for (place, score) in ranked(query, &texts) {
             let Some((page, piece)) = all.get(place).filter(|_| hits.len() < limit) else {
                 break;
@@ -198,6 +202,7 @@ impl Memory {
                 continue;
             }
             labels.push(label);
+            notes.extend(amend::of_piece(page, piece));
             hits.push(MemoryHit {
                 path: page.path.clone(),
                 start_line: piece.entry.lines.start,
@@ -207,7 +212,7 @@ impl Memory {
                 source: "memory".to_owned(),
             });
         }
-        Ok((hits, joined(&labels)))
+        Ok((hits, joined(&labels), notes))
     }
 
     async fn part(
@@ -239,7 +244,7 @@ impl Memory {
                 lines.len()
             )));
         };
-        let mut labels = Vec::new();
+        let (mut labels, mut notes) = (Vec::new(), Vec::new());
         for piece in &page.pieces {
             if piece.entry.lines.start <= last && from < piece.entry.lines.end {
                 let label = self.label(&caller.agent, page, piece).await;
@@ -247,8 +252,10 @@ impl Memory {
                     return Err(missing());
                 }
                 labels.push(label);
+                notes.extend(amend::of_piece(page, piece));
             }
         }
+        self.tell(caller, notes).await;
         let end = match last == lines.len() {
             true => ", the end".to_owned(),
             false => format!(" of {}; go on from {}", lines.len(), last + 1),
@@ -347,7 +354,8 @@ impl MemoryPort for Memory {
         async move {
             let clearance = clearance(caller);
             let found = self.find(&caller.agent, rollout(caller), &clearance, (query, limit));
-            let (hits, label) = found.await?;
+            let (hits, label, notes) = found.await?;
+            self.tell(caller, notes).await;
             Ok((json!(hits), label))
         }
         .boxed()

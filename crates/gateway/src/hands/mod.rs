@@ -2,6 +2,8 @@
 
 pub(crate) mod browser;
 mod files;
+#[cfg(test)]
+mod fixture;
 pub(crate) mod mcp;
 mod mcp_stdio;
 mod memory;
@@ -25,7 +27,7 @@ use std::sync::Arc;
 
 use crate::app::ConfigHandle;
 pub(crate) use files::WorkspaceFiles;
-pub(crate) use memory::Memory;
+pub(crate) use memory::{AmendError, Memory};
 use outputs::KeptOutputs;
 pub(crate) use programs::Programs;
 pub(crate) use undo::UndoError;

@@ -2,6 +2,7 @@
 
 use instar_protocol::fault::Fault;
 use instar_protocol::lab::{Case, Proposed};
+use instar_protocol::reads::SkillText;
 use instar_protocol::{Label, Timestamp};
 use instar_release::delta::Delta;
 use instar_release::lineage::Material;
@@ -10,7 +11,8 @@ use instar_release::{Behaviour, Candidate, Heartbeat, Proposal, Releases, read_d
 use instar_store::{HealingRow, Op, Store};
 use serde_json::Value;
 
-use super::{HealingError, SPENT, Shift};
+use super::shift::{self, To};
+use super::{HealingError, SPENT, Shift, notes, restored};
 use crate::api::queries::{QueryError, missing_release};
 use crate::app::AppState;
 use crate::lab::Picked;
@@ -19,8 +21,8 @@ use crate::lab::Picked;
 const GENE_CHARS_MAX: usize = 80;
 
 /// Makes candidates of what the lab proposes. It is believed nothing: each has to be one mitigation on
-/// trial against a fault that it was told of, or a heartbeat moved within its hours, and passes whatever any
-/// candidate passes.
+/// trial against a fault that it was told of, a heartbeat moved within its hours, or a skill in a text of
+/// this house, and passes whatever any candidate passes.
 pub(crate) async fn propose(
     app: &AppState,
     case: &Case,
@@ -33,7 +35,21 @@ pub(crate) async fn propose(
     let behaviour = behaviour.unwrap_or_default();
     for one in proposed.into_iter().take(case.most) {
         let fault = case.faults.iter().find(|fault| fault.id == one.fault);
-        let sound = sound(&case.agent, &behaviour, &one);
+        if let Some((note, fault)) = notes::of_proposal(&one).zip(fault) {
+            if notes::keep(app, &case.agent, fault, &one, note).await? {
+                tracing::info!(gene = one.gene, "a note is proposed to be taken away");
+                picked.push(Picked {
+                    fault: fault.id.clone(),
+                    gene: one.gene.chars().take(GENE_CHARS_MAX).collect(),
+                });
+            }
+            continue;
+        }
+        let house = (&app.store, &app.releases);
+        let sound = match restored::asked(&one.delta) {
+            Some(asked) => restored::sound(house, &case.agent, &behaviour, asked).await?,
+            None => sound(&case.agent, &behaviour, &one),
+        };
         let Some((fault, (deltas, sound))) = fault.zip(sound) else {
             tracing::warn!(gene = one.gene, "the lab proposed what it may not");
             continue;
@@ -47,7 +63,6 @@ pub(crate) async fn propose(
             evidence: evidence(fault),
             sources: sources(fault),
         };
-        let house = (&app.store, &app.releases);
         let about = (case.agent.as_str(), fault, one.gene.as_str());
         match make(house, about, sound, proposal, app.clock.now()).await {
             Ok(candidate) => {
@@ -80,6 +95,8 @@ pub(crate) enum Sound {
     Mitigation,
     /// The agent's heartbeat at other times within its hours, with what it looks after left as it is.
     Heartbeat(Heartbeat),
+    /// A skill in a text that a release of this house has served, with the text that it had until now.
+    Skill { from: SkillText, to: SkillText },
 }
 
 /// The deltas of a proposal, if they are one of the two things that a lab may propose.
@@ -124,7 +141,18 @@ async fn make(
 ) -> Result<Candidate, QueryError> {
     let shift = match sound {
         Sound::Mitigation => None,
-        Sound::Heartbeat(to) => Some(Shift::new(store, agent, fault, gene, to, now).await?),
+        Sound::Heartbeat(to) => {
+            let before = shift::baseline(store, agent, fault).await?;
+            Some((To::Heartbeat(to), before))
+        }
+        Sound::Skill { from, to } => {
+            let before = restored::baseline(store, agent, fault, &from).await?;
+            Some((To::Text(to), before))
+        }
+    };
+    let shift = match shift {
+        Some(change) => Some(Shift::new(store, agent, fault, gene, change, now).await?),
+        None => None,
     };
     let made = releases.propose(proposal, now).await;
     let made = made.map_err(missing_release)?;
@@ -146,7 +174,11 @@ pub async fn chosen(
 ) -> Result<Candidate, QueryError> {
     let stable = releases.stable();
     let behaviour = stable.map(|stable| stable.behaviour.clone());
-    let sound = sound(agent, &behaviour.unwrap_or_default(), one);
+    let behaviour = behaviour.unwrap_or_default();
+    let sound = match restored::asked(&one.delta) {
+        Some(asked) => restored::sound((store, releases), agent, &behaviour, asked).await?,
+        None => sound(agent, &behaviour, one),
+    };
     let (deltas, sound) = sound.ok_or_else(|| QueryError::Invalid {
         param: "fault",
         why: format!("{} does nothing about it that could be tried", one.gene),

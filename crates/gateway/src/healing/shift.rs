@@ -1,17 +1,19 @@
-//! Heartbeats that were moved because of a fault.
+//! Heartbeats that were moved because of a fault, and skills that went back to an earlier text.
 //!
-//! A schedule has no coin: it is one for everybody. So the heartbeats before the move are held against those
-//! after it. Their number before is fixed when the move is proposed, by the gateway's own counts; those after
-//! it are told by the lab's cycles, as exposures of an experiment that can end as supported and not as more.
+//! Neither has a coin: there is one for everybody. So the heartbeats, or the turns that read the skill, before
+//! the change are held against those after it. Their number before is fixed when the change is proposed, by
+//! the gateway's own counts; those after it are told by the lab's cycles, as exposures of an experiment that
+//! can end as supported and not as more.
 
 use instar_protocol::beats::Beats;
 use instar_protocol::event::{Event, EventKind};
 use instar_protocol::fault::Fault;
+use instar_protocol::reads::SkillText;
 use instar_protocol::{AgentId, EventId, Timestamp};
-use instar_release::Heartbeat;
 use instar_release::evidence::Baseline;
 use instar_release::mitigation::WINDOW;
 use instar_release::trial::Keeper;
+use instar_release::{AgentBehaviour, Heartbeat};
 use instar_store::{HealingRow, Op, Store};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,7 +26,31 @@ const SHIFT: &str = "shift";
 /// Moves that are kept, the latest; those in service are not among what goes.
 const SHIFTS_MAX: usize = 50;
 
-/// A heartbeat that was to be moved, with what was counted until then.
+/// What a heartbeat, or a skill, is changed to.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum To {
+    Heartbeat(Heartbeat),
+    Text(SkillText),
+}
+
+impl To {
+    /// True if the agent has it so.
+    fn is_served(&self, agent: &AgentBehaviour) -> bool {
+        match self {
+            Self::Heartbeat(to) => {
+                let there = agent.heartbeat.as_ref();
+                there.is_some_and(|there| there.is_in_time_with(to))
+            }
+            Self::Text(to) => {
+                let there = agent.skills.get(&to.name);
+                there.is_some_and(|there| there.digest() == to.digest)
+            }
+        }
+    }
+}
+
+/// What was to be changed, with what was counted until then.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Shift {
     pub(crate) experiment: String,
@@ -33,7 +59,7 @@ pub(crate) struct Shift {
     gene: String,
     pub(crate) place: String,
     pub(crate) agent: AgentId,
-    to: Heartbeat,
+    to: To,
     pub(super) before: Baseline,
     made_at: Timestamp,
     /// While it is in service.
@@ -47,26 +73,16 @@ impl Shift {
         agent: &str,
         fault: &Fault,
         gene: &str,
-        to: Heartbeat,
+        (to, before): (To, Baseline),
         now: Timestamp,
     ) -> Result<Self, QueryError> {
-        let invalid = |why: &str| QueryError::Invalid {
-            param: "fault",
-            why: why.to_owned(),
-        };
         let agent = AgentId::parse(agent).map_err(|_| invalid("there is no such agent"))?;
-        let all = beats(store, agent.as_str()).await?;
-        let exposures = all.get(&fault.place).map_or(0, Beats::total);
-        let bad = fault.beats.get(&agent).map_or(0, Beats::total);
-        if bad == 0 || bad > exposures {
-            return Err(invalid("no heartbeat of that agent has met it"));
-        }
         let name = gene.split('@').next().unwrap_or(gene);
         let mitigation = format!("{name}-{}", fault.id);
         // Moved once more, it is another chapter.
         let stem = format!("{WINDOW}{agent}/{mitigation}/");
-        let before = shifts(store).await?;
-        let same = before
+        let others = shifts(store).await?;
+        let same = others
             .iter()
             .filter(|one| one.experiment.starts_with(&stem));
         Ok(Self {
@@ -77,11 +93,25 @@ impl Shift {
             place: fault.place.clone(),
             agent,
             to,
-            before: Baseline { exposures, bad },
+            before,
             made_at: now,
             since: None,
             until: None,
         })
+    }
+
+    pub(crate) fn heartbeat(&self) -> Option<&Heartbeat> {
+        match &self.to {
+            To::Heartbeat(to) => Some(to),
+            To::Text(_) => None,
+        }
+    }
+
+    pub(crate) fn text(&self) -> Option<&SkillText> {
+        match &self.to {
+            To::Heartbeat(_) => None,
+            To::Text(to) => Some(to),
+        }
     }
 
     /// Writes it down, and lets go of the oldest that are not in service.
@@ -120,6 +150,29 @@ pub(crate) async fn shifts(store: &Store) -> Result<Vec<Shift>, HealingError> {
     Ok(rows.iter().filter_map(read).collect())
 }
 
+fn invalid(why: &str) -> QueryError {
+    QueryError::Invalid {
+        param: "fault",
+        why: why.to_owned(),
+    }
+}
+
+/// The heartbeats of an agent that met a fault, and those that came by its place.
+pub(super) async fn baseline(
+    store: &Store,
+    agent: &str,
+    fault: &Fault,
+) -> Result<Baseline, QueryError> {
+    let all = beats(store, agent).await?;
+    let exposures = all.get(&fault.place).map_or(0, Beats::total);
+    let agent = AgentId::parse(agent).map_err(|_| invalid("there is no such agent"))?;
+    let bad = fault.beats.get(&agent).map_or(0, Beats::total);
+    if bad == 0 || bad > exposures {
+        return Err(invalid("no heartbeat of that agent has met it"));
+    }
+    Ok(Baseline { exposures, bad })
+}
+
 /// The heartbeats of an agent that came by each place.
 pub(super) async fn beats(
     store: &Store,
@@ -145,8 +198,7 @@ pub(super) async fn look(
     let mut ops = Vec::new();
     for mut shift in shifts(&app.store).await? {
         let agent = stable.behaviour.agents.get(shift.agent.as_str());
-        let heartbeat = agent.and_then(|agent| agent.heartbeat.as_ref());
-        let is_served = heartbeat.is_some_and(|there| there.is_in_time_with(&shift.to));
+        let is_served = agent.is_some_and(|agent| shift.to.is_served(agent));
         match (shift.since, shift.until) {
             (None, _) if is_served => {
                 shift.since = Some(now);

@@ -1,11 +1,12 @@
 //! Whose runs events are of, and heartbeats: which places one came by, what failed in it, and the exposures
-//! of what was moved because of a fault.
+//! of what was changed without a coin because of a fault.
 
 use instar_protocol::event::{Event, EventKind};
 use instar_protocol::{AgentId, EventId, RunId, SessionId, SessionKey, Timestamp};
 use instar_store::Op;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::reads::Turn;
 use crate::healing::Shift;
 
 /// The last part of the key of the conversation of heartbeats.
@@ -36,7 +37,7 @@ pub(super) struct Beat {
     pub(super) faults: BTreeSet<String>,
 }
 
-/// A heartbeat after a move, and whether its fault showed.
+/// A heartbeat or a turn after a move, and whether its fault showed.
 struct Unit {
     shift: usize,
     run: RunId,
@@ -121,7 +122,9 @@ impl Clockwork {
     pub(super) fn note(&mut self, event: &Event, beat: &Beat, root: impl Fn(&str) -> String) {
         let Some(run) = &event.run else { return };
         for (at, shift) in self.shifts.iter().enumerate() {
-            let is_of_it = shift.agent == beat.agent && beat.places.contains(&shift.place);
+            let is_of_it = shift.heartbeat().is_some()
+                && shift.agent == beat.agent
+                && beat.places.contains(&shift.place);
             if is_of_it && shift.holds(beat.at) {
                 let mut faults = beat.faults.iter();
                 self.units.push(Unit {
@@ -130,6 +133,25 @@ impl Clockwork {
                     is_bad: faults.any(|fault| *fault == shift.fault || root(fault) == shift.fault),
                 });
             }
+        }
+    }
+
+    /// Notes the exposure of a skill that went back to an earlier text: a turn that read it.
+    pub(super) fn note_read(&mut self, event: &Event, turn: &Turn, root: impl Fn(&str) -> String) {
+        let Some(run) = &event.run else { return };
+        for (at, shift) in self.shifts.iter().enumerate() {
+            let text = shift.text().filter(|_| shift.agent == turn.agent);
+            let text = text.filter(|_| shift.holds(turn.begun));
+            let Some(text) = text.filter(|text| turn.texts().any(|one| one == *text)) else {
+                continue;
+            };
+            let of_it = |fault: &&String| **fault == shift.fault || root(fault) == shift.fault;
+            let faults = turn.faults().filter(of_it).cloned().collect();
+            self.units.push(Unit {
+                shift: at,
+                run: run.clone(),
+                is_bad: turn.failed_after(text, &faults),
+            });
         }
     }
 

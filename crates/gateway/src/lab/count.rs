@@ -8,12 +8,15 @@ use instar_protocol::fault::{
     DETAIL_CHARS_MAX, Fault, FaultEdit, Occasions, SignalKind, TEXT_CHARS_MAX, is_occasion, place,
 };
 use instar_protocol::lab::{Found, SIGNS_MAX};
+use instar_protocol::reads;
 use instar_protocol::redact::redact;
 use instar_store::{FaultRow, Op};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::beats::{Beat, Clockwork};
 use super::reach::Reach;
+use super::readings::Readings;
+use super::reads::{Readers, Turn};
 use super::{Cycle, divide};
 
 /// Who merges what turned out to have one template.
@@ -30,6 +33,8 @@ pub(super) struct Count {
     edits: Vec<FaultEdit>,
     pub(super) beats: Clockwork,
     pub(super) reach: Reach,
+    readers: Readers,
+    pub(super) readings: Readings,
 }
 
 impl Count {
@@ -53,6 +58,8 @@ impl Count {
             edits: Vec::new(),
             beats,
             reach,
+            readers: Readers::default(),
+            readings: Readings::default(),
         }
     }
 
@@ -62,6 +69,9 @@ impl Count {
             let place = place(event);
             self.touched_places.insert(place.clone());
             self.beats.came_by(event, &place);
+            if let Some(agent) = self.beats.agent(event) {
+                self.readers.happened(event, agent);
+            }
             let occasions = self.places.entry(place.clone()).or_default();
             occasions.place = place;
             occasions.take(event);
@@ -86,8 +96,16 @@ impl Count {
             }
         }
         for event in events {
+            if let Some(agent) = self.beats.agent(event) {
+                let said = signs.get(event.id.as_str());
+                let is_correction = said.is_some_and(|said| said.contains(&SignalKind::Correction));
+                self.readings.take(event, agent, is_correction);
+            }
             if let Some(beat) = self.beats.ended(event) {
                 self.beat(event, &beat);
+            }
+            if let Some(turn) = self.readers.ended(event) {
+                self.read(event, &turn);
             }
             let (faults, cost) = self.reach.ended(event).unwrap_or_default();
             for id in faults {
@@ -118,17 +136,28 @@ impl Count {
             }
         }
         let faults = &self.faults;
-        let root = |id: &str| {
-            let mut at = id;
-            for _ in 0..DEPTH_MAX {
-                match faults.get(at).and_then(|row| row.into.as_deref()) {
-                    Some(into) => at = into,
-                    None => break,
-                }
+        self.beats.note(event, beat, |id| root(faults, id));
+    }
+
+    /// Counts a turn that is over with the skills that it read: for turns as such, and for each fault with
+    /// those that it had read before that showed.
+    fn read(&mut self, event: &Event, turn: &Turn) {
+        let (release, at) = (&turn.release, turn.begun);
+        if let Some(turns) = self.places.get_mut(&place(event))
+            && let Some(all) = reads::of_agent(&mut turns.reads, &turn.agent)
+        {
+            all.take(turn.texts(), release, at);
+        }
+        for fault in turn.faults() {
+            if let Some(row) = self.faults.get_mut(fault)
+                && let Some(failed) = reads::of_agent(&mut row.fault.reads, &turn.agent)
+            {
+                failed.take(turn.before(fault), release, at);
+                self.touched.insert(fault.clone());
             }
-            at.to_owned()
-        };
-        self.beats.note(event, beat, root);
+        }
+        let faults = &self.faults;
+        self.beats.note_read(event, turn, |id| root(faults, id));
     }
 
     fn one(&mut self, event: &Event, found: &Found, cycle: &mut Cycle) {
@@ -165,6 +194,9 @@ impl Count {
             && (row.fault.agents.len() < AGENTS_MAX || row.fault.agents.contains_key(agent))
         {
             *row.fault.agents.entry(agent.clone()).or_default() += 1;
+        }
+        if let Some(agent) = self.beats.agent(event) {
+            self.readers.failed(event, agent, &id);
         }
         self.beats.failed(event, &row.fault.place, &id);
         self.touched.insert(id);
@@ -241,8 +273,21 @@ impl Count {
         ops.extend(places.map(Op::PutOccasions));
         ops.extend(self.edits.into_iter().map(|edit| edit_op(edit, LAB, at)));
         ops.push(self.reach.kept());
+        ops.push(self.readings.kept());
         ops
     }
+}
+
+/// The fault that another one counts as.
+fn root(faults: &BTreeMap<String, FaultRow>, id: &str) -> String {
+    let mut at = id;
+    for _ in 0..DEPTH_MAX {
+        match faults.get(at).and_then(|row| row.into.as_deref()) {
+            Some(into) => at = into,
+            None => break,
+        }
+    }
+    at.to_owned()
 }
 
 pub(super) fn edit_op(edit: FaultEdit, who: &str, at: Timestamp) -> Op {
@@ -309,6 +354,81 @@ mod tests {
 
     fn found(event: &str, kind: SignalKind, text: &str) -> Found {
         seen(event, kind, "no answer from <*>", text)
+    }
+
+    #[test]
+    fn a_turn_counts_with_the_skills_that_it_had_read_before_it_failed() {
+        use instar_protocol::event::{Arm, TurnOutcome};
+        use instar_protocol::reads::SkillText;
+        use instar_protocol::{AgentId, ReleaseId, RunId, SessionId, SessionKey};
+
+        let session = SessionId::from_stored("ses_1");
+        let key = SessionKey::parse("agent:main:x").unwrap();
+        let text = |digest: &str| SkillText {
+            name: "tides".to_owned(),
+            digest: digest.to_owned(),
+        };
+        let of = |run: u64, number: u64, arm: Arm, kind: EventKind| Event {
+            session: Some(session.clone()),
+            run: Some(RunId::from_stored(format!("run_{run}"))),
+            release: Some(ReleaseId::from_hex("1")),
+            arm,
+            ..event(number, kind)
+        };
+        let read = |digest: &str| {
+            let mut call = failure("");
+            if let EventKind::ToolCall {
+                skill, is_error, ..
+            } = &mut call
+            {
+                (*skill, *is_error) = (Some(text(digest)), false);
+            }
+            call
+        };
+        let ended = || EventKind::Turn {
+            outcome: TurnOutcome::Replied,
+            millis: 1,
+            model_calls: 1,
+            tool_calls: 1,
+            usage: instar_protocol::model::Usage::default(),
+            cost_micros: 0,
+        };
+        let fails = || failure("no answer from x");
+        let (stable, canary) = (Arm::Stable, Arm::Canary);
+        let events = [
+            // Read, and failed after it; twice is one.
+            of(1, 1, stable, read("a")),
+            of(1, 2, stable, read("a")),
+            of(1, 3, stable, fails()),
+            of(1, 4, stable, ended()),
+            // Failed first.
+            of(2, 5, stable, fails()),
+            of(2, 6, stable, read("b")),
+            of(2, 7, stable, ended()),
+            // A candidate's turn, and one that is under way.
+            of(3, 8, canary, read("a")),
+            of(3, 9, canary, fails()),
+            of(3, 10, canary, ended()),
+            of(4, 11, stable, read("a")),
+        ];
+        let told = [3, 5, 9].map(|number| {
+            let event = format!("evt_{number}");
+            found(&event, SignalKind::Timeout, "no answer from x")
+        });
+        let mut cycle = Cycle::new(Timestamp::from_millis(99));
+        let mut beats = Clockwork::new(jiff::tz::TimeZone::UTC, Vec::new());
+        beats.meet(session.clone(), AgentId::main(), &key);
+        let mut count = Count::begin(Vec::new(), Vec::new(), beats, Reach::default());
+        count.page(&events, told.to_vec(), &mut cycle);
+        let all = &count.places["turn"].reads[&AgentId::main()];
+        assert_eq!(
+            (all.turns, all.of(&text("a")), all.of(&text("b"))),
+            (2, 1, 1)
+        );
+        let (_, row) = count.faults.first_key_value().unwrap();
+        let failed = &row.fault.reads[&AgentId::main()];
+        assert_eq!((row.fault.failures, failed.turns), (3, 2));
+        assert_eq!((failed.of(&text("a")), failed.of(&text("b"))), (1, 0));
     }
 
     #[test]

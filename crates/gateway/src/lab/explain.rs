@@ -2,9 +2,9 @@
 //! such; what is proposed from it is checked like whatever the lab proposes.
 
 use instar_protocol::fault::Fault;
-use instar_protocol::lab::{Proposed, ToLab};
-use instar_release::Candidate;
-use serde_json::Value;
+use instar_protocol::lab::{Proposed, TAKE_NOTE, ToLab};
+use instar_release::{Candidate, Class};
+use serde_json::{Value, json};
 
 use super::{blocking, job, one};
 use crate::api::queries::QueryError;
@@ -28,10 +28,21 @@ pub async fn explain(
         job.tell(&asked)?;
         job.hear::<Vec<Value>>()
     });
-    let told = told.await.map_err(|error| QueryError::Invalid {
+    let mut told = told.await.map_err(|error| QueryError::Invalid {
         param: "lab",
         why: error.to_string(),
     })?;
+    for edit in healing::notes_that_wait(&app.store, &fault.id).await? {
+        let of_gene = told.iter_mut().find(|one| one["gene"] == edit.gene);
+        if let Some(one) = of_gene {
+            one["would"] = json!(format!(
+                "waits for you: take a note of {} away (`instar memory edit show {}`)",
+                edit.note.path, edit.id
+            ));
+            one["class"] = json!(Class::C);
+            one["why_not"] = Value::Null;
+        }
+    }
     Ok((fault, told))
 }
 
@@ -43,7 +54,9 @@ pub async fn attempt(
     agent: &str,
 ) -> Result<Candidate, QueryError> {
     let (fault, told) = explain(app, fault, agent).await?;
-    let able = told.iter().filter(|one| !one["delta"].is_null());
+    // A note is no matter of a trial.
+    let is_able = |one: &&Value| !one["delta"].is_null() && one["delta"][TAKE_NOTE].is_null();
+    let able = told.iter().filter(is_able);
     let chosen = able
         .into_iter()
         .find(|one| gene.is_none_or(|gene| one["gene"] == gene));

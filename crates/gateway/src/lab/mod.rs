@@ -12,6 +12,8 @@ mod divide;
 mod exchange;
 mod explain;
 mod reach;
+mod readings;
+mod reads;
 mod register;
 mod story;
 #[cfg(test)]
@@ -22,6 +24,7 @@ pub use alike::{Likeness, MergeWord, merge_word, merges};
 pub use exchange::{Ledger, foreign, forget, ledger, take_over};
 pub(crate) use exchange::{heard, proposed};
 pub use explain::{attempt, explain};
+pub(crate) use readings::Readings;
 pub use register::{Arms, DayRow, EditView, FaultView, edit, edits, list, one};
 pub use story::{Story, before, story};
 pub(crate) use trend::has_risen;
@@ -306,6 +309,7 @@ async fn work(app: &AppState, cycle: &mut Cycle) -> Result<Result<Vec<Op>, JobEr
         beats,
         Reach::resume(&app.store).await?,
     );
+    count.readings = Readings::resume(&app.store).await?;
     let mut job = match blocking(move || begin(memory.as_deref())).await {
         Ok(job) => job,
         Err(error) => return Ok(Err(error)),

@@ -1,6 +1,7 @@
 //! What was done about a fault: what is on trial, how earlier trials ended, what is proposed, what happened
 //! last. Read from the ledger for whoever looks.
 
+use instar_protocol::amend::NoteEdit;
 use instar_protocol::event::{Event, EventKind};
 use instar_protocol::lab::Known;
 use instar_release::{Candidate, Listed, Releases};
@@ -23,6 +24,8 @@ pub struct Story {
     pub trials: Vec<TrialView>,
     pub tried: Vec<Known>,
     pub proposed: Vec<Candidate>,
+    /// Notes that wait for their owner.
+    pub edits: Vec<NoteEdit>,
     pub events: Vec<Event>,
 }
 
@@ -51,7 +54,12 @@ pub async fn story(
         EventKind::Exposure { fault, .. } => ids.contains(fault.as_str()),
         _ => false,
     });
+    let mut edits = Vec::new();
+    for id in &ids {
+        edits.extend(healing::notes_that_wait(store, id).await?);
+    }
     Ok(Story {
+        edits,
         trials: trials
             .filter(|trial| ids.contains(trial.fault.as_str()))
             .collect(),

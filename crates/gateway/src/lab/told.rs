@@ -31,6 +31,7 @@ pub(super) fn failure(text: &str) -> EventKind {
         millis: 1,
         is_error: true,
         argument_names: Vec::new(),
+        skill: None,
         content: Some(text.to_owned()),
     }
 }

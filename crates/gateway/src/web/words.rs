@@ -384,6 +384,7 @@ words! {
     made_by: "Made by", "Автор", "作者";
     moves: "When which release became stable", "Когда какой релиз вступил в силу", "各版本生效时间";
     releases_about: "A release is everything that decides how the agents act, under one hash. An edit of an identity file or of the configuration makes the next one.", "Релиз — это всё, что определяет поведение агентов, под одним хешем. Правка файла личности или настроек создаёт следующий.", "版本是决定代理行为的全部内容，对应一个哈希。修改身份文件或配置会产生下一个版本。";
+    note_edits: "Notes that could be taken away", "Заметки, которые можно убрать", "可以删除的笔记";
     candidates: "Candidates", "Кандидаты", "候选版本";
     candidates_about: "Proposed changes. A candidate serves nobody until a rollout gives it a share of the new episodes.", "Предложенные изменения. Кандидат никого не обслуживает, пока выкатка не даст ему долю новых эпизодов.", "提议的变更。在灰度发布分给它一部分新片段之前，候选版本不服务任何人。";
     no_candidates: "There are no candidates. `instar candidate new` makes one from a file of deltas.", "Кандидатов нет. `instar candidate new` создаёт кандидата из файла изменений.", "没有候选版本。`instar candidate new` 可从变更文件创建。";
@@ -511,6 +512,7 @@ words! {
     intent_optimize: "second tries", "вторые попытки", "再次尝试";
     intent_innovate: "never tried", "новое", "从未尝试";
     lab_run: "Look for faults now", "Искать сбои сейчас", "立即查找故障";
+    lab_signs: "Signs", "Признаки", "迹象";
     lab_cycles: "Cycles of the lab", "Циклы лаборатории", "实验室运行";
     no_events: "No events yet", "Событий пока нет", "还没有事件";
     no_events_do: "Every message, turn, call and error leaves one.", "Каждое сообщение, ход, вызов и ошибка оставляет событие.", "每条消息、每轮、每次调用和错误都会留下一条。";

@@ -1,10 +1,11 @@
 //! Whether a gene fits a fault.
 
+use instar_protocol::amend::NoteUse;
 use instar_protocol::fault::{Fault, SignalKind};
 use instar_protocol::lab::Seen;
 use std::collections::BTreeSet;
 
-use super::{Clock, Fits, Gene, Place};
+use super::{Clock, Fits, Gene, Pages, Place, note};
 
 /// What a gene sees of a fault: its kind, where it shows, and the words of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,16 +25,21 @@ pub struct Symptom {
     pub environment: String,
     /// The heartbeats of the agent that met it, by the hour.
     pub clock: Clock,
+    /// The turns of the agent by the skills that they read.
+    pub pages: Pages,
+    /// Notes that the corrected turns had read, where it is a fault of corrections.
+    pub notes: Vec<NoteUse>,
 }
 
 impl Symptom {
     /// Of a fault that is told of now.
     #[must_use]
-    pub fn of(fault: &Fault, environment: &str, clock: Clock) -> Self {
+    pub fn of(fault: &Fault, environment: &str, clock: Clock, pages: Pages) -> Self {
         let seen = Seen::of(fault, environment);
         Self {
             is_outside: fault.blast.is_outside(),
             clock,
+            pages,
             ..Self::seen(&fault.id, &seen)
         }
     }
@@ -51,6 +57,8 @@ impl Symptom {
             is_outside: false,
             environment: seen.environment.clone(),
             clock: Clock::default(),
+            pages: Pages::default(),
+            notes: Vec::new(),
         }
     }
 
@@ -80,6 +88,8 @@ impl Fits {
             Place::Tool => symptom.tool().is_some(),
             Place::Model => symptom.model().is_some(),
             Place::Heartbeat => symptom.clock.is_bound(),
+            Place::Skill => symptom.pages.is_bound(),
+            Place::Note => note::is_shared(&symptom.notes),
         };
         let kinds = std::iter::once(&symptom.kind).chain(&symptom.also);
         let is_kind = kinds.into_iter().any(|kind| self.kinds.contains(kind));

@@ -6,9 +6,12 @@
 //!
 //! Start at [`Catalogue::propose`].
 
+mod brought;
 mod clock;
 mod fit;
+mod note;
 mod said;
+mod skill;
 mod write;
 mod wrong;
 
@@ -21,8 +24,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::choose::Intent;
 
+pub use brought::{SKILL_GENES_MAX, brought};
 pub use clock::Clock;
 pub use fit::Symptom;
+pub use note::notes;
+pub use skill::{Pages, Restored};
 pub use write::{Answer, Change, Proposal, Unfit};
 pub use wrong::wrong_calls;
 
@@ -90,6 +96,10 @@ pub enum Place {
     Model,
     /// Wherever it shows: heartbeats meet it, and only in certain hours.
     Heartbeat,
+    /// Wherever it shows: in turns that had read one text of a skill.
+    Skill,
+    /// Answers that were corrected: most of them rest on one note.
+    Note,
 }
 
 /// What a gene writes. What is left open is filled in from the symptom.
@@ -137,6 +147,10 @@ pub enum Recipe {
     },
     /// The heartbeat comes at times at which the fault does not show.
     MoveHeartbeat,
+    /// The skill gets the text again with which the fault did not show.
+    RestoreSkill,
+    /// A note that the corrected answers share is taken away, if a person says so.
+    AmendNote,
     /// A sentence: the argument that the text names is needed.
     SayNeeded,
     /// A sentence: not the same call twice.
@@ -170,6 +184,8 @@ pub enum GeneError {
     Unsound { gene: String, why: &'static str },
     #[error("there are more than {GENES_MAX} genes")]
     Many,
+    #[error("a skill brings 1 to {SKILL_GENES_MAX} genes, each once, in format 1")]
+    Bundle,
     #[error("there is no gene {0}; `instar gene list` shows all")]
     Unknown(String),
 }
@@ -281,6 +297,8 @@ impl Recipe {
             | Self::OtherTool
             | Self::OtherModel
             | Self::MoveHeartbeat
+            | Self::RestoreSkill
+            | Self::AmendNote
             | Self::SayNeeded
             | Self::SayNotTwice
             | Self::SayShape

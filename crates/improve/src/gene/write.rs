@@ -1,12 +1,15 @@
 //! From a gene and a symptom to the change that is proposed.
 
+use instar_protocol::amend::NoteUse;
 use instar_protocol::fault::SignalKind;
+use instar_protocol::lab::TAKE_NOTE;
 use instar_protocol::tool::Effect;
 use instar_release::mitigation::{Act, ArgumentFix, Lesson, Mitigation, Shape, takes};
 use instar_release::{AgentBehaviour, Behaviour, Delta, Heartbeat};
+use serde_json::{Value, json};
 
 use super::said::{Said, alike};
-use super::{Catalogue, Gene, GeneError, Recipe, Symptom, clock, words_of};
+use super::{Catalogue, Gene, GeneError, Recipe, Restored, Symptom, clock, note, skill, words_of};
 
 /// What a gene would do about a fault.
 #[derive(Clone, PartialEq, Debug)]
@@ -23,6 +26,10 @@ pub enum Change {
     Mitigation(Box<Mitigation>),
     /// The same heartbeat at other times.
     Heartbeat(Heartbeat),
+    /// A skill in an earlier text. Its words are the gateway's to fill in.
+    Skill(Restored),
+    /// A note that could be taken away. It is no change of the behaviour.
+    Note(NoteUse),
 }
 
 /// A gene and what it would do, or why nothing.
@@ -41,6 +48,10 @@ pub enum Unfit {
     NoOther,
     #[error("the argument is put right without the model")]
     PutRight,
+    #[error("no earlier text of the skill is known to have gone without it")]
+    NoEarlierText,
+    #[error("it came with more than one skill, and which of them is to blame cannot be told")]
+    ManySkills,
     #[error("{0}")]
     Refused(String),
     #[error("the agent does something like it already")]
@@ -48,20 +59,41 @@ pub enum Unfit {
 }
 
 impl Proposal {
-    /// The change as a delta.
+    /// The change as a delta; none where only the gateway has the whole of it, and none for a note.
     #[must_use]
-    pub fn delta(&self) -> Delta {
+    pub fn delta(&self) -> Option<Delta> {
         let agent = self.agent.clone();
         match &self.change {
-            Change::Mitigation(mitigation) => Delta::SetMitigation {
+            Change::Mitigation(mitigation) => Some(Delta::SetMitigation {
                 agent,
                 id: self.id.clone(),
                 mitigation: Some(mitigation.clone()),
-            },
-            Change::Heartbeat(heartbeat) => Delta::SetHeartbeat {
+            }),
+            Change::Heartbeat(heartbeat) => Some(Delta::SetHeartbeat {
                 agent,
                 heartbeat: Some(heartbeat.clone()),
-            },
+            }),
+            Change::Skill(_) | Change::Note(_) => None,
+        }
+    }
+
+    /// The note that would be taken away.
+    #[must_use]
+    pub fn note(&self) -> Option<&NoteUse> {
+        match &self.change {
+            Change::Note(note) => Some(note),
+            Change::Mitigation(_) | Change::Heartbeat(_) | Change::Skill(_) => None,
+        }
+    }
+
+    /// The change as the gateway is asked for it.
+    pub fn asked(&self) -> Result<Value, serde_json::Error> {
+        match &self.change {
+            Change::Skill(Restored { to, .. }) => Ok(json!({ "restore_skill": {
+                "agent": self.agent, "name": to.name, "digest": to.digest,
+            } })),
+            Change::Note(one) => Ok(json!({ TAKE_NOTE: one.note })),
+            Change::Mitigation(_) | Change::Heartbeat(_) => serde_json::to_value(self.delta()),
         }
     }
 
@@ -71,15 +103,17 @@ impl Proposal {
         match &self.change {
             Change::Mitigation(mitigation) => words_of(&mitigation.act),
             Change::Heartbeat(heartbeat) => clock::words(heartbeat),
+            Change::Skill(restored) => skill::words(restored),
+            Change::Note(one) => note::words(&one.note),
         }
     }
 
-    /// What is put on trial with a coin; a schedule has none.
+    /// What is put on trial with a coin; a schedule, a skill and a note have none.
     #[must_use]
     pub fn mitigation(&self) -> Option<&Mitigation> {
         match &self.change {
             Change::Mitigation(mitigation) => Some(mitigation),
-            Change::Heartbeat(_) => None,
+            Change::Heartbeat(_) | Change::Skill(_) | Change::Note(_) => None,
         }
     }
 }
@@ -130,6 +164,14 @@ impl Catalogue {
                 .and_then(|heartbeat| symptom.clock.moved(heartbeat));
             let change = moved.map(Change::Heartbeat).ok_or(Unfit::NoOther);
             return Ok(change.map(|change| proposal(name, change)));
+        }
+        if gene.writes == Recipe::RestoreSkill {
+            let earlier = symptom.pages.earlier(&of.skills);
+            return Ok(earlier.map(|one| proposal(name, Change::Skill(one))));
+        }
+        if gene.writes == Recipe::AmendNote {
+            let found = note::culprit(&symptom.notes);
+            return Ok(found.map(|one| proposal(name, Change::Note(one))));
         }
         let act = match act(&gene.writes, symptom, of, behaviour) {
             Ok(act) => act,
@@ -268,7 +310,7 @@ fn act(
             Ok(Act::ModelPatience { seconds: *seconds })
         }
         // It writes no act.
-        Recipe::MoveHeartbeat => Err(Unfit::NoOther),
+        Recipe::MoveHeartbeat | Recipe::RestoreSkill | Recipe::AmendNote => Err(Unfit::NoOther),
         Recipe::SayNeeded => match said()? {
             Said::Missing { argument } => Ok(Act::Lesson(Lesson::ArgumentNeeded {
                 tool: tool()?,

@@ -99,6 +99,17 @@ impl Delta {
             Self::SetHeartbeat { agent, heartbeat } => {
                 of(&mut after, agent)?.heartbeat.clone_from(heartbeat);
             }
+            Self::SetSchedule {
+                agent,
+                name,
+                schedule,
+            } => {
+                let schedules = &mut of(&mut after, agent)?.schedules;
+                match schedule {
+                    Some(schedule) => drop(schedules.insert(name.clone(), schedule.clone())),
+                    None => drop(schedules.remove(name)),
+                }
+            }
             Self::SetRetrieval { agent, retrieval } => {
                 of(&mut after, agent)?.retrieval = *retrieval;
             }

@@ -61,6 +61,11 @@ impl Delta {
                 agent: agent.clone(),
                 heartbeat: of(before, agent)?.heartbeat.clone(),
             },
+            Self::SetSchedule { agent, name, .. } => Self::SetSchedule {
+                agent: agent.clone(),
+                name: name.clone(),
+                schedule: of(before, agent)?.schedules.get(name).cloned(),
+            },
             Self::SetRetrieval { agent, .. } => Self::SetRetrieval {
                 agent: agent.clone(),
                 retrieval: of(before, agent)?.retrieval,

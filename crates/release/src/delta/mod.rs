@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 use crate::heartbeat::Heartbeat;
 use crate::mitigation::Mitigation;
 use crate::retrieval::Retrieval;
+use crate::schedule::Schedule;
 use crate::settings::ToolSettings;
 use crate::skill::Skill;
 
@@ -76,6 +77,13 @@ pub enum Delta {
         agent: String,
         #[serde(deserialize_with = "said")]
         heartbeat: Option<Heartbeat>,
+    },
+    /// What an agent does at times that were said beforehand, new or changed; null takes it away.
+    SetSchedule {
+        agent: String,
+        name: String,
+        #[serde(deserialize_with = "said")]
+        schedule: Option<Schedule>,
     },
     /// How an agent finds again what was said; null for how it is by itself.
     SetRetrieval {

@@ -48,6 +48,9 @@ impl Delta {
                 Place::of(&["agents", agent, "mitigations", id])
             }
             Self::SetHeartbeat { agent, .. } => Place::of(&["agents", agent, "heartbeat"]),
+            Self::SetSchedule { agent, name, .. } => {
+                Place::of(&["agents", agent, "schedules", name])
+            }
             Self::SetRetrieval { agent, .. } => Place::of(&["agents", agent, "retrieval"]),
             Self::SetTool { agent, tool, .. } => Place::of(&["agents", agent, "tools", tool]),
             Self::SetSkill { agent, name, .. } => Place::of(&["agents", agent, "skills", name]),
@@ -156,6 +159,13 @@ fn differs(place: &Place, one: &Behaviour, two: &Behaviour) -> bool {
             let of = |behaviour: &Behaviour| {
                 let agent = behaviour.agents.get(*agent)?;
                 agent.skills.get(*name).cloned()
+            };
+            of(one) != of(two)
+        }
+        ["agents", agent, "schedules", name] => {
+            let of = |behaviour: &Behaviour| {
+                let agent = behaviour.agents.get(*agent)?;
+                agent.schedules.get(*name).cloned()
             };
             of(one) != of(two)
         }

@@ -66,6 +66,10 @@ fn changed_chars(deltas: &[Delta]) -> usize {
     let text = |delta: &Delta| match delta {
         Delta::SetPrompt { text, .. } => text.as_deref().map_or(0, |text| text.chars().count()),
         Delta::SetPromptSection { text, .. } => text.chars().count(),
+        Delta::SetSchedule {
+            schedule: Some(schedule),
+            ..
+        } => schedule.text.chars().count(),
         Delta::SetSkill {
             skill: Some(skill), ..
         } => skill.files.values().map(|text| text.chars().count()).sum(),

@@ -18,7 +18,7 @@ pub const LATENCY: &str = "latency";
 pub const QUESTIONS: &str = "questions";
 
 /// The surfaces of messages that nobody wrote.
-const AUTOMATIC: [&str; 3] = ["heartbeat", "session", "approval"];
+const AUTOMATIC: [&str; 4] = ["heartbeat", "cron", "session", "approval"];
 
 /// Whether somebody says in his own words that an answer was wrong.
 pub type Corrects = fn(&str) -> bool;

@@ -104,8 +104,9 @@ pub(crate) async fn try_fix(run: &Context, agent: &str, one: Proposed) -> anyhow
 }
 
 pub(crate) async fn keep_gene(run: &Context, asked: GeneAsked) -> anyhow::Result<Value> {
-    let folder = Folder::open(&run.state()?)?;
-    let kept = healing::kept(&folder.store, asked, run.now()).await;
+    let (folder, releases) = opened(run).await?;
+    let kept = healing::kept((&folder.store, &releases), asked, run.now()).await;
+    drop(releases);
     folder.close().await?;
     Ok(serde_json::to_value(kept.map_err(explain)?)?)
 }

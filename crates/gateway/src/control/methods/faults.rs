@@ -217,7 +217,8 @@ async fn attempt(call: Call) -> Result<Value, Refusal> {
 
 async fn gene(call: Call) -> Result<Value, Refusal> {
     let asked: GeneAsked = call.params()?;
-    let kept = healing::keep_gene(&call.app.store, asked, call.app.clock.now());
+    let house = (&call.app.store, &call.app.releases);
+    let kept = healing::keep_gene(house, asked, call.app.clock.now());
     Ok(json!({ "gene": kept.await? }))
 }
 

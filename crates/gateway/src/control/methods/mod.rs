@@ -20,6 +20,7 @@ mod approvals;
 mod catalog;
 mod commands;
 pub(crate) mod config;
+mod cron;
 mod faults;
 mod files;
 mod logs;
@@ -45,6 +46,7 @@ const TABLE: &[&[Method]] = &[
     chat::METHODS,
     commands::METHODS,
     config::METHODS,
+    cron::METHODS,
     devices::METHODS,
     edit::METHODS,
     faults::METHODS,

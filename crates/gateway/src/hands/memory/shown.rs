@@ -101,7 +101,7 @@ fn held(row: NoteRow) -> HeldNote {
 }
 
 /// Who took part, in one word: whoever is furthest away, and the owner before the machine.
-fn origin(label: &Label) -> String {
+pub(super) fn origin(label: &Label) -> String {
     let owners = label.origins.contains(&Origin::Owner) && !label.is_tainted();
     let word = if owners {
         "owner"

@@ -1,13 +1,11 @@
+mod amended;
+
 use super::write::FILES_OF_A_DAY;
 use super::*;
-use crate::app::{ConfigHandle, Current};
 use crate::config::InstarConfig;
-use crate::hands::{Parts, browser};
+use crate::hands::fixture;
 use instar_config::StateDir;
-use instar_protocol::principal::Via;
-use instar_protocol::{
-    Clock, ReleaseId, RunId, Secret, SecretRef, SecretSource, SessionId, SessionKey, Timestamp,
-};
+use instar_protocol::{Clock, ReleaseId, SessionId, Timestamp};
 use instar_store::{Options, RolloutRow, Store};
 use instar_tools::files::FilesPort as _;
 use std::path::PathBuf;
@@ -47,18 +45,9 @@ impl Room {
             "workspace": workspace, "userTimezone": "UTC",
         } } }))
         .unwrap();
-        let parts = parts(&store, config, state);
+        let parts = fixture::parts(&store, config, state, Arc::new(Noon));
         let memory = Memory::new(WorkspaceFiles::new(&parts));
-        let caller = Caller {
-            agent: AgentId::main(),
-            session: SessionId::new(Timestamp::from_millis(1), [1; 10]),
-            key: SessionKey::main(&AgentId::main()),
-            run: RunId::new(Timestamp::from_millis(1), [1; 10]),
-            principal: Principal::Owner { via: Via::Local },
-            context: Label::owner(),
-            overlay: None,
-            skills: None,
-        };
+        let caller = fixture::owner();
         Self {
             _folder: folder,
             workspace,
@@ -114,25 +103,6 @@ impl Room {
             text.lines().last().unwrap().to_owned()
         });
         (snippets.collect(), label.origins.worst().to_owned())
-    }
-}
-
-fn parts(store: &Store, config: InstarConfig, state: StateDir) -> Parts {
-    let egress = instar_egress::Egress::new("test");
-    let config = ConfigHandle::new(Current {
-        value: config,
-        files: Vec::new(),
-        hash: String::new(),
-        document: json!({}),
-    });
-    Parts {
-        store: store.clone(),
-        browsers: browser::browsers(&state, &config, &egress),
-        config,
-        state,
-        clock: Arc::new(Noon),
-        egress,
-        secrets: Arc::new(Nothing),
     }
 }
 
@@ -374,13 +344,4 @@ async fn a_full_day_goes_on_in_another_file_and_ends_somewhere() {
     let long = "x".repeat(4_001);
     let why = room.memory.note(&room.caller, &long).await.unwrap_err();
     assert!(why.to_string().contains("4001 characters"), "{why}");
-}
-
-#[derive(Debug)]
-struct Nothing;
-
-impl SecretSource for Nothing {
-    fn secret(&self, _reference: &SecretRef) -> Result<Secret, String> {
-        Err("there are none".to_owned())
-    }
 }

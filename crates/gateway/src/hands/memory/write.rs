@@ -162,7 +162,8 @@ impl Memory {
             .await
     }
 
-    /// Writes what became everybody's into the files, and gives how much could not be written. Done again it
+    /// Writes what became everybody's into the files, goes on with words about notes that were cut off, and
+    /// gives how much could not be written. Done again it
     /// adds nothing; what waits is read from where it is.
     pub(crate) async fn settle(&self) -> Result<usize, StoreError> {
         let store = &self.files.store;
@@ -200,6 +201,6 @@ impl Memory {
                 store.commit(settled.collect()).await?;
             }
         }
-        Ok(left)
+        Ok(left + self.settle_edits().await?)
     }
 }

@@ -1,6 +1,7 @@
 //! A fault's page: how often, since when, what was done about it, and what the evidence says.
 
 use axum::extract::{Path, State};
+use instar_protocol::amend::NoteEdit;
 use instar_protocol::event::{Event, EventKind};
 use instar_protocol::lab::Known;
 use instar_release::Candidate;
@@ -89,6 +90,7 @@ fn done(words: &Words, one: &FaultView, story: &Story) -> Markup {
         }
         @if !story.tried.is_empty() { section { h2 { (words.fault_tried) } (known(words, &story.tried)) } }
         @if !story.proposed.is_empty() { section { h2 { (words.candidates) } (proposed(words, &story.proposed)) } }
+        @if !story.edits.is_empty() { section { h2 { (words.note_edits) } (note_edits(&story.edits)) } }
     }
 }
 
@@ -264,6 +266,15 @@ fn proposed(words: &Words, candidates: &[Candidate]) -> Markup {
                 td { (word(&one.assessment.class)) } td { (one.spec.proposer) ": " (one.spec.reason) } td { (moment(one.spec.made_at)) }
             } } }
         } }
+    }
+}
+
+/// Notes that wait for their owner's word. He gives it where he is known in person.
+fn note_edits(edits: &[NoteEdit]) -> Markup {
+    html! {
+        ul { @for edit in edits { li {
+            (edit.note.path) ": " (edit.why) " " code { "instar memory edit show " (edit.id) }
+        } } }
     }
 }
 

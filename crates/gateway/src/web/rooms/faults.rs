@@ -173,7 +173,8 @@ fn log(words: &Words, cycles: &[Cycle]) -> Markup {
                 (moment(cycle.at)) " " (word(&cycle.outcome)) " "
                 span class="soft" {
                     @if cycle.outcome == Outcome::Done {
-                        (cycle.events) " → " (cycle.signs) " → " (cycle.faults_touched) ", " (cycle.millis) " ms"
+                        (words.events) " " (cycle.events) " · " (words.lab_signs) " " (cycle.signs) " · "
+                        (words.faults) " " (cycle.faults_touched) " · " (cycle.millis) " ms"
                     } @else { (cycle.why) }
                 }
             } } }

@@ -1,34 +1,18 @@
 use super::*;
-use crate::app::{ConfigHandle, Current};
 use crate::config::InstarConfig;
+use crate::hands::fixture;
 use crate::hands::outputs::KeptOutputs;
-use crate::hands::{Parts, browser};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use instar_config::StateDir;
-use instar_egress::Egress;
-use instar_protocol::principal::Via;
 use instar_protocol::time::SystemClock;
-use instar_protocol::{
-    Principal, RunId, Secret, SecretRef, SecretSource, SessionId, SessionKey, Timestamp,
-};
 use instar_release::{AgentBehaviour, PromptFile, Skill};
 use instar_store::{Options, Store};
 use instar_tools::OutputsPort as _;
 use instar_tools::exec::Order;
 use instar_tools::files::{Change, FilesPort as _};
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-
-#[derive(Debug)]
-struct Nothing;
-
-impl SecretSource for Nothing {
-    fn secret(&self, _reference: &SecretRef) -> Result<Secret, String> {
-        Err("there are none".to_owned())
-    }
-}
 
 struct House {
     _folder: tempfile::TempDir,
@@ -50,22 +34,8 @@ impl House {
         let workspace = state.workspace("main");
         std::fs::create_dir_all(&workspace).unwrap();
         let store = Store::open(folder.path(), Options::default()).unwrap();
-        let config = ConfigHandle::new(Current {
-            value: InstarConfig::default(),
-            files: Vec::new(),
-            hash: String::new(),
-            document: json!({}),
-        });
-        let (clock, egress) = (Arc::new(SystemClock), Egress::new("test"));
-        let parts = Parts {
-            store: store.clone(),
-            browsers: browser::browsers(&state, &config, &egress),
-            config,
-            state,
-            clock: clock.clone(),
-            egress,
-            secrets: Arc::new(Nothing),
-        };
+        let clock = Arc::new(SystemClock);
+        let parts = fixture::parts(&store, InstarConfig::default(), state, clock.clone());
         let files = WorkspaceFiles::new(&parts);
         Self {
             _folder: folder,
@@ -74,16 +44,7 @@ impl House {
             files,
             outputs: KeptOutputs::new(store.clone(), clock),
             store,
-            caller: Caller {
-                skills: None,
-                agent: AgentId::main(),
-                session: SessionId::new(Timestamp::from_millis(1), [1; 10]),
-                key: SessionKey::main(&AgentId::main()),
-                run: RunId::new(Timestamp::from_millis(1), [1; 10]),
-                principal: Principal::Owner { via: Via::Local },
-                context: Label::owner(),
-                overlay: None,
-            },
+            caller: fixture::owner(),
         }
     }
 
