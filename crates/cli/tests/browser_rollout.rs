@@ -3,8 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, link};
-use crate::rollouts::{BAD, candidate, episode, script, start, status};
+use crate::rollouts::{candidate, episode, script, start, status};
 use crate::support::{Instar, Setup, until};
+
+/// A candidate that answers as well as the stable release: nothing but the owner ends it so early.
+const BRIEF: &str = "You are brief.";
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
@@ -16,7 +19,7 @@ fn both_arms_are_seen_side_by_side_and_the_red_button_takes_it_back() {
         return;
     };
     let instar = Instar::start(Setup::scripted(script()));
-    let made = candidate(&instar, BAD);
+    let made = candidate(&instar, BRIEF);
     let begun = start(&instar, &made, "0.05");
     for number in 0..8 {
         let _sent = episode(&instar, number);
@@ -59,5 +62,5 @@ fn both_arms_are_seen_side_by_side_and_the_red_button_takes_it_back() {
     );
     let ended = status(&instar);
     assert_eq!(ended["stage"]["why"]["reason"], "owner");
-    assert!(!episode(&instar, 200).contains(BAD));
+    assert!(!episode(&instar, 200).contains(BRIEF));
 }

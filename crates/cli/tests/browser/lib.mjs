@@ -11,9 +11,9 @@ export const input = JSON.parse(process.env.INSTAR_BROWSER_INPUT);
 
 const { chromium } = createRequire(path.join(input.modules, "index.js"))("playwright-core");
 
-/** How long a whole script and one step of it may take, in milliseconds. */
-const SCRIPT_MS_MAX = 200_000;
-const STEP_MS_MAX = 30_000;
+/** How long a whole script and one step of it may take, in milliseconds: on a machine that does much beside. */
+const SCRIPT_MS_MAX = 330_000;
+const STEP_MS_MAX = 60_000;
 
 const FLAGS = [
   "--no-sandbox",

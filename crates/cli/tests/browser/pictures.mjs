@@ -41,7 +41,8 @@ await browse(async (browser) => {
     ["sessions", "/sessions", DESK],
     ["usage", "/usage", DESK],
     ["config", "/config", DESK],
-    ["events-dark", "/events", { ...DESK, colorScheme: "dark" }],
+    // Full of small words: less of it says as much.
+    ["events-dark", "/events", { viewport: { width: 1200, height: 720 }, colorScheme: "dark" }],
     ["phone-config", "/config/key?path=gateway.bind", PHONE],
     ["phone-sessions", "/sessions", { ...PHONE, colorScheme: "dark" }],
   ];
