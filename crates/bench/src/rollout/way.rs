@@ -178,6 +178,7 @@ fn serve(rollout: &mut Rollout, world: &World, dice: &mut Dice, seed: u64, run: 
     let units = u32::try_from(rollout.plan().horizon).unwrap_or(UNITS);
     let (mut ended, mut of_candidate) = (Ended::default(), 0);
     let mut waiting = VecDeque::new();
+    let mut settled = blank(rollout);
     let mut at = 0;
     loop {
         if at < units {
@@ -187,7 +188,8 @@ fn serve(rollout: &mut Rollout, world: &World, dice: &mut Dice, seed: u64, run: 
         }
         let is_due = |(since, _): &(u32, Unit)| since + world.maturity() <= at;
         while let Some((number, unit)) = waiting.pop_front_if(|one| is_due(one)) {
-            match rollout.settle(&settled(rollout, number, &unit, &mut beside)) {
+            fill(&mut settled, number, &unit, &mut beside);
+            match rollout.settle(&settled) {
                 Some(Stage::RolledBack { .. }) => {
                     ended.rolled_back = Some(of_candidate);
                     return ended;
@@ -207,22 +209,27 @@ fn serve(rollout: &mut Rollout, world: &World, dice: &mut Dice, seed: u64, run: 
     }
 }
 
-fn settled(rollout: &Rollout, number: u32, unit: &Unit, beside: &mut Dice) -> Settled {
+/// A unit of which nothing is said yet.
+fn blank(rollout: &Rollout) -> Settled {
     let names = rollout.plan().metrics.keys();
-    let bad = names.map(|name| {
-        let bad = if name == TASK {
+    Settled {
+        unit: String::new(),
+        arm: Arm::Old,
+        share: 0.0,
+        bad: names.map(|name| (name.clone(), None)).collect(),
+        is_heard: true,
+    }
+}
+
+fn fill(settled: &mut Settled, number: u32, unit: &Unit, beside: &mut Dice) {
+    settled.unit = number.to_string();
+    (settled.arm, settled.share) = (unit.arm, unit.share);
+    for (name, bad) in &mut settled.bad {
+        *bad = Some(if name == TASK {
             unit.bad
         } else {
             f64::from(u8::from(beside.throw() < BESIDE))
-        };
-        (name.clone(), Some(bad))
-    });
-    Settled {
-        unit: number.to_string(),
-        arm: unit.arm,
-        share: unit.share,
-        bad: bad.collect(),
-        is_heard: true,
+        });
     }
 }
 

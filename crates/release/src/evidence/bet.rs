@@ -136,24 +136,23 @@ impl Null {
 
     /// The point on the null's border that is hardest to tell from the belief at this share.
     fn nearest(self, belief: Belief, share: f64) -> (f64, f64) {
-        let on_border = |q0: f64| match self {
-            Self::AtMost { k } | Self::AtLeast { k } => (k * q0, q0),
-            Self::Margin { d } => (q0 + d, q0),
-        };
-        let (low, high) = match self {
+        // The border is a line: the new rate is `k * q0 + d`.
+        let (k, d) = match self {
             // Here it can be written down.
             Self::AtMost { k } | Self::AtLeast { k } if (k - 1.0).abs() < f64::EPSILON => {
                 let mean = share * belief.new + (1.0 - share) * belief.old;
                 return (mean, mean);
             }
-            Self::AtMost { .. } | Self::AtLeast { .. } => (1e-9, 1.0 - 1e-9),
-            Self::Margin { d } => (1e-9, 1.0 - d - 1e-9),
+            Self::AtMost { k } | Self::AtLeast { k } => (k, 0.0),
+            Self::Margin { d } => (1.0, d),
         };
-        let distance = |q0: f64| {
-            let (q1, q0) = on_border(q0);
-            share * divergence(belief.new, q1) + (1.0 - share) * divergence(belief.old, q0)
-        };
-        on_border(least(low, high, distance))
+        let high = ((1.0 - d) / k).min(1.0) - EDGE;
+        let q0 = crossing(EDGE, high, |q0| {
+            let (new, old) = (slope(belief.new, k * q0 + d), slope(belief.old, q0));
+            let of_both = |new: f64, old: f64| share * new + (1.0 - share) * old;
+            (of_both(k * new.0, old.0), of_both(k * k * new.1, old.1))
+        });
+        (k * q0 + d, q0)
     }
 }
 
@@ -163,22 +162,37 @@ pub(crate) fn divergence(p: f64, q: f64) -> f64 {
     part(p, q) + part(1.0 - p, 1.0 - q)
 }
 
-/// Where a function with one valley is least, by golden section.
-fn least(mut low: f64, mut high: f64, f: impl Fn(f64) -> f64) -> f64 {
-    const GOLDEN: f64 = 0.618_033_988_749_894_9;
-    const ROUNDS: u32 = 48;
-    let mut inner = (high - GOLDEN * (high - low), low + GOLDEN * (high - low));
-    let mut values = (f(inner.0), f(inner.1));
+/// First and second derivative of the divergence of `p` from `q`, by `q`.
+fn slope(p: f64, q: f64) -> (f64, f64) {
+    let (bad, good) = (p / q, (1.0 - p) / (1.0 - q));
+    (good - bad, bad / q + good / (1.0 - q))
+}
+
+/// Rates on a border lie so far from what cannot be.
+const EDGE: f64 = 1e-9;
+
+/// Where a rising function is 0, from its value and its slope: Newton's steps, and halves where one leads out.
+fn crossing(mut low: f64, mut high: f64, f: impl Fn(f64) -> (f64, f64)) -> f64 {
+    const ROUNDS: u32 = 100;
+    const NEAR: f64 = 1e-12;
+    let mut at = f64::midpoint(low, high);
     for _ in 0..ROUNDS {
-        if values.0 < values.1 {
-            high = inner.1;
-            inner = (high - GOLDEN * (high - low), inner.0);
-            values = (f(inner.0), values.0);
+        let (value, rise) = f(at);
+        if value > 0.0 {
+            high = at;
         } else {
-            low = inner.0;
-            inner = (inner.1, low + GOLDEN * (high - low));
-            values = (values.1, f(inner.1));
+            low = at;
         }
+        let step = at - value / rise;
+        let next = if step > low && step < high {
+            step
+        } else {
+            f64::midpoint(low, high)
+        };
+        if (next - at).abs() < NEAR {
+            return next;
+        }
+        at = next;
     }
-    f64::midpoint(low, high)
+    at
 }

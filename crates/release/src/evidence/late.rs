@@ -38,9 +38,8 @@ impl Late {
         let Some(logs) = self.process.take(unit) else {
             return;
         };
-        self.process.add(&logs);
         for component in &mut self.later {
-            for (log, gained) in component.iter_mut().zip(&logs) {
+            for (log, gained) in component.iter_mut().zip(logs) {
                 *log += gained;
             }
         }

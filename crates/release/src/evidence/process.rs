@@ -43,6 +43,23 @@ struct Bets {
     share: f64,
     until: u64,
     by_ratio: Vec<Bet>,
+    #[serde(skip)]
+    known: Known,
+}
+
+/// What outcomes that are good or bad altogether add to the logarithm of each ratio, once it was asked for: they come
+/// again and again while the bets are in force.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    plain: [Option<Vec<f64>>; 4],
+    between: Vec<f64>,
+}
+
+/// It follows from the bets, and adds nothing to them.
+impl PartialEq for Known {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Test {
@@ -115,31 +132,29 @@ impl Process {
     /// Takes a settled unit. One that cannot have been settled so (a share of 0 or 1, a badness that is
     /// no number) says nothing of the arms and is left out.
     pub fn settle(&mut self, unit: &Unit) {
-        if let Some(logs) = self.take(unit) {
-            self.add(&logs);
-        }
-    }
-
-    pub(super) fn add(&mut self, logs: &[f64]) {
-        for (log, gained) in self.logs.iter_mut().zip(logs) {
-            *log += gained;
-        }
+        self.take(unit);
     }
 
     /// What the unit adds to the logarithm of each ratio; it counts for what is believed from now on.
-    pub(super) fn take(&mut self, unit: &Unit) -> Option<Vec<f64>> {
+    pub(super) fn take(&mut self, unit: &Unit) -> Option<&[f64]> {
         let sound = unit.share > 0.0 && unit.share < 1.0 && (0.0..=1.0).contains(&unit.bad);
         if !sound {
             return None;
         }
-        let bets = self.bets(unit.share);
+        if !self.has_bets(unit.share) {
+            self.bets = Some(self.bet(unit.share));
+        }
         self.settled += 1;
         self.bad += unit.bad;
         if unit.arm == Arm::Old {
             self.settled_old += 1;
             self.bad_old += unit.bad;
         }
-        Some(bets.iter().map(|bet| bet.factor(unit).ln()).collect())
+        let gained = self.bets.as_mut()?.gained(unit);
+        for (log, gained) in self.logs.iter_mut().zip(gained) {
+            *log += gained;
+        }
+        Some(gained)
     }
 
     pub(super) fn weights(&self) -> impl Iterator<Item = f64> + Clone {
@@ -165,28 +180,23 @@ impl Process {
         self.settled
     }
 
-    /// The bets for the next unit at this share.
-    fn bets(&mut self, share: f64) -> Vec<Bet> {
-        if let Some(bets) = &self.bets
-            && bets.until > self.settled
-            && (bets.share - share).abs() < f64::EPSILON
-        {
-            return bets.by_ratio.clone();
-        }
-        let by_ratio: Vec<Bet> = self
-            .test
-            .ratios
-            .iter()
-            .map(|(ratio, _)| Bet::best(self.test.null, self.belief(*ratio, share), share))
-            .collect();
-        // A rate over n units moves little in the next twentieth of them.
-        let until = self.settled + 1 + self.settled / 20;
-        self.bets = Some(Bets {
+    fn has_bets(&self, share: f64) -> bool {
+        self.bets.as_ref().is_some_and(|bets| {
+            bets.until > self.settled && (bets.share - share).abs() < f64::EPSILON
+        })
+    }
+
+    /// The bets for the next units at this share.
+    fn bet(&self, share: f64) -> Bets {
+        let best =
+            |(ratio, _): &(f64, f64)| Bet::best(self.test.null, self.belief(*ratio, share), share);
+        Bets {
             share,
-            until,
-            by_ratio: by_ratio.clone(),
-        });
-        by_ratio
+            // A rate over n units moves little in the next twentieth of them.
+            until: self.settled + 1 + self.settled / 20,
+            by_ratio: self.test.ratios.iter().map(best).collect(),
+            known: Known::default(),
+        }
     }
 
     fn belief(&self, ratio: f64, share: f64) -> Belief {
@@ -198,6 +208,25 @@ impl Process {
             Rates::Control => (self.bad_old + 2.0) / (count(self.settled_old) + 20.0),
         };
         Belief::new(ratio * old, old)
+    }
+}
+
+impl Bets {
+    /// What the unit adds to the logarithm of each ratio.
+    fn gained(&mut self, unit: &Unit) -> &[f64] {
+        let logs = || {
+            let bets = self.by_ratio.iter();
+            bets.map(|bet| bet.factor(unit).ln()).collect()
+        };
+        let arm = usize::from(unit.arm == Arm::New);
+        let outcome = [0.0, 1.0]
+            .iter()
+            .position(|plain: &f64| plain.total_cmp(&unit.bad).is_eq());
+        let Some(outcome) = outcome else {
+            self.known.between = logs();
+            return &self.known.between;
+        };
+        self.known.plain[2 * arm + outcome].get_or_insert_with(logs)
     }
 }
 
