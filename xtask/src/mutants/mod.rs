@@ -30,8 +30,11 @@ pub(crate) struct Options {
     /// Put all changes into one build, each behind a switch: much quicker; what does not compile so is told
     #[arg(long)]
     together: bool,
-    /// With --together, leave tests out that have this in their names
-    #[arg(long, requires = "together")]
+    /// Only the changes that did not compile in one build, one by one
+    #[arg(long, conflicts_with = "together")]
+    rest: bool,
+    /// Leave tests out that have this in their names
+    #[arg(long)]
     skip: Vec<String>,
     /// Try again what an earlier run has caught as well
     #[arg(long)]
@@ -105,7 +108,7 @@ fn together(command: &mut Command, part: Part, options: &Options) -> anyhow::Res
     let task = together::Together {
         package: part.package().to_owned(),
         changes: serde_json::from_str(&listed)?,
-        kept: target().join("mutants").join(part.package()),
+        kept: kept(part),
         build: target().join("mutants/build"),
         skip: options.skip.clone(),
         features,
@@ -116,7 +119,7 @@ fn together(command: &mut Command, part: Part, options: &Options) -> anyhow::Res
 
 fn command(program: &Path, part: Part, options: &Options) -> anyhow::Result<Command> {
     // Each part keeps its own list of what was caught.
-    let kept = target().join("mutants").join(part.package());
+    let kept = kept(part);
     std::fs::create_dir_all(&kept)?;
     let mut command = Command::new(program);
     command
@@ -128,7 +131,7 @@ fn command(program: &Path, part: Part, options: &Options) -> anyhow::Result<Comm
         .args(["mutants", "--package", part.package()])
         .args(["--jobs=1", "--no-shuffle", "--colors=never"])
         .arg("--output")
-        .arg(kept);
+        .arg(&kept);
     if part == Part::Sandbox {
         command.arg("--no-default-features");
     }
@@ -143,6 +146,11 @@ fn command(program: &Path, part: Part, options: &Options) -> anyhow::Result<Comm
     if let Some(shard) = &options.shard {
         command.args(["--shard", shard]);
     }
+    if options.rest {
+        for name in together::not_built(&kept)? {
+            command.args(["--re", &whole(&name)]);
+        }
+    }
     if options.list || options.together {
         command.arg("--list");
         return Ok(command);
@@ -152,6 +160,12 @@ fn command(program: &Path, part: Part, options: &Options) -> anyhow::Result<Comm
     }
     // That the tests pass as they are is what the test run shows.
     command.args(["--baseline=skip", "--timeout=180", "--", "--tests"]);
+    if !options.skip.is_empty() {
+        command.arg("--");
+        for name in &options.skip {
+            command.args(["--skip", name]);
+        }
+    }
     Ok(command)
 }
 
@@ -166,4 +180,33 @@ fn install() -> anyhow::Result<PathBuf> {
         )?;
     }
     Ok(program)
+}
+
+/// Where the changed copy of the tree, the builds and the outcomes of a part are.
+fn kept(part: Part) -> PathBuf {
+    target().join("mutants").join(part.package())
+}
+
+/// The pattern that this text alone is.
+fn whole(text: &str) -> String {
+    let mut pattern = "^".to_owned();
+    for sign in text.chars() {
+        if r"\.+*?()|[]{}^$#&-~".contains(sign) {
+            pattern.push('\\');
+        }
+        pattern.push(sign);
+    }
+    pattern + "$"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole;
+
+    #[test]
+    fn a_name_is_a_pattern_of_itself_alone() {
+        let name = "src/a.rs:3:7: replace || with == in f -> Option<T>";
+        let pattern = r"^src/a\.rs:3:7: replace \|\| with == in f \-> Option<T>$";
+        assert_eq!(whole(name), pattern);
+    }
 }

@@ -17,6 +17,9 @@ const SWITCH: &str = "INSTAR_CHANGED";
 const SEEN: &str = "INSTAR_CHANGED_SEEN";
 /// What does not compile shows in turns: each hides others.
 const ROUNDS: usize = 30;
+/// What came of each change, a line each.
+const OUTCOMES: &str = "outcomes.txt";
+const NOT_BUILT: &str = "not built ";
 /// No test takes longer by itself; changed it gets ten times what it took, and this.
 const TEST_TIME: Duration = Duration::from_secs(300);
 const MORE_TIME: Duration = Duration::from_secs(20);
@@ -92,7 +95,11 @@ impl Together {
             woven.len(),
             tests.len()
         ));
-        let mut lines = Vec::new();
+        let alone = (0..self.changes.len()).filter(|number| !woven.contains(number));
+        let mut lines: Vec<String> = alone
+            .map(|number| format!("{NOT_BUILT}{}", self.changes[number].name))
+            .collect();
+        self.keep(&lines)?;
         let mut missed = Vec::new();
         for number in &woven {
             let name = &self.changes[*number].name;
@@ -110,24 +117,18 @@ impl Together {
             }
             self.keep(&lines)?;
         }
-        let alone = (0..self.changes.len()).filter(|number| !woven.contains(number));
-        lines.extend(alone.map(|number| format!("not built {}", self.changes[number].name)));
-        self.keep(&lines)?;
         say(&format!(
             "{} caught, {} missed, {} to be tried one by one; {}",
             woven.len() - missed.len(),
             missed.len(),
             self.changes.len() - woven.len(),
-            self.kept.join("outcomes.txt").display()
+            self.kept.join(OUTCOMES).display()
         ));
         Ok(missed)
     }
 
     fn keep(&self, lines: &[String]) -> anyhow::Result<()> {
-        Ok(std::fs::write(
-            self.kept.join("outcomes.txt"),
-            lines.join("\n"),
-        )?)
+        Ok(std::fs::write(self.kept.join(OUTCOMES), lines.join("\n"))?)
     }
 
     /// The files that git knows, as they are now.
@@ -315,6 +316,15 @@ impl Together {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// The changes that the last run could not build with the others.
+pub(super) fn not_built(kept: &Path) -> anyhow::Result<Vec<String>> {
+    let file = kept.join(OUTCOMES);
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("{}: run it with --together first", file.display()))?;
+    let names = text.lines().filter_map(|line| line.strip_prefix(NOT_BUILT));
+    Ok(names.map(str::to_owned).collect())
 }
 
 fn programs(messages: &[serde_json::Value]) -> Vec<PathBuf> {
