@@ -216,7 +216,8 @@ pub(crate) fn environment(folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(python)
 }
 
-fn cargo_tools(cache: &Path) -> anyhow::Result<PathBuf> {
+/// The folder of cargo's helpers that no test runs without.
+pub(crate) fn cargo_tools(cache: &Path) -> anyhow::Result<PathBuf> {
     let folder = cache.join("cargo-tools");
     let bin = folder.join("bin");
     let missing: Vec<&str> = CARGO_TOOLS

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::run::{cache, must, output, root, say, target};
+use crate::tools::cargo_tools;
 
 /// Built from its source, as it is published in no other form.
 const PACKAGE: &str = "cargo-mutants@27.1.0";
@@ -158,8 +159,14 @@ fn command(program: &Path, part: Part, options: &Options) -> anyhow::Result<Comm
     if !options.anew {
         command.arg("--iterate");
     }
+    // The runner that ends with the first test that fails.
+    let runner = cargo_tools(&cache()?)?;
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let paths = std::iter::once(runner).chain(std::env::split_paths(&paths));
+    command.env("PATH", std::env::join_paths(paths)?);
+    command.arg("--test-tool=nextest");
     // That the tests pass as they are is what the test run shows.
-    command.args(["--baseline=skip", "--timeout=180", "--", "--tests"]);
+    command.args(["--baseline=skip", "--timeout=300", "--", "--tests"]);
     if !options.skip.is_empty() {
         command.arg("--");
         for name in &options.skip {
