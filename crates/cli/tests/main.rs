@@ -76,6 +76,7 @@ mod serve;
 mod service;
 mod setup;
 mod signed;
+mod similar;
 mod skills;
 mod skills_mended;
 mod sources;

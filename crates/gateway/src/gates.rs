@@ -5,6 +5,7 @@ pub(crate) mod answers;
 pub(crate) mod grader;
 mod judge;
 pub(crate) mod own;
+pub(crate) mod places;
 
 pub use judge::job as judge_job;
 
@@ -47,7 +48,8 @@ pub struct ImproveConfig {
     pub rollout: RolloutConfig,
     /// A model for embeddings, as `PROVIDER/MODEL` of `models.providers` (`ollama/nomic-embed-text`, or any server that
     /// speaks `/embeddings`). It is told the templates of faults, redacted, and proposes which of them are one; a
-    /// person decides. Nothing is asked while it is unset.
+    /// person decides. Where a suite or an assertion asks for `similar`, it is told the answer and what it is held against.
+    /// Nothing is asked while it is unset.
     pub embedder: Option<String>,
 }
 
@@ -103,8 +105,8 @@ pub struct RolloutConfig {
 impl RolloutConfig {
     /// Whether what the owner asks of answers can be decided at all; none where he asks for nothing.
     #[must_use]
-    pub fn finding(&self) -> Option<instar_protocol::api::Finding> {
-        answers::finding(&self.asserts)
+    pub fn finding(&self, has_embedder: bool) -> Option<instar_protocol::api::Finding> {
+        answers::finding(&self.asserts, has_embedder)
     }
 
     /// What the types alone cannot refuse: path and message.

@@ -7,6 +7,7 @@
 //! | GET `/models` | | list of model rows |
 //! | POST `/models/probe` | [`ProbeRequest`] | list of probe rows |
 //! | POST `/grade` | [`Grade`] | [`GradeGiven`] |
+//! | POST `/place` | [`Place`] | [`Placed`] |
 //! | POST `/rehearse` | [`Rehearse`] | [`Rehearsed`] |
 //! | GET `/sessions` | `agent search deleted limit before` | [`SessionList`] |
 //! | GET `/search` | `text agent limit` | [`SearchReport`] |
@@ -52,7 +53,7 @@
 
 mod suites;
 
-pub use suites::{Grade, GradeGiven, Rehearse, Rehearsed, Turn};
+pub use suites::{Grade, GradeGiven, Place, Placed, Rehearse, Rehearsed, Turn};
 
 use serde::{Deserialize, Serialize};
 

@@ -129,6 +129,8 @@ pub struct Asserting {
 pub enum Asserted {
     /// It asks the model that grades, and waits for [`Graded`].
     Ask { system: String, user: String },
+    /// It asks where texts stand, and waits for [`Places`].
+    Place { texts: Vec<String> },
     /// Of each answer, in their order. That was all.
     Done { answers: Vec<Held> },
 }
@@ -138,6 +140,14 @@ pub enum Asserted {
 #[serde(deny_unknown_fields)]
 pub struct Graded {
     pub text: Option<String>,
+}
+
+/// Where texts stand, one place for each; or why nobody can say.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Places {
+    At(Vec<Vec<f64>>),
+    Nowhere(String),
 }
 
 /// Whether all assertions hold of an answer; none where one of them could not be decided.

@@ -12,9 +12,12 @@ use crate::report::row;
 
 /// Stands in the identity of the candidate.
 const IDENTITY: &str = "Answer as a zebra would.";
-/// The candidate fails where the text has one of these.
-const FAILS: [&str; 3] = ["kind 1", "kind 4", "kind 7"];
-const EPISODES_MAX: u32 = 400;
+/// Texts are of so many kinds, one after the other.
+const TEXTS: u32 = 20;
+/// Everybody fails at this one, and the bad candidate at all of these: 5 and 30 %.
+const FAILS: &str = "kind 04";
+const FAILS_MORE: [&str; 6] = [FAILS, "kind 01", "kind 07", "kind 11", "kind 14", "kind 17"];
+const EPISODES_MAX: u32 = 3_000;
 /// Stands in the identity of a candidate that answers as well as the stable release.
 const SOUND: &str = "Answer as a horse would.";
 /// Episodes after which one that is sound has to be held, or is not.
@@ -26,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Through {
     method: &'static str,
     episodes: u64,
+    /// Those that the candidate was given, of all that were judged.
+    of_candidate: u64,
     stage: String,
     /// Why it stays where it is, if it does.
     hold: Option<String>,
@@ -55,17 +60,27 @@ pub(super) async fn run() -> anyhow::Result<(Vec<Through>, Back)> {
 struct Kind {
     method: &'static str,
     identity: &'static str,
+    share: f64,
     shadow_pairs: Option<u64>,
     /// Somebody says a good word about each answer.
     is_praised: bool,
     wanted: (&'static str, Option<&'static str>),
 }
 
-/// The one that is promoted comes last: what it is held against is another release then.
-const KINDS: [Kind; 4] = [
+/// Those that are promoted come last: what they are held against is another release then.
+const KINDS: [Kind; 6] = [
     Kind {
         method: "instar",
         identity: IDENTITY,
+        share: 0.5,
+        shadow_pairs: None,
+        is_praised: false,
+        wanted: ("rolled_back", None),
+    },
+    Kind {
+        method: "instar, share 5 %",
+        identity: IDENTITY,
+        share: 0.05,
         shadow_pairs: None,
         is_praised: false,
         wanted: ("rolled_back", None),
@@ -73,6 +88,7 @@ const KINDS: [Kind; 4] = [
     Kind {
         method: "instar, paired",
         identity: IDENTITY,
+        share: 0.5,
         shadow_pairs: Some(200),
         is_praised: false,
         wanted: ("rolled_back", None),
@@ -80,13 +96,23 @@ const KINDS: [Kind; 4] = [
     Kind {
         method: "instar, unheard",
         identity: SOUND,
+        share: 0.5,
         shadow_pairs: None,
         is_praised: false,
         wanted: ("canary", Some("silence")),
     },
     Kind {
+        method: "instar, after a shadow",
+        identity: SOUND,
+        share: 0.5,
+        shadow_pairs: Some(20),
+        is_praised: true,
+        wanted: ("promoted", None),
+    },
+    Kind {
         method: "instar, sound",
         identity: SOUND,
+        share: 0.5,
         shadow_pairs: None,
         is_praised: true,
         wanted: ("promoted", None),
@@ -96,7 +122,10 @@ const KINDS: [Kind; 4] = [
 fn script() -> Value {
     json!({
         "rules": [{
-            "when": {"system_contains": IDENTITY, "contains": FAILS},
+            "when": {"system_contains": IDENTITY, "contains": FAILS_MORE},
+            "answer": {"fault": {"status": 400, "message": "no"}},
+        }, {
+            "when": {"contains": [FAILS]},
             "answer": {"fault": {"status": 400, "message": "no"}},
         }],
         "otherwise": {"say": [{"text": "Fine."}]},
@@ -116,7 +145,7 @@ impl Traffic {
         let delta = json!({"set_prompt": {"agent": "main", "file": "SOUL.md", "text": text}});
         let id = self.house.approved(&delta).await?;
         let mut asked = json!({
-            "candidate": id, "shares": [0.5], "turns_max": 1, "maturity_seconds": 1, "watch_units": 0,
+            "candidate": id, "shares": [kind.share], "turns_max": 1, "maturity_seconds": 1, "watch_units": 0,
         });
         if let Some(pairs) = kind.shadow_pairs {
             asked["shadow_pairs"] = json!(pairs);
@@ -165,7 +194,7 @@ impl Traffic {
             for _ in 0..STRIDE {
                 self.episodes += 1;
                 let number = self.episodes;
-                let text = format!("question, kind {}", number % 10);
+                let text = format!("question, kind {:02}", number % TEXTS);
                 self.house.ask(&format!("episode{number}"), &text).await?;
                 if kind.is_praised {
                     self.praise().await?;
@@ -235,11 +264,14 @@ fn compare(
         let of = |value: &Value| value[near].as_f64().unwrap_or(f64::NAN);
         equal &= (of(&view) / of(ended) - 1.0).abs() < 1e-9;
     }
+    let of_metrics = machine.view().metrics.into_iter();
+    let of_candidate = of_metrics.map(|metric| metric.canary.units).max();
     Ok(Through {
         method: kind.method,
         wanted: kind.wanted,
         hold: ended["hold"].as_str().map(str::to_owned),
         episodes: ended["settled"].as_u64().unwrap_or(0) + ended["pairs"].as_u64().unwrap_or(0),
+        of_candidate: of_candidate.unwrap_or(0),
         stage: ended["stage"]["stage"]
             .as_str()
             .unwrap_or_default()
@@ -261,7 +293,7 @@ impl Through {
 
     pub(super) fn json(&self) -> Value {
         json!({
-            "method": self.method, "episodes": self.episodes, "stage": self.stage,
+            "method": self.method, "episodes": self.episodes, "of_candidate": self.of_candidate, "stage": self.stage,
             "hold": self.hold(), "compared": self.compared, "equal": self.equal,
         })
     }
@@ -270,11 +302,12 @@ impl Through {
         row(
             &format!("  a real gateway, {}", self.method),
             &format!(
-                "{}{} after {} episodes",
+                "{}{} after {} episodes, {} of the candidate's",
                 self.stage,
                 self.hold()
                     .map_or(String::new(), |why| format!(", held: {why}")),
-                self.episodes
+                self.episodes,
+                self.of_candidate
             ),
             "the log says the same",
             Some(self.met()),

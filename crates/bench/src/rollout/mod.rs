@@ -23,7 +23,7 @@ use world::{Effect, Weather, World};
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Runs of a cell with a bar; a tenth of it for the others
+    /// Runs of a cell with a bar, or in which there is nothing to find; a tenth of it for the others
     #[arg(long, default_value_t = 20_000)]
     runs: u64,
     #[arg(long, default_value_t = 1)]
@@ -31,6 +31,9 @@ pub(crate) struct Options {
     /// Rollouts through a real gateway first, worked out again from its log
     #[arg(long)]
     gateway: bool,
+    /// Only rows with this in their names
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
     /// Keeps each row that is done in this file, and goes on from there the next time
     #[arg(long, value_name = "FILE")]
     keep: Option<PathBuf>,
@@ -103,6 +106,10 @@ fn measured(options: &Options, kept: Option<&Kept>) -> anyhow::Result<Vec<Cell>>
     let rows: Vec<(World, Way)> = worlds()
         .into_iter()
         .flat_map(|world| ways(world).into_iter().map(move |way| (world, way)))
+        .filter(|(world, way)| {
+            let only = options.only.as_deref().unwrap_or_default();
+            name(world, *way).contains(only)
+        })
         .collect();
     let next = AtomicUsize::new(0);
     let cells: Mutex<Vec<(usize, anyhow::Result<Cell>)>> = Mutex::default();
@@ -129,6 +136,10 @@ fn measured(options: &Options, kept: Option<&Kept>) -> anyhow::Result<Vec<Cell>>
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     cells.sort_by_key(|(at, _)| *at);
     cells.into_iter().map(|(_, cell)| cell).collect()
+}
+
+fn name(world: &World, way: Way) -> String {
+    format!("{}, {}", world.name(), way.name())
 }
 
 fn worlds() -> Vec<World> {
@@ -159,18 +170,19 @@ fn worlds() -> Vec<World> {
     worlds.push(steady(0.05, Effect::Better(0.5)));
     worlds.push(steady(0.05, Effect::Delayed(400, 2.0)));
     worlds.push(steady(0.05, Effect::Cohort(0.2, 6.0)));
-    for weather in [Weather::Drift, Weather::Bursts, Weather::Episodes] {
+    for weather in [
+        Weather::Drift,
+        Weather::Bursts,
+        Weather::Episodes,
+        Weather::Delay,
+        Weather::Feedback,
+    ] {
         for effect in [
             Effect::None,
             Effect::Worse(NARROW),
             Effect::Worse(WIDE),
             Effect::Times(2.0),
         ] {
-            worlds.push(in_weather(effect, weather));
-        }
-    }
-    for weather in [Weather::Delay, Weather::Feedback] {
-        for effect in [Effect::None, Effect::Times(2.0)] {
             worlds.push(in_weather(effect, weather));
         }
     }
@@ -210,7 +222,7 @@ impl Cell {
         options: &Options,
         kept: Option<&Kept>,
     ) -> anyhow::Result<Self> {
-        let name = format!("{}, {}", world.name(), way.name());
+        let name = name(&world, way);
         let mut cell = Self::empty(world, way, options);
         if let Some(row) = kept.and_then(|kept| kept.row(&name)) {
             (cell.rollbacks, cell.promotions) = (row.rollbacks, row.promotions);
@@ -239,7 +251,7 @@ impl Cell {
             promotions: 0,
             after: Vec::new(),
         };
-        cell.runs = if cell.bar().is_some() {
+        cell.runs = if cell.bar().is_some() || cell.is_no_worse() {
             options.runs
         } else {
             (options.runs / 10).max(1)

@@ -7,7 +7,7 @@ use instar_evals::{
     Suite, SuiteError, Trouble, run,
 };
 use instar_protocol::judge::{
-    ANSWERS_MAX, ASSERTS_MAX, Asserted, Asserting, Graded, Held, TOLD_CHARS_MAX,
+    ANSWERS_MAX, ASSERTS_MAX, Asserted, Asserting, Graded, Held, Places, TOLD_CHARS_MAX,
 };
 use instar_sandbox::confined::{LineError, Post};
 use serde_json::{Value, json};
@@ -144,5 +144,16 @@ impl Grader for Line<'_> {
         graded
             .text
             .ok_or_else(|| Trouble::Wrong("the model that grades did not answer".to_owned()))
+    }
+
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f64>>, Trouble> {
+        let mut post = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let texts = texts.iter().map(|text| (*text).to_owned()).collect();
+        let told = |error: LineError| Trouble::Wrong(error.to_string());
+        post.tell(&Asserted::Place { texts }).map_err(told)?;
+        match post.hear().map_err(told)? {
+            Places::At(places) => Ok(places),
+            Places::Nowhere(why) => Err(Trouble::Wrong(why)),
+        }
     }
 }

@@ -1,14 +1,14 @@
-//! `POST /grade`: the model that grades, for suites that run elsewhere.
+//! `POST /grade` and `/place`: the model that grades and the one that compares, for suites that run elsewhere.
 
 use axum::Json;
 use axum::extract::State;
 use instar_protocol::Label;
-use instar_protocol::api::{Grade, GradeGiven};
+use instar_protocol::api::{Grade, GradeGiven, Place, Placed};
 
 use super::input::Strict;
 use crate::app::AppState;
 use crate::auth::Caller;
-use crate::gates::grader;
+use crate::gates::{grader, places};
 use crate::problem::ApiProblem;
 
 /// The longest question, and the longest material that it is asked of.
@@ -61,4 +61,33 @@ pub(super) async fn grade(
                 .next("`instar models probe` tells why; `improve.rollout.grader` names another"),
         ),
     }
+}
+
+/// One call of the owner's embedder; the owner alone.
+pub(super) async fn place(
+    State(app): State<AppState>,
+    caller: Caller,
+    Strict(asked): Strict<Place>,
+) -> Result<Json<Placed>, ApiProblem> {
+    if !caller.principal.is_owner() {
+        return Err(ApiProblem::forbidden(
+            "only the owner can have texts compared",
+        ));
+    }
+    let bytes: usize = asked.texts.iter().map(String::len).sum();
+    if bytes > USER_BYTES_MAX {
+        let why = format!("texts: at most {USER_BYTES_MAX} bytes in all");
+        return Err(ApiProblem::invalid(why));
+    }
+    let model = places::model(&app).ok_or_else(|| {
+        ApiProblem::not_found("no embedder is named")
+            .next("name one in `improve.embedder`, as `ollama/nomic-embed-text`")
+    })?;
+    let agent = app.default_agent();
+    let places = places::of(&app, &model, &agent, &asked.texts).await;
+    let places = places.map_err(ApiProblem::unavailable)?;
+    Ok(Json(Placed {
+        places,
+        model: model.to_string(),
+    }))
 }

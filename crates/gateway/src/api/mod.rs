@@ -69,6 +69,7 @@ pub(crate) fn routes() -> Routes {
         .route("/models", get(models::list))
         .route("/models/probe", post(models::probe))
         .route("/grade", post(grade::grade))
+        .route("/place", post(grade::place))
         .route("/rehearse", post(rehearse::rehearse))
         .route("/search", get(sessions::search))
         .route("/sessions", get(sessions::list))

@@ -123,7 +123,8 @@ fn disk_checks(app: &AppState) -> Vec<Finding> {
     found.extend(config.value.browser.finding());
     let tools = app.toolbox.annotations().into_keys().collect();
     found.push(skills::finding(&config.value, &app.state_dir, &tools));
-    found.extend(config.value.improve.rollout.finding());
+    let improve = &config.value.improve;
+    found.extend(improve.rollout.finding(improve.embedder.is_some()));
     found
 }
 

@@ -5,12 +5,12 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use instar_agent::{Answers, AnswersPort, Unsent};
 use instar_protocol::api::{Finding, Severity};
-use instar_protocol::judge::{ASSERTS_ROLE, Asserted, Asserting, Graded, Held};
+use instar_protocol::judge::{ASSERTS_ROLE, Asserted, Asserting, Graded, Held, Places};
 use instar_sandbox::confined::{Bounds, JobError, Starter};
 use serde_json::Value;
 use std::sync::Weak;
 
-use super::grader;
+use super::{grader, places};
 use crate::app::{App, AppState};
 
 /// Questions to the model that grades, about one pair of answers.
@@ -67,11 +67,16 @@ async fn looked_at(app: &AppState, answers: Answers) -> Vec<Held> {
     };
     let (app, handle) = (app.clone(), tokio::runtime::Handle::current());
     let job = tokio::task::spawn_blocking(move || {
-        asserted(&work, |system, user| {
+        let grade = |system, user| {
             let model = grader.as_ref()?;
             let (agent, label) = (&answers.agent, answers.label.clone());
             handle.block_on(grader::ask(&app, model, agent, label, system, user))
-        })
+        };
+        let place = |texts: Vec<String>| {
+            let model = places::model(&app).ok_or_else(|| places::NONE.to_owned())?;
+            handle.block_on(places::of(&app, &model, &answers.agent, &texts))
+        };
+        asserted(&work, grade, place)
     });
     let said = match job.await {
         Ok(Ok(said)) if said.len() == count => said,
@@ -104,7 +109,7 @@ fn unsaid(count: usize, why: &str) -> Vec<Held> {
 
 /// Whether each assertion can be decided of an answer at all, by the same job, with one that is made up. None where
 /// the owner asks for nothing.
-pub(crate) fn finding(asserts: &[Value]) -> Option<Finding> {
+pub(crate) fn finding(asserts: &[Value], has_embedder: bool) -> Option<Finding> {
     if asserts.is_empty() {
         return None;
     }
@@ -114,7 +119,14 @@ pub(crate) fn finding(asserts: &[Value]) -> Option<Finding> {
         answers: vec!["It is what it is.".to_owned()],
         has_grader: true,
     };
-    let said = match asserted(&work, |_, _| Some(GRADED.to_owned())) {
+    let place = |texts: Vec<String>| {
+        if has_embedder {
+            Ok(vec![vec![1.0]; texts.len()])
+        } else {
+            Err(places::NONE.to_owned())
+        }
+    };
+    let said = match asserted(&work, |_, _| Some(GRADED.to_owned()), place) {
         Ok(said) => said.into_iter().find(|one| one.holds.is_none()),
         Err(error) => Some(Held::undecided(error.to_string())),
     };
@@ -140,10 +152,11 @@ pub(crate) fn finding(asserts: &[Value]) -> Option<Finding> {
     })
 }
 
-/// Runs the job; `grade` asks the model.
+/// Runs the job; `grade` asks the model, `place` the embedder.
 fn asserted(
     work: &Asserting,
     mut grade: impl FnMut(String, String) -> Option<String>,
+    mut place: impl FnMut(Vec<String>) -> Result<Vec<Vec<f64>>, String>,
 ) -> Result<Vec<Held>, JobError> {
     let bounds = Bounds {
         cpu_seconds: 20,
@@ -164,6 +177,15 @@ fn asserted(
                     grade(system, user)
                 };
                 job.tell(&Graded { text })?;
+            }
+            Asserted::Place { texts } => {
+                asked += 1;
+                let found = if asked > ASKED_MAX {
+                    Err("too much was asked".to_owned())
+                } else {
+                    place(texts)
+                };
+                job.tell(&found.map_or_else(Places::Nowhere, Places::At))?;
             }
         }
     }

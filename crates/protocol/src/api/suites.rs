@@ -20,6 +20,21 @@ pub struct GradeGiven {
     pub model: String,
 }
 
+/// Texts that are to be compared by what they say.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Place {
+    pub texts: Vec<String>,
+}
+
+/// Where each of them stands.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Placed {
+    pub places: Vec<Vec<f64>>,
+    pub model: String,
+}
+
 /// A conversation that the agent of a release or a candidate is to answer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -4,7 +4,7 @@ use instar_evals::{
     AgentProviders, Answer, Call, EXEC, Grader, Provider, ProviderSpec, Providers, Scripts, Tokens,
     Trouble, default_behaviour, exec,
 };
-use instar_protocol::api::{Grade, GradeGiven, Rehearse, Rehearsed, Turn};
+use instar_protocol::api::{Grade, GradeGiven, Place, Placed, Rehearse, Rehearsed, Turn};
 use instar_release::{Behaviour, Delta, build};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -182,6 +182,22 @@ impl Grader for Gateway {
         match self.runtime.block_on(given) {
             Ok(given) => Ok(given.text),
             Err(error) => Err(Trouble::Wrong(format!("the model that grades: {error}"))),
+        }
+    }
+
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f64>>, Trouble> {
+        let asked = Place {
+            texts: texts.iter().map(|text| (*text).to_owned()).collect(),
+        };
+        let placed = self.client.post::<Placed>("/api/v1/place", &asked);
+        match self.runtime.block_on(placed) {
+            Ok(placed) => Ok(placed.places),
+            // Nobody said which model is to compare: nothing is wrong with the case.
+            Err(error) if is_missing(&error) => {
+                let what = "similarity where no embedder is named (`improve.embedder`)";
+                Err(Trouble::Unsupported(what.to_owned()))
+            }
+            Err(error) => Err(Trouble::Wrong(format!("the embedder: {error}"))),
         }
     }
 }

@@ -189,7 +189,8 @@ pub(crate) async fn doctor(run: &Context) -> anyhow::Result<Vec<Finding>> {
     if let Ok(config) = &config {
         findings.extend(config.value.browser.finding());
         findings.push(skills::finding(&config.value, &state, &skills::built_in()));
-        findings.extend(config.value.improve.rollout.finding());
+        let improve = &config.value.improve;
+        findings.extend(improve.rollout.finding(improve.embedder.is_some()));
     }
     if state.root().join("instar.sqlite").exists() {
         let folder = Folder::open(&state)?;

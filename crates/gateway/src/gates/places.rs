@@ -1,0 +1,37 @@
+//! The owner's embedder, where texts are held against texts by how near they stand: in suites, and in what is asked
+//! of answers.
+
+use instar_models::TEXTS_MAX;
+use instar_protocol::model::ModelRef;
+use instar_protocol::{AgentId, SessionId};
+
+use crate::app::AppState;
+
+/// Under which the calls are booked.
+const SESSION: &str = "grading";
+/// What is wrong where none is named.
+pub(crate) const NONE: &str = "no embedder is named; `improve.embedder` names one";
+
+/// The one that the owner named.
+pub(crate) fn model(app: &AppState) -> Option<ModelRef> {
+    let named = app.config.current().value.improve.embedder.clone();
+    ModelRef::parse(&named.filter(|name| !name.is_empty())?)
+}
+
+/// One place for each text.
+pub(crate) async fn of(
+    app: &AppState,
+    embedder: &ModelRef,
+    agent: &AgentId,
+    texts: &[String],
+) -> Result<Vec<Vec<f64>>, String> {
+    if texts.is_empty() || texts.len() > TEXTS_MAX {
+        return Err(format!("1 to {TEXTS_MAX} texts can be compared at a time"));
+    }
+    let session = SessionId::from_stored(SESSION);
+    let asked = app.models.embed(embedder, texts, agent, &session).await;
+    let wide = |vector: Vec<f32>| vector.into_iter().map(f64::from).collect();
+    asked
+        .map(|vectors| vectors.into_iter().map(wide).collect())
+        .map_err(|error| error.to_string())
+}
