@@ -4,7 +4,7 @@ use instar_protocol::{Label, Readers, ReleaseId, Timestamp};
 use instar_release::gate::{
     Asked, Autonomy, CheckError, Finding, Gate, Outcome, Row, Said, Step, Table, decide,
 };
-use instar_release::sign::{PublicKey, sshsig};
+use instar_release::sign::{PublicKey, minisign, sshsig};
 use instar_release::{Candidate, Class, Proposal, Releases, Signer, read_deltas};
 use instar_store::{Options, Store};
 use serde_json::{Value, json};
@@ -296,6 +296,31 @@ async fn a_wider_policy_is_refused_with_a_sentence_and_only_a_signature_from_els
         .unwrap();
     // It counts as long as the key is the owner's.
     assert_eq!(house.table(&one, &[]).await.decision.may, Step::Nothing);
+    let table = house.table(&one, &owners).await;
+    assert_eq!((table.endorsed, table.decision.may), (true, Step::Stable));
+
+    // So does a key of minisign's, and no other than the one that is named.
+    let (theirs, stranger) = (signer(10), signer(11));
+    let owners = [theirs.public()];
+    let by = |key| minisign::sign(spoken.statement.as_bytes(), key);
+    let release = one.spec.release.as_str();
+    let foreign = house
+        .releases
+        .endorse(release, &by(stranger.key()), &owners, NOW)
+        .await;
+    assert!(
+        foreign
+            .unwrap_err()
+            .to_string()
+            .contains("nobody signed it"),
+        "a stranger's"
+    );
+    assert!(!house.table(&one, &owners).await.endorsed);
+    let own = house
+        .releases
+        .endorse(release, &by(theirs.key()), &owners, NOW)
+        .await;
+    own.unwrap();
     let table = house.table(&one, &owners).await;
     assert_eq!((table.endorsed, table.decision.may), (true, Step::Stable));
 }

@@ -206,6 +206,47 @@ fn an_owner_who_begins_a_shadow_anew_keeps_what_it_said_and_what_it_spent() {
     assert_eq!(without.plan().level.to_bits(), 0.05_f64.to_bits());
 }
 
+#[test]
+fn a_shadow_under_another_margin_is_left_as_if_it_had_begun_with_that_one() {
+    let of = |margin| {
+        let mut plan = Plan {
+            shadow: Some(Shadow::of(400)),
+            ..plan(9)
+        };
+        for metric in plan.metrics.values_mut() {
+            metric.margin = margin;
+        }
+        plan
+    };
+    let alike = Pair {
+        turns: 1,
+        new_failed: 0,
+        old_failed: 0,
+    };
+    // Pairs that agree, until the candidate leaves the shadow as sound.
+    let left_after = |mut rollout: Rollout| {
+        (1..=400)
+            .find(|number| {
+                let moved = rollout.settle_pair(&format!("later{number}"), alike, alike);
+                moved.is_some()
+            })
+            .unwrap()
+    };
+    let (narrow, wide) = (of(0.02), of(0.4));
+    let (few, many) = (
+        left_after(Rollout::begin(wide.clone()).unwrap()),
+        left_after(Rollout::begin(narrow.clone()).unwrap()),
+    );
+    assert!(few * 4 < many, "{few} and {many}");
+    let mut begun = Rollout::begin(narrow).unwrap();
+    assert_eq!(left_after(begun.replanned(wide.clone()).unwrap()), few);
+    // What was counted towards one margin says nothing of another, and is not lost for its own.
+    assert_eq!(begun.settle_pair("first", alike, alike), None);
+    assert_eq!(left_after(begun.replanned(wide).unwrap()), few);
+    let same = begun.plan().clone();
+    assert_eq!(left_after(begun.replanned(same).unwrap()), many - 1);
+}
+
 fn two_groups() -> Plan {
     let metric = |required| Metric {
         weight: 0.5,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::back::Back;
 use crate::house::House;
-use crate::report::row;
+use crate::report::{progress, row};
 
 /// Stands in the identity of the candidate.
 const IDENTITY: &str = "Answer as a zebra would.";
@@ -209,7 +209,8 @@ impl Traffic {
                 ensure!(begun.elapsed() < PATIENCE, "episodes are not judged");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             };
-            let is_held = shown["hold"].is_string() && self.episodes - first >= HELD_AT;
+            let is_long = self.episodes - first >= HELD_AT;
+            let is_held = is_long && shown["hold"].is_string() && kind.wanted.1.is_some();
             if !shown["ended_at"].is_null() || is_held {
                 return Ok(shown);
             }
@@ -250,7 +251,11 @@ fn compare(
                 rollout: of, stage, ..
             } if of == rollout && compared > 0 => {
                 let now = expected.first().map(serde_json::to_value).transpose()?;
-                equal &= now.is_some_and(|now| now["stage"] == json!(stage));
+                let is_same = now.as_ref().is_some_and(|now| now["stage"] == json!(stage));
+                if !is_same {
+                    progress(&format!("the log says {now:?} where {stage} was entered"));
+                }
+                equal &= is_same;
                 expected = expected.split_off(1.min(expected.len()));
             }
             _ => {}
@@ -258,11 +263,19 @@ fn compare(
     }
     let view = serde_json::to_value(machine.view())?;
     for same in ["stage", "settled", "pairs", "hold", "heard"] {
-        equal &= view[same] == ended[same];
+        if view[same] != ended[same] {
+            let (log, shown) = (&view[same], &ended[same]);
+            progress(&format!("{same}: the log says {log}, the gateway {shown}"));
+            equal = false;
+        }
     }
     for near in ["evidence_worse", "evidence_sound", "evidence_paired"] {
         let of = |value: &Value| value[near].as_f64().unwrap_or(f64::NAN);
-        equal &= (of(&view) / of(ended) - 1.0).abs() < 1e-9;
+        let (log, shown) = (of(&view), of(ended));
+        if (log / shown - 1.0).abs() >= 1e-9 {
+            progress(&format!("{near}: the log says {log}, the gateway {shown}"));
+            equal = false;
+        }
     }
     let of_metrics = machine.view().metrics.into_iter();
     let of_candidate = of_metrics.map(|metric| metric.canary.units).max();

@@ -462,11 +462,15 @@ impl Rollout {
                 None => carried = self.capital(),
             }
         }
+        let is_same_margin = (self.plan.margin() - plan.margin()).abs() < f64::EPSILON;
         let mut next = Self::begin(plan)?;
         next.carried = carried;
         next.paired = self.paired.clone();
         next.reach = self.reach.clone();
-        next.paired_within = self.paired_within.clone();
+        // Not worse by one margin says nothing of another.
+        if is_same_margin {
+            next.paired_within = self.paired_within.clone();
+        }
         next.seen = self.seen.clone();
         Ok(next)
     }
