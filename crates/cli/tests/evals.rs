@@ -335,3 +335,267 @@ fn a_candidate_answers_by_its_own_model_and_leaves_no_trace_but_the_bill() {
         .post("/api/v1/rehearse", &json!({"of": "stable", "messages": []}));
     assert_eq!(shown.status, 400, "{}", shown.body);
 }
+
+/// The first who tosses sees heads, all others tails.
+fn tossing() -> Script {
+    serde_json::from_value(json!({
+        "rules": [{"when": {"contains": ["toss"]}, "times": 1, "answer": {"say": [{"text": "heads"}]}}],
+        "otherwise": {"say": [{"text": "tails"}]},
+    }))
+    .unwrap()
+}
+
+const TOSSED: &str = "
+prompts: ['{{asked}}']
+providers: [gateway]
+tests:
+  - {description: now and then, vars: {asked: toss it}, assert: [{type: equals, value: heads}]}
+  - {description: always, vars: {asked: speak}, assert: [{type: equals, value: tails}]}
+";
+
+#[test]
+fn repetitions_find_a_case_that_is_flaky_and_another_seed_asks_anew() {
+    let instar = Instar::start(Setup::scripted(tossing()));
+    let suite = put(instar.home(), "tossed.yaml", TOSSED);
+    let asked = |more: &[&str]| {
+        let mut args = vec!["eval", "run", &suite, "--jobs", "1"];
+        args.extend(more);
+        instar.run_with(&args, "")
+    };
+    let first = asked(&["--repeat", "3", "--json"]);
+    // What is flaky counts for nothing, and the other case passes.
+    assert_eq!(first.code, 0, "{first:?}");
+    let report: Value = serde_json::from_str(&first.stdout).unwrap();
+    assert_eq!(
+        (&report["repeat"], &report["seed"]),
+        (&json!(3), &json!(0)),
+        "{report:#}"
+    );
+    let rows = report["arms"][0]["rows"].as_array().unwrap().iter();
+    let asked_for: Vec<_> = rows
+        .map(|row| {
+            (
+                row["name"].as_str().unwrap(),
+                row["repeat"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    let each = ["now and then", "always"].map(|name| [0, 1, 2].map(|repeat| (name, repeat)));
+    assert_eq!(asked_for, each.concat());
+    assert_eq!(
+        report["flaky"],
+        json!([{"arm": "stable", "case": 0, "column": 0, "name": "now and then", "passed": 1, "of": 3}])
+    );
+
+    let calls = instar.model.requests().len();
+    let shown = asked(&["--repeat", "3"]);
+    assert_eq!(shown.code, 0, "{shown:?}");
+    let named = "flaky now and then: 1 of 3 passed in stable";
+    assert!(shown.stdout.contains(named), "{shown:?}");
+    assert_eq!(
+        instar.model.requests().len(),
+        calls,
+        "equal seeds are equal calls, and their answers are kept"
+    );
+    let other = asked(&["--seed", "7", "--json"]);
+    assert_eq!(
+        instar.model.requests().len(),
+        calls + 2,
+        "another seed asks again, each case once"
+    );
+    assert_eq!(other.code, 100, "the coin shows tails now: {other:?}");
+    let other: Value = serde_json::from_str(&other.stdout).unwrap();
+    assert_eq!(other["seed"], 7);
+    assert_eq!(other["flaky"], json!([]));
+    assert_ne!(other["digest"], report["digest"]);
+    let again = asked(&["--seed", "7", "--json"]);
+    let again: Value = serde_json::from_str(&again.stdout).unwrap();
+    assert_eq!(again["digest"], other["digest"], "equal seeds, equal runs");
+    assert_eq!(asked(&["--repeat", "0"]).code, 2);
+    assert_eq!(asked(&["--repeat", "101"]).code, 2);
+}
+
+#[test]
+fn a_candidate_is_compared_with_the_release_that_is_named() {
+    let instar = Instar::start(Setup::default());
+    let delta = json!([
+        {"set_prompt": {"agent": "main", "file": "SOUL.md", "text": null}},
+        {"set_limit": {"agent": "main", "limit": "tool_calls_max", "value": 1}},
+    ]);
+    let poor = instar.candidate(&delta);
+    let asked = |more: &[&str]| {
+        let mut args = vec!["eval", "run", "builtin:golden"];
+        args.extend(more);
+        instar.run_with(&args, "")
+    };
+    let told = "answers, and is told who it is by its identity files";
+    let worse = asked(&["--candidate", &poor, "--baseline", "stable"]);
+    assert_eq!(worse.code, 100, "{worse:?}");
+    assert!(
+        worse.stdout.contains(&format!("worse: {told}")),
+        "{worse:?}"
+    );
+
+    let better = asked(&["--candidate", "stable", "--baseline", &poor]);
+    assert_eq!(better.code, 0, "{better:?}");
+    assert!(
+        better.stdout.contains(&format!("better: {told}")) && !better.stdout.contains("worse:"),
+        "{better:?}"
+    );
+    // Both are as poor: nothing got worse, and that is not enough where all have to pass.
+    let same = asked(&["--candidate", &poor, "--baseline", &poor, "--json"]);
+    assert_eq!(same.code, 100, "{same:?}");
+    assert!(same.stderr.contains("did not pass"), "{same:?}");
+    let same: Value = serde_json::from_str(&same.stdout).unwrap();
+    let found = &same["comparison"];
+    assert_eq!(found["baseline"], poor.as_str(), "{found:#}");
+    assert_eq!(found["verdict"], "no_regression", "{found:#}");
+    assert_eq!(found["regressions"], json!([]), "{found:#}");
+    assert!(found["both_failed"].as_u64().unwrap() > 0, "{found:#}");
+    let lenient = asked(&[
+        "--candidate",
+        &poor,
+        "--baseline",
+        &poor,
+        "--pass-rate",
+        "1",
+    ]);
+    assert_eq!(lenient.code, 0, "{lenient:?}");
+
+    // Where there is no candidate, it is the one that answers.
+    let alone = asked(&["--baseline", &poor, "--json"]);
+    assert_eq!(alone.code, 100, "{alone:?}");
+    let alone: Value = serde_json::from_str(&alone.stdout).unwrap();
+    let arms = alone["arms"].as_array().unwrap();
+    assert_eq!((arms.len(), &arms[0]["name"]), (1, &json!(poor)));
+    let nobody = asked(&["--candidate", &poor, "--baseline", "nobody"]);
+    assert!(![0, 100].contains(&nobody.code), "{nobody:?}");
+    assert_eq!(nobody.stdout, "", "{nobody:?}");
+}
+
+/// What is asked holds one of these words, and the answer is the one beside it.
+fn answering(answers: &[(&str, &str)]) -> Script {
+    let rules: Vec<Value> = answers
+        .iter()
+        .map(|(asked, text)| json!({"when": {"contains": [asked]}, "answer": {"say": [{"text": text}]}}))
+        .collect();
+    serde_json::from_value(
+        json!({"rules": rules, "otherwise": {"say": [{"text": "I do not know."}]}}),
+    )
+    .unwrap()
+}
+
+#[test]
+fn samples_of_every_kind_become_a_suite_that_the_gateway_answers() {
+    let instar = Instar::start(Setup::scripted(answering(&[
+        ("France", "Paris, of course."),
+        ("Italy", "It is Rome."),
+        ("Spain", "madrid"),
+        ("a list", "{\"b\": [2], \"a\": 1}"),
+        ("a colour", "B) blue"),
+        ("a planet", "Surely that big one."),
+    ])));
+    let chat = |text: &str| json!([{"role": "system", "content": "Be brief."}, {"role": "user", "content": text}]);
+    let sample = |text: &str, ideal: Value| json!({"input": chat(text), "ideal": ideal});
+    let choice = |asked: &str, target: &str| json!({"id": asked, "input": format!("Name {asked}."), "choices": ["red", "blue"], "target": target});
+    let kinds = [
+        (
+            "openai-match",
+            vec![
+                sample("France?", json!("Paris")),
+                sample("Italy?", json!("Rome")),
+                sample("Spain?", json!(["Madrid", "madrid"])),
+            ],
+            "pfp",
+        ),
+        (
+            "openai-includes",
+            vec![
+                sample("Italy?", json!(["Roma", "Rome"])),
+                sample("Spain?", json!("Madrid")),
+            ],
+            "pf",
+        ),
+        (
+            "openai-fuzzy",
+            vec![
+                sample("Spain?", json!("Madrid")),
+                sample("Spain?", json!(["Toledo", "The City of Madrid"])),
+                sample("Italy?", json!("Milan")),
+            ],
+            "ppf",
+        ),
+        (
+            "openai-json",
+            vec![
+                sample("a list", json!("{\"a\": 1, \"b\": [2]}")),
+                sample("a list", json!("{\"a\": 1, \"b\": [3]}")),
+            ],
+            "pf",
+        ),
+        (
+            "inspect",
+            vec![
+                json!({"input": "France?", "target": "paris"}),
+                choice("a colour", "B"),
+                choice("a planet", "B"),
+                choice("a planet", "A"),
+            ],
+            "ppff",
+        ),
+    ];
+    for (kind, samples, wanted) in kinds {
+        let lines: Vec<String> = samples.iter().map(Value::to_string).collect();
+        let file = put(instar.home(), &format!("{kind}.jsonl"), &lines.join("\n"));
+        let made = instar.run(["eval", "import", &file, "--kind", kind]);
+        assert_eq!(made.code, 0, "{kind}: {made:?}");
+        let suite = put(instar.home(), &format!("{kind}.yaml"), &made.stdout);
+        let report = instar.run(["eval", "run", &suite, "--json"]);
+        let report: Value = serde_json::from_str(&report.stdout).unwrap();
+        let rows = report["arms"][0]["rows"].as_array().unwrap().iter();
+        let outcomes: String = rows
+            .map(|row| match row["outcome"].as_str().unwrap() {
+                "passed" => 'p',
+                "failed" => 'f',
+                other => panic!("{kind}: {other}: {row:#}"),
+            })
+            .collect();
+        assert_eq!(outcomes, wanted, "{kind}: {report:#}");
+    }
+    // The conversation of a sample is asked as one.
+    let asked = instar
+        .model
+        .requests()
+        .into_iter()
+        .map(|request| request.body);
+    let of_spain = asked.filter(|body| body.to_string().contains("Spain?"));
+    assert!(of_spain.count() > 0);
+}
+
+#[test]
+fn samples_that_cannot_be_read_are_named_and_nothing_is_written() {
+    let instar = Instar::prepare(Setup::default());
+    let good = "{\"input\": \"Which?\", \"ideal\": \"this\"}";
+    for (text, told) in [
+        (format!("{good}\nno json\n"), "line 2"),
+        (
+            format!("{good}\n{{\"ideal\": \"this\"}}\n"),
+            "sample 2: has no `input`",
+        ),
+        (
+            "{\"input\": \"Which?\"}".to_owned(),
+            "sample 1: has no `ideal`",
+        ),
+        (String::new(), "samples"),
+    ] {
+        let file = put(instar.home(), "samples.jsonl", &text);
+        let made = instar.run(["eval", "import", &file]);
+        assert_eq!(made.code, 1, "{made:?}");
+        assert_eq!(made.stdout, "", "{made:?}");
+        assert!(made.stderr.contains(told), "{told}: {made:?}");
+    }
+    let gone = instar.run(["eval", "import", "/nothing/here.jsonl"]);
+    assert_eq!((gone.code, gone.stdout.as_str()), (1, ""), "{gone:?}");
+    let kind = instar.run(["eval", "import", "samples.jsonl", "--kind", "others"]);
+    assert_eq!(kind.code, 2, "{kind:?}");
+}

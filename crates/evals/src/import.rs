@@ -68,7 +68,9 @@ fn test(sample: &Value, kind: Samples, index: usize) -> Result<Value, SuiteError
     let missing = |key: &str| SuiteError::content(place.as_str(), format!("has no `{key}`"));
     let input = sample.get("input").ok_or_else(|| missing("input"))?;
     let choices: Vec<String> = match sample.get("choices") {
-        Some(Value::Array(choices)) => choices.iter().map(show).collect(),
+        Some(Value::Array(choices)) if kind == Samples::Inspect => {
+            choices.iter().map(show).collect()
+        }
         _ => Vec::new(),
     };
     let key = if kind == Samples::Inspect {
@@ -81,9 +83,18 @@ fn test(sample: &Value, kind: Samples, index: usize) -> Result<Value, SuiteError
         Some(one) if !one.is_null() => vec![show(one)],
         _ => return Err(missing(key)),
     };
-    let assertion = assertion(kind, &right);
     let mut vars = Map::new();
     vars.insert("input".to_owned(), literal(&asked(input, &choices)).into());
+    if kind == Samples::OpenAiFuzzy {
+        for (place, text) in right.iter().enumerate() {
+            vars.insert(ideal(place), literal(text).into());
+        }
+    }
+    let assertion = if choices.is_empty() {
+        assertion(kind, &right)
+    } else {
+        letters(&right)
+    };
     Ok(json!({
         "description": sample.get("id").map_or(place, show),
         "vars": vars,
@@ -98,7 +109,27 @@ fn asked(input: &Value, choices: &[String]) -> String {
     for (letter, choice) in ('A'..='Z').zip(choices) {
         text.push_str(&format!("\n{letter}) {choice}"));
     }
+    if !choices.is_empty() {
+        text.push_str(
+            "\nAnswer with the letter of the right choice alone; of several, with all of them.",
+        );
+    }
     text
+}
+
+/// The variable that a text stands in which is ideal.
+fn ideal(place: usize) -> String {
+    format!("ideal{place}")
+}
+
+/// The letters of the right choices at the beginning of the answer. A letter somewhere in it says nothing.
+fn letters(right: &[String]) -> Value {
+    let letters: Vec<String> = right.iter().map(|text| regex::escape(text)).collect();
+    let pattern = format!(
+        r"^\W*(?:[Aa][Nn][Ss][Ww][Ee][Rr]\W+)?{}(?:[).:,]|\W*$)",
+        letters.join(r"\W+")
+    );
+    json!({"type": "regex", "value": literal(&pattern)})
 }
 
 fn assertion(kind: Samples, right: &[String]) -> Value {
@@ -106,26 +137,16 @@ fn assertion(kind: Samples, right: &[String]) -> Value {
         let checks: Vec<Value> = right.iter().map(of).collect();
         match <[Value; 1]>::try_from(checks) {
             Ok([only]) => only,
-            // One of several is enough: a set that needs the share of one.
-            Err(several) => {
-                let share = 1.0 / f64::from(u32::try_from(several.len()).unwrap_or(u32::MAX));
-                json!({"type": "assert-set", "threshold": share - 1e-9, "assert": several})
-            }
+            Err(several) => one_is_enough(&several),
         }
     };
     match kind {
         Samples::OpenAiMatch => {
             one_of(&|text| json!({"type": "starts-with", "value": literal(text)}))
         }
-        Samples::OpenAiIncludes | Samples::OpenAiFuzzy | Samples::Inspect => {
-            let values: Vec<_> = right.iter().map(|text| literal(text)).collect();
-            let kind = if kind == Samples::OpenAiIncludes {
-                "contains-any"
-            } else {
-                "icontains-any"
-            };
-            json!({"type": kind, "value": values})
-        }
+        Samples::OpenAiIncludes => json!({"type": "contains-any", "value": literals(right)}),
+        Samples::Inspect => json!({"type": "icontains-any", "value": literals(right)}),
+        Samples::OpenAiFuzzy => either_holds_the_other(right),
         Samples::OpenAiJson => one_of(&|text| match data::json(text) {
             Some(value @ (Value::Object(_) | Value::Array(_))) => {
                 json!({"type": "equals", "value": value})
@@ -133,6 +154,29 @@ fn assertion(kind: Samples, right: &[String]) -> Value {
             _ => json!({"type": "equals", "value": literal(text)}),
         }),
     }
+}
+
+/// One of the texts is in the answer, or the answer, where there is one, is in one of them.
+fn either_holds_the_other(right: &[String]) -> Value {
+    let mut checks = vec![json!({"type": "icontains-any", "value": literals(right)})];
+    for place in 0..right.len() {
+        let within = format!(
+            "output.trim() ? vars.{}.toLowerCase().includes(output.trim().toLowerCase()) : false",
+            ideal(place)
+        );
+        checks.push(json!({"type": "equals", "value": "true", "transform": within}));
+    }
+    one_is_enough(&checks)
+}
+
+/// A set that needs the share of one.
+fn one_is_enough(checks: &[Value]) -> Value {
+    let share = 1.0 / f64::from(u32::try_from(checks.len()).unwrap_or(u32::MAX));
+    json!({"type": "assert-set", "threshold": share - 1e-9, "assert": checks})
+}
+
+fn literals(texts: &[String]) -> Vec<String> {
+    texts.iter().map(|text| literal(text)).collect()
 }
 
 /// Text of others that must not be read as a template.

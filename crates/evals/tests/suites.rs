@@ -4,10 +4,11 @@ use instar_evals::import::{Samples, import};
 use instar_evals::output::{junit, markdown, promptfoo};
 use instar_evals::{
     Answer, Arm, BuiltIn, Call, Files, Finding, Folder, Grader, Options, Outcome, Provider,
-    ProviderSpec, Providers, Report, Suite, Trouble, run,
+    ProviderSpec, Providers, Report, Step, Suite, Trouble, run,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 #[expect(
@@ -98,6 +99,14 @@ fn what_is_not_done_is_unsupported_and_never_passes() {
         "moderation",
         "pi",
         "select-best",
+        "max-score",
+        "answer-relevance",
+        "context-recall",
+        "context-relevance",
+        "context-faithfulness",
+        "conversation-relevance",
+        "agent-rubric",
+        "search-rubric",
         "human",
         "trace-span-count",
         "made-up",
@@ -133,8 +142,14 @@ fn what_is_not_done_is_unsupported_and_never_passes() {
     let scored =
         json!({"prompts": ["x"], "tests": [{"vars": {}, "assertScoringFunction": "file://s.js"}]});
     assert_eq!(echoed(scored).arms[0].rows[0].outcome, Outcome::Unsupported);
-    let other = json!({"prompts": ["x"], "providers": ["openai:gpt-5"], "tests": [{}]});
-    assert_eq!(echoed(other).arms[0].rows[0].outcome, Outcome::Unsupported);
+    for provider in [
+        "openai:gpt-5",
+        "https://example.org/answer",
+        "http://127.0.0.1:1",
+    ] {
+        let other = json!({"prompts": ["x"], "providers": [provider], "tests": [{}]});
+        assert_eq!(echoed(other).arms[0].rows[0].outcome, Outcome::Unsupported);
+    }
 }
 
 #[test]
@@ -321,6 +336,108 @@ fn the_outputs_say_the_same_as_the_report() {
     assert_eq!(own.digest(), report.digest());
 }
 
+fn keys(value: &Value) -> Vec<&str> {
+    let mut keys: Vec<_> = value.as_object().unwrap().keys().collect();
+    keys.sort();
+    keys.into_iter().map(String::as_str).collect()
+}
+
+#[test]
+fn what_is_written_for_promptfoo_has_its_keys() {
+    let suite = suite(json!({
+        "prompts": ["{{out}}"],
+        "providers": [{"id": "scripted", "config": {"otherwise": {"say": [{"text": "yes"}]}}}],
+        "derivedMetrics": [{"name": "twice", "value": "tone * 2"}],
+        "tests": [
+            {"vars": {"out": "a"}, "assert": [
+                {"type": "contains", "value": "y", "metric": "{{out}}ccuracy"},
+                {"type": "assert-set", "threshold": 0.5, "assert": [
+                    {"type": "not-equals", "value": "no", "metric": "tone"},
+                    {"type": "starts-with", "value": "n", "metric": "tone", "weight": 2},
+                ]},
+                {"type": "equals", "value": "yes", "metric": "tone"},
+            ]},
+            {"vars": {"out": "b"}, "assert": [{"type": "equals", "value": "yes", "metric": "tone"}]},
+        ],
+    }));
+    let report = with(&suite, &BuiltIn, &Options::default());
+    let shaped = promptfoo(&suite, &report, 0, "2026-01-01T00:00:00Z");
+    let metrics = &shaped["results"]["prompts"][0]["metrics"];
+    assert_eq!(
+        keys(metrics),
+        [
+            "assertFailCount",
+            "assertPassCount",
+            "cost",
+            "namedScoreWeights",
+            "namedScores",
+            "namedScoresCount",
+            "score",
+            "testErrorCount",
+            "testFailCount",
+            "testPassCount",
+            "tokenUsage",
+            "totalLatencyMs",
+        ]
+    );
+    // Three assertions of the first case and one of the second; what is derived comes from none.
+    assert_eq!(
+        metrics["namedScoresCount"],
+        json!({"accuracy": 1, "tone": 4})
+    );
+    let row = &shaped["results"]["results"][0];
+    assert_eq!(
+        keys(row),
+        [
+            "cost",
+            "error",
+            "failureReason",
+            "gradingResult",
+            "id",
+            "latencyMs",
+            "metadata",
+            "namedScores",
+            "prompt",
+            "promptId",
+            "promptIdx",
+            "provider",
+            "response",
+            "score",
+            "success",
+            "testCase",
+            "testIdx",
+            "tokenUsage",
+            "vars",
+        ]
+    );
+    let usage = &row["tokenUsage"];
+    assert_eq!(keys(usage), ["cached", "completion", "prompt", "total"]);
+    assert!(usage["completion"].as_u64().unwrap() > 0, "{usage}");
+    assert_eq!(*usage, row["response"]["tokenUsage"]);
+    let grading = &row["gradingResult"];
+    assert_eq!(
+        keys(grading),
+        ["componentResults", "namedScores", "pass", "reason", "score"]
+    );
+    let components = grading["componentResults"].as_array().unwrap();
+    let assertions: Vec<_> = components.iter().map(|one| &one["assertion"]).collect();
+    assert_eq!(
+        *assertions[0],
+        json!({"type": "contains", "value": "y", "metric": "accuracy"})
+    );
+    assert_eq!(assertions[1]["type"], "assert-set");
+    assert_eq!(
+        assertions[2..],
+        [
+            &json!({"type": "not-equals", "value": "no", "metric": "tone"}),
+            &json!({"type": "starts-with", "value": "n", "metric": "tone", "weight": 2}),
+            &json!({"type": "equals", "value": "yes", "metric": "tone"}),
+        ]
+    );
+    let passes: Vec<_> = components.iter().map(|one| one["pass"].clone()).collect();
+    assert_eq!(passes[2..], [json!(true), json!(false), json!(true)]);
+}
+
 #[test]
 fn samples_of_others_become_suites() {
     let lines = "{\"input\": [{\"role\": \"user\", \"content\": \"2+2? {{x}}\"}], \"ideal\": [\"4\", \"four\"]}\n";
@@ -351,8 +468,47 @@ fn samples_of_others_become_suites() {
     let value = import(inspect, Samples::Inspect).unwrap();
     assert_eq!(
         value["tests"][0]["vars"]["input"],
-        "Which?\nA) red\nB) blue"
+        "Which?\nA) red\nB) blue\nAnswer with the letter of the right choice alone; of several, with all of them."
     );
+    let mut value = value;
+    value["providers"] = json!(["listed"]);
+    let chosen = |text: &'static str| {
+        let providers = leaked(Listed::of(&[text]));
+        with(&suite(value.clone()), &providers, &Options::default()).arms[0].rows[0].outcome
+    };
+    for right in [
+        "B",
+        "B.",
+        "**B**",
+        " B) blue",
+        "ANSWER: B",
+        "Answer: B, blue",
+    ] {
+        assert_eq!(chosen(right), Outcome::Passed, "{right}");
+    }
+    for wrong in [
+        "A",
+        "b is in many words",
+        "A) red, but not B",
+        "Blue",
+        "ANSWER: A",
+        "",
+    ] {
+        assert_eq!(chosen(wrong), Outcome::Failed, "{wrong}");
+    }
+    let fuzzy = r#"{"input": "Where?", "ideal": ["Toledo", "The City of {{Madrid}}"]}"#;
+    let mut value = import(fuzzy, Samples::OpenAiFuzzy).unwrap();
+    value["providers"] = json!(["listed"]);
+    let near = |text: &'static str| {
+        let providers = leaked(Listed::of(&[text]));
+        with(&suite(value.clone()), &providers, &Options::default()).arms[0].rows[0].outcome
+    };
+    for right in ["in TOLEDO", "madrid", " the city of {{madrid}} "] {
+        assert_eq!(near(right), Outcome::Passed, "{right}");
+    }
+    for wrong in ["Milan", "", "  "] {
+        assert_eq!(near(wrong), Outcome::Failed, "{wrong}");
+    }
     assert!(import("no json", Samples::Inspect).is_err());
     assert!(import("{}", Samples::OpenAiIncludes).is_err());
 }
@@ -427,6 +583,8 @@ fn a_model_grades_where_there_is_one_and_one_that_says_nothing_is_an_error() {
         "g-eval",
         "model-graded-closedqa",
         "factuality",
+        "model-graded-factuality",
+        "trajectory:goal-success",
     ] {
         let asked = json!({"type": kind, "value": "is well"});
         assert_eq!(
@@ -449,6 +607,339 @@ fn a_model_grades_where_there_is_one_and_one_that_says_nothing_is_an_error() {
     let near = json!({"type": "similar", "value": "good too", "threshold": 0.9});
     assert_eq!(graded("good", near.clone()), Outcome::Passed);
     assert_eq!(graded("other", near), Outcome::Failed);
+}
+
+/// Gives one answer, with all that is known of it.
+#[derive(Debug, Clone)]
+struct Known(Answer);
+
+impl Providers for Known {
+    fn provider(&self, _spec: &ProviderSpec) -> Result<Box<dyn Provider>, Trouble> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Provider for Known {
+    fn answer(&self, _call: &Call<'_>) -> Result<Answer, Trouble> {
+        Ok(self.0.clone())
+    }
+}
+
+/// The outcome and the score of an answer that is known, by a provider with this configuration.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "callers write the value where they hand it over"
+)]
+fn judged(answer: &Answer, config: Value, assertion: Value) -> (Outcome, f64) {
+    let suite = suite(json!({
+        "prompts": ["x"], "providers": [{"id": "known", "config": config}], "tests": [{"assert": [assertion]}],
+    }));
+    let report = with(&suite, &Known(answer.clone()), &Options::default());
+    let row = &report.arms[0].rows[0];
+    (row.outcome, row.score)
+}
+
+#[test]
+fn how_sure_a_model_was_is_a_score_between_nought_and_one() {
+    let sure_by = |log_probs: &[f64], assertion: Value| {
+        let answer = Answer {
+            log_probs: log_probs.to_vec(),
+            ..Answer::text("x")
+        };
+        judged(&answer, Value::Null, assertion)
+    };
+    // The mean of -2 is a perplexity of e squared, 7.389, and a score of 1 / 8.389.
+    let score = 0.119_202_922_022_117_55;
+    for (kind, threshold, outcome, expected) in [
+        ("perplexity-score", 0.11, Outcome::Passed, score),
+        ("perplexity-score", 0.12, Outcome::Failed, score),
+        ("not-perplexity-score", 0.12, Outcome::Passed, 1.0 - score),
+        ("not-perplexity-score", 0.11, Outcome::Failed, 1.0 - score),
+        ("perplexity", 7.4, Outcome::Passed, 1.0),
+        ("perplexity", 7.3, Outcome::Failed, 0.0),
+    ] {
+        let asked = json!({"type": kind, "threshold": threshold});
+        let (found, scored) = sure_by(&[-1.0, -3.0], asked);
+        assert_eq!(found, outcome, "{kind} {threshold}");
+        assert!((scored - expected).abs() < 1e-12, "{kind}: {scored}");
+    }
+    let open = json!({"type": "perplexity-score"});
+    assert_eq!(sure_by(&[0.0], open.clone()), (Outcome::Passed, 0.5));
+    assert_eq!(sure_by(&[], open).0, Outcome::Error);
+}
+
+#[test]
+fn calls_in_the_way_of_a_vendor_are_checked_by_what_the_provider_may_call() {
+    let weather = json!({
+        "name": "weather",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+            "required": ["city"],
+            "additionalProperties": false,
+        },
+    });
+    let call = |name: &str, arguments: &str| json!({"name": name, "arguments": arguments});
+    let fits = call("weather", r#"{"city": "Oslo", "days": 3}"#);
+    let cases = [
+        (fits.clone(), Outcome::Passed),
+        (call("weather", r#"{"days": 3}"#), Outcome::Failed),
+        (call("weather", r#"{"city": 5}"#), Outcome::Failed),
+        (
+            call("weather", r#"{"city": "Oslo", "why": 1}"#),
+            Outcome::Failed,
+        ),
+        (call("weather", "Oslo"), Outcome::Failed),
+        (call("tides", r#"{"city": "Oslo"}"#), Outcome::Failed),
+        (
+            json!({"name": "weather", "arguments": {"city": "Oslo"}}),
+            Outcome::Failed,
+        ),
+    ];
+    let of = |output: &Value| Answer {
+        output: output.clone(),
+        ..Answer::default()
+    };
+    let functions = json!({"functions": [weather.clone()]});
+    let tools = json!({"tools": [{"type": "function", "function": weather}]});
+    for (call, outcome) in &cases {
+        for kind in ["is-valid-function-call", "is-valid-openai-function-call"] {
+            let asked = json!({"type": kind});
+            for output in [call.clone(), json!({"function_call": call})] {
+                let (found, _) = judged(&of(&output), functions.clone(), asked.clone());
+                assert_eq!(found, *outcome, "{kind} {output}");
+            }
+        }
+        let asked = json!({"type": "is-valid-openai-tools-call"});
+        let one = json!({"type": "function", "function": call});
+        let well = json!({"type": "function", "function": fits});
+        for output in [
+            json!([one]),
+            json!({"tool_calls": [one]}),
+            json!([well, one]),
+        ] {
+            let (found, _) = judged(&of(&output), tools.clone(), asked.clone());
+            assert_eq!(found, *outcome, "{output}");
+        }
+    }
+    let nothing = json!({"type": "is-valid-openai-tools-call"});
+    let one = json!([{"type": "function", "function": fits}]);
+    assert_eq!(
+        judged(&of(&one), json!({}), nothing.clone()).0,
+        Outcome::Failed
+    );
+    assert_eq!(judged(&of(&json!([])), tools, nothing).0, Outcome::Failed);
+}
+
+/// An answer on the way to which three tools ran, and one was refused.
+fn travelled() -> Answer {
+    let mut refused = Step::tool("pay", json!({"amount": 5}));
+    "denied".clone_into(&mut refused.kind);
+    Answer {
+        steps: Some(vec![
+            Step::tool("search_orders", json!({"order": "123", "history": false})),
+            Step::tool("search_stock", json!({"item": {"id": 7, "size": "s"}})),
+            refused,
+            Step::tool("reply", json!({"tone": "friendly", "sources": ["a", "b"]})),
+        ]),
+        ..Answer::text("done")
+    }
+}
+
+/// Each value passes or fails, and the other way round with `not-`.
+fn decided_both_ways(kind: &str, cases: &[(Value, bool)]) {
+    for (value, holds) in cases {
+        for (name, passes) in [(kind.to_owned(), *holds), (format!("not-{kind}"), !holds)] {
+            let asked = json!({"type": name, "value": value});
+            let expected = match passes {
+                true => (Outcome::Passed, 1.0),
+                false => (Outcome::Failed, 0.0),
+            };
+            let found = judged(&travelled(), Value::Null, asked);
+            assert_eq!(found, expected, "{name} {value}");
+        }
+    }
+}
+
+/// What cannot be decided is no pass, with `not-` before it neither; nor where nobody tells of steps.
+fn never_decided(kind: &str, wrong: &[Value], right: &Value) {
+    for name in [kind.to_owned(), format!("not-{kind}")] {
+        for value in wrong {
+            let asked = json!({"type": name, "value": value});
+            let (found, _) = judged(&travelled(), Value::Null, asked);
+            assert_eq!(found, Outcome::Error, "{name} {value}");
+        }
+        let asked = json!({"type": name, "value": right});
+        let (found, _) = judged(&Answer::text("done"), Value::Null, asked);
+        assert_eq!(found, Outcome::Error, "{name} without steps");
+    }
+}
+
+#[test]
+fn tools_are_called_in_an_order() {
+    let kind = "trajectory:tool-sequence";
+    let all = json!(["search_orders", "search_stock", "reply"]);
+    let cases = [
+        (all.clone(), true),
+        // Others may run between them.
+        (json!(["search_orders", "reply"]), true),
+        (json!({"steps": ["search_*", {"pattern": "rep*"}]}), true),
+        (json!(["reply", "search_orders"]), false),
+        (json!(["search_orders", "search_orders"]), false),
+        // What was refused did not run.
+        (json!(["search_stock", "pay", "reply"]), false),
+        (json!({"mode": "exact", "steps": all}), true),
+        (
+            json!({"mode": "exact", "steps": ["search_orders", "reply"]}),
+            false,
+        ),
+        (
+            json!({"mode": "exact", "steps": ["search_stock", "search_orders", "reply"]}),
+            false,
+        ),
+        (
+            json!({"mode": "in_order", "steps": ["search_orders", "reply"]}),
+            true,
+        ),
+    ];
+    decided_both_ways(kind, &cases);
+    let wrong = [
+        json!("reply"),
+        json!({"steps": []}),
+        json!([{"type": "tool"}, "reply"]),
+    ];
+    never_decided(kind, &wrong, &all);
+}
+
+#[test]
+fn a_tool_is_called_with_arguments() {
+    let kind = "trajectory:tool-args-match";
+    let right = json!({"name": "search_orders", "args": {"order": "123"}});
+    let cases = [
+        (right.clone(), true),
+        (
+            json!({"name": "search_orders", "args": {"order": "999"}}),
+            false,
+        ),
+        (
+            json!({"name": "search_orders", "args": {"shop": "x"}}),
+            false,
+        ),
+        (json!({"name": "missing", "args": {}}), false),
+        (json!({"name": "pay", "args": {"amount": 5}}), false),
+        (
+            json!({"name": "search_stock", "args": {"item": {"id": 7}}}),
+            true,
+        ),
+        (
+            json!({"name": "reply", "args": {"sources": ["a", "b"]}}),
+            true,
+        ),
+        (
+            json!({"name": "search_orders", "mode": "exact", "args": {"order": "123"}}),
+            false,
+        ),
+        (
+            json!({"pattern": "search_o*", "mode": "exact", "arguments": {"order": "123", "history": false}}),
+            true,
+        ),
+        (
+            json!({"name": "search_orders", "mode": "exact", "args": {"order": "123"}, "ignore": ["hist*"]}),
+            true,
+        ),
+        (
+            json!({
+                "name": "search_orders", "mode": "exact", "args": {"order": "123"},
+                "defaults": {"history": false},
+            }),
+            true,
+        ),
+    ];
+    decided_both_ways(kind, &cases);
+    let wrong = [
+        json!({"name": "search_orders"}),
+        json!({"args": {"order": "123"}}),
+        json!({"name": "search_orders", "mode": "exactly", "args": {"order": "123"}}),
+    ];
+    never_decided(kind, &wrong, &right);
+}
+
+#[test]
+fn steps_are_counted_by_kind_and_name() {
+    let kind = "trajectory:step-count";
+    let right = json!({"type": "tool", "max": 3});
+    let cases = [
+        (right.clone(), true),
+        (json!({"type": "tool", "max": 2}), false),
+        (json!({"type": "tool", "min": 4}), false),
+        (json!({"min": 4, "max": 4}), true),
+        (
+            json!({"type": ["denied", "asked"], "min": 1, "max": 1}),
+            true,
+        ),
+        (json!({"pattern": "search_*", "min": 2, "max": 2}), true),
+        (json!({"pattern": "search_*", "max": 1}), false),
+        (json!({"pattern": "missing", "max": 0}), true),
+    ];
+    decided_both_ways(kind, &cases);
+    let wrong = [json!(3), json!({"type": "tool"})];
+    never_decided(kind, &wrong, &right);
+}
+
+/// Takes down what it is asked and says yes.
+#[derive(Debug, Default)]
+struct Noted(Mutex<Vec<(String, String)>>);
+
+impl Grader for Noted {
+    fn ask(&self, system: &str, user: &str) -> Result<String, Trouble> {
+        let mut asked = self.0.lock().unwrap();
+        asked.push((system.to_owned(), user.to_owned()));
+        Ok(r#"{"pass": true, "reason": "fine", "category": "B"}"#.to_owned())
+    }
+}
+
+#[test]
+fn who_grades_a_goal_is_told_the_steps_and_who_grades_facts_is_told_the_expert() {
+    let told = |assertion: Value| {
+        let suite = suite(json!({
+            "prompts": ["Where is my order?"], "providers": ["known"], "tests": [{"assert": [assertion]}],
+        }));
+        let noted = Noted::default();
+        let options = Options {
+            grader: Some(&noted),
+            ..Options::default()
+        };
+        let report = with(&suite, &Known(travelled()), &options);
+        assert_eq!(report.arms[0].rows[0].outcome, Outcome::Passed);
+        let mut asked = noted.0.into_inner().unwrap();
+        assert_eq!(asked.len(), 1);
+        asked.remove(0).1
+    };
+    for value in [
+        json!("the order is found"),
+        json!({"goal": "the order is found"}),
+    ] {
+        let asked = told(json!({"type": "trajectory:goal-success", "value": value}));
+        assert!(
+            asked.contains("the goal was reached: the order is found\n"),
+            "{asked}"
+        );
+        assert!(
+            asked.contains("search_orders, search_stock, pay, reply"),
+            "{asked}"
+        );
+        assert!(asked.contains("<answer>\ndone\n</answer>"), "{asked}");
+    }
+    for kind in ["factuality", "model-graded-factuality"] {
+        let asked = told(json!({"type": kind, "value": "It is in Oslo."}));
+        for part in [
+            "Where is my order?",
+            "<expert>\nIt is in Oslo.\n",
+            "<answer>\ndone\n",
+        ] {
+            assert!(asked.contains(part), "{kind}: {asked}");
+        }
+    }
 }
 
 proptest! {

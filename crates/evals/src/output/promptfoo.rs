@@ -2,8 +2,10 @@
 
 use instar_policy::canonical;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
-use crate::report::{ArmReport, Column, Outcome, Report, Row};
+use crate::report::{ArmReport, Outcome, Report, Row};
+use crate::score::Checked;
 use crate::suite::Suite;
 
 /// One arm of a report. `time` is written as it is.
@@ -38,7 +40,7 @@ pub fn promptfoo(suite: &Suite, report: &Report, arm: usize, time: &str) -> Valu
         "results": {
             "version": 3,
             "timestamp": time,
-            "prompts": arm.columns.iter().map(column).collect::<Vec<_>>(),
+            "prompts": (0..arm.columns.len()).map(|at| column(arm, at)).collect::<Vec<_>>(),
             "results": rows,
             "stats": {
                 "successes": count(&[Outcome::Passed]),
@@ -66,7 +68,8 @@ fn tokens(prompt: u64, completion: u64) -> Value {
     json!({"total": prompt + completion, "prompt": prompt, "completion": completion, "cached": 0})
 }
 
-fn column(column: &Column) -> Value {
+fn column(arm: &ArmReport, at: usize) -> Value {
+    let column = &arm.columns[at];
     json!({
         "id": canonical::sha256(column.prompt.as_bytes()),
         "raw": column.prompt,
@@ -82,10 +85,34 @@ fn column(column: &Column) -> Value {
             "totalLatencyMs": column.latency_ms,
             "tokenUsage": tokens(column.tokens.prompt, column.tokens.completion),
             "namedScores": column.named,
+            "namedScoresCount": contributions(arm, at),
             "namedScoreWeights": column.named_weights,
             "cost": column.cost,
         },
     })
+}
+
+/// How many assertions each metric of a column comes from.
+fn contributions(arm: &ArmReport, at: usize) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for row in arm.rows.iter().filter(|row| row.column == at) {
+        for name in row.named.keys() {
+            let of = |check: &&Checked| check.metric.as_ref() == Some(name);
+            let count = row.checks.iter().filter(of).count().max(1);
+            *counts.entry(name.as_str()).or_default() += count;
+        }
+    }
+    counts
+}
+
+/// The assertion that was decided, as the suite has it, with the name of its metric filled in.
+fn assertion(written: &Value, check: &Checked) -> Value {
+    let mut assertion = written.as_object().cloned().unwrap_or_default();
+    assertion.insert("type".to_owned(), check.kind.as_str().into());
+    if let Some(metric) = &check.metric {
+        assertion.insert("metric".to_owned(), metric.as_str().into());
+    }
+    Value::Object(assertion)
 }
 
 fn one(suite: &Suite, arm: &ArmReport, row: &Row, index: usize) -> Value {
@@ -95,13 +122,19 @@ fn one(suite: &Suite, arm: &ArmReport, row: &Row, index: usize) -> Value {
         .get(row.case)
         .map(crate::suite::Case::written)
         .unwrap_or_default();
+    // A set comes before what is in it, as among the checks of a row.
+    let each = written.iter().flat_map(|one| {
+        let inner = one.get("assert").and_then(Value::as_array);
+        std::iter::once(one).chain(inner.into_iter().flatten())
+    });
     let components: Vec<_> = row
         .checks
         .iter()
-        .map(|check| {
+        .zip(each)
+        .map(|(check, written)| {
             json!({
                 "pass": check.verdict.pass, "score": check.verdict.score, "reason": check.verdict.reason,
-                "assertion": {"type": check.kind, "metric": check.metric},
+                "assertion": assertion(written, check),
             })
         })
         .collect();
@@ -129,6 +162,7 @@ fn one(suite: &Suite, arm: &ArmReport, row: &Row, index: usize) -> Value {
         "namedScores": row.named,
         "latencyMs": row.latency_ms,
         "cost": row.cost.unwrap_or_default(),
+        "tokenUsage": tokens(row.tokens.prompt, row.tokens.completion),
         "error": (!passed).then_some(&row.reason),
         "failureReason": reason,
         "gradingResult": {
