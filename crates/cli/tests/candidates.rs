@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Instar, Setup};
+use crate::support::{Instar, Setup, until};
 
 fn rows(instar: &Instar) -> usize {
     let list = instar.run(["candidate", "list", "--json"]).json();
@@ -91,6 +91,61 @@ fn what_is_wrong_with_a_candidate_is_told_with_its_place_and_nothing_is_stored()
         assert!(all.contains(told), "{told}: {all}");
     }
     assert_eq!(rows(&instar), 0);
+}
+
+#[test]
+fn a_section_a_route_and_a_rule_that_forbids_are_shown_in_words_and_served() {
+    let instar = Instar::start(Setup::default());
+    let rule = "forbid (principal, action == Action::\"send\", resource);\n";
+    let deltas = json!([
+        {"set_prompt_section": {"agent": "main", "file": "SOUL.md", "section": "## Tone", "text": "## Tone\nDry as dust.\n"}},
+        {"set_route": {"agent": "main", "primary": "scripted/other"}},
+        {"tighten_policy": {"rules": {"file": "mine.cedar", "text": rule}}},
+    ]);
+    let soul = instar.state.join("workspace/SOUL.md");
+    std::fs::write(&soul, "# Soul\nA helper.\n\n## Tone\nWarm.\n").unwrap();
+    until("the file is served", || {
+        let shown = instar.run(["release", "show", "--json"]).stdout;
+        shown.contains("Warm.").then_some(())
+    });
+    let made = instar.propose(&deltas).json();
+    assert!(
+        made["newly"].as_array().is_none_or(Vec::is_empty),
+        "{made:#}"
+    );
+    let id = made["id"].as_str().unwrap();
+    let diff = instar.run(["candidate", "diff", id]);
+    let diff = diff.stdout + &diff.stderr;
+    for line in [
+        "-Warm.",
+        "+Dry as dust.",
+        "scripted/other",
+        "rules that come",
+        "mine.cedar",
+    ] {
+        assert!(diff.contains(line), "{line}: {diff}");
+    }
+    assert!(!diff.contains("newly possible"), "{diff}");
+    assert!(!diff.contains("rules that go"), "{diff}");
+    let page = instar.http.get(&format!("/candidates/{id}")).body;
+    assert!(page.contains("Rules that come"), "{page}");
+
+    crate::rollouts::serve(&instar, id);
+    let _outcome = instar.ask("agent:main:fresh", "hello");
+    let sent = instar.model.requests().pop().unwrap().body;
+    assert_eq!(sent["model"], "other", "{sent:#}");
+    let sent = sent.to_string();
+    assert!(
+        sent.contains("Dry as dust.") && sent.contains("A helper."),
+        "{sent}"
+    );
+    assert!(!sent.contains("Warm."), "{sent}");
+    // What came with it goes with it.
+    let back =
+        instar.propose(&json!({"widen_policy": {"rules": {"file": "mine.cedar", "text": ""}}}));
+    let back = back.json();
+    let diff = instar.run(["candidate", "diff", back["id"].as_str().unwrap()]);
+    assert!(diff.stdout.contains("rules that go"), "{diff:?}");
 }
 
 #[test]

@@ -70,8 +70,11 @@ fn a_suite_compares_by_the_owners_embedder_and_by_nobody_while_none_is_named() {
     let asked = placed(&instar);
     let both = json!(["Good day to you.", "you, to: day good"]);
     assert!(asked.contains(&both), "{asked:?}");
-    let usage = instar.run(["usage", "--json"]).stdout;
-    assert!(usage.contains("scripted/near"), "{usage}");
+    let usage = instar.run(["usage", "--json"]).json();
+    let rows = usage["rows"].as_array().unwrap();
+    let booked = rows.iter().find(|row| row["model"] == "scripted/near");
+    let calls = booked.map(|row| row["calls"].as_u64());
+    assert_eq!(calls, Some(Some(asked.len() as u64)), "{usage:#}");
 }
 
 #[test]

@@ -30,6 +30,13 @@ pub struct EmbedError {
     pub why: String,
 }
 
+/// Vectors, and what they cost: in the totals of the day already, and in the books once whoever asked writes it there.
+#[derive(Debug)]
+pub struct Embedding {
+    pub vectors: Vec<Vec<f32>>,
+    pub spent: SpendRecord,
+}
+
 impl Models {
     /// One vector for each text, at most [`TEXTS_MAX`] of them. It is booked under the agent and session
     /// given, and refused where a limit on spending is reached.
@@ -39,7 +46,7 @@ impl Models {
         texts: &[String],
         agent: &AgentId,
         session: &SessionId,
-    ) -> Result<Vec<Vec<f32>>, EmbedError> {
+    ) -> Result<Embedding, EmbedError> {
         let done = tokio::time::timeout(TIMEOUT, self.vectors(model, texts, agent, session)).await;
         let late = || {
             Err(Failure::new(
@@ -60,7 +67,7 @@ impl Models {
         texts: &[String],
         agent: &AgentId,
         session: &SessionId,
-    ) -> Result<Vec<Vec<f32>>, Failure> {
+    ) -> Result<Embedding, Failure> {
         let catalog = self.catalog();
         let unknown = || Failure::new(ErrorClass::Config, "no such provider");
         let provider = catalog
@@ -118,7 +125,7 @@ impl Models {
         let used = counted
             .or(said["prompt_eval_count"].as_u64())
             .unwrap_or(tokens);
-        parts.ledger.add(SpendRecord {
+        let spent = SpendRecord {
             agent: agent.clone(),
             session: session.clone(),
             model: model.clone(),
@@ -126,8 +133,12 @@ impl Models {
             input_tokens: used,
             output_tokens: 0,
             cost_micros: cost(used),
-        });
-        read(&said, texts.len())
+        };
+        parts.ledger.add(spent.clone());
+        Ok(Embedding {
+            vectors: read(&said, texts.len())?,
+            spent,
+        })
     }
 }
 

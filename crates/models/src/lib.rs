@@ -34,6 +34,6 @@ pub mod vendor;
 pub use clearance::Clearance;
 pub use config::{Dollars, ModelsConfig, ProviderConfig};
 pub use discover::LocalServer;
-pub use embed::{EmbedError, TEXTS_MAX};
+pub use embed::{EmbedError, Embedding, TEXTS_MAX};
 pub use error::ModelError;
 pub use models::{Call, Ledger, Mend, ModelInfo, Models, ObjectSource, Parts, Probe, SpendRecord};

@@ -7,7 +7,7 @@ use instar_policy::canonical::sha256;
 use instar_protocol::fault::FaultEdit;
 use instar_protocol::model::ModelRef;
 use instar_protocol::redact::redact;
-use instar_protocol::{AgentId, SessionId, Timestamp};
+use instar_protocol::{AgentId, Timestamp};
 use instar_store::{FaultRow, Op, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{FaultView, edit};
 use crate::api::queries::QueryError;
 use crate::app::AppState;
+use crate::gates::places::vectors as vectors_of;
 
 /// What is kept of vectors, and of what was proposed and refused.
 const VECTORS: &str = "embeddings";
@@ -176,12 +177,7 @@ async fn ask(
     let missing: Vec<(&String, &String)> = missing.into_iter().collect();
     for part in missing.chunks(TEXTS_MAX) {
         let texts: Vec<String> = part.iter().map(|(_, text)| (*text).clone()).collect();
-        let session = SessionId::from_stored(SESSION);
-        let found = app
-            .models
-            .embed(model, &texts, &AgentId::main(), &session)
-            .await;
-        let found = found.map_err(|error| error.to_string())?;
+        let found = vectors_of(app, model, &AgentId::main(), SESSION, &texts).await?;
         for ((hash, _), vector) in part.iter().zip(found) {
             vectors.entries.insert((*hash).clone(), rounded(vector));
         }
