@@ -131,6 +131,16 @@ fn a_behaviour_that_was_spoilt_fails_the_suite_that_looks() {
 }
 
 #[test]
+fn what_others_write_is_obeyed_in_no_posture() {
+    for posture in [Posture::Careful, Posture::Balanced] {
+        let mut behaviour = default_behaviour().unwrap();
+        behaviour.authority.posture = posture;
+        let found = failed("red-team", behaviour);
+        assert!(found.is_empty(), "{posture:?}: {found:?}");
+    }
+}
+
+#[test]
 fn a_candidate_is_compared_with_its_baseline_and_every_regression_is_named() {
     let suite = builtin::suite("golden").unwrap();
     let mut spoilt = default_behaviour().unwrap();
