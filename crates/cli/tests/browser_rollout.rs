@@ -13,6 +13,25 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
+/// What the page has to tell of a rollout in figures.
+fn figures(shown: &Value) -> Vec<String> {
+    let number = |value: &Value| value.as_f64().unwrap();
+    let mut figures: Vec<String> = ["evidence_worse", "evidence_sound"]
+        .iter()
+        .map(|name| format!("{:.2}", number(&shown[name])))
+        .chain(["worse_at", "sound_at"].map(|name| format!("{:.0}", number(&shown[name]))))
+        .collect();
+    for metric in shown["metrics"].as_array().unwrap() {
+        for arm in ["stable", "canary"].map(|arm| &metric[arm]) {
+            figures.push(format!("{:.0} / {}", number(&arm["bad"]), arm["covered"]));
+            let [rate, low, high] = [&arm["rate"], &arm["interval"][0], &arm["interval"][1]]
+                .map(|value| 100.0 * number(value));
+            figures.push(format!("{rate:.1} % ({low:.1} – {high:.1} %)"));
+        }
+    }
+    figures
+}
+
 #[test]
 fn both_arms_are_seen_side_by_side_and_the_red_button_takes_it_back() {
     let Some(browser) = Browser::find() else {
@@ -43,6 +62,11 @@ fn both_arms_are_seen_side_by_side_and_the_red_button_takes_it_back() {
         assert!(text(&found["pages"][locale]).contains(told), "{found:#}");
     }
     assert!(text(&found["pages"]["en-US"]).contains("8 · not judged yet: 0"));
+    let numbers = text(&found["numbers"]);
+    for figure in figures(&shown) {
+        assert!(numbers.contains(&figure), "{figure}: {numbers}");
+    }
+    assert!(numbers.contains("to see a doubling from"), "{numbers}");
     assert_eq!(
         found["charts"], 3,
         "the evidence and a chart for each metric"

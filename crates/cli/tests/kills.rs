@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use std::process::Stdio;
+use std::time::Duration;
 
 use crate::rollouts::{BAD, candidate, episode, script, status};
 use crate::support::{Instar, Setup, children, kill9, until};
@@ -306,6 +307,10 @@ fn known(instar: &Instar) -> (Vec<Value>, Vec<String>) {
     )
 }
 
+/// How often a cycle is cut, and how much later each time.
+const KILLS: u32 = 10;
+const STEP: Duration = Duration::from_millis(30);
+
 /// A house whose tool has failed three times.
 fn failed() -> Instar {
     let instar = crate::healing::failing();
@@ -325,15 +330,18 @@ fn cycle(instar: &Instar) {
 #[test]
 fn a_lab_or_a_gateway_that_is_killed_in_a_cycle_finds_once_what_it_would_have_found() {
     let mut instar = failed();
-    // The lab alone, and then the gateway with it; one that was too quick is no loss.
+    // The lab alone, and then the gateway with it, each later in the cycle than the one before; one that was too
+    // quick is no loss.
     let mut cut = 0;
-    for _ in 0..20 {
+    for wait in 0..KILLS {
         let before = children(instar.pid());
         let mut cycle = cycle_beside(&instar);
         let Some(jobs) = jobs_of(&instar, &before, &mut cycle) else {
             break;
         };
-        if cut == 0 {
+        std::thread::sleep(STEP * wait);
+        cut += u32::from(cycle.try_wait().unwrap().is_none());
+        if wait % 2 == 0 {
             for job in jobs {
                 kill9(job);
             }
@@ -342,10 +350,6 @@ fn a_lab_or_a_gateway_that_is_killed_in_a_cycle_finds_once_what_it_would_have_fo
             instar.launch();
         }
         let _code = cycle.wait();
-        cut += 1;
-        if cut == 2 {
-            break;
-        }
     }
     assert!(cut > 0, "nothing was killed");
     cycle(&instar);

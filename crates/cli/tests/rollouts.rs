@@ -51,6 +51,12 @@ pub(crate) fn candidate(instar: &Instar, identity: &str) -> String {
 
 /// Episodes of one turn, judged as soon as they ended. The gates have spoken and the owner has said yes.
 pub(crate) fn start(instar: &Instar, candidate: &str, margin: &str) -> Value {
+    allowed(instar, candidate);
+    begun(instar, candidate, &["--margin", margin, "--maturity", "0"]).json()
+}
+
+/// What has to come before: each is asked for by name.
+fn allowed(instar: &Instar, candidate: &str) {
     let early = instar.run(["rollout", "start", candidate]);
     assert!(early.stderr.contains("instar candidate check"), "{early:?}");
     let _table = instar
@@ -64,25 +70,13 @@ pub(crate) fn start(instar: &Instar, candidate: &str, margin: &str) -> Value {
     let _table = instar
         .run(["candidate", "approve", candidate, "--json"])
         .json();
-    let args = [
-        "rollout",
-        "start",
-        candidate,
-        "--shares",
-        "0.5",
-        "--units-min",
-        "2",
-        "--margin",
-        margin,
-        "--watch",
-        "0",
-        "--turns",
-        "1",
-        "--maturity",
-        "0",
-        "--json",
-    ];
-    instar.run_with(&args, "").json()
+}
+
+fn begun(instar: &Instar, candidate: &str, more: &[&str]) -> Output {
+    let mut args = vec!["rollout", "start", candidate, "--shares", "0.5"];
+    args.extend(["--units-min", "2", "--watch", "0", "--turns", "1", "--json"]);
+    args.extend(more);
+    instar.run_with(&args, "")
 }
 
 pub(crate) fn status(instar: &Instar) -> Value {
@@ -248,6 +242,49 @@ fn a_bad_candidate_is_taken_back_by_itself_with_its_reason() {
     let again = instar.run(["rollout", "start", &made]);
     assert_ne!(again.code, 0);
     assert!(again.stderr.contains("rolled back"), "{again:?}");
+}
+
+/// Under one identity each turn wants something that has to be asked for.
+fn asking() -> Script {
+    serde_json::from_value(json!({
+        "rules": [{
+            "when": {"system_contains": "You ask for everything.", "no_result": true},
+            "answer": {"say": [{"call": {"name": "write", "arguments": {"path": "a.md", "content": "x"}}}]},
+        }],
+        "otherwise": {"say": [{"text": "Fine."}]},
+    }))
+    .unwrap()
+}
+
+#[test]
+fn what_needs_nobody_s_word_takes_a_candidate_back_before_anything_else_is_ripe() {
+    let config = json!({"policy": {"askWaitSeconds": 0}});
+    let instar = Instar::start(Setup::scripted(asking()).config(config));
+    let made = candidate(&instar, "You ask for everything.");
+    allowed(&instar, &made);
+    let hour = ["--maturity", "3600"];
+    let late = begun(
+        &instar,
+        &made,
+        &[&hour[..], &["--fast-maturity", "3601"]].concat(),
+    );
+    assert_ne!(late.code, 0, "{late:?}");
+    assert!(late.stderr.contains("are judged earlier"), "{late:?}");
+    let plan = begun(
+        &instar,
+        &made,
+        &[&hour[..], &["--fast-maturity", "0"]].concat(),
+    );
+    assert_eq!(plan.code, 0, "{plan:?}");
+    for number in 0..80 {
+        let _outcome = instar.ask(&format!("agent:main:ask{number}"), "hello");
+        if number % 8 == 7 && !status(&instar)["ended_at"].is_null() {
+            break;
+        }
+    }
+    let ended = status(&instar);
+    assert_eq!(ended["stage"]["why"]["reason"], "worse", "{ended:#}");
+    assert_eq!(ended["settled"], 0, "no task was judged: {ended:#}");
 }
 
 #[test]

@@ -33,6 +33,7 @@ await browse(async (browser) => {
     }
     await page.goto(whole);
     found.pages[locale] = await page.locator("main").innerText();
+    found.numbers ??= await page.locator("#rollout").evaluate((whole) => whole.textContent);
     found.charts = await page.locator("figure.chart").count();
     await page.context().close();
   }
