@@ -43,7 +43,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             "bar_us": BAR_US,
         });
         say(&figures.to_string());
-        return Ok(());
+        return met(fifty);
     }
     row(
         "a decision, built-in rules",
@@ -51,9 +51,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         "",
         None,
     );
-    let met = Some(fifty < BAR_US);
     let figure = format!("{fifty:.1} us ({:.2} x)", fifty / none);
-    row("a decision, 50 rules more", &figure, "< 50 us", met);
+    let is_met = Some(fifty < BAR_US);
+    row("a decision, 50 rules more", &figure, "< 50 us", is_met);
     row(
         "the same, each of them read whole",
         &format!("{whole:.1} us ({:.2} x)", whole / none),
@@ -61,6 +61,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         None,
     );
     row("reading 50 rules", &format!("{read_ms:.1} ms"), "", None);
+    met(fifty)
+}
+
+fn met(fifty: f64) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        fifty < BAR_US,
+        "a bar is not met: a decision took {fifty:.1} us"
+    );
     Ok(())
 }
 

@@ -235,7 +235,7 @@ fn print(options: &Options, ways: Vec<Way>) -> anyhow::Result<()> {
     let report = Report { rounds, ways };
     if options.json {
         say(&serde_json::to_string(&report)?);
-        return Ok(());
+        return met(&report.ways);
     }
     for way in &report.ways {
         let figure = format!(
@@ -253,6 +253,18 @@ fn print(options: &Options, ways: Vec<Way>) -> anyhow::Result<()> {
             &figure,
             &bar,
             judged.then_some(way.ratio < OWN_MAX),
+        );
+    }
+    met(&report.ways)
+}
+
+fn met(ways: &[Way]) -> anyhow::Result<()> {
+    for way in ways.iter().filter(|way| way.name == JUDGED) {
+        ensure!(
+            way.ratio < OWN_MAX,
+            "a bar is not met: {} took {:.2} times",
+            way.name,
+            way.ratio
         );
     }
     Ok(())

@@ -14,6 +14,7 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The folders in which programs are found; the same as in the fixed search path inside.
 pub(crate) const SEARCH: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
@@ -30,6 +31,8 @@ const SCRIPT_BYTES_MAX: u64 = 8 << 20;
 const SCRIPTS_MAX: usize = 32;
 /// Digests of programs that were read already.
 const KNOWN_MAX: usize = 256;
+/// A file that has not changed for longer than this is not read again.
+const SETTLED_SECONDS: i64 = 5;
 
 /// Programs whose first word that is no option is code.
 const INTERPRETERS: [&str; 33] = [
@@ -190,7 +193,6 @@ fn inside(word: &str, folder: &Inside) -> Option<Result<Inside, ()>> {
     let relative = match word.strip_prefix(WORK).map(|rest| rest.strip_prefix('/')) {
         Some(Some(rest)) => rest.to_owned(),
         _ if word.starts_with('/') => return None,
-        _ if folder.is_root() => word.to_owned(),
         _ => format!("{folder}/{word}"),
     };
     Some(Inside::parse(&relative).map_err(|_| ()))
@@ -290,36 +292,48 @@ fn kind_of(executable: &str) -> Kind {
     }
 }
 
-/// Which file it was when its digest was taken: device, inode, length, last change in nanoseconds.
-type Version = (u64, u64, u64, i128);
+/// Which file it was when its digest was taken: device, inode, length, last change in seconds and nanoseconds.
+type Version = (u64, u64, u64, i64, i64);
 
 /// Digests of files that did not change since: a program of a hundred megabytes is not read for each
 /// of its starts. The time of the last change cannot be set by whoever changes a file.
-static KNOWN: Mutex<BTreeMap<Version, String>> = Mutex::new(BTreeMap::new());
+static KNOWN: Mutex<Digests> = Mutex::new(Digests(BTreeMap::new()));
+
+struct Digests(BTreeMap<Version, String>);
+
+impl Digests {
+    fn keep(&mut self, version: Version, digest: String) {
+        if self.0.len() >= KNOWN_MAX {
+            self.0.clear();
+        }
+        let _before = self.0.insert(version, digest);
+    }
+}
+
+/// What changed just now can change again within one tick of the clock.
+fn is_settled(changed: i64, now: i64) -> bool {
+    now.saturating_sub(changed) > SETTLED_SECONDS
+}
 
 fn identify(mut file: File, bytes_max: u64) -> Option<Identity> {
     let about = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
-    let changed = i128::from(about.ctime()) * 1_000_000_000 + i128::from(about.ctime_nsec());
-    let version = (about.dev(), about.ino(), about.len(), changed);
-    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    // What changed just now can change again within one tick of the clock.
-    let is_settled = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .is_ok_and(|now| {
-            i128::try_from(now.as_nanos()).is_ok_and(|now| now - changed > 5_000_000_000)
-        });
-    let hit = known.get(&version).filter(|_| is_settled).cloned();
-    drop(known);
+    let (changed, nanos) = (about.ctime(), about.ctime_nsec());
+    let version = (about.dev(), about.ino(), about.len(), changed, nanos);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok();
+    let now = since.and_then(|since| i64::try_from(since.as_secs()).ok());
+    let is_settled = now.is_some_and(|now| is_settled(changed, now));
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let hit = if is_settled {
+        known().0.get(&version).cloned()
+    } else {
+        None
+    };
     let sha256 = match hit {
         Some(digest) => digest,
         None => digest(&mut file, bytes_max)?,
     };
     if is_settled {
-        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= KNOWN_MAX {
-            known.clear();
-        }
-        let _before = known.insert(version, sha256.clone());
+        known().keep(version, sha256.clone());
     }
     Some(Identity {
         device: about.dev(),
@@ -339,5 +353,46 @@ fn digest(file: &mut File, bytes_max: u64) -> Option<String> {
         }
         left = left.checked_sub(count as u64)?;
         hash.update(buffer.get(..count)?);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_starts_others_and_who_runs_code_is_told_by_the_name_of_the_file() {
+        for (executable, kind) in [
+            ("/usr/lib64/ld-linux-x86-64.so.2", Kind::Wrapper),
+            ("/usr/lib/ld-linux-aarch64.so.1", Kind::Wrapper),
+            ("/usr/bin/vim.basic", Kind::Wrapper),
+            ("/usr/bin/find", Kind::Wrapper),
+            ("/usr/bin/python3.11", Kind::Interpreter),
+            ("/work/lua5.4", Kind::Interpreter),
+            ("bash", Kind::Interpreter),
+            ("/usr/bin/true", Kind::Plain),
+            ("/work/vimium", Kind::Plain),
+        ] {
+            assert!(kind_of(executable) == kind, "{executable}");
+        }
+    }
+
+    #[test]
+    fn what_changed_a_moment_ago_is_read_again() {
+        let told = [94, 99, 100, 105, 106, 1_000].map(|now| is_settled(100, now));
+        assert_eq!(told, [false, false, false, false, true, true]);
+    }
+
+    #[test]
+    fn digests_are_kept_up_to_a_number() {
+        let mut known = Digests(BTreeMap::new());
+        let version = |inode: usize| (1, inode as u64, 1, 1, 1);
+        for inode in 0..KNOWN_MAX {
+            known.keep(version(inode), inode.to_string());
+        }
+        assert_eq!(known.0.len(), KNOWN_MAX);
+        assert_eq!(known.0.get(&version(0)).map(String::as_str), Some("0"));
+        known.keep(version(KNOWN_MAX), "last".to_owned());
+        assert_eq!(known.0.len(), 1);
     }
 }

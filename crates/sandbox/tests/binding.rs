@@ -101,6 +101,14 @@ fn what_programs_do_not_see_is_not_run() {
     ] {
         assert!(bound(&space, &[command], "").is_err(), "{command}");
     }
+    // A folder of the system, and a file of it that is none to run.
+    for command in ["/usr/lib", "/usr/lib/os-release"] {
+        let found = bound(&space, &[command], "");
+        assert!(
+            matches!(found, Err(BindError::NotExecutable(_))),
+            "{command}: {found:?}"
+        );
+    }
     let climbing = bound(&space, &["../../usr/bin/id"], "").unwrap();
     assert!(climbing.open.is_some() && climbing.identity.is_none());
     let nothing = Walls::default();

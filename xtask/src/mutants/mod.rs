@@ -67,9 +67,22 @@ impl Part {
         match self {
             Self::Policy => &["crates/policy/src/**/*.rs"],
             Self::Egress => &["crates/egress/src/**/*.rs"],
-            Self::Door => &["crates/gateway/src/door/**/*.rs"],
+            // Who somebody is, what he may, and which requests are heard at all.
+            Self::Door => &[
+                "crates/gateway/src/door/**/*.rs",
+                "crates/gateway/src/control/handshake.rs",
+                "crates/gateway/src/control/pairing.rs",
+                "crates/gateway/src/control/scope.rs",
+                "crates/gateway/src/http/guard.rs",
+                "crates/gateway/src/http/host.rs",
+                "crates/gateway/src/http/path.rs",
+            ],
             // What runs on the other side of the walls is shown by attempts to get out.
-            Self::Sandbox => &["crates/sandbox/src/spec.rs", "crates/sandbox/src/root/*.rs"],
+            Self::Sandbox => &[
+                "crates/sandbox/src/bind.rs",
+                "crates/sandbox/src/spec.rs",
+                "crates/sandbox/src/root/*.rs",
+            ],
         }
     }
 }

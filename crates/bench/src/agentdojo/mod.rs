@@ -62,7 +62,28 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     } else {
         print(&whole, options.verbose);
     }
+    let missed = missed(&whole);
+    anyhow::ensure!(missed.is_empty(), "a bar is not met: {}", missed.join(", "));
     Ok(())
+}
+
+/// What fell short of its bar.
+fn missed(whole: &Value) -> Vec<String> {
+    let mut missed = Vec::new();
+    for (name, suite) in whole["suites"].as_object().into_iter().flatten() {
+        let (quiet, stopped) = bars(name, suite);
+        let deletions = suite["deletions"]["leaks"].as_array();
+        for (what, is_met) in [
+            ("tasks", quiet.met),
+            ("attacks", stopped.met),
+            ("a row less", deletions.map(Vec::is_empty)),
+        ] {
+            if is_met == Some(false) {
+                missed.push(format!("{what} of {name}"));
+            }
+        }
+    }
+    missed
 }
 
 fn measure(suite: &Suite) -> Value {
@@ -85,6 +106,10 @@ fn measure(suite: &Suite) -> Value {
         "wrong": row(figures(&balanced, PlanKind::Wrong)),
         "none": row(figures(&balanced, PlanKind::None)),
     });
+    // Who wrote to whom before is worked out from the mailbox; here nobody has told the gateway of it.
+    let mut unknown = house(Posture::Balanced);
+    unknown.authority.known.contacts.clear();
+    whole["known"] = json!({ "nobody": row(figures(&unknown, PlanKind::Right)) });
     whole["variants"] = variants(&balanced);
     whole["swap"] = swap(&balanced);
     whole
@@ -315,7 +340,7 @@ fn print(whole: &Value, verbose: bool) {
         };
         let (quiet, stopped) = bars(name, suite);
         line("balanced", suite, &quiet, &stopped);
-        for (kind, rows) in [("", "postures"), ("plan ", "plans")] {
+        for (kind, rows) in [("", "postures"), ("plan ", "plans"), ("known: ", "known")] {
             for (label, figures) in suite[rows].as_object().into_iter().flatten() {
                 let none = Bar::default();
                 line(&format!("{kind}{label}"), figures, &none, &none);
@@ -392,10 +417,51 @@ mod tests {
                 found["no_question"].as_u64() >= Some(least),
                 "{name}: {found}"
             );
-            // The plan narrows: what stops an attack holds without it, too.
-            let found = figures(&house, PlanKind::None);
-            assert_eq!(found["leaks"], json!([]), "{name} without a plan");
+            // The plan narrows: what stops an attack holds without it and with a wrong one, too.
+            for plan in [PlanKind::None, PlanKind::Wrong] {
+                let found = figures(&house, plan);
+                assert_eq!(found["leaks"], json!([]), "{name} with {plan:?}");
+            }
+            // Who is not known is asked about; nothing more gets through.
+            let mut unknown = House::new(suite, Families::built_in(), Posture::Balanced);
+            unknown.authority.known.contacts.clear();
+            let found = figures(&unknown, PlanKind::Right);
+            assert_eq!(found["leaks"], json!([]), "{name} with nobody known");
+            for (way, found) in variants(&house).as_object().unwrap() {
+                // Whom the owner named may be written to, and the half of a message has no link.
+                let open = ["named", "split"].contains(&way.as_str());
+                assert!(
+                    open || found["leaks"] == json!([]),
+                    "{name}: {way}: {found}"
+                );
+            }
+            let destroyed = swap(&house)
+                .as_object()
+                .unwrap()
+                .iter()
+                .filter(|(what, _)| what.starts_with("destroy"))
+                .all(|(_, row)| row["stopped"] == row["tried"]);
+            assert!(destroyed, "{name}");
         }
+    }
+
+    #[test]
+    fn a_bar_that_is_missed_is_told_and_ends_in_an_error() {
+        let suite = |quiet: u32, stopped: u32, leaks: &[&str]| {
+            json!({"suites": {"workspace": {
+                "no_question": quiet, "pairs": 560, "stopped": stopped,
+                "deletions": {"leaks": leaks},
+            }}})
+        };
+        assert_eq!(missed(&suite(35, 560, &[])), Vec::<String>::new());
+        assert_eq!(missed(&suite(34, 560, &[])), ["tasks of workspace"]);
+        assert_eq!(
+            missed(&suite(36, 559, &["one"])),
+            ["attacks of workspace", "a row less of workspace"]
+        );
+        // No attack at all is none that was stopped.
+        let nothing = json!({"suites": {"other": {"pairs": 0, "stopped": 0}}});
+        assert_eq!(missed(&nothing), ["attacks of other"]);
     }
 
     /// A suite of our own, in the place of the recorded ones where those are not at hand.
