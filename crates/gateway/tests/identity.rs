@@ -1,7 +1,8 @@
 //! Who is let in by the word of others: Cloudflare Access and Tailscale. And what a version that is
 //! too old, or a token that is due, does.
 
-use crate::house::{Answer, House, bearer, options, start, write_config};
+use crate::control::client::{Came, Socket, hello, hello_with};
+use crate::house::{Answer, House, TOKEN, bearer, options, start, write_config};
 use instar_gateway::{Gateway, StartError};
 use instar_protocol::Clock as _;
 use instar_protocol::time::SystemClock;
@@ -106,6 +107,35 @@ async fn a_statement_of_cloudflare_access_lets_the_owner_in_and_nobody_else() {
             .status,
         403
     );
+    house.running.shutdown().await;
+}
+
+/// The network's word opens the page's socket, as the page itself; a program proves itself besides.
+#[tokio::test]
+async fn a_statement_opens_the_socket_of_our_page_for_as_long_as_it_is_good() {
+    let team = AccessTeam::start().await.unwrap();
+    let clock = ManualClock::at(SystemClock.now());
+    let house = with_team(&team, &clock).await;
+    let good = claims(&team, seconds(&clock));
+    let said = format!(
+        "cf-access-jwt-assertion: {}\r\n",
+        team.statement(&good).unwrap()
+    );
+    let ours = format!("origin: http://{}\r\n{said}", house.address());
+    let (mut page, _) = Socket::challenged(&house, &ours).await;
+    let hello_ok = page.ask("connect", hello()).await.ok();
+    let scopes = hello_ok["auth"]["scopes"].as_array().unwrap();
+    assert!(scopes.contains(&json!("operator.admin")), "{hello_ok}");
+    let (mut program, _) = Socket::challenged(&house, &said).await;
+    let refused = program.ask("connect", hello()).await;
+    assert_eq!(refused.code(), "AUTH_TOKEN_MISSING");
+    let (mut program, _) = Socket::challenged(&house, &said).await;
+    program.ask("connect", hello_with(TOKEN)).await.ok();
+    clock.advance(Duration::from_secs(3_000));
+    page.ask("health", json!({})).await.ok();
+    clock.advance(Duration::from_secs(601));
+    assert!(matches!(page.end().await, Came::Close(1008, _)));
+    program.ask("health", json!({})).await.ok();
     house.running.shutdown().await;
 }
 

@@ -13,6 +13,7 @@ mod approvals;
 mod bounds;
 mod control;
 mod door;
+mod guard;
 mod house;
 mod identity;
 mod life;

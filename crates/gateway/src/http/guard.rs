@@ -388,8 +388,7 @@ fn said(panic: &(dyn std::any::Any + Send)) -> &str {
 
 /// Refusals of the router itself have no body yet.
 fn shape(response: &mut Response) {
-    let bare = response.body().is_end_stream() || response.body().size_hint().exact() == Some(0);
-    if response.status() == StatusCode::METHOD_NOT_ALLOWED && bare {
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED && response.body().is_end_stream() {
         let allow = response.headers().get(header::ALLOW).cloned();
         let status = StatusCode::METHOD_NOT_ALLOWED;
         let problem = ApiProblem::new(

@@ -100,6 +100,15 @@ mod tests {
     }
 
     #[test]
+    fn a_path_has_a_length_and_its_spaces_are_encoded() {
+        let long = |bytes: usize| format!("/{}", "a".repeat(bytes - 1));
+        assert!(is_plain(&long(PATH_BYTES_MAX)));
+        assert!(!is_plain(&long(PATH_BYTES_MAX + 1)));
+        assert!(!is_plain(&long(PATH_BYTES_MAX * 2)));
+        assert!(is_plain("/a%20b") && !is_plain("/a%1fb") && !is_plain("/a%7f"));
+    }
+
+    #[test]
     fn a_model_may_have_encoded_slashes_and_nothing_else_may() {
         for path in [
             "/v1/models/demo%2Fguide",

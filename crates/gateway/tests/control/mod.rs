@@ -2,7 +2,7 @@
 
 mod approvals;
 mod bounds;
-mod client;
+pub(crate) mod client;
 mod events;
 mod handshake;
 mod pairing;

@@ -41,6 +41,8 @@ async fn a_device_waits_for_the_owner_on_this_machine_too() {
     let device = Device::new(1);
     let mut params = hello_with(TOKEN);
     params["scopes"] = json!(ADMIN);
+    params["client"]["displayName"] = json!("the kitchen");
+    params["client"]["deviceFamily"] = json!("");
     let (mut socket, answered) = device.connect(&house, params.clone()).await;
     let error = answered.refused();
     assert_eq!(error["details"]["code"], "PAIRING_REQUIRED", "{error}");
@@ -50,6 +52,8 @@ async fn a_device_waits_for_the_owner_on_this_machine_too() {
     assert_eq!(asked["requestId"], error["details"]["requestId"]);
     assert_eq!(asked["deviceId"], device.id);
     assert_eq!(asked["scopes"], json!(ADMIN));
+    assert_eq!(asked["displayName"], "the kitchen");
+    assert_eq!(asked.get("deviceFamily"), None, "{asked}");
     // Asking again does not make a second request.
     let (_, again) = device.connect(&house, params.clone()).await;
     assert_eq!(again.refused()["details"]["requestId"], asked["requestId"]);
@@ -80,7 +84,7 @@ async fn a_device_waits_for_the_owner_on_this_machine_too() {
     assert_eq!(scopes(&answered.ok()), ADMIN);
     // It is worth nothing without the key, and to another key.
     let (_, answered) = connect(&house, hello_as_device(token, ADMIN)).await;
-    assert!(matches!(answered, Answered::Refused(_)), "{answered:?}");
+    assert_eq!(answered.code(), "DEVICE_IDENTITY_REQUIRED");
     let (_, answered) = Device::new(2)
         .connect(&house, hello_as_device(token, ADMIN))
         .await;
@@ -138,6 +142,63 @@ async fn what_the_owner_refuses_stays_outside() {
     let listed = owner.ask("device.pair.list", json!({})).await.ok();
     assert_eq!(listed["paired"], json!([]), "{listed}");
     assert_eq!(listed["pending"][0]["deviceId"], device.id, "{listed}");
+}
+
+#[tokio::test]
+async fn who_asks_for_nothing_in_particular_asks_for_what_its_role_has() {
+    let house = House::new().await;
+    let mut owner = owner(&house).await;
+    for (seed, role, scopes) in [(1, "operator", HOLDER), (2, "node", &[])] {
+        let mut params = hello_with(TOKEN);
+        params["role"] = json!(role);
+        params["scopes"] = json!([]);
+        let (_, answered) = Device::new(seed).connect(&house, params).await;
+        assert_eq!(answered.code(), "PAIRING_REQUIRED");
+        let asked = owner.event("device.pair.requested").await;
+        assert_eq!(
+            (&asked["role"], &asked["scopes"]),
+            (&json!(role), &json!(scopes))
+        );
+    }
+}
+
+#[tokio::test]
+async fn when_a_device_was_last_here_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    crate::house::write_config(&folder, "{}");
+    let clock = Arc::new(Ahead::default());
+    let mut options = crate::house::options(&folder);
+    options.clock = clock.clone();
+    let running = instar_gateway::Gateway::start(options).await.unwrap();
+    let house = House { folder, running };
+    let mut owner = owner(&house).await;
+    let device = Device::new(1);
+    let (_open, token) = device.pair(&house, &mut owner, READ).await;
+    let mut last = 0;
+    for (hours, params) in [
+        (1, hello_as_device(&token, READ)),
+        (2, hello_with(TOKEN)),
+        (3, hello_as_device(&token, READ)),
+    ] {
+        clock.0.store(hours * 3_600, Ordering::SeqCst);
+        let (_open, answered) = device.connect(&house, params).await;
+        answered.ok();
+        let began = Instant::now();
+        loop {
+            let listed = owner.ask("device.pair.list", json!({})).await.ok();
+            let seen = listed["paired"][0]["lastSeenAtMs"].as_u64().unwrap();
+            // It is written behind the handshake.
+            if seen >= last + 3_500_000 {
+                last = seen;
+                break;
+            }
+            assert!(
+                began.elapsed() < Duration::from_secs(20),
+                "{hours}: {listed}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -510,9 +571,22 @@ async fn a8_a_new_gateway_token_ends_what_the_old_one_opened() {
     let mut owner = owner(&house).await;
     let (mut open, answered) = connect(&house, hello_with(&token)).await;
     answered.ok();
+    // A device that came by its own token stays; one that came by the gateway's does not.
+    let device = Device::new(1);
+    let (_, answered) = device.connect(&house, hello_with(&token)).await;
+    let request = answered.refused()["details"]["requestId"].clone();
+    let approve = json!({ "requestId": request });
+    owner.ask("device.pair.approve", approve).await.ok();
+    let (mut by_secret, answered) = device.connect(&house, hello_with(&token)).await;
+    let own = answered.ok()["auth"]["deviceToken"].clone();
+    let own = hello_as_device(own.as_str().unwrap(), READ);
+    let (mut by_device, answered) = device.connect(&house, own).await;
+    answered.ok();
     let state = house.running.app().state_dir.clone();
     let fresh = instar_gateway::door::rotate_token(&state).unwrap();
     assert!(!matches!(open.end().await, Came::Frame(_)));
+    assert!(!matches!(by_secret.end().await, Came::Frame(_)));
+    by_device.ask("health", json!({})).await.ok();
     let (_, answered) = connect(&house, hello_with(&token)).await;
     assert_eq!(answered.code(), "AUTH_TOKEN_MISMATCH");
     connect(&house, hello_with(fresh.expose())).await.1.ok();
