@@ -10,6 +10,7 @@ use instar_protocol::{
 };
 use instar_store::{Op, Options, Store};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 use crate::support::{Instar, Setup};
 
@@ -174,6 +175,47 @@ fn a_rule_is_shown_before_it_is_kept_and_can_be_taken_back() {
         .iter()
         .filter(|rule| rule["holds"] == true);
     assert_eq!(holding.count(), 1, "{after}");
+}
+
+/// Who says yes again and again is shown where to look, and nothing moves by itself.
+#[test]
+fn another_posture_is_offered_to_who_often_agrees_and_chosen_for_nobody() {
+    let instar = asked(1..=6);
+    let offered = || {
+        let page = instar.http.get("/approvals");
+        assert_eq!(page.status, 200, "{page:?}");
+        page.body.contains("data-offer")
+    };
+    let answer = |how: &str, number: u64| {
+        let question = format!("ask_{number:04}");
+        let answered = instar.run(["approvals", how, &question, "--yes"]);
+        assert_eq!(answered.code, 0, "{answered:?}");
+    };
+    for number in 1..=4 {
+        answer("approve", number);
+    }
+    answer("deny", 5);
+    assert!(!offered(), "four times is not often, and a no is no yes");
+    answer("approve", 6);
+    assert!(offered());
+    let compared = instar.http.get("/policy?compare=1");
+    assert!(compared.body.contains("data-compared"), "{compared:?}");
+    let posture = || {
+        let shown = instar.run(["policy", "show", "--json"]).json();
+        shown["posture"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(posture(), "careful");
+    let set = instar.run(["config", "set", "policy.posture", "balanced"]);
+    assert_eq!(set.code, 0, "{set:?}");
+    let began = Instant::now();
+    while offered() {
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "it is offered to who has it"
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(posture(), "balanced");
 }
 
 #[test]

@@ -7,9 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What opens connections, or resolves names for them.
-const OPENERS: [&str; 9] = [
+const OPENERS: [&str; 13] = [
     "TcpStream::connect",
     "UnixStream::connect",
+    "connect_addr",
+    "net::connect",
+    "libc::connect",
+    "socket2",
     "TcpSocket::",
     "UdpSocket::",
     "lookup_host",

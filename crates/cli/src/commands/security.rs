@@ -75,7 +75,7 @@ fn walls() -> SecurityFinding {
         (Severity::Fine, "the walls around programs stand", None)
     } else {
         (
-            Severity::Notice,
+            Severity::Warning,
             "walls around programs are missing; nothing that needs them runs",
             Some("do what stands beside each, and look again".to_owned()),
         )

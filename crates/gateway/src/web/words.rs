@@ -87,6 +87,8 @@ words! {
     // The owner's desk.
     approvals: "Approvals", "Разрешения", "批准";
     approvals_about: "What the agent wants to do and may not do by itself. An answer holds for exactly the call that is shown, once; no answer means no.", "То, что агент хочет сделать, но не может сам. Ответ действует ровно на показанный вызов, один раз; нет ответа — значит нет.", "代理想做但不能自行决定的事。回答只对所显示的这一次调用有效；不回答即为否。";
+    posture_offer: "questions of the last seven days got your yes. Plan and evidence can decide some of them:", "вопросов за последние семь дней получили ваше «да». Часть из них могут решать план и доказательства:", "个问题在最近七天内获得了您的同意。其中一部分可由计划和证据决定：";
+    posture_offer_look: "what another posture would have changed", "что изменил бы другой режим", "看看其他姿态会改变什么";
     questions_wait: "questions wait for you", "вопросов ждут вас", "个问题等待您回答";
     question_gone: "A question that was shown here was answered elsewhere or ran out.", "Показанный здесь вопрос закрыт: на него ответили в другом месте или вышло время.", "此处显示的问题已在别处回答或已过期。";
     no_questions: "Nothing waits for you", "Ничего не ждёт", "没有等待的问题";

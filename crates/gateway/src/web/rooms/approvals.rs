@@ -5,12 +5,15 @@
 
 use axum::extract::State;
 use axum::response::Redirect;
+use instar_policy::Posture;
 use instar_protocol::Timestamp;
 use instar_protocol::approval::{QuestionState, ShownArgument};
 use instar_protocol::approvals::{QuestionList, RuleList, ShownQuestion, ShownRule};
 use maud::{Markup, html};
+use std::time::Duration;
 
 use super::{encoded, letters};
+use crate::api::in_force;
 use crate::api::records::{self, QuestionsQuery};
 use crate::app::AppState;
 use crate::door::Caller;
@@ -22,6 +25,10 @@ use crate::web::words::{Reader, Words};
 
 /// Answered questions that the page shows.
 const ANSWERED: usize = 50;
+
+/// So many times "yes" within a week: then it is offered to look at what another posture would ask.
+const OFTEN: usize = 5;
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
 const PAGE: &str = "/approvals";
 
@@ -43,6 +50,9 @@ pub(super) async fn page(
         div data-questions="" data-words-gone=(words.question_gone) {
             (letters::cards(words, &forms, &letters))
             (waiting(words, &forms, &open.questions, !letters.is_empty(), now))
+        }
+        @if let Some(count) = often(&answered.questions, now).filter(|_| asks_of_all(&app)) {
+            (offer(words, count))
         }
         (standing(words, &forms, &rules))
         (history(words, &answered, now))
@@ -220,6 +230,28 @@ fn rule_row(words: &Words, forms: &Forms, rule: &ShownRule) -> Markup {
             td class="acts" { @if rule.holds {
                 (forms.form(act, &html! { button class="bad" { (words.take_back) } }))
             } }
+        }
+    }
+}
+
+/// True in the posture that asks about every effect.
+fn asks_of_all(app: &AppState) -> bool {
+    in_force(app).posture == Posture::Careful
+}
+
+/// How many questions the owner has said yes to in a week, if they are many.
+fn often(answered: &[ShownQuestion], now: Timestamp) -> Option<usize> {
+    let answers = answered.iter().filter_map(|one| one.answer.as_ref());
+    let agreed = answers.filter(|answer| answer.approved && now.since(answer.at) < WEEK);
+    Some(agreed.count()).filter(|count| *count >= OFTEN)
+}
+
+/// Another posture is offered and never chosen here.
+fn offer(words: &Words, count: usize) -> Markup {
+    html! {
+        p class="card" data-offer="" {
+            strong { (count) } " " (words.posture_offer) " "
+            a href="/policy?compare=1#compare" { (words.posture_offer_look) }
         }
     }
 }
