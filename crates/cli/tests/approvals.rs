@@ -188,7 +188,7 @@ fn another_posture_is_offered_to_who_often_agrees_and_chosen_for_nobody() {
     };
     let answer = |how: &str, number: u64| {
         let question = format!("ask_{number:04}");
-        let answered = instar.run(["approvals", how, &question, "--yes"]);
+        let answered = instar.run(["approvals", how, &question]);
         assert_eq!(answered.code, 0, "{answered:?}");
     };
     for number in 1..=4 {
