@@ -2,7 +2,7 @@
 //! one, each with its intent on disk before it runs and its outcome after.
 
 use futures_util::{StreamExt, stream};
-use instar_policy::{Draft, Permit, Recorded, canonical};
+use instar_policy::{Draft, Permit, Recorded, Typed, canonical};
 use instar_protocol::Label;
 use instar_protocol::event::EventKind;
 use instar_protocol::live::LiveEvent;
@@ -33,6 +33,8 @@ pub(crate) struct Judged {
     pub(crate) ask: Option<(Box<Draft>, Value)>,
     /// The facts that it was decided over, for its receipt.
     pub(crate) facts: Option<Box<Recorded>>,
+    /// Whom the owner writes to first with it.
+    pub(crate) meets: Vec<Typed>,
     /// How it runs, where something is done about a fault of its tool.
     pub(crate) bounds: Bounds,
     pub(crate) output: Option<Output>,
@@ -49,6 +51,7 @@ impl Judged {
             permit: None,
             ask: None,
             facts: None,
+            meets: Vec::new(),
             bounds: Bounds::default(),
             output: None,
             pictures: Vec::new(),
@@ -182,7 +185,11 @@ impl Turn {
         } else {
             EffectOutcome::Done
         };
-        self.end_effect(&judged.call, outcome).await;
+        let met = match outcome {
+            EffectOutcome::Done => self.meet(&judged.call.name, &judged.meets),
+            EffectOutcome::Failed | EffectOutcome::Uncertain => Vec::new(),
+        };
+        self.end_effect(&judged.call, outcome, met).await;
         judged.came(output, &house.parts.store).await;
         judged.millis = millis_since(begun);
     }
@@ -219,7 +226,12 @@ impl Turn {
 
     /// Commits what came of the call. If that fails the intent stays open, and the next start
     /// shows it as uncertain.
-    pub(crate) async fn end_effect(&mut self, call: &ToolCall, outcome: EffectOutcome) {
+    pub(crate) async fn end_effect(
+        &mut self,
+        call: &ToolCall,
+        outcome: EffectOutcome,
+        more: Vec<Op>,
+    ) {
         let end = Op::EndEffect {
             run: self.run.clone(),
             call_id: call.id.clone(),
@@ -227,10 +239,8 @@ impl Turn {
             at: self.house.now(),
         };
         let body = json!({ "call": call.id, "tool": call.name, "outcome": outcome.name() });
-        let ends = [
-            end,
-            Op::AppendReceipt(self.record.receipt_of(ReceiptKind::Outcome, body)),
-        ];
+        let receipt = Op::AppendReceipt(self.record.receipt_of(ReceiptKind::Outcome, body));
+        let ends: Vec<Op> = [end, receipt].into_iter().chain(more).collect();
         if self.commit(&ends).await.is_err() {
             self.unsettled.extend(ends);
         }
@@ -501,7 +511,7 @@ mod tests {
             "user: send it",
             "what led to the call is stored with it"
         );
-        turn.end_effect(&call("a", "send", 1), EffectOutcome::Done)
+        turn.end_effect(&call("a", "send", 1), EffectOutcome::Done, Vec::new())
             .await;
         assert!(home.store.unfinished().await.unwrap().effects.is_empty());
         assert!(turn.record.is_begun() && turn.unsettled.is_empty());
@@ -515,7 +525,7 @@ mod tests {
             let mut turn = turn(&first).await;
             turn.begin_effect(&call("a", "send", 1)).await.unwrap();
             if has_outcome {
-                turn.end_effect(&call("a", "send", 1), EffectOutcome::Done)
+                turn.end_effect(&call("a", "send", 1), EffectOutcome::Done, Vec::new())
                     .await;
             }
             drop(turn);

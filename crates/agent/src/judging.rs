@@ -3,6 +3,7 @@
 
 use instar_policy::{
     Approval, Counts, Decision, Draft, Evidence, Permit, Planned, Posture, Recorded, Request, Rule,
+    Typed,
 };
 use instar_protocol::approval::{Question, QuestionState};
 use instar_protocol::message::{InboxState, NoticeKind};
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use crate::calls::{Judged, failure, refused};
 use crate::driver::{Basis, Turn};
 use crate::errands::{SharedTally, held};
+use crate::meeting::know;
 use crate::mending::Mended;
 use crate::planner::Asked;
 use crate::seen::{seen_so_far, take};
@@ -62,6 +64,7 @@ impl Turn {
             self.plan_once(basis).await;
         }
         let (decision, facts) = self.decide(basis, context, &call, None, &environment);
+        let meets = self.meets(facts.as_deref());
         let judged = match decision {
             Decision::Allow(permit) => Self::allowed(call, permit),
             // Nobody is asked about what cannot be done.
@@ -80,9 +83,18 @@ impl Turn {
         };
         Judged {
             facts,
+            meets,
             bounds,
             ..judged
         }
+    }
+
+    /// Whom the owner would write to first with what was decided about.
+    fn meets(&self, facts: Option<&Recorded>) -> Vec<Typed> {
+        let judging = self.judging.as_ref().zip(facts);
+        judging.map_or_else(Vec::new, |(judging, facts)| {
+            judging.evidence.written_to_first(facts)
+        })
     }
 
     fn allowed(call: ToolCall, permit: Permit) -> Judged {
@@ -167,7 +179,11 @@ impl Turn {
             None => self.tally().await,
         };
         let said = self.request_words().await;
-        let (evidence, asked) = seen_so_far(&self.window, basis.authority(), &said);
+        let (mut evidence, asked) = seen_so_far(&self.window, basis.authority(), &said);
+        match self.house.parts.store.contacts().await {
+            Ok(contacts) => know(&mut evidence, &contacts),
+            Err(error) => tracing::warn!(%error, "contacts cannot be read: none is known"),
+        }
         let standing = match self.house.asking.rules_in_force().await {
             Ok(rules) => rules
                 .iter()
@@ -246,6 +262,7 @@ impl Turn {
             "rule": draft.rule,
             "environment": environment,
             "facts": judged.facts,
+            "meets": judged.meets,
             "chain": chain.again(&self.key, context.clone()),
         });
         let Some(question) = self
@@ -391,6 +408,7 @@ impl Turn {
         }
         *judged = Judged {
             facts,
+            meets: std::mem::take(&mut judged.meets),
             ..Self::allowed(judged.call.clone(), permit)
         };
     }

@@ -108,6 +108,7 @@ impl Turn {
         }
         let environment = question.facts.get("environment").cloned();
         let environment = environment.unwrap_or(Value::Null);
+        let meets = question.facts.get("meets").cloned().unwrap_or_default();
         let decided = decide(&question, basis, &environment);
         let (Decision::Allow(permit), facts) = decided else {
             return self
@@ -142,6 +143,8 @@ impl Turn {
             },
             permit: Some(permit),
             facts,
+            // As it was when he was asked.
+            meets: serde_json::from_value(meets).unwrap_or_default(),
             ..Judged::of(call)
         };
         let caller = Caller {

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use std::sync::Arc;
 
 use crate::history;
+use crate::meeting::know;
 use crate::seen::{seen_so_far, words_in};
 
 /// The facts that the next call of this conversation would be judged by, as far as they are stored:
@@ -19,7 +20,8 @@ pub async fn retrace(
     now: Timestamp,
 ) -> Result<Seen, StoreError> {
     let window = history::load(store, row, &Arc::new(TimeZone::UTC)).await?;
-    let (evidence, _words) = seen_so_far(&window, authority, &words_in(&window));
+    let (mut evidence, _words) = seen_so_far(&window, authority, &words_in(&window));
+    know(&mut evidence, &store.contacts().await?);
     Ok(Seen {
         evidence,
         context: Label::owner().join(window.label()),

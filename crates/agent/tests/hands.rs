@@ -97,8 +97,8 @@ async fn a_careful_house_asks_and_a_yes_lets_exactly_that_call_through_once() {
     let stored = home.store.question(&question.id).await.unwrap().unwrap();
     assert_eq!(stored.state, QuestionState::Used);
     let chain = home.store.verify_receipts(None).await.unwrap();
-    // Question, answer, use, intent, outcome, decision.
-    assert_eq!((chain.receipts, chain.problems.len()), (6, 0));
+    // Question, answer, use, intent, outcome, whom he wrote to, decision.
+    assert_eq!((chain.receipts, chain.problems.len()), (7, 0));
 
     // The same call again is another question.
     home.script
@@ -226,6 +226,29 @@ async fn an_answer_that_comes_late_makes_the_call_then_and_the_agent_is_told() {
     );
     let stored = home.store.question(&question.id).await.unwrap().unwrap();
     assert_eq!(stored.state, QuestionState::Used);
+    // He was named when the question was put, and is known now that the message went.
+    let known = home.store.contacts().await.unwrap();
+    assert_eq!(known.len(), 1, "{known:?}");
+    assert_eq!(
+        (known[0].kind.as_str(), known[0].text.as_str()),
+        ("address", "bob@example.com")
+    );
+}
+
+/// The owner's yes to a name of the model's is a yes to one message.
+#[tokio::test]
+async fn whom_the_owner_did_not_name_he_did_not_write_to_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = house(folder.path(), json!({})).await;
+    home.script
+        .then(Reply::Calls(vec![post("a", "eve@example.com")]))
+        .says("done");
+    let submitted = home.submit("tell her hello").await;
+    let question = waiting(&home).await;
+    answer(&home, &question, true).await;
+    submitted.outcome.await.unwrap();
+    assert_eq!(sent(&home), ["eve@example.com"]);
+    assert!(home.store.contacts().await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -91,6 +91,7 @@ const EXAMPLES: &[(&str, &str, Form)] = &[
     ("policy show", "", Form::Document),
     ("policy rules", "", Form::Document),
     ("policy explain ls {}", "", Form::Document),
+    ("policy contacts", "", Form::Document),
     ("policy test", "", Form::Document),
     ("policy posture", "", Form::Document),
     ("audit verify", "", Form::Document),

@@ -108,6 +108,12 @@ fn always_lets_the_same_program_run_with_the_same_words_and_no_other() {
     let rows = [
         ("tidy.sh all", "exec", run(&["sh", "tidy.sh", "all"])),
         ("tidy.sh more", "exec", run(&["sh", "tidy.sh", "more"])),
+        (
+            "another zone",
+            "exec",
+            json!({ "command": ["sh", "tidy.sh", "all"], "env": ["TZ=UTC"] }),
+        ),
+        ("in a shell", "exec", json!({ "shell": "sh tidy.sh all" })),
     ];
     let config = json!({ "policy": { "posture": "careful", "askWaitSeconds": 0 } });
     let mut instar = Instar::prepare(Setup::scripted(calling(&rows)).config(config));
@@ -147,6 +153,18 @@ fn always_lets_the_same_program_run_with_the_same_words_and_no_other() {
     assert_eq!(decided(&instar, &again), ["allowed standing-rule"]);
     let other = ask(3, "run sh tidy.sh more");
     assert_eq!(open().len(), 1, "{:?}", decided(&instar, &other));
+    for (number, words) in [(6, "another zone"), (7, "in a shell")] {
+        let other = ask(number, words);
+        assert_eq!(
+            decided(&instar, &other),
+            ["asked posture-careful"],
+            "{words}"
+        );
+    }
+    let id = |question: &Value| question["id"].as_str().unwrap().to_owned();
+    for question in open().iter().take(2) {
+        assert_eq!(instar.run(["approvals", "deny", &id(question)]).code, 0);
+    }
     // Other words in the script: another program.
     std::fs::write(folder.join("tidy.sh"), "echo thrown away $1").unwrap();
     let changed = ask(4, "run sh tidy.sh all");

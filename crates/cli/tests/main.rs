@@ -32,6 +32,7 @@ mod chat;
 mod clients;
 mod closed;
 mod commands;
+mod contacts;
 mod crash;
 mod dashboard;
 mod demo;

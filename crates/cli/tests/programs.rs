@@ -112,68 +112,6 @@ fn what_would_run_is_compared_with_what_was_approved() {
     assert!(told.contains("has changed since it was allowed"), "{told}");
 }
 
-/// "Always" is said of these bytes and these words, and of nothing else that has the same name.
-#[test]
-fn what_may_always_run_is_the_program_that_was_shown_with_the_words_that_were_shown() {
-    let job = json!({ "command": ["./job", "once"] });
-    let rows = [
-        ("start", "exec", job.clone()),
-        ("again", "exec", job),
-        (
-            "more",
-            "exec",
-            json!({ "command": ["./job", "once", "more"] }),
-        ),
-        ("other", "exec", json!({ "command": ["./job", "twice"] })),
-        (
-            "zone",
-            "exec",
-            json!({ "command": ["./job", "once"], "env": ["TZ=UTC"] }),
-        ),
-        ("shell", "exec", shell("./job once")),
-    ];
-    let config = json!({ "policy": { "askWaitSeconds": 0 } });
-    let mut instar = Instar::prepare(Setup::scripted(calling(&rows)).config(config));
-    let program = workspace(&instar).join("job");
-    let write = |text: &str| {
-        std::fs::write(&program, format!("#!/bin/sh\necho {text} $*\n")).unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&program, mode).unwrap();
-    };
-    write("first");
-    instar.launch();
-    let asks = |word: &str| said(&instar, word).contains("was asked and has not answered");
-    // The owner said it, so that a rule may be kept of it.
-    assert!(asks("start ./job once"));
-    let listed = instar.run(["approvals", "list", "--json"]).json();
-    let id = listed["questions"][0]["id"].as_str().unwrap().to_owned();
-    let kept = instar.run(["approvals", "approve", &id, "--always", "--yes"]);
-    assert_eq!(kept.code, 0, "{kept:?}");
-    let _made = until("the call was made", || {
-        let entries = instar.entries("main");
-        let said = |entry: &Value| entry["body"]["text"].as_str().map(str::to_owned);
-        let found = entries.iter().filter_map(said);
-        found.into_iter().find(|text| text.contains("first once"))
-    });
-    let runs = || {
-        let told = said(&instar, "again");
-        assert!(told.contains("first once"), "it may always run: {told}");
-    };
-    runs();
-    for word in ["more", "other", "zone", "shell"] {
-        assert!(asks(word), "{word} is another call");
-    }
-    write("second");
-    assert!(asks("again"), "it is another program now");
-    write("first");
-    runs();
-    let rules = instar.run(["approvals", "rules", "--json"]).json();
-    let rule = rules["rules"][0]["id"].as_str().unwrap();
-    let revoked = instar.run(["approvals", "rules", "revoke", rule]);
-    assert_eq!(revoked.code, 0, "{revoked:?}");
-    assert!(asks("again"), "the rule was taken back");
-}
-
 #[test]
 fn a_background_program_is_seen_fed_and_ended_in_its_conversation_alone() {
     let code = "echo one; read x; echo got $x; sleep 300";

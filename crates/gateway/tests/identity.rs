@@ -131,11 +131,15 @@ async fn a_statement_opens_the_socket_of_our_page_for_as_long_as_it_is_good() {
     assert_eq!(refused.code(), "AUTH_TOKEN_MISSING");
     let (mut program, _) = Socket::challenged(&house, &said).await;
     program.ask("connect", hello_with(TOKEN)).await.ok();
+    // Who shows a secret of his own besides was let in by that.
+    let (mut by_secret, _) = Socket::challenged(&house, &ours).await;
+    by_secret.ask("connect", hello_with(TOKEN)).await.ok();
     clock.advance(Duration::from_secs(3_000));
     page.ask("health", json!({})).await.ok();
     clock.advance(Duration::from_secs(601));
     assert!(matches!(page.end().await, Came::Close(1008, _)));
     program.ask("health", json!({})).await.ok();
+    by_secret.ask("health", json!({})).await.ok();
     house.running.shutdown().await;
 }
 

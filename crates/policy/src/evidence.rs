@@ -4,14 +4,16 @@
 //! Nothing in here is instructions. A field is known by the tool that returned it, its path, its kind
 //! and who vouches for it; text that somebody wrote is kept only to find out where a link came from.
 
+use instar_protocol::tool::Effect;
 use instar_protocol::{Origin, Readers};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::annotation::{Annotation, Field, FieldRole, OwnRow, Reach, SlotRole};
-use crate::authority::Known;
+use crate::authority::{Known, Role};
 use crate::grade::{Graded, OWNERS_INBOX};
 use crate::links::carried;
+use crate::recorded::Recorded;
 use crate::typed::{Kind, Typed, normal};
 use crate::words::{Words, is_pasted};
 
@@ -142,6 +144,27 @@ impl Evidence {
     /// Somebody whom the owner wrote to first or entered himself.
     pub fn contact(&mut self, kind: Kind, text: &str) {
         self.contacts.extend(normal(kind, text));
+    }
+
+    /// People to whom a call of the owner's goes at his own word, and who stand in nothing that was
+    /// read so far: whom he writes to first. Names are not among them, for many people have the same.
+    #[must_use]
+    pub fn written_to_first(&self, facts: &Recorded) -> Vec<Typed> {
+        let is_full = self.rows.len() >= ROWS_MAX;
+        if facts.effect != Effect::Send || facts.role != Role::Owner || is_full {
+            return Vec::new();
+        }
+        let is_person = |kind| matches!(kind, Kind::Address | Kind::Phone | Kind::Account);
+        let was_read = |typed: &Typed| {
+            self.carried.contains_key(&typed.form) || self.rows.iter().any(|row| row.has(typed))
+        };
+        let targets = facts.values.iter();
+        targets
+            .filter(|(role, typed)| *role == SlotRole::Who && is_person(typed.kind))
+            .map(|(_, typed)| typed)
+            .filter(|typed| self.words.has(typed) && !was_read(typed) && !self.own.contains(typed))
+            .cloned()
+            .collect()
     }
 
     /// True if text of somebody else was read.

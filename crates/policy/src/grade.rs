@@ -369,6 +369,11 @@ fn form(time: &str) -> Option<String> {
 }
 
 impl Row {
+    /// True if the value stands in it, where a value is that somebody vouches for.
+    pub(crate) fn has(&self, typed: &Typed) -> bool {
+        self.cells.iter().any(|cell| cell.holds(typed))
+    }
+
     /// True if the call made this very value: its machine returned it, and nobody had given it to it.
     fn has_made(&self, cell: &Cell) -> bool {
         let is_of_it = !cell.path.contains("[]") && !self.given.contains(&cell.text);

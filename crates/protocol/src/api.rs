@@ -47,6 +47,7 @@
 //! | GET `/policy/decisions/{receipt, question or call}` | | [`crate::policy::Explained`] |
 //! | POST `/policy/test` | | [`crate::policy::PolicyTests`] |
 //! | GET `/policy/posture` | `days` | [`crate::policy::PostureReport`] |
+//! | GET `/policy/contacts`, POST `/policy/contacts/forget` | [`crate::contact::ForgetContact`] | [`crate::contact::Contacts`], [`Done`] |
 //! | GET `/security` | `deep` | [`crate::security::SecurityReport`] |
 //! | GET `/logs` | `lines` | list of log lines; event stream when asked for |
 //! | POST `/sign-in-codes` | | [`SignInCode`] |

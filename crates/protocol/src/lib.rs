@@ -11,6 +11,7 @@ pub mod api;
 pub mod approval;
 pub mod approvals;
 pub mod beats;
+pub mod contact;
 pub mod devices;
 pub mod errand;
 pub mod event;

@@ -20,6 +20,8 @@ pub enum ReceiptKind {
     Answer,
     /// A standing rule was kept or revoked.
     Rule,
+    /// Somebody became known, or was forgotten.
+    Contact,
 }
 
 impl ReceiptKind {
@@ -32,6 +34,7 @@ impl ReceiptKind {
             Self::Question => "question",
             Self::Answer => "answer",
             Self::Rule => "rule",
+            Self::Contact => "contact",
         }
     }
 }

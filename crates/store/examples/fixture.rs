@@ -15,9 +15,9 @@ use instar_protocol::{AgentId, ObjectHash, ReleaseId};
 use instar_store::{Op, SessionPatch, Spend, WebSession};
 
 use given::{
-    at, candidate, device, device_token, edit, entry, entry_id, envelope, event, fault, healing,
-    inbound, letter, note, note_edit, occasions, outbox, program, question, receipt, rollout, run,
-    session, session_id, unit,
+    at, candidate, contact, device, device_token, edit, entry, entry_id, envelope, event, fault,
+    healing, inbound, letter, note, note_edit, occasions, outbox, program, question, receipt,
+    rollout, run, session, session_id, unit,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -35,6 +35,7 @@ fn rows() -> Vec<Op> {
     let release = ReleaseId::from_hex("1".repeat(64));
     vec![
         Op::PutProgramRun(program(1)),
+        Op::MeetContact(contact(1)),
         Op::PutCandidate(candidate(1)),
         Op::PutEnvelope(envelope(1)),
         Op::PutLetter(Box::new(letter(1))),

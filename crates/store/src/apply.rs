@@ -11,8 +11,8 @@ use crate::devices;
 use crate::error::StoreError;
 use crate::op::{Accepted, Op, SessionPatch, SessionRow, Spend, WebSession};
 use crate::{
-    aliases, candidates, faults, healing, letters, note_edits, notes, programs, questions,
-    receipts, rollouts, said, traces,
+    aliases, candidates, contacts, faults, healing, letters, note_edits, notes, programs,
+    questions, receipts, rollouts, said, traces,
 };
 
 /// Browser sessions that are kept; the ones that end first make room for new ones.
@@ -136,6 +136,8 @@ pub(crate) fn apply(connection: &Connection, op: &Op) -> Result<(), StoreError> 
         Op::DropNote { id } => notes::remove(connection, id),
         Op::PutNoteEdit(edit) => note_edits::put(connection, edit),
         Op::SettleNoteEdit { edit, from } => note_edits::settle(connection, edit, *from),
+        Op::MeetContact(contact) => contacts::put(connection, contact),
+        Op::ForgetContact { text } => contacts::forget(connection, text),
         Op::PutRequest { run, body, at } => letters::put_request(connection, run, body, *at),
     }
 }

@@ -29,6 +29,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0015_notes.sql"),
     include_str!("../migrations/0016_under.sql"),
     include_str!("../migrations/0017_note_edits.sql"),
+    include_str!("../migrations/0018_contacts.sql"),
 ];
 
 /// The schema version that this build reads and writes.

@@ -2,6 +2,7 @@
 
 use instar_protocol::amend::{EditState, NoteEdit};
 use instar_protocol::approval::{Question, StandingRule};
+use instar_protocol::contact::Contact;
 use instar_protocol::event::Event;
 use instar_protocol::fault::{FaultEdit, Occasions};
 use instar_protocol::letter::Letter;
@@ -190,6 +191,12 @@ pub enum Op {
     SettleNoteEdit {
         edit: Box<NoteEdit>,
         from: EditState,
+    },
+    /// Keeps somebody whom the owner wrote to first; nothing if he is known already.
+    MeetContact(Contact),
+    /// Forgets somebody. The batch is refused if nobody is called that.
+    ForgetContact {
+        text: String,
     },
     /// Keeps plan and counts of a request that several conversations serve.
     PutRequest {

@@ -2,6 +2,7 @@
 
 use instar_protocol::amend::{EditState, NoteEdit, NoteRef};
 use instar_protocol::approval::{Question, QuestionState};
+use instar_protocol::contact::Contact;
 use instar_protocol::event::{Arm, Event, EventKind, GatewayFact};
 use instar_protocol::fault::{Fault, FaultEdit, Occasions, SignalKind};
 use instar_protocol::label::Label;
@@ -273,6 +274,17 @@ pub(crate) fn note(number: u64) -> NoteRow {
         text: "the boat is Ida".to_owned(),
         label: Label::stranger(Readers::Private),
         state: NoteState::Open,
+        at: at(number),
+    }
+}
+
+pub(crate) fn contact(number: u64) -> Contact {
+    Contact {
+        kind: "address".to_owned(),
+        text: format!("person{number}@example.org"),
+        tool: "mail_send".to_owned(),
+        session: session_id(1),
+        run: run(1),
         at: at(number),
     }
 }

@@ -9,8 +9,8 @@ use instar_store::{EventFilter, Op, OpenError, Options, SCHEMA_VERSION, Store, T
 use rusqlite::Connection;
 
 use crate::given::{
-    at, candidate, device, device_token, edit, entry, entry_id, envelope, fault, healing, inbound,
-    key, letter, move_stable, note, note_edit, occasions, program, question, rollout, run,
+    at, candidate, contact, device, device_token, edit, entry, entry_id, envelope, fault, healing,
+    inbound, key, letter, move_stable, note, note_edit, occasions, program, question, rollout, run,
     session_id, unit,
 };
 
@@ -33,6 +33,7 @@ const FIXTURES: &[&[u8]] = &[
     include_bytes!("fixtures/v15.sqlite"),
     include_bytes!("fixtures/v16.sqlite"),
     include_bytes!("fixtures/v17.sqlite"),
+    include_bytes!("fixtures/v18.sqlite"),
 ];
 
 #[tokio::test]
@@ -118,6 +119,8 @@ async fn a_store_of_every_version_opens_and_keeps_what_it_holds() {
             edits.into_iter().next(),
             (version >= 17).then(|| note_edit(1))
         );
+        let met = store.contacts().await.unwrap();
+        assert_eq!(met.into_iter().next(), (version >= 18).then(|| contact(1)));
         let faults = store.faults().await.unwrap();
         assert_eq!(faults.into_iter().next(), (version >= 12).then(|| fault(1)));
         let places = store.occasions().await.unwrap();

@@ -24,7 +24,7 @@ pub(crate) use heal::{Gene, Heal};
 pub(crate) use house::{Config, Devices, Doctor, Gateway, Logs, Models, Secrets, Token};
 pub(crate) use improve::{Divide, Fault, Lab, LabRun, Merges};
 pub(crate) use memory::{Memory, NoteEdits, Quarantine};
-pub(crate) use policy::{Asker, Explain, Policy};
+pub(crate) use policy::{Asker, Explain, KnownPeople, Policy};
 pub(crate) use reports::{Candidate, Events, Release, ReleaseKeys, ReleaseView, Usage};
 pub(crate) use rollout::{PlanArgs, Rollout, Simulate, Start};
 pub(crate) use schedule::Schedule;

@@ -17,6 +17,11 @@ pub(crate) enum Policy {
     Rules,
     /// Say which rule and which facts decide a call: one that you think of, or one that was decided
     Explain(Explain),
+    /// List the people whom you wrote to first, who are written to at your wish without a question
+    Contacts {
+        #[command(subcommand)]
+        command: Option<KnownPeople>,
+    },
     /// Check your rules and try the cases in policy/tests; ends with 1 if one fails
     Test,
     /// Show what other postures would have changed in the last days; changes nothing
@@ -24,6 +29,16 @@ pub(crate) enum Policy {
         /// So many days back
         #[arg(long, value_name = "N", default_value_t = 7)]
         days: u32,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum KnownPeople {
+    /// Forget somebody: what goes there asks again
+    Forget {
+        /// The address, number or account as it is listed
+        #[arg(value_name = "WHO")]
+        who: String,
     },
 }
 

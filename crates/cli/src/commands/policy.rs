@@ -1,5 +1,7 @@
 //! `instar policy`.
 
+use instar_protocol::api::Done;
+use instar_protocol::contact::{Contacts, ForgetContact};
 use instar_protocol::policy::{
     Explained, PolicyAnswer, PolicyCase, PolicyReport, PolicyRight, PolicyTests, PostureReport,
     PostureWould,
@@ -9,10 +11,10 @@ use std::io::Read as _;
 
 use super::events::escape;
 use super::offline;
-use crate::args::{Asker, Explain, Policy};
+use crate::args::{Asker, Explain, KnownPeople, Policy};
 use crate::context::Context;
 use crate::failure::{Code, Failure};
-use crate::out::{Style, ago};
+use crate::out::{Style, ago, visible};
 
 /// A longer file of facts is not read.
 const GIVEN_BYTES_MAX: u64 = 1024 * 1024;
@@ -22,6 +24,10 @@ pub(crate) async fn run(command: &Policy, run: &Context) -> anyhow::Result<()> {
         Policy::Show { agent, asker } => show(agent.as_deref(), *asker, run).await,
         Policy::Rules => rules(run).await,
         Policy::Explain(asked) => explain(asked, run).await,
+        Policy::Contacts { command: None } => contacts(run).await,
+        Policy::Contacts {
+            command: Some(KnownPeople::Forget { who }),
+        } => forget(who, run).await,
         Policy::Test => test(run).await,
         Policy::Posture { days } => posture(*days, run).await,
     }
@@ -332,6 +338,66 @@ fn tell_case(case: &PolicyCase, run: &Context) {
             run.out.line(&format!("      {line}"));
         }
     }
+}
+
+async fn contacts(run: &Context) -> anyhow::Result<()> {
+    let known: Contacts = match offline::live(run).await? {
+        Some(client) => client.get("/api/v1/policy/contacts").await?,
+        None => offline::contacts(run).await?,
+    };
+    if run.out.json() {
+        return run.out.value(&known);
+    }
+    if known.contacts.is_empty() && known.entered.is_empty() {
+        run.out.note(
+            "nobody is known yet: whom you name in a message that then goes to him is known from then on; \
+             `policy.contacts` names others",
+        );
+        return Ok(());
+    }
+    let now = run.now();
+    let entered = known.entered.iter().map(|who| {
+        vec![
+            (Style::Strong, visible(who)),
+            (Style::Plain, "policy.contacts".to_owned()),
+            (Style::Faint, String::new()),
+        ]
+    });
+    let met = known.contacts.iter().map(|one| {
+        vec![
+            (Style::Strong, one.text.clone()),
+            (
+                Style::Plain,
+                format!("your message by {}", visible(&one.tool)),
+            ),
+            (Style::Faint, ago(one.at, now)),
+        ]
+    });
+    run.out.table(
+        &["who", "known by", "since"],
+        &met.chain(entered).collect::<Vec<_>>(),
+    );
+    if !known.contacts.is_empty() {
+        run.out
+            .note("`instar policy contacts forget WHO` makes what goes there ask again");
+    }
+    Ok(())
+}
+
+async fn forget(who: &str, run: &Context) -> anyhow::Result<()> {
+    let asked = ForgetContact {
+        text: who.to_owned(),
+    };
+    let client = run.client()?;
+    let done: Done = client
+        .post("/api/v1/policy/contacts/forget", &asked)
+        .await?;
+    if run.out.json() {
+        return run.out.value(&done);
+    }
+    run.out
+        .note(&format!("{} is not known any more", visible(who)));
+    Ok(())
 }
 
 async fn posture(days: u32, run: &Context) -> anyhow::Result<()> {

@@ -130,6 +130,8 @@ pub(crate) fn routes() -> Routes {
         .route("/policy/decisions/{id}", get(policy::decision))
         .route("/policy/test", post(policy::test))
         .route("/policy/posture", get(policy::posture))
+        .route("/policy/contacts", get(policy::contacts))
+        .route("/policy/contacts/forget", post(policy::forget))
         .route("/security", get(audit::security))
         .route("/audit/receipts", get(audit::receipts))
         .route("/audit/chain", get(audit::chain))

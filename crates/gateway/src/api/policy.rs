@@ -5,6 +5,9 @@ use axum::Json;
 use axum::extract::{Path, State};
 use instar_policy::{Authority, Role};
 use instar_protocol::AgentId;
+use instar_protocol::api::Done;
+use instar_protocol::approval::visible;
+use instar_protocol::contact::{Contacts, ForgetContact};
 use instar_protocol::policy::{Explained, PolicyReport, PolicyTests, PostureReport};
 use serde::Deserialize;
 
@@ -105,6 +108,34 @@ pub(crate) async fn replayed(
     let writers = app.config.current().value.writers();
     let now = app.clock.now();
     Ok(policing::posture(&app.store, &authority, &writers, days, now).await?)
+}
+
+pub(super) async fn contacts(
+    State(app): State<AppState>,
+    _caller: Caller,
+) -> Result<Json<Contacts>, ApiProblem> {
+    Ok(Json(policing::contacts(&app.store, &in_force(&app)).await?))
+}
+
+pub(super) async fn forget(
+    State(app): State<AppState>,
+    _caller: Caller,
+    Strict(asked): Strict<ForgetContact>,
+) -> Result<Json<Done>, ApiProblem> {
+    let known = app.store.contacts().await?;
+    let Some(contact) = known.into_iter().find(|one| one.text == asked.text) else {
+        return Err(ApiProblem::not_found(format!(
+            "nobody is known as `{}`",
+            visible(&asked.text)
+        ))
+        .next("`instar policy contacts` shows those whom you wrote to first; others are in policy.contacts"));
+    };
+    let gone = instar_agent::forgotten(contact, app.clock.now());
+    app.store.commit(gone).await?;
+    Ok(Json(Done {
+        ok: true,
+        changed: true,
+    }))
 }
 
 async fn apart<T: Send + 'static>(

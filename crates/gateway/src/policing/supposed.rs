@@ -45,7 +45,11 @@ pub async fn explain(
             given.agent.get_or_insert_with(|| row.agent.clone());
             instar_agent::retrace(store, &row, authority, now).await?
         }
-        None => Seen::nothing(instar_agent::standing(store, now).await?),
+        None => {
+            let mut seen = Seen::nothing(instar_agent::standing(store, now).await?);
+            instar_agent::know(&mut seen.evidence, &store.contacts().await?);
+            seen
+        }
     };
     let mut told = told(&given.explain(authority, &seen), authority);
     told.tool = visible(&given.tool);

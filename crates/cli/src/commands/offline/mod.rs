@@ -17,6 +17,7 @@ use instar_protocol::api::{
     BranchList, Finding, Health, SearchReport, SessionDetail, SessionList, Severity, UsageReport,
 };
 use instar_protocol::approvals::{QuestionList, ReceiptPage, RuleList};
+use instar_protocol::contact::Contacts;
 use instar_protocol::devices::DeviceList;
 use instar_protocol::letter::LetterList;
 use instar_protocol::policy::{Explained, PolicyReport, PolicyTests, PostureReport};
@@ -365,6 +366,14 @@ pub(crate) async fn policy_test(run: &Context) -> anyhow::Result<PolicyTests> {
     let (folder, _, authority, _) = authority(run).await?;
     folder.close().await?;
     Ok(policing::test(&run.state()?, &authority))
+}
+
+pub(crate) async fn contacts(run: &Context) -> anyhow::Result<Contacts> {
+    let (folder, _, authority, _) = authority(run).await?;
+    let known = policing::contacts(&folder.store, &authority).await;
+    let known = known.map_err(explain)?;
+    folder.close().await?;
+    Ok(known)
 }
 
 pub(crate) async fn posture(run: &Context, days: u32) -> anyhow::Result<PostureReport> {
