@@ -204,6 +204,7 @@ const ELSEWHERE: &[&str] = &[
     "approvals approve",
     "approvals deny",
     "approvals rules revoke",
+    "policy contacts forget",
     "heartbeat wake",
     "schedule show",
     "schedule run",

@@ -63,8 +63,9 @@ fn a_suite_compares_by_the_owners_embedder_and_by_nobody_while_none_is_named() {
 
     let set = instar.run(["config", "set", "improve.embedder", "scripted/near"]);
     assert_eq!(set.code, 0, "{set:?}");
+    // A run that began before it was in force has cases of both kinds.
     let told = until("the key is in force", || {
-        Some(run()).filter(|told| outcomes(told) != ["unsupported"; 3])
+        Some(run()).filter(|told| !outcomes(told).contains(&json!("unsupported")))
     });
     assert_eq!(outcomes(&told), ["passed", "failed", "passed"], "{told:#}");
     let asked = placed(&instar);

@@ -9,11 +9,9 @@ await browse(async (browser) => {
   // The gates are asked and answered with the page's own buttons.
   await desk.goto(`${input.origin}/candidates/${input.candidate}`);
   await desk.getByRole("button", { name: "Ask the gates" }).click();
-  await desk.waitForFunction(() => document.querySelector("main").innerText.includes("nothing newly possible")
-    || document.querySelector("main").innerText.includes("pass"), null, { timeout: 120_000 });
+  await says(desk, "It may go to shadow");
   await desk.getByRole("button", { name: "Say yes to it" }).click();
-  await desk.waitForFunction(() => !document.querySelector("main").innerText.includes("Say yes to it")
-    || document.querySelector("main").innerText.includes("owner"), null, { timeout: 60_000 });
+  await says(desk, "It may go to stable");
   found.gates = await desk.locator("main").innerText();
   await desk.goto(`${input.origin}/reports`);
   found.pages.reports = await desk.locator("main").innerText();
@@ -53,3 +51,9 @@ await browse(async (browser) => {
   }
   return found;
 });
+
+/** Waits until a page that is loaded again after its button was pressed says so. */
+async function says(page, text) {
+  await page.getByText(text).waitFor({ timeout: 120_000 });
+  await page.waitForLoadState();
+}
