@@ -154,7 +154,7 @@ fn a_release_travels_as_an_oci_folder_and_is_taken_in_under_a_key_that_is_truste
 }
 
 #[test]
-fn the_owner_signs_a_release_with_a_key_of_his_own_and_checks_ours_with_tools_of_others() {
+fn the_owner_signs_a_release_with_a_locked_key_of_his_own_and_checks_ours_with_tools_of_others() {
     let instar = Instar::start(Setup::default());
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -163,12 +163,22 @@ fn the_owner_signs_a_release_with_a_key_of_his_own_and_checks_ours_with_tools_of
         let input = input.map_or_else(std::process::Stdio::null, Into::into);
         let ran = std::process::Command::new("ssh-keygen")
             .args(args)
+            .env("SSH_ASKPASS", at("says"))
+            .env("SSH_ASKPASS_REQUIRE", "force")
             .stdin(input)
             .output();
         ran.map(|output| output.status.success())
     };
+    // The key is locked: whoever signs says its sentence, which no part of the gateway hears.
+    let says = |sentence: &str| {
+        std::fs::write(at("says"), format!("#!/bin/sh\necho '{sentence}'\n")).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(at("says"), mode).unwrap();
+    };
+    let sentence = "seven geese over the weir";
+    says(sentence);
     let (key, file) = (at("key"), at("statement.json"));
-    if run(&["-q", "-t", "ed25519", "-N", "", "-f", &key], "").is_err() {
+    if run(&["-q", "-t", "ed25519", "-N", sentence, "-f", &key], "").is_err() {
         crate::support::skipped("ssh-keygen is not there; `cargo xtask test` installs it");
         return;
     }
@@ -193,16 +203,15 @@ fn the_owner_signs_a_release_with_a_key_of_his_own_and_checks_ours_with_tools_of
     assert!(run(&args, &file).unwrap(), "ours is not taken");
     std::fs::remove_file(&sig).unwrap();
 
-    let sign = |namespace: &str| {
+    let try_to_sign = |namespace: &str| {
         drop(std::fs::remove_file(&sig));
-        assert!(
-            run(
-                &["-q", "-Y", "sign", "-n", namespace, "-f", &key, &file],
-                ""
-            )
-            .unwrap()
-        );
+        let args = ["-q", "-Y", "sign", "-n", namespace, "-f", &key, &file];
+        run(&args, "").unwrap()
     };
+    let sign = |namespace: &str| assert!(try_to_sign(namespace));
+    says("six geese");
+    assert!(!try_to_sign("instar-release"), "the key is not locked");
+    says(sentence);
     let endorse = || instar.run(["release", "endorse", "stable", "--signature", &sig]);
     sign("instar-release");
     let foreign = endorse();
