@@ -122,8 +122,11 @@ impl Out {
         }
     }
 
-    /// Prints rows in columns as wide as their widest cell.
+    /// Prints rows in columns as wide as their widest cell; over no row there is no head.
     pub(crate) fn table(self, head: &[&str], rows: &[Vec<(Style, String)>]) {
+        if rows.is_empty() {
+            return;
+        }
         let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
         for row in rows {
             for (width, (_, cell)) in widths.iter_mut().zip(row) {
@@ -219,6 +222,14 @@ pub(crate) fn dollars(micros: u64) -> String {
         format!("${whole}.{rest:06}")
     } else {
         format!("${whole}.{:02}", rest / 10_000)
+    }
+}
+
+/// How many files.
+pub(crate) fn files(count: usize) -> String {
+    match count {
+        1 => "1 file".to_owned(),
+        many => format!("{many} files"),
     }
 }
 

@@ -82,6 +82,7 @@ const EXAMPLES: &[(&str, &str, Form)] = &[
     ("memory quarantine list", "", Form::Document),
     ("approvals list", "", Form::Document),
     ("approvals rules", "", Form::Document),
+    ("approvals rules list", "", Form::Document),
     ("inbox list", "", Form::Document),
     ("heartbeat status", "", Form::Document),
     ("heartbeat off", "", Form::Document),

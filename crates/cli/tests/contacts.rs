@@ -3,6 +3,7 @@
 use instar_demo::{Answer as Said, Script, Step, When};
 use serde_json::{Value, json};
 
+use crate::browser::{Browser, link};
 use crate::grounds::{MAILS, decided};
 use crate::support::{Instar, Setup};
 use crate::ways_out::{python_program, until_offered};
@@ -149,4 +150,20 @@ fn whom_the_owner_wrote_to_first_is_answered_without_a_question_and_nobody_else_
     assert_eq!(of_contacts.count(), 2);
     let verified = instar.run(["audit", "verify"]);
     assert_eq!(verified.code, 0, "{verified:?}");
+
+    let Some(browser) = Browser::find() else {
+        return;
+    };
+    for (number, script) in [(9, true), (10, false)] {
+        assert_eq!(sending(&instar, number, &direct), "allowed evidence");
+        assert_eq!(known(&instar), [BOB]);
+        let shots = std::env::var("INSTAR_TEST_SHOTS").ok();
+        let more = json!({ "who": BOB, "script": script, "shots": shots });
+        let found = browser.run("known.mjs", &instar.url(), &link(&instar), more);
+        assert_eq!(found["faults"], json!([]));
+        let row = found["row"].as_str().unwrap();
+        assert!(row.contains(BOB) && row.contains(SEND), "{found:#}");
+        assert!(!found["after"].as_str().unwrap().contains(BOB), "{found:#}");
+        assert!(known(&instar).is_empty());
+    }
 }

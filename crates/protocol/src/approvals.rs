@@ -18,6 +18,10 @@ pub struct QuestionList {
     pub questions: Vec<ShownQuestion>,
     /// How many wait for the owner, whatever was asked for.
     pub open: usize,
+    /// How many got the owner's yes within a week, where they are many and the posture asks about every
+    /// effect: then it is worth a look what another would ask. A gateway that runs says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreed: Option<usize>,
 }
 
 /// A question as it is shown: `GET /api/v1/approvals/{id}`.

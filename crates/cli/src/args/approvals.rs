@@ -104,6 +104,8 @@ pub(crate) struct Approve {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Rules {
+    /// List the rules that you keep, as does no command at all
+    List,
     /// Take a rule back; calls that it covered are asked about again
     Revoke {
         /// The rule, or the beginning of its id

@@ -32,7 +32,9 @@ pub(crate) async fn run(command: &Approvals, run: &Context) -> anyhow::Result<()
             let question = find(question, run).await?;
             answer(&question, OwnersWord::No, run).await
         }
-        Approvals::Rules { command: None } => rules(run).await,
+        Approvals::Rules {
+            command: None | Some(Rules::List),
+        } => rules(run).await,
         Approvals::Rules {
             command: Some(Rules::Revoke { rule }),
         } => revoke(rule, run).await,
@@ -54,6 +56,12 @@ async fn list(all: bool, limit: usize, run: &Context) -> anyhow::Result<()> {
     let found = read(state, limit, run).await?;
     if run.out.json() {
         return run.out.value(&found);
+    }
+    if let Some(count) = found.agreed {
+        run.out.note(&format!(
+            "{count} questions of the last seven days got your yes; `instar policy posture` tells which of them \
+             another posture would not ask"
+        ));
     }
     if found.questions.is_empty() {
         run.out.note(if all {

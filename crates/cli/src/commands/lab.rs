@@ -16,7 +16,7 @@ use crate::args::{Lab, LabRun};
 use crate::client::Client;
 use crate::context::{Context, environment};
 use crate::failure::{Code, Failure};
-use crate::out::{Out, Style, visible};
+use crate::out::{Out, Style, files as file_count, visible};
 
 /// Bytes of a file that is read.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -157,7 +157,7 @@ async fn export(dir: &Path, run: &Context) -> anyhow::Result<()> {
         return run.out.value(&files.keys().collect::<Vec<_>>());
     }
     run.out
-        .line(&format!("{} files in {}", files.len(), dir.display()));
+        .line(&format!("{} in {}", file_count(files.len()), dir.display()));
     Ok(())
 }
 

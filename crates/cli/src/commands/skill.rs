@@ -10,7 +10,7 @@ use super::{brought, release};
 use crate::args::{ReleaseView, Skill};
 use crate::context::Context;
 use crate::failure::{Code, Failure};
-use crate::out::{Style, visible};
+use crate::out::{Style, files, visible};
 use crate::typed;
 
 /// The digest is shown up to here in tables.
@@ -116,6 +116,10 @@ fn list(all: &BTreeMap<String, Skills>, only: Option<&str>, run: &Context) -> an
             ]
         })
         .collect();
+    if rows.is_empty() {
+        run.out
+            .note("no skills; a folder in `skills` of the workspace with a SKILL.md becomes one");
+    }
     run.out
         .table(&["agent", "skill", "for", "files", "digest"], &rows);
     Ok(())
@@ -149,10 +153,10 @@ fn scan(folder: &Path, run: &Context) -> anyhow::Result<()> {
 fn tell(found: &Scanned, run: &Context) {
     let out = run.out;
     out.line(&format!(
-        "{}: {}, {} files, sha256 {}",
+        "{}: {}, {}, sha256 {}",
         visible(&found.name),
         found.verdict.word(),
-        found.files.len(),
+        files(found.files.len()),
         found.digest
     ));
     if let Some(problem) = &found.problem {

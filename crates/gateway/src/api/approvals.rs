@@ -11,7 +11,9 @@ use futures_util::future::BoxFuture;
 use instar_agent::{AnswerError, Asking, Letters, Said};
 use instar_protocol::api::Done;
 use instar_protocol::approval::Question;
-use instar_protocol::approvals::{AnswerQuestion, OwnersWord, RuleList, ShownQuestion};
+use instar_protocol::approvals::{
+    AnswerQuestion, OwnersWord, QuestionList, RuleList, ShownQuestion,
+};
 use instar_protocol::letter::Letter;
 use instar_protocol::{QuestionId, RuleId};
 use serde_json::json;
@@ -25,6 +27,7 @@ use super::records::{self, QuestionsQuery};
 use super::sse::{self, Source};
 use crate::app::AppState;
 use crate::auth::Caller;
+use crate::policing;
 use crate::problem::ApiProblem;
 
 impl From<AnswerError> for ApiProblem {
@@ -65,7 +68,9 @@ pub(super) async fn list(
         return Ok(sse::response(Waiting::of(&app)));
     }
     let now = app.clock.now();
-    Ok(Json(records::questions(&app.store, &query, now).await?).into_response())
+    let found = records::questions(&app.store, &query, now).await?;
+    let agreed = policing::often_agreed(&app.store, &super::in_force(&app), now).await?;
+    Ok(Json(QuestionList { agreed, ..found }).into_response())
 }
 
 pub(super) async fn show(

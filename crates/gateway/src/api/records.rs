@@ -81,6 +81,7 @@ pub async fn questions(
     Ok(QuestionList {
         questions: found.iter().map(ShownQuestion::of).collect(),
         open: waiting,
+        agreed: None,
     })
 }
 

@@ -4,6 +4,7 @@
 //! Everything here asks the very decision that calls of turns go through, and nothing runs. It needs a
 //! store and files, and no running gateway: the command line asks the same functions.
 
+mod agreed;
 mod contacts;
 mod decided;
 mod replay;
@@ -26,6 +27,7 @@ use crate::api::queries::QueryError;
 use crate::behaviour;
 use crate::config::InstarConfig;
 
+pub use agreed::often_agreed;
 pub use contacts::contacts;
 pub use decided::decision;
 pub use replay::{DAYS, posture};

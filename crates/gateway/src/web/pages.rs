@@ -252,6 +252,12 @@ async fn fragment(
 /// A refusal that is read as a page.
 pub(super) struct Refused(ApiProblem);
 
+impl From<QueryError> for Refused {
+    fn from(error: QueryError) -> Self {
+        Self(error.into())
+    }
+}
+
 impl From<ApiProblem> for Refused {
     fn from(problem: ApiProblem) -> Self {
         Self(problem)

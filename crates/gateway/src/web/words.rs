@@ -123,6 +123,13 @@ words! {
     keep_for_a_time: "Yes, keep it for 30 days", "Да, хранить 30 дней", "是，保留 30 天";
     keep_for_ever: "Yes, keep it without an end", "Да, хранить бессрочно", "是，永久保留";
     always_not_offered: "\"Always\" is not offered for calls of this kind.", "Для таких вызовов «Всегда» не предлагается.", "此类调用不提供“始终”。";
+    known_people: "People you know", "Кого вы знаете", "您认识的人";
+    known_note: "Whom you named in your own words and wrote to before anything of theirs was read; `policy.contacts` names others. To be known is evidence for a message to them, and no permission: a link or file of a stranger still asks.", "Кого вы назвали своими словами и кому написали прежде, чем что-либо от них было прочитано; других называет `policy.contacts`. Это доказательство для сообщения им, а не разрешение: о чужой ссылке или файле всё равно спросят.", "您亲口点名并先去信的人，此前未读过其任何内容；其他人由 `policy.contacts` 指定。这是给其发消息的依据，不是许可：陌生人的链接或文件仍会询问。";
+    known_nobody: "Nobody yet.", "Пока никого.", "还没有人。";
+    known_who: "Who", "Кто", "对象";
+    known_by: "Known by", "Откуда", "依据";
+    known_by_message: "your message by", "ваше сообщение через", "您的消息，经由";
+    known_forget: "Forget", "Забыть", "忘记";
     standing_rules: "Standing rules", "Действующие правила", "长期规则";
     no_rules: "No rules are kept; answering \"Always\" keeps one.", "Правил нет; ответ «Всегда» сохраняет правило.", "没有规则；回答“始终”会保存一条。";
     rule_says: "Rule", "Правило", "规则";

@@ -5,18 +5,17 @@
 
 use axum::extract::State;
 use axum::response::Redirect;
-use instar_policy::Posture;
 use instar_protocol::Timestamp;
 use instar_protocol::approval::{QuestionState, ShownArgument};
 use instar_protocol::approvals::{QuestionList, RuleList, ShownQuestion, ShownRule};
 use maud::{Markup, html};
-use std::time::Duration;
 
 use super::{encoded, letters};
 use crate::api::in_force;
 use crate::api::records::{self, QuestionsQuery};
 use crate::app::AppState;
 use crate::door::Caller;
+use crate::policing;
 use crate::problem::ApiProblem;
 use crate::web::act::{Act, Forms};
 use crate::web::frame::{Frame, Tab, empty, moment};
@@ -25,10 +24,6 @@ use crate::web::words::{Reader, Words};
 
 /// Answered questions that the page shows.
 const ANSWERED: usize = 50;
-
-/// So many times "yes" within a week: then it is offered to look at what another posture would ask.
-const OFTEN: usize = 5;
-const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
 const PAGE: &str = "/approvals";
 
@@ -41,6 +36,7 @@ pub(super) async fn page(
     let now = app.clock.now();
     let open = read(&app, None, None, now).await?;
     let answered = read(&app, Some("answered"), Some(ANSWERED), now).await?;
+    let agreed = policing::often_agreed(&app.store, &in_force(&app), now).await?;
     let rules = records::rules(&app.store, now).await;
     let rules = rules.map_err(ApiProblem::from)?;
     let letters = letters::open(&app, now).await?;
@@ -51,9 +47,7 @@ pub(super) async fn page(
             (letters::cards(words, &forms, &letters))
             (waiting(words, &forms, &open.questions, !letters.is_empty(), now))
         }
-        @if let Some(count) = often(&answered.questions, now).filter(|_| asks_of_all(&app)) {
-            (offer(words, count))
-        }
+        @if let Some(count) = agreed { (offer(words, count)) }
         (standing(words, &forms, &rules))
         (history(words, &answered, now))
         (letters::before(words, &before))
@@ -232,18 +226,6 @@ fn rule_row(words: &Words, forms: &Forms, rule: &ShownRule) -> Markup {
             } }
         }
     }
-}
-
-/// True in the posture that asks about every effect.
-fn asks_of_all(app: &AppState) -> bool {
-    in_force(app).posture == Posture::Careful
-}
-
-/// How many questions the owner has said yes to in a week, if they are many.
-fn often(answered: &[ShownQuestion], now: Timestamp) -> Option<usize> {
-    let answers = answered.iter().filter_map(|one| one.answer.as_ref());
-    let agreed = answers.filter(|answer| answer.approved && now.since(answer.at) < WEEK);
-    Some(agreed.count()).filter(|count| *count >= OFTEN)
 }
 
 /// Another posture is offered and never chosen here.

@@ -10,6 +10,7 @@ mod events;
 mod fault;
 mod faults;
 mod health;
+mod known;
 mod letters;
 mod lineage;
 mod logs;

@@ -14,10 +14,12 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::known;
 use crate::api::{in_force, policy_report, replayed};
 use crate::app::AppState;
 use crate::door::Caller;
 use crate::policing::{self, ExplainCall};
+use crate::web::act::Forms;
 use crate::web::frame::{Frame, Tab, coded, moment, number};
 use crate::web::pages::Refused;
 use crate::web::rules;
@@ -62,6 +64,7 @@ pub(super) async fn page(
     State(app): State<AppState>,
     _caller: Caller,
     Reader(words): Reader,
+    forms_of: Forms,
     Query(asked): Query<Asked>,
 ) -> Result<Markup, Refused> {
     let agent = AgentId::parse(&asked.agent).unwrap_or_else(|_| app.default_agent());
@@ -71,6 +74,7 @@ pub(super) async fn page(
         _ => None,
     };
     let told = told(words, &app, &asked).await;
+    let known = policing::contacts(&app.store, &in_force(&app)).await?;
     let body = html! {
         p class="soft lead" { (words.policy_about) }
         @if !report.problems.is_empty() {
@@ -83,6 +87,7 @@ pub(super) async fn page(
         (offer(words, compared.as_ref()))
         (rights(words, &app, &report, &agent, &asked))
         (rule_table(words, &report.rules))
+        (known::people(words, &forms_of, &known))
         (forms(words, &report, &asked))
         @match told {
             None => {},
