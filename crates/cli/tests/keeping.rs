@@ -196,7 +196,7 @@ fn a_backup_that_is_copied_over_the_open_store_is_told_and_not_mixed_with_it() {
     assert!(said.contains("overwritten"), "{said}");
     let _stopped = instar.terminate();
 
-    let up = instar.run(["gateway", "run"]);
+    let up = instar.run(["gateway", "run", "--port", "0"]);
     assert_ne!(up.code, 0, "{up:?}");
     assert!(up.stderr.contains("instar.sqlite-wal"), "{up:?}");
     for name in ["instar.sqlite-wal", "instar.sqlite-shm"] {

@@ -299,8 +299,9 @@ fn words(judged: &Judged) -> (Outcome, String) {
             let first = judged.worse.first();
             let case = first.map_or_else(String::new, |case| format!(", first {:?}", case.name));
             let words = format!(
-                "{name}: {} cases got worse{case}; {rest}",
-                judged.worse.len()
+                "{name}: {} of {} cases got worse{case}; {rest}",
+                judged.worse.len(),
+                judged.pairs
             );
             (Outcome::Fail, words)
         }

@@ -236,7 +236,9 @@ fn verdict(report: &Report, pass_rate: f64) -> anyhow::Result<()> {
         .map(|found| (found.verdict, found.regressions.len()));
     let message = match worse {
         Some((Finding::NoData, _)) => "nothing was decided by both arms".to_owned(),
-        Some((_, worse)) if worse > 0 => format!("{worse} cases got worse"),
+        Some((_, worse)) if worse > 0 => {
+            format!("{worse} of {} cases got worse", counts.total())
+        }
         _ if counts.pass_rate() < pass_rate => {
             let total = counts.total() - counts.flaky;
             format!("{} of {total} cases did not pass", total - counts.passed)
