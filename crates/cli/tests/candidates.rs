@@ -153,13 +153,18 @@ fn a_candidate_whose_bytes_were_changed_hides_none_of_the_others() {
     let instar = Instar::start(Setup::default());
     let limit = |value: u32| json!({"set_limit": {"agent": "main", "limit": "tool_calls_max", "value": value}});
     let (changed, sound) = (instar.candidate(&limit(3)), instar.candidate(&limit(4)));
-    let (begin, end) = changed.split_at(2);
-    let file = instar.state.join(format!("objects/{begin}/{end}"));
-    let mut bytes = std::fs::read(&file).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::remove_file(&file).unwrap();
-    std::fs::write(&file, bytes).unwrap();
+    let change = |object: &str| {
+        let (begin, end) = object.split_at(2);
+        let file = instar.state.join(format!("objects/{begin}/{end}"));
+        let mut bytes = std::fs::read(&file).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::remove_file(&file).unwrap();
+        std::fs::write(&file, bytes).unwrap();
+    };
+    let verified = || instar.run(["release", "verify", "--all"]);
+    assert_eq!(verified().code, 0);
+    change(&changed);
     let listed = instar.run(["candidate", "list"]);
     assert_eq!(listed.code, 0, "{listed:?}");
     assert!(listed.stdout.contains(&sound[..12]), "{listed:?}");
@@ -172,4 +177,15 @@ fn a_candidate_whose_bytes_were_changed_hides_none_of_the_others() {
     let page = page.body;
     assert!(page.contains(&sound[..12]) && page.contains("do not have that hash"));
     assert_ne!(instar.run(["candidate", "show", &changed]).code, 0);
+
+    // So does a byte of what a candidate would be.
+    let shown = instar.run(["candidate", "show", &sound, "--json"]).json();
+    change(shown["release"].as_str().unwrap());
+    let found = verified();
+    assert_ne!(found.code, 0, "{found:?}");
+    for (candidate, what) in [(&changed, "hash"), (&sound, "the bytes of its behaviour")] {
+        let told = format!("{}{}", found.stdout, found.stderr);
+        let told = told.lines().find(|line| line.contains(&candidate[..12]));
+        assert!(told.is_some_and(|line| line.contains(what)), "{found:?}");
+    }
 }

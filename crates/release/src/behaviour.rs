@@ -102,6 +102,38 @@ pub struct Limits {
     pub output_tokens_max: u32,
 }
 
+impl Limits {
+    /// What each may be, its ends included. The configuration keeps to the same.
+    pub const MODEL_CALLS: (u32, u32) = (1, 200);
+    pub const TOOL_CALLS: (u32, u32) = (0, 1_000);
+    pub const TIMEOUT_SECONDS: (u32, u32) = (1, 86_400);
+    pub const OUTPUT_TOKENS: (u32, u32) = (1, 1_000_000);
+
+    /// What is wrong with them, if anything is.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        let all = [
+            ("model_calls_max", self.model_calls_max, Self::MODEL_CALLS),
+            ("tool_calls_max", self.tool_calls_max, Self::TOOL_CALLS),
+            (
+                "timeout_seconds",
+                self.timeout_seconds,
+                Self::TIMEOUT_SECONDS,
+            ),
+            (
+                "output_tokens_max",
+                self.output_tokens_max,
+                Self::OUTPUT_TOKENS,
+            ),
+        ];
+        let wrong = all
+            .into_iter()
+            .find(|(_, value, (least, most))| !(least..=most).contains(&value));
+        wrong
+            .map(|(name, value, (least, most))| format!("{name} is {value}, not {least} to {most}"))
+    }
+}
+
 impl Behaviour {
     /// The canonical form, whose SHA-256 is the release's id.
     pub fn canonical(&self) -> Result<String, ReleaseError> {

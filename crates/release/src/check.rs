@@ -35,6 +35,9 @@ pub fn check(behaviour: &Behaviour) -> Result<(), ReleaseError> {
         AgentId::parse(name).map_err(|err| failed("agents", err.to_string()))?;
         prompt(name, agent)?;
         route(name, &agent.route)?;
+        if let Some(why) = agent.limits.problem() {
+            return Err(failed("limits", format!("agents.{name}.limits: {why}")));
+        }
         skills(name, agent)?;
         mitigations(name, agent, &behaviour.authority)?;
         heartbeat(name, agent)?;

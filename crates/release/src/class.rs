@@ -2,22 +2,20 @@
 //! the deltas did to the behaviour; nobody declares them.
 
 use instar_policy::cedar::Reference;
-use instar_policy::links::literals;
 use instar_policy::suppose::right;
-use instar_policy::{Authority, Kind, Role};
+use instar_policy::{Authority, Role};
 use instar_protocol::label::Origin;
 use instar_protocol::{AgentId, Label};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-use crate::behaviour::{Behaviour, PROMPT_FILES};
+use crate::behaviour::Behaviour;
 use crate::delta::{self, Delta, Order, compare, parts};
+use crate::literal::literals;
 use crate::mitigation::{Act, PATIENCE_SECONDS};
 
 /// More changed text than this is for a person to read.
 pub const TEXT_CHARS_MAX: usize = 2_000;
-/// A run of letters and digits of this length may be something encoded.
-const ENCODED_CHARS_MIN: usize = 16;
 /// What newly becomes possible is told up to this number of lines.
 const NEWLY_MAX: usize = 100;
 /// Agents that are gone through for it.
@@ -258,34 +256,10 @@ fn new_literals(before: &Behaviour, text: &str) -> BTreeSet<String> {
     for agent in before.agents.values() {
         let texts = agent.prompt.values().map(|file| &file.text);
         for text in texts.chain(agent.schedules.values().map(|one| &one.text)) {
-            old.extend(found(text));
+            old.extend(literals(text));
         }
     }
-    found(text).difference(&old).take(20).cloned().collect()
-}
-
-fn found(text: &str) -> BTreeSet<String> {
-    let mut all = BTreeSet::new();
-    for piece in text.split_whitespace() {
-        let bare = piece.trim_matches(|c: char| !c.is_alphanumeric());
-        if PROMPT_FILES.contains(&bare) {
-            continue;
-        }
-        for typed in literals(piece) {
-            let outside = typed.form.starts_with(['/', '~']) || typed.form.contains("..");
-            if typed.kind != Kind::Path || outside {
-                all.insert(typed.form);
-            }
-        }
-        let runs = piece.split(|c: char| !(c.is_ascii_alphanumeric() || "+/=_".contains(c)));
-        for run in runs.filter(|run| run.len() >= ENCODED_CHARS_MIN) {
-            let is_word = run.bytes().all(|byte| byte.is_ascii_lowercase());
-            if !is_word {
-                all.insert(run.chars().take(64).collect());
-            }
-        }
-    }
-    all
+    literals(text).difference(&old).take(20).cloned().collect()
 }
 
 /// What nobody could do before: every tool, for everybody, before and after something strange was read.

@@ -28,6 +28,7 @@ pub mod retrieval;
 pub mod evidence;
 pub mod gate;
 pub mod lineage;
+mod literal;
 pub mod rollout;
 pub mod trial;
 

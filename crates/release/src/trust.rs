@@ -396,6 +396,15 @@ impl Releases {
                     .push(format!("candidate {id}: its row has another time")),
                 Err(error) => found.problems.push(format!("candidate {id}: {error}")),
             }
+            // The behaviour that it would be lies there from the beginning.
+            let behaviour = ObjectHash::from_hex(row.release.as_str());
+            match store.object(&behaviour).await {
+                Ok(_) => {}
+                Err(StoreError::Object(_)) => found.problems.push(format!(
+                    "candidate {id}: the bytes of its behaviour do not have that hash"
+                )),
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }

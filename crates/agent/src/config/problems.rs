@@ -2,6 +2,7 @@
 
 use instar_protocol::AgentId;
 use instar_protocol::model::ModelRef;
+use instar_release::Limits;
 
 use super::{
     Config, HeartbeatConfig, ModelChoice, SandboxConfig, ScheduleConfigs, container, sandbox,
@@ -27,7 +28,27 @@ impl Config {
             100,
             60_000,
         );
-        found.range(at("timeoutSeconds"), defaults.timeout_seconds, 1, 86_400);
+        let limits = [
+            (
+                "timeoutSeconds",
+                defaults.timeout_seconds,
+                Limits::TIMEOUT_SECONDS,
+            ),
+            (
+                "maxModelCalls",
+                defaults.max_model_calls,
+                Limits::MODEL_CALLS,
+            ),
+            ("maxToolCalls", defaults.max_tool_calls, Limits::TOOL_CALLS),
+            (
+                "maxOutputTokens",
+                defaults.max_output_tokens,
+                Limits::OUTPUT_TOKENS,
+            ),
+        ];
+        for (key, value, (least, most)) in limits {
+            found.range(at(key), value, least, most);
+        }
         if let Some(turns) = defaults.max_concurrent {
             found.range(at("maxConcurrent"), turns, 1, 1_024);
         }
@@ -47,14 +68,6 @@ impl Config {
         {
             found.add(at("subagents.model"), "a model as provider/model");
         }
-        found.range(at("maxModelCalls"), defaults.max_model_calls, 1, 200);
-        found.range(at("maxToolCalls"), defaults.max_tool_calls, 0, 1_000);
-        found.range(
-            at("maxOutputTokens"),
-            defaults.max_output_tokens,
-            1,
-            1_000_000,
-        );
         let compaction = &defaults.compaction;
         found.range(
             at("compaction.keepRecentTokens"),
