@@ -2,7 +2,7 @@
 
 use instar_protocol::api::RunFile;
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -47,7 +47,8 @@ fn tells(told: &str, lines: &[&str]) {
 fn the_story_of_improvement_is_told_to_its_end_leaves_the_pages_open_and_nothing_behind() {
     let instar = Instar::prepare(Setup::default());
     let mut command = story(&instar, &["demo", "improve"]);
-    let mut running = Story(command.stdout(Stdio::piped()).spawn().unwrap());
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut running = Story(command.spawn().unwrap());
     let mut told = String::new();
     let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
     for line in lines.by_ref() {
@@ -57,7 +58,7 @@ fn the_story_of_improvement_is_told_to_its_end_leaves_the_pages_open_and_nothing
             break;
         }
     }
-    let lines = [
+    let parts = [
         "promoted: it is the stable release now",
         "taken back: the evidence that it is worse reached its bound",
         "policy: fail",
@@ -65,7 +66,7 @@ fn the_story_of_improvement_is_told_to_its_end_leaves_the_pages_open_and_nothing
         "do not have that hash",
         "release rollback: ",
     ];
-    tells(&told, &lines);
+    tells(&told, &parts);
 
     // The story is over, and its pages are there as it left them: for who has the link, and for nobody else.
     let (_, link) = told.split_once("look around: ").unwrap();
@@ -77,6 +78,13 @@ fn the_story_of_improvement_is_told_to_its_end_leaves_the_pages_open_and_nothing
     let http = Http::new(&run.local_secret);
     http.port(port.parse().unwrap());
     let way = link.trim().strip_prefix(&http.url()).unwrap();
+    assert_eq!(http.get(way).status, 200);
+    let mut enter = running.0.stdin.take().unwrap();
+    enter.write_all(b"\n").unwrap();
+    let another =
+        lines.find_map(|line| Some(line.unwrap().strip_prefix("look around: ")?.to_owned()));
+    let another = another.unwrap();
+    let way = another.strip_prefix(&http.url()).unwrap();
     assert_eq!(http.get(way).status, 200);
     assert_eq!(http.with_token("nobody's").get("/rollouts").status, 401);
     let page = http.get("/rollouts");
@@ -93,6 +101,35 @@ fn the_story_of_improvement_is_told_to_its_end_leaves_the_pages_open_and_nothing
     assert!(ended.success(), "{ended:?}");
     assert!(is_empty(&scratch(&instar)));
     assert!(http.try_get("/rollouts").is_err(), "nobody answers");
+}
+
+#[test]
+fn a_story_that_is_ended_early_or_finds_its_port_taken_leaves_nothing_behind() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let instar = Instar::prepare(Setup::default());
+        let mut command = story(&instar, &["demo", "improve"]);
+        let mut running = Story(command.stdout(Stdio::piped()).spawn().unwrap());
+        let lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
+        let mut lines = lines.map(Result::unwrap);
+        assert!(lines.any(|line| line.starts_with("1. ")));
+        assert!(!is_empty(&scratch(&instar)));
+        let pid = i32::try_from(running.0.id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.unwrap(), signal).unwrap();
+        let ended = until("it ends", || running.0.try_wait().unwrap());
+        assert_eq!(ended.code(), Some(1), "{ended:?}");
+        assert!(is_empty(&scratch(&instar)));
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let instar = Instar::prepare(Setup::default());
+    let told = story(&instar, &["demo", "improve", "--port", &port]).output();
+    let told = told.unwrap();
+    let why = String::from_utf8_lossy(&told.stderr);
+    assert!(
+        !told.status.success() && why.contains("cannot listen"),
+        "{why}"
+    );
+    assert!(is_empty(&scratch(&instar)));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use instar_demo::{Answer, ModelRow, Rule, Script, When};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-use super::stage::Stage;
+use super::stage::{Stage, Stop};
 use crate::args::DemoOptions;
 use crate::context::Context;
 
@@ -42,6 +42,7 @@ const PLANTED: [Planted; 3] = [
 ];
 
 pub(super) async fn run(options: &DemoOptions, run: &Context) -> anyhow::Result<()> {
+    let mut stop = Stop::listen()?;
     let stage = Stage::set(script(), options, run).await?;
     plant(&stage)?;
     stage.say("A gateway of its own, with a scripted model that makes mistakes. Nothing leaves this machine.");
@@ -50,9 +51,8 @@ pub(super) async fn run(options: &DemoOptions, run: &Context) -> anyhow::Result<
         turns: 0,
         places: BTreeMap::new(),
     };
-    let told = story.tell().await;
-    let ended = stage.end(options, "/faults").await;
-    told.and(ended)
+    let told = stop.or(story.tell()).await;
+    stage.end(told, &mut stop, options, "/faults").await
 }
 
 /// A page of tides, and an archive that leads astray whoever comes upon it.

@@ -4,7 +4,7 @@ use instar_demo::{Answer, CallStep, ModelRow, Rule, Script, Step, When};
 use serde_json::{Value, json};
 use std::time::Instant;
 
-use super::stage::Stage;
+use super::stage::{Stage, Stop};
 use crate::args::DemoOptions;
 use crate::context::Context;
 use crate::out::chain;
@@ -18,15 +18,15 @@ const STRIDE: u32 = 10;
 const EPISODES_MAX: u32 = 400;
 
 pub(super) async fn run(options: &DemoOptions, run: &Context) -> anyhow::Result<()> {
+    let mut stop = Stop::listen()?;
     let stage = Stage::set(script(), options, run).await?;
     stage.say("A gateway of its own, with a scripted model, on a scratch state. Nothing leaves this machine.");
-    let mut told = Story {
+    let mut story = Story {
         stage: &stage,
         episodes: 0,
     };
-    let story = told.tell().await;
-    let ended = stage.end(options, "/rollouts").await;
-    story.and(ended)
+    let told = stop.or(story.tell()).await;
+    stage.end(told, &mut stop, options, "/rollouts").await
 }
 
 struct Story<'a> {
@@ -95,18 +95,19 @@ impl Story<'_> {
             .post(&format!("/api/v1/candidates/{candidate}/check"), &json!({}))
             .await?;
         let gates = table["rows"].as_array().cloned().unwrap_or_default();
-        let policy = gates.iter().find(|row| row["gate"] == "policy");
-        let row = policy.unwrap_or(&Value::Null);
-        stage.say(&format!(
-            "policy: {} — {}",
-            word(&row["outcome"]),
-            word(&row["why"])
-        ));
+        for row in gates.iter().filter(|row| row["outcome"] == "fail") {
+            // What follows the first words is figures, for who looks around.
+            let why = word(&row["why"]);
+            let why = why.split(", first ").next().unwrap_or_default();
+            stage.say(&format!("{}: fail — {why}", word(&row["gate"])));
+        }
         let refused = self.start(&candidate).await;
         let Err(error) = refused else {
             anyhow::bail!("a wider authority was let through");
         };
-        stage.say(&format!("rollout start: {}", chain(&error)));
+        let refused = chain(&error);
+        let refused = refused.split(": ").next().unwrap_or_default();
+        stage.say(&format!("rollout start: {refused}"));
         Ok(())
     }
 

@@ -12,11 +12,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use crate::args::DemoOptions;
 use crate::client::Client;
 use crate::context::Context;
+use crate::failure::{Code, Failure};
 use crate::out::{Out, Style};
 
 /// How long a story waits for something that should be there at once.
@@ -25,11 +27,55 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const CHECKS_MAX: usize = 5;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// A folder of this story alone. It goes with its owner, also where the story does not get far.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Whoever could be told of it has left.
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// Somebody who wants the story to end.
+pub(super) struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    /// Listens from now on: before there is anything that has to be tidied up.
+    pub(super) fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// Works until it is done or somebody wants it to end.
+    pub(super) async fn or<T>(
+        &mut self,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        tokio::select! {
+            done = work => done,
+            () = self.asked() => Err(Failure::new(Code::Failed, "the story was ended before its end").into()),
+        }
+    }
+}
+
 /// A gateway that a story is told with. Its state is removed at the end.
 pub(super) struct Stage {
     running: Running,
     client: Client,
-    folder: PathBuf,
+    folder: Scratch,
     pub(super) out: Out,
 }
 
@@ -42,9 +88,9 @@ impl Stage {
         let mut name = [0_u8; 6];
         getrandom::fill(&mut name).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
         let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
-        let folder = std::env::temp_dir().join(format!("instar-demo-{name}"));
+        let folder = Scratch(std::env::temp_dir().join(format!("instar-demo-{name}")));
         let state = StateDir::locate(None, &|variable| {
-            (variable == "INSTAR_STATE_DIR").then(|| folder.display().to_string())
+            (variable == "INSTAR_STATE_DIR").then(|| folder.0.display().to_string())
         })?;
         state.prepare()?;
         let mut gateway = Options::new(state.clone(), no_variable)?;
@@ -78,7 +124,7 @@ impl Stage {
 
     /// A file of the scratch state.
     pub(super) fn file(&self, below: &str) -> PathBuf {
-        self.folder.join(below)
+        self.folder.0.join(below)
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
@@ -150,35 +196,64 @@ impl Stage {
         }
     }
 
-    /// Leaves the pages open until somebody ends it, unless nobody is to wait; then all of it goes.
-    pub(super) async fn end(self, options: &DemoOptions, page: &str) -> anyhow::Result<()> {
-        let told = self.look_around(options, page).await;
-        self.running.shutdown().await;
-        std::fs::remove_dir_all(&self.folder)?;
-        told
+    /// Leaves the pages of a story that was told to its end open until somebody ends it, unless nobody
+    /// is to wait; then all of it goes.
+    pub(super) async fn end(
+        self,
+        told: anyhow::Result<()>,
+        stop: &mut Stop,
+        options: &DemoOptions,
+        page: &str,
+    ) -> anyhow::Result<()> {
+        let ended = match &told {
+            Ok(()) if !options.no_stay => self.look_around(stop, page).await,
+            _ => Ok(()),
+        };
+        let Self {
+            running, folder, ..
+        } = self;
+        running.shutdown().await;
+        std::fs::remove_dir_all(&folder.0)?;
+        told.and(ended)
     }
 
-    async fn look_around(&self, options: &DemoOptions, page: &str) -> anyhow::Result<()> {
-        if options.no_stay {
-            return Ok(());
-        }
-        let (link, _ends) = self
-            .running
-            .sign_in_link()
-            .map_err(|error| anyhow::anyhow!("making a sign-in link: {error}"))?;
-        // Whoever has read how it ends can end it.
-        let mut stop = signal(SignalKind::interrupt())?;
+    async fn look_around(&self, stop: &mut Stop, page: &str) -> anyhow::Result<()> {
         self.out.line("");
-        self.out.line(&format!("look around: {link}"));
+        self.out.line(&format!("look around: {}", self.link()?));
         let page = format!("{}{page}", self.running.url());
         self.out.note(&format!(
-            "then {page}; the link works once, within a minute"
+            "then {page}; the link works once, within a minute: Enter makes another one"
         ));
         self.out
             .note("Ctrl-C ends it and removes the scratch state");
-        stop.recv().await;
-        Ok(())
+        let mut entered = entered();
+        loop {
+            tokio::select! {
+                () = stop.asked() => return Ok(()),
+                Some(()) = entered.recv() => self.out.line(&format!("look around: {}", self.link()?)),
+            }
+        }
     }
+
+    fn link(&self) -> anyhow::Result<String> {
+        let made = self.running.sign_in_link();
+        let (link, _ends) =
+            made.map_err(|error| anyhow::anyhow!("making a sign-in link: {error}"))?;
+        Ok(link)
+    }
+}
+
+/// Lines that somebody enters. The thread that waits for them ends with the program.
+fn entered() -> mpsc::Receiver<()> {
+    let (told, entered) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines() {
+            if line.is_err() || told.blocking_send(()).is_err() {
+                return;
+            }
+        }
+    });
+    entered
 }
 
 /// The story needs no key and finds none.
