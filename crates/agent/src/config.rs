@@ -6,7 +6,7 @@
 use instar_protocol::AgentId;
 use instar_protocol::redact::ContentMode;
 use instar_protocol::session::MAIN_AGENT;
-use instar_release::{Heartbeat, Schedules};
+use instar_release::{Heartbeat, Limits, Schedules};
 use instar_tools::ToolChoice;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -113,19 +113,20 @@ pub struct AgentDefaults {
 
 impl Default for AgentDefaults {
     fn default() -> Self {
+        let limits = Limits::default();
         Self {
             model: None,
             image_model: None,
             workspace: None,
             bootstrap_max_chars: 20_000,
             bootstrap_total_max_chars: 60_000,
-            timeout_seconds: 600,
+            timeout_seconds: limits.timeout_seconds,
             max_concurrent: None,
             compaction: CompactionConfig::default(),
             user_timezone: None,
-            max_model_calls: 24,
-            max_tool_calls: 64,
-            max_output_tokens: 8_192,
+            max_model_calls: limits.model_calls_max,
+            max_tool_calls: limits.tool_calls_max,
+            max_output_tokens: limits.output_tokens_max,
             sandbox: SandboxConfig::default(),
             heartbeat: HeartbeatConfig::default(),
             schedules: ScheduleConfigs::new(),

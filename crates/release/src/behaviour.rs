@@ -93,13 +93,25 @@ impl Route {
     }
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     pub model_calls_max: u32,
     pub tool_calls_max: u32,
     pub timeout_seconds: u32,
     pub output_tokens_max: u32,
+}
+
+/// What an agent has whose owner says nothing.
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            model_calls_max: 24,
+            tool_calls_max: 64,
+            timeout_seconds: 600,
+            output_tokens_max: 8_192,
+        }
+    }
 }
 
 impl Limits {
