@@ -272,9 +272,10 @@ async fn read(response: Response<Incoming>) -> anyhow::Result<Bytes> {
 async fn refusal(response: Response<Incoming>) -> anyhow::Error {
     let status = response.status();
     let code = match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => {
-            Code::Refused
-        }
+        StatusCode::UNAUTHORIZED
+        | StatusCode::FORBIDDEN
+        | StatusCode::CONFLICT
+        | StatusCode::TOO_MANY_REQUESTS => Code::Refused,
         StatusCode::NOT_FOUND => Code::NotFound,
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Code::Usage,
         _ => Code::Failed,

@@ -156,6 +156,26 @@ fn a_suite_passes_fails_or_says_what_it_does_not_do_and_ends_with_the_code_for_i
     let wrong = put(instar.home(), "wrong.yaml", "tests: 5");
     assert_eq!(instar.run(["eval", "run", &wrong]).code, 1);
     assert_eq!(instar.run(["eval", "run", "builtin:nothing"]).code, 1);
+    for share in ["101", "-1", "most"] {
+        let args = [
+            "eval",
+            "run",
+            "builtin:golden",
+            &format!("--pass-rate={share}"),
+        ];
+        let refused = instar.run(args);
+        assert!(
+            refused.code == 2 && refused.stderr.contains("a share is 0 to 100"),
+            "{refused:?}"
+        );
+    }
+    let mistyped = "prompts: [x]\nproviders: [echo]\ntests: [{description: greets, asserts: []}]";
+    let mistyped = put(instar.home(), "mistyped.yaml", mistyped);
+    let told = instar.run(["eval", "run", &mistyped]);
+    assert!(
+        told.code == 0 && told.stderr.contains("greets has no `assert` and passes"),
+        "{told:?}"
+    );
     let started = file("suite.yaml");
     assert_eq!(instar.run(["eval", "init", &started]).code, 0);
     assert_eq!(
@@ -212,6 +232,11 @@ fn a_conversation_becomes_a_case_and_the_gateway_answers_and_grades() {
         );
     let instar = Instar::start(Setup::scripted(script));
     let _outcome = instar.ask("main", "hello, I am ann@example.org");
+    let beyond = instar.run(["eval", "record", "agent:main:main", "--turn", "9"]);
+    assert!(
+        beyond.code == 6 && beyond.stderr.contains("there is no number 9"),
+        "{beyond:?}"
+    );
     let recorded = instar.run(["eval", "record", "agent:main:main", "--turn", "1"]);
     assert_eq!(recorded.code, 0, "{recorded:?}");
     assert!(

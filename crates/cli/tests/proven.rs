@@ -223,9 +223,17 @@ fn ssh_keygen_and_minisign_verify_the_statement_of_a_release_and_refuse_a_change
         "-n",
         "instar-release",
         "-s",
-        "statement.json.sig",
+        "statement.json.gateway.sig",
     ];
-    let minisign = ["-V", "-p", "gateway.pub", "-m", "statement.json"];
+    let minisign = [
+        "-V",
+        "-p",
+        "gateway.pub",
+        "-m",
+        "statement.json",
+        "-x",
+        "statement.json.gateway.minisig",
+    ];
     let both = || {
         (
             takes("ssh-keygen", &ssh, folder, input),

@@ -195,6 +195,7 @@ fn where_nobody_says_a_word_a_candidate_is_held_and_what_runs_in_passing_is_no_e
         all(&told).contains("too little was heard of an arm"),
         "{told:?}"
     );
+    assert_eq!(instar.http.get("/rollouts/nobody").status, 404);
     let path = format!("/rollouts/{}", held["id"].as_str().unwrap());
     let page = instar.http.get(&path).body;
     assert!(page.contains("too little was heard of an arm"), "{page}");
@@ -313,7 +314,15 @@ fn a_gateway_that_is_killed_goes_on_with_the_same_arms_and_the_owner_ends_it() {
         assert_eq!(again[same], shown[same], "{same}");
     }
     let refused = instar.run(["rollout", "start", &made]);
-    assert!(refused.stderr.contains("is under way"), "{refused:?}");
+    assert!(
+        refused.code == 5 && refused.stderr.contains("is under way"),
+        "{refused:?}"
+    );
+    let unknown = instar.run(["rollout", "status", "nobody"]);
+    assert!(
+        unknown.code == 6 && unknown.stderr.contains("instar rollout history"),
+        "{unknown:?}"
+    );
     let paused = instar.run(["rollout", "pause", "--json"]).json();
     assert_eq!(paused["is_paused"], true);
     for number in 20..28 {
@@ -331,7 +340,10 @@ fn a_gateway_that_is_killed_goes_on_with_the_same_arms_and_the_owner_ends_it() {
         assert!(!episode(&instar, number).contains("You are brief."));
     }
     let none = instar.run(["rollout", "abort"]);
-    assert!(none.stderr.contains("no rollout is under way"), "{none:?}");
+    assert!(
+        none.code == 6 && none.stderr.contains("no rollout is under way"),
+        "{none:?}"
+    );
 }
 
 #[test]
@@ -342,7 +354,10 @@ fn a_plan_tells_how_long_it_takes_before_anything_begins() {
     assert!(told.stdout.contains("nothing was begun"), "{told:?}");
     assert!(told.stderr.contains("to see a doubling"), "{told:?}");
     let none = instar.run(["rollout", "status"]);
-    assert!(none.stderr.contains("no rollout is under way"), "{none:?}");
+    assert!(
+        none.code == 6 && none.stderr.contains("no rollout is under way"),
+        "{none:?}"
+    );
     let wide = instar.candidate(&json!({"widen_policy": {"posture": "open"}}));
     let refused = instar.run(["rollout", "start", &wide]);
     assert_ne!(refused.code, 0);

@@ -118,11 +118,14 @@ fn a_release_travels_as_an_oci_folder_and_is_taken_in_under_a_key_that_is_truste
 
     let foreign = there.run(["release", "import", at]);
     assert_ne!(foreign.code, 0, "{foreign:?}");
+    let why = "nobody signed it whose key is trusted";
     assert!(
-        foreign
-            .stderr
-            .contains("nobody signed it whose key is trusted"),
+        foreign.code == 5 && foreign.stderr.contains(why),
         "{foreign:?}"
+    );
+    assert!(
+        !foreign.stderr.contains("release sign"),
+        "that would be of no help: {foreign:?}"
     );
     let before = there.run(["release", "show", "--json"]).json();
     let key = key.to_str().unwrap();
@@ -188,6 +191,7 @@ fn the_owner_signs_a_release_with_a_locked_key_of_his_own_and_checks_ours_with_t
     let allowed = format!("gateway {}\n", spoken["ssh_key"].as_str().unwrap());
     std::fs::write(at("allowed"), allowed).unwrap();
     let (sig, list) = (at("statement.json.sig"), at("allowed"));
+    let ours = at("statement.json.gateway.sig");
     let args = [
         "-Y",
         "verify",
@@ -198,10 +202,13 @@ fn the_owner_signs_a_release_with_a_locked_key_of_his_own_and_checks_ours_with_t
         "-n",
         "instar-release",
         "-s",
-        &sig,
+        &ours,
     ];
     assert!(run(&args, &file).unwrap(), "ours is not taken");
-    std::fs::remove_file(&sig).unwrap();
+    assert!(
+        !std::path::Path::new(&sig).exists(),
+        "that is the owner's place"
+    );
 
     let try_to_sign = |namespace: &str| {
         drop(std::fs::remove_file(&sig));
@@ -215,18 +222,22 @@ fn the_owner_signs_a_release_with_a_locked_key_of_his_own_and_checks_ours_with_t
     let endorse = || instar.run(["release", "endorse", "stable", "--signature", &sig]);
     sign("instar-release");
     let foreign = endorse();
+    let why = "nobody signed it whose key is trusted";
     assert!(
-        foreign
-            .stderr
-            .contains("nobody signed it whose key is trusted"),
+        foreign.code == 5 && foreign.stderr.contains(why),
         "{foreign:?}"
+    );
+    assert!(
+        !foreign.stderr.contains("release sign"),
+        "that would be of no help: {foreign:?}"
     );
     let public = std::fs::read_to_string(at("key.pub")).unwrap();
     crate::support::write_private(&instar.state.join("owner-keys"), &public);
     sign("file");
     let namespace = endorse();
+    let why = "it was signed as";
     assert!(
-        namespace.stderr.contains("it was signed as"),
+        namespace.code == 5 && namespace.stderr.contains(why),
         "{namespace:?}"
     );
     sign("instar-release");

@@ -58,11 +58,13 @@ impl Comparison {
             ));
             lines.push(format!(
                 "The pass rate differs by {:+.1} points ({:+.1} to {:+.1}, 95 %). If neither were worse, so many \
-                 regressions or more would come by chance in {} of cases; evidence {:.2}, decided at 20.",
+                 regressions or more would come by chance in {} of cases; {} or less decides. Who looks on the \
+                 way goes by the evidence, which is {:.2} and would end it at 20.",
                 self.difference * 100.0,
                 self.low * 100.0,
                 self.high * 100.0,
                 share(self.p_worse),
+                share(LEVEL),
                 self.e_worse
             ));
         }

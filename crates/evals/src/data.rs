@@ -16,6 +16,13 @@ pub(crate) fn yaml(text: &str) -> Result<Value, String> {
     from_yaml(value, 0)
 }
 
+/// Reads what a file holds: JSON where its name says so, else YAML. What is called JSON and is a little more
+/// lenient is YAML, too.
+pub(crate) fn in_file(name: &str, text: &str) -> Result<Value, String> {
+    let strict = name.ends_with(".json").then(|| json(text)).flatten();
+    strict.map_or_else(|| yaml(text), Ok)
+}
+
 /// Writes a value as YAML, for people to go on with.
 #[must_use]
 pub fn to_yaml(value: &Value) -> String {

@@ -79,12 +79,28 @@ fn test(sample: &Value, kind: Samples, index: usize) -> Result<Value, SuiteError
         "ideal"
     };
     let right: Vec<String> = match sample.get(key) {
-        Some(Value::Array(items)) => items.iter().map(show).collect(),
-        Some(one) if !one.is_null() => vec![show(one)],
+        Some(Value::Array(items)) => items
+            .iter()
+            .map(|one| right(one, kind))
+            .collect::<Option<_>>(),
+        Some(one) if !one.is_null() => right(one, kind).map(|one| vec![one]),
         _ => return Err(missing(key)),
-    };
+    }
+    .ok_or_else(|| SuiteError::content(place.as_str(), format!("`{key}` is no text")))?;
+    let around = ["files", "setup", "sandbox"].into_iter().find(|key| {
+        let asked = sample.get(*key).filter(|_| kind == Samples::Inspect);
+        asked.is_some_and(|value| !value.is_null())
+    });
+    if let Some(key) = around {
+        let why =
+            format!("`{key}` wants files around the question, which a case here does not have");
+        return Err(SuiteError::content(place.as_str(), why));
+    }
+    let no_message =
+        || SuiteError::content(place.as_str(), "`choices` without a message of the user's");
+    let input = asked(input, &choices).ok_or_else(no_message)?;
     let mut vars = Map::new();
-    vars.insert("input".to_owned(), literal(&asked(input, &choices)).into());
+    vars.insert("input".to_owned(), literal(&input).into());
     if kind == Samples::OpenAiFuzzy {
         for (place, text) in right.iter().enumerate() {
             vars.insert(ideal(place), literal(text).into());
@@ -103,17 +119,42 @@ fn test(sample: &Value, kind: Samples, index: usize) -> Result<Value, SuiteError
     }))
 }
 
-/// What is asked: a text, or a conversation as JSON, with the choices under it.
-fn asked(input: &Value, choices: &[String]) -> String {
-    let mut text = data::as_text(input);
+/// What is right, as text. Only where JSON is compared may it be anything else.
+fn right(of: &Value, kind: Samples) -> Option<String> {
+    match of {
+        Value::Object(_) | Value::Array(_) if kind == Samples::OpenAiJson => Some(of.to_string()),
+        Value::Object(_) | Value::Array(_) => None,
+        plain => Some(show(plain)),
+    }
+}
+
+/// What is asked: a text, or a conversation as JSON, with the choices under the last message of the user's.
+fn asked(input: &Value, choices: &[String]) -> Option<String> {
+    if choices.is_empty() {
+        return Some(data::as_text(input));
+    }
+    let Value::Array(messages) = input else {
+        return Some(data::as_text(input) + &offered(choices));
+    };
+    let mut messages = messages.clone();
+    let is_user = |message: &&mut Value| message["role"] == "user";
+    let last = messages.iter_mut().rfind(is_user)?;
+    match &mut last["content"] {
+        Value::String(text) => text.push_str(&offered(choices)),
+        Value::Array(parts) => parts.push(json!({"type": "text", "text": offered(choices)})),
+        _ => return None,
+    }
+    Some(Value::Array(messages).to_string())
+}
+
+fn offered(choices: &[String]) -> String {
+    let mut text = String::new();
     for (letter, choice) in ('A'..='Z').zip(choices) {
         text.push_str(&format!("\n{letter}) {choice}"));
     }
-    if !choices.is_empty() {
-        text.push_str(
-            "\nAnswer with the letter of the right choice alone; of several, with all of them.",
-        );
-    }
+    text.push_str(
+        "\nAnswer with the letter of the right choice alone; of several, with all of them.",
+    );
     text
 }
 
@@ -161,7 +202,7 @@ fn either_holds_the_other(right: &[String]) -> Value {
     let mut checks = vec![json!({"type": "icontains-any", "value": literals(right)})];
     for place in 0..right.len() {
         let within = format!(
-            "output.trim() ? vars.{}.toLowerCase().includes(output.trim().toLowerCase()) : false",
+            "output.trim() ? context.vars.{}.toLowerCase().includes(output.trim().toLowerCase()) : false",
             ideal(place)
         );
         checks.push(json!({"type": "equals", "value": "true", "transform": within}));

@@ -197,6 +197,27 @@ impl<'a> Plan<'a> {
         })
     }
 
+    /// A case, and where it is asked in several ways, in which.
+    fn named(&self, case: &Case, column: usize) -> String {
+        const CHARS_MAX: usize = 40;
+        let (provider, prompt) = self.columns[column];
+        let differ = |of: fn(&(usize, usize)) -> usize| {
+            self.columns
+                .iter()
+                .any(|other| of(other) != of(&self.columns[column]))
+        };
+        let spec = &self.suite.providers[provider];
+        let by = differ(|one| one.0).then(|| spec.label.as_ref().unwrap_or(&spec.id));
+        let of = differ(|one| one.1).then(|| &self.suite.prompts[prompt].label);
+        let mut name = case.name();
+        for part in of.into_iter().chain(by) {
+            let line = part.lines().next().unwrap_or_default();
+            let cut: String = line.chars().take(CHARS_MAX).collect();
+            name.push_str(&format!(" [{cut}]"));
+        }
+        name
+    }
+
     fn pairing(&self, column: usize) -> Pairing<'_> {
         let (provider, prompt) = self.columns[column];
         Pairing {
@@ -261,7 +282,7 @@ impl<'a> Plan<'a> {
             case: case.index,
             column,
             repeat,
-            name: case.name(),
+            name: self.named(case, column),
             outcome: Outcome::Error,
             score: 0.0,
             reason: String::new(),
@@ -318,6 +339,7 @@ impl<'a> Plan<'a> {
         for source in [&pairing.spec.transform, &case.transform]
             .into_iter()
             .flatten()
+            .filter(|source| !source.is_empty())
         {
             output = assertion::transform(source, &output, &vars, &prompt)?;
         }

@@ -3,7 +3,7 @@
 use instar_evals::import::{Samples, import};
 use instar_evals::output::{junit, markdown, promptfoo};
 use instar_evals::{
-    Answer, Arm, BuiltIn, Call, Files, Finding, Folder, Grader, Options, Outcome, Provider,
+    Answer, Arm, BuiltIn, Call, Check, Files, Finding, Folder, Grader, Options, Outcome, Provider,
     ProviderSpec, Providers, Report, Step, Suite, Trouble, run,
 };
 use proptest::prelude::*;
@@ -137,6 +137,21 @@ fn what_is_not_done_is_unsupported_and_never_passes() {
         let assertion = json!({"type": "regex", "value": pattern});
         assert_eq!(outcome("ab", assertion), Outcome::Unsupported, "{pattern}");
     }
+    for transform in [
+        "output.replace(/a/, 'b')",
+        "output?.length",
+        "output.split('').map(c => c)",
+        "typeof output",
+        "Math.max(1, 2)",
+        "output | trim",
+        "output // as it is",
+        "`${output}`",
+        "[...output]",
+        "{...context}",
+    ] {
+        let assertion = json!({"type": "is-json", "transform": transform});
+        assert_eq!(outcome("1", assertion), Outcome::Unsupported, "{transform}");
+    }
     let spoken = json!({"prompts": ["{% macro m() %}{% endmacro %}"], "tests": [{}]});
     assert_eq!(echoed(spoken).arms[0].rows[0].outcome, Outcome::Unsupported);
     let scored =
@@ -188,10 +203,78 @@ fn no_name_leads_out_of_the_folder_of_a_suite() {
 
 #[test]
 fn the_environment_is_out_of_the_reach_of_templates() {
-    let report = echoed(json!({
-        "prompts": ["{{ env.PATH }}|{{ env.OWN }}|{{ env.HOME }}"], "env": {"OWN": "mine"}, "tests": [{}],
-    }));
-    assert_eq!(report.arms[0].rows[0].prompt, "|mine|");
+    let asked = |prompt: &str| {
+        let suite = json!({"prompts": [prompt], "env": {"OWN": "mine"}, "tests": [{}]});
+        echoed(suite).arms[0].rows[0].clone()
+    };
+    assert_eq!(asked("|{{ env.OWN }}|").prompt, "|mine|");
+    for prompt in [
+        "{{ env.PATH }}",
+        "{{ env['HOME'] }}",
+        "{{ env.PATH | default('none') }}",
+        "{% if env.PATH %}yes{% endif %}",
+    ] {
+        let row = asked(prompt);
+        assert_eq!(row.outcome, Outcome::Unsupported, "{prompt}: {row:?}");
+        assert!(row.reason.contains("env."), "{row:?}");
+    }
+    let unset = echoed(json!({"prompts": ["{{ env.PATH }}"], "tests": [{}]}));
+    assert_eq!(unset.arms[0].rows[0].outcome, Outcome::Unsupported);
+}
+
+#[test]
+fn a_row_of_a_table_may_name_a_script_or_any_type() {
+    let files = Files::embedded(&[
+        (
+            "rows.csv",
+            "out,__expected\na,file://check.js\nb,file://check.py:right\nc,trajectory:tool-used: search\n\
+             d,agent-rubric: good\ne,similar:cosine: e\nf,containsf: f",
+        ),
+        ("check.js", "module.exports = () => true"),
+        ("check.py", "def right(output, context):\n    return True"),
+    ]);
+    let value = json!({"prompts": ["{{out}}"], "tests": ["file://rows.csv"]});
+    let suite = Suite::of("test", &value, &files).unwrap();
+    let kinds: Vec<_> = suite
+        .cases
+        .iter()
+        .map(|case| match &case.checks[0] {
+            Check::One(one) => (one.kind.as_str(), one.value.clone()),
+            Check::Set { .. } => unreachable!("a row has no sets"),
+        })
+        .collect();
+    assert_eq!((kinds[0].0, kinds[1].0), ("javascript", "python"));
+    assert_eq!(kinds[0].1["source"], "module.exports = () => true");
+    assert_eq!(kinds[1].1["function"], "right");
+    let plain = |at: usize| (kinds[at].0, kinds[at].1.as_str().unwrap_or_default());
+    assert_eq!(plain(2), ("trajectory:tool-used", "search"));
+    assert_eq!(plain(3), ("agent-rubric", "good"));
+    assert_eq!(plain(4), ("similar", "cosine: e"));
+    assert_eq!(plain(5), ("equals", "containsf: f"));
+    let report = with(&suite, &BuiltIn, &Options::default());
+    assert_eq!(report.arms[0].rows[0].outcome, Outcome::Unsupported);
+    assert_eq!(report.arms[0].rows[1].outcome, Outcome::Unsupported);
+}
+
+#[test]
+fn a_case_that_is_asked_in_several_ways_is_named_with_each() {
+    let named = |prompts: Value, providers: Value| -> Vec<String> {
+        let value = json!({"prompts": prompts, "providers": providers, "tests": [{"description": "greets"}]});
+        let rows = echoed(value).arms.remove(0).rows;
+        rows.into_iter().map(|row| row.name).collect()
+    };
+    assert_eq!(named(json!(["hello"]), json!(["echo"])), ["greets"]);
+    let two =
+        json!([{"raw": "hello", "label": "short"}, {"raw": "good day\nto you", "label": "long"}]);
+    assert_eq!(
+        named(two, json!(["echo"])),
+        ["greets [short]", "greets [long]"]
+    );
+    let by = json!(["echo", {"id": "echo", "label": "again"}]);
+    assert_eq!(
+        named(json!(["hello"]), by),
+        ["greets [echo]", "greets [again]"]
+    );
 }
 
 #[test]
@@ -279,6 +362,11 @@ fn a_comparison_tells_chance_from_harm() {
     let five = compared(5, no(), yes());
     assert_eq!(five.verdict, Finding::Worse);
     assert!((five.p_worse - 0.03125).abs() < 1e-12);
+    let told = five.lines().join(" ");
+    assert!(
+        told.contains("in 3.1 % of cases; 5.0 % or less decides") && five.e_worse < 20.0,
+        "the finding goes by what is told beside it: {told}"
+    );
     assert!(five.high < 0.05 && five.low == -1.0, "{five:?}");
     let better = compared(5, yes(), no());
     assert_eq!(
@@ -508,6 +596,30 @@ fn samples_of_others_become_suites() {
     }
     for wrong in ["Milan", "", "  "] {
         assert_eq!(near(wrong), Outcome::Failed, "{wrong}");
+    }
+    let talked = r#"{"input": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Which?"}],
+        "choices": ["red", "blue"], "target": "A"}"#
+        .replace('\n', " ");
+    let value = import(&talked, Samples::Inspect).unwrap();
+    let input = value["tests"][0]["vars"]["input"].as_str().unwrap();
+    let messages: Value = serde_json::from_str(input).unwrap();
+    let question = messages[1]["content"].as_str().unwrap();
+    assert!(
+        question.starts_with("Which?\nA) red\nB) blue\n"),
+        "{messages}"
+    );
+    assert_eq!(messages[0]["content"], "Be brief.");
+    let objects = r#"{"input": "Who?", "ideal": {"name": "Ann"}}"#;
+    let value = import(objects, Samples::OpenAiJson).unwrap();
+    assert_eq!(
+        value["tests"][0]["assert"][0]["value"],
+        json!({"name": "Ann"})
+    );
+    assert!(import(objects, Samples::OpenAiMatch).is_err());
+    for around in ["files", "setup", "sandbox"] {
+        let sample = json!({"input": "x", "target": "y", around: {"a.txt": "text"}}).to_string();
+        let error = import(&sample, Samples::Inspect).unwrap_err().to_string();
+        assert!(error.contains(around), "{error}");
     }
     assert!(import("no json", Samples::Inspect).is_err());
     assert!(import("{}", Samples::OpenAiIncludes).is_err());

@@ -100,7 +100,11 @@ pub async fn verify(
     owners: &[PublicKey],
     query: &VerifyQuery,
 ) -> Result<Verified, QueryError> {
-    let head = query.noted.as_deref().map(noted).transpose()?;
+    let head = query
+        .noted
+        .as_deref()
+        .map(|text| noted(text, "instar release verify"))
+        .transpose()?;
     let found = releases.verify(signer, head, query.all, owners).await;
     found.map_err(QueryError::Release)
 }
@@ -145,7 +149,7 @@ pub async fn import(
         why: error.to_string(),
     })?;
     let taken = releases.import(asked.bundle, &keys, now).await;
-    let (release, stored) = taken.map_err(missing_release)?;
+    let (release, stored) = taken.map_err(|error| refused("release", error))?;
     Ok(Imported { release, stored })
 }
 
@@ -196,9 +200,19 @@ pub async fn endorse(
     now: Timestamp,
 ) -> Result<Endorsed, QueryError> {
     let made = releases.endorse(name, &asked.signature, owners, now).await;
-    let (release, key) = made.map_err(missing_release)?;
+    let (release, key) = made.map_err(|error| refused("signature", error))?;
     let key = key.ssh();
     Ok(Endorsed { release, key })
+}
+
+/// What somebody hands in is refused for a reason of its own; nothing that is here has to be mended.
+fn refused(what: &str, error: ReleaseError) -> QueryError {
+    match error {
+        ReleaseError::Refused { reason, .. } => {
+            QueryError::Conflict(format!("the {what} is refused: {reason}"))
+        }
+        other => missing_release(other),
+    }
 }
 
 /// Where a release comes from.

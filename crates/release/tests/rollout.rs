@@ -185,6 +185,7 @@ fn a_plan_that_cannot_be_kept_is_refused() {
         PlanError::Share(1)
     );
     assert_eq!(refused(|plan| plan.level = 0.0), PlanError::Level);
+    assert_eq!(refused(|plan| plan.level = 0.5), PlanError::Level);
     assert_eq!(
         refused(|plan| plan.metrics.get_mut(PRIMARY).unwrap().required = false),
         PlanError::NothingRequired

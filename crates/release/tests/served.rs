@@ -3,7 +3,7 @@
 use instar_protocol::event::{Arm, Event, EventKind, FeedbackVerdict, TurnOutcome};
 use instar_protocol::{EventId, Label, SessionId};
 use instar_release::rollout::{
-    Caps, EpisodeRules, Hold, Plan, Reason, Rollout, RolloutError, Stage, recompute,
+    Caps, EpisodeRules, Hold, Past, Plan, Reason, Rollout, RolloutError, Stage, recompute,
 };
 use instar_store::{CandidateState, Op, UnitRow};
 use std::collections::{BTreeMap, HashSet};
@@ -262,6 +262,20 @@ fn the_plan_says_how_long_it_takes_and_skips_what_never_decides() {
     assert!((400.0..800.0).contains(&units), "{units}");
     let lines = forecast.lines();
     assert!(lines[0].starts_with("at your 10 episodes a day a share of 50 %"));
+    let busy = plan.forecast(0.05, 1e4).lines();
+    assert!(busy[0].contains("needs about a day ("), "{busy:?}");
+    let hours = Past {
+        episodes: 30,
+        bad: 1,
+        days: 0.1,
+    };
+    assert_eq!(
+        hours.per_day().to_bits(),
+        0.0_f64.to_bits(),
+        "two hours are no day"
+    );
+    let unknown = plan.forecast(hours.base(), hours.per_day()).lines();
+    assert!(!unknown[0].contains("a day"), "{unknown:?}");
 }
 
 #[tokio::test]

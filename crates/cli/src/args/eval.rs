@@ -64,7 +64,7 @@ pub(crate) struct EvalRun {
     #[arg(long)]
     pub(crate) no_cache: bool,
     /// Fail below this share of passed cases, in percent
-    #[arg(long, value_name = "PERCENT", default_value_t = 100.0)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 100.0, value_parser = percent)]
     pub(crate) pass_rate: f64,
     /// Write the results as promptfoo does
     #[arg(long, value_name = "FILE")]
@@ -89,4 +89,11 @@ pub(crate) enum SampleKind {
     OpenaiJson,
     /// The target of a sample of Inspect
     Inspect,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let share: Option<f64> = text.trim_end_matches('%').trim_end().parse().ok();
+    share
+        .filter(|share| (0.0..=100.0).contains(share))
+        .ok_or_else(|| "a share is 0 to 100".to_owned())
 }

@@ -35,7 +35,7 @@ pub(crate) enum Release {
     Statement {
         /// Id, its beginning, `stable` or `stable~1`
         release: String,
-        /// A new file; beside it come `.sig` (`ssh-keygen -Y`) and `.minisig`
+        /// A new file; beside it come our own signatures, `.gateway.sig` (`ssh-keygen -Y`) and `.gateway.minisig`
         file: std::path::PathBuf,
     },
     /// Keep your own signature upon a release, by one of the keys in the file `owner-keys`

@@ -204,8 +204,8 @@ async fn statement(release: &str, file: &Path, run: &Context) -> anyhow::Result<
     };
     for (path, text) in [
         (file.to_owned(), &spoken.statement),
-        (beside(".sig"), &spoken.ssh),
-        (beside(".minisig"), &spoken.minisign),
+        (beside(".gateway.sig"), &spoken.ssh),
+        (beside(".gateway.minisig"), &spoken.minisign),
     ] {
         std::fs::write(&path, text)
             .map_err(|error| anyhow::anyhow!("cannot write {}: {error}", path.display()))?;

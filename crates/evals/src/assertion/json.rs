@@ -103,16 +103,46 @@ fn object_at(text: &str) -> Option<(Value, usize)> {
             return lenient(whole).map(|value| (value, whole.len()));
         }
     }
-    if text.len() > OBJECT_BYTES_MAX || depth > crate::bounds::DEPTH_MAX {
+    // A brace with nothing after it begins nothing.
+    if text.len() == 1 || text.len() > OBJECT_BYTES_MAX || depth > crate::bounds::DEPTH_MAX {
         return None;
     }
     let closed = format!("{text}{}", "}".repeat(depth));
     lenient(&closed).map(|value| (value, text.len()))
 }
 
-/// An object as people write them: JSON, else the flow style of YAML.
+/// An object as people write them: JSON, else the flow style of YAML, with remarks and without spaces.
 fn lenient(text: &str) -> Option<Value> {
     data::json(text)
         .or_else(|| data::yaml(text).ok())
+        .or_else(|| data::yaml(&tidied(text)).ok())
         .filter(Value::is_object)
+        // A mapping with a mapping as its name is braces within braces.
+        .filter(|value| value.get("[object Object]").is_none())
+}
+
+/// Without remarks behind two slashes, and with a space between a colon and the bracket after it.
+fn tidied(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    for line in text.split_inclusive('\n') {
+        let mut quote = None;
+        let mut before = None;
+        for (at, c) in line.char_indices() {
+            let after_letter = before.is_some_and(char::is_alphabetic);
+            match (quote, c) {
+                (Some(open), c) if c == open && before != Some('\\') => quote = None,
+                (None, '"') => quote = Some(c),
+                (None, '\'') if !after_letter => quote = Some(c),
+                (None, '/') if line[at..].starts_with("//") && before != Some(':') => {
+                    out.push('\n');
+                    break;
+                }
+                (None, '[' | '{') if before == Some(':') => out.push(' '),
+                _ => {}
+            }
+            out.push(c);
+            before = Some(c);
+        }
+    }
+    out
 }

@@ -113,11 +113,11 @@ impl Asked<'_> {
 pub(crate) fn check(assertion: &Assertion, facts: &Facts<'_>) -> Result<Verdict, Trouble> {
     let transformed;
     let output = match &assertion.transform {
-        Some(source) => {
+        Some(source) if !source.is_empty() => {
             transformed = transform(source, facts.output, facts.vars, facts.prompt)?;
             &transformed
         }
-        None => facts.output,
+        _ => facts.output,
     };
     let text = data::as_text(output);
     if text.len() > OUTPUT_BYTES_MAX {
@@ -167,7 +167,6 @@ pub(crate) fn transform(
     }
     let mut scope = Vars::new();
     scope.insert("output".to_owned(), output.clone());
-    scope.insert("vars".to_owned(), Value::Object(vars.clone()));
     let context = serde_json::json!({"vars": vars, "prompt": {"label": prompt}});
     scope.insert("context".to_owned(), context);
     template::transform(source, &scope)

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::pattern::{Counted, Pattern};
+use super::schema_formats;
 use super::text::alike;
-use super::{pattern, schema_formats};
 use crate::bounds::DEPTH_MAX;
 use crate::error::Trouble;
 
@@ -181,7 +182,7 @@ impl Checker<'_> {
             }
             ("patternProperties", Value::Object(rules)) => {
                 for (pattern, schema) in rules {
-                    let pattern = pattern::compiled(pattern)?;
+                    let pattern = Pattern::new(pattern, Counted::Characters)?;
                     let fitting = object.iter().filter(|(key, _)| pattern.is_match(key));
                     let fit = each(&mut fitting.map(|(key, value)| (key.clone(), value, schema)))?;
                     if fit.is_err() {
@@ -195,7 +196,7 @@ impl Checker<'_> {
                 let mut patterns = Vec::new();
                 if let Some(Value::Object(rules)) = schema.get("patternProperties") {
                     for pattern in rules.keys() {
-                        patterns.push(pattern::compiled(pattern)?);
+                        patterns.push(Pattern::new(pattern, Counted::Characters)?);
                     }
                 }
                 let others = object.iter().filter(|(key, _)| {
@@ -384,7 +385,9 @@ fn text_fits(value: &Value, keyword: &str, rule: &Value) -> Result<bool, Trouble
     match (keyword, rule) {
         ("minLength", rule) => at_least(text.chars().count(), rule),
         ("maxLength", rule) => at_most(text.chars().count(), rule),
-        ("pattern", Value::String(source)) => Ok(pattern::compiled(source)?.is_match(text)),
+        ("pattern", Value::String(source)) => {
+            Ok(Pattern::new(source, Counted::Characters)?.is_match(text))
+        }
         ("format", Value::String(name)) => schema_formats::fits(text, name),
         _ => Trouble::wrong(format!("{keyword:?} of a schema is no text")),
     }

@@ -9,6 +9,14 @@ use crate::report::{Outcome, Report};
 /// Rows of a table that are written out; the rest is counted.
 const ROWS_MAX: usize = 200;
 
+/// Which of the repetitions, where it is not the first.
+fn again(repeat: u32) -> String {
+    match repeat {
+        0 => String::new(),
+        more => format!(" (time {})", more + 1),
+    }
+}
+
 #[must_use]
 pub fn markdown(report: &Report) -> String {
     let mut out = format!("# {}\n\n", cell(&report.suite));
@@ -72,8 +80,9 @@ pub fn markdown(report: &Report) -> String {
         for row in wrong.iter().take(ROWS_MAX) {
             let _done = writeln!(
                 out,
-                "| {} | {} | {} |",
+                "| {}{} | {} | {} |",
                 cell(&row.name),
+                again(row.repeat),
                 word(row.outcome),
                 cell(&row.reason)
             );

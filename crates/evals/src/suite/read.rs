@@ -56,10 +56,7 @@ impl Suite {
 
     /// Reads a suite by the name of its file.
     pub fn read(name: &str, files: &Files) -> Result<Self, SuiteError> {
-        let text = files.text(name)?;
-        let value = data::yaml(&text).map_err(|problem| SuiteError::file(name, problem))?;
-        let value =
-            data::follow_references(&value).map_err(|problem| SuiteError::file(name, problem))?;
+        let value = load(name, files)?;
         Self::of(name, &value, files)
     }
 
@@ -131,7 +128,7 @@ pub(super) fn names(value: &Value) -> Vec<String> {
 
 /// A YAML or JSON file as a value, with its references followed.
 pub(super) fn load(file: &str, files: &Files) -> Result<Value, SuiteError> {
-    let value = data::yaml(&files.text(file)?).map_err(|p| SuiteError::file(file, p))?;
+    let value = data::in_file(file, &files.text(file)?).map_err(|p| SuiteError::file(file, p))?;
     data::follow_references(&value).map_err(|problem| SuiteError::file(file, problem))
 }
 
@@ -182,7 +179,7 @@ fn tests_in(file: &str, files: &Files) -> Result<Vec<Test>, SuiteError> {
             let tests = rows
                 .iter()
                 .enumerate()
-                .map(|(index, row)| rows::test(row, index));
+                .map(|(index, row)| rows::test(row, index, files));
             return tests
                 .collect::<Result<_, _>>()
                 .map_err(|p| SuiteError::file(file, p));

@@ -2,11 +2,13 @@
 
 use serde_json::{Map, Value};
 
-use super::{Assertion, Check, Test};
+use super::{Assertion, Check, Test, script};
 use crate::data::show;
+use crate::files::Files;
 
-/// The type names that the short form of an assertion may begin with.
-const KINDS: [&str; 44] = [
+/// The type names that the short form of an assertion may begin with; the first that fits is meant.
+const KINDS: [&str; 66] = [
+    "agent-rubric",
     "answer-relevance",
     "bleu",
     "classifier",
@@ -20,6 +22,7 @@ const KINDS: [&str; 44] = [
     "context-faithfulness",
     "context-recall",
     "context-relevance",
+    "conversation-relevance",
     "cost",
     "equals",
     "factuality",
@@ -34,23 +37,43 @@ const KINDS: [&str; 44] = [
     "is-json",
     "is-refusal",
     "is-sql",
+    "is-valid-function-call",
+    "is-valid-openai-function-call",
+    "is-valid-openai-tools-call",
     "is-xml",
+    "javascript",
     "latency",
     "levenshtein",
     "llm-rubric",
+    "pi",
     "meteor",
     "model-graded-closedqa",
+    "model-graded-factuality",
     "moderation",
     "perplexity",
     "perplexity-score",
+    "python",
     "regex",
     "rouge-n",
+    "ruby",
     "similar",
+    "similar:cosine",
+    "similar:dot",
+    "similar:euclidean",
     "starts-with",
     "tool-call-f1",
+    "skill-used",
+    "trajectory:goal-success",
+    "trajectory:tool-args-match",
+    "trajectory:step-count",
+    "trajectory:tool-sequence",
+    "trajectory:tool-used",
+    "trace-error-spans",
+    "trace-span-count",
+    "trace-span-duration",
+    "search-rubric",
     "webhook",
     "word-count",
-    "max-score",
 ];
 
 /// Types whose short form carries a threshold, the usual one if none is given.
@@ -71,7 +94,7 @@ const WITH_THRESHOLD: [&str; 13] = [
 ];
 
 /// The test that a row stands for: columns are values, those with two underscores say more.
-pub(super) fn test(row: &Map<String, Value>, index: usize) -> Result<Test, String> {
+pub(super) fn test(row: &Map<String, Value>, index: usize, files: &Files) -> Result<Test, String> {
     let mut test = Test {
         description: Some(format!("Row #{}", index + 1)),
         ..Test::default()
@@ -86,7 +109,7 @@ pub(super) fn test(row: &Map<String, Value>, index: usize) -> Result<Test, Strin
         match column {
             _ if column.starts_with("__expected") => {
                 if given {
-                    asserts.push(short(text.trim())?);
+                    asserts.push(short(text.trim(), files)?);
                 }
             }
             "__prefix" | "__suffix" => {
@@ -159,7 +182,12 @@ fn threshold_of(column: &str, text: &str) -> Result<(usize, f64), String> {
 }
 
 /// An assertion in its short form, `type(threshold): value`; anything else is the answer itself.
-fn short(text: &str) -> Result<Assertion, String> {
+fn short(text: &str, files: &Files) -> Result<Assertion, String> {
+    if let Some(kind) = script_in(text) {
+        let value = Value::from(text);
+        let read = script::read(kind, Some(&value), files).map_err(|error| error.to_string())?;
+        return Ok(Assertion::short(kind, read.unwrap_or(value), None));
+    }
     for (prefixes, kind) in [
         (&["javascript:", "fn:", "eval:"][..], "javascript"),
         (&["grade:", "llm-rubric:"][..], "llm-rubric"),
@@ -203,24 +231,37 @@ fn short(text: &str) -> Result<Assertion, String> {
 
 /// The type, the number in parentheses and what stands behind the colon.
 fn taken_apart(text: &str) -> Option<(&str, Option<f64>, Option<&str>)> {
-    let end = text
-        .find(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit() && c != '-')
-        .unwrap_or(text.len());
-    let (kind, rest) = text.split_at(end);
-    let plain = kind.strip_prefix("not-").unwrap_or(kind);
-    if !KINDS.contains(&plain) {
-        return None;
-    }
-    let (threshold, rest) = match rest.strip_prefix('(') {
-        Some(inner) => {
-            let (number, rest) = inner.split_once(')')?;
-            (Some(number.parse().ok()?), rest)
-        }
-        None => (None, rest),
+    let not = if text.starts_with("not-") {
+        "not-".len()
+    } else {
+        0
     };
-    match rest.strip_prefix(':') {
-        Some(value) => Some((kind, threshold, Some(value))),
-        None if rest.is_empty() => Some((kind, threshold, None)),
-        None => None,
+    KINDS.into_iter().find_map(|plain| {
+        let rest = text[not..].strip_prefix(plain)?;
+        let (threshold, rest) = match rest.strip_prefix('(') {
+            Some(inner) => {
+                let (number, rest) = inner.split_once(')')?;
+                let plain = number.chars().all(|c| c.is_ascii_digit() || c == '.');
+                (Some(number.parse().ok().filter(|_| plain)?), rest)
+            }
+            None => (None, rest),
+        };
+        let value = match rest.strip_prefix(':') {
+            Some(value) => Some(value),
+            None if rest.is_empty() => None,
+            None => return None,
+        };
+        Some((&text[..not + plain.len()], threshold, value))
+    })
+}
+
+/// The type of the script whose file is named: by the ending, before the name of a function.
+fn script_in(text: &str) -> Option<&'static str> {
+    let file = text.strip_prefix("file://")?;
+    let name = file.split_once(':').map_or(file, |(name, _)| name);
+    match name.rsplit_once('.')?.1 {
+        "js" | "cjs" | "mjs" | "ts" | "cts" | "mts" => Some("javascript"),
+        "py" => Some("python"),
+        _ => None,
     }
 }

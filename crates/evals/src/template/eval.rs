@@ -22,6 +22,8 @@ pub(super) struct Evaluator<'a> {
     /// What loops and `set` named, the innermost last.
     scopes: Vec<Map<String, Value>>,
     steps: Cell<usize>,
+    /// As JavaScript has it: a name that is not there is an error, and so is a field of nothing.
+    strict: bool,
 }
 
 impl<'a> Evaluator<'a> {
@@ -30,6 +32,14 @@ impl<'a> Evaluator<'a> {
             vars,
             scopes: vec![Map::new()],
             steps: Cell::new(0),
+            strict: false,
+        }
+    }
+
+    pub(super) fn strict(vars: &'a Vars) -> Self {
+        Self {
+            strict: true,
+            ..Self::new(vars)
         }
     }
 
@@ -154,7 +164,7 @@ impl<'a> Evaluator<'a> {
         self.step()?;
         Ok(match expression {
             Expression::Value(value) => value.clone(),
-            Expression::Name(name) => self.lookup(name).cloned().unwrap_or(Value::Null),
+            Expression::Name(name) => self.named(name)?,
             Expression::List(items) => Value::Array(self.values(items)?),
             Expression::Map(entries) => {
                 let mut map = Map::new();
@@ -167,7 +177,7 @@ impl<'a> Evaluator<'a> {
                 }
                 Value::Object(map)
             }
-            Expression::Field(of, field) => field_of(&self.value(of)?, &self.value(field)?),
+            Expression::Field(of, field) => self.field(of, field)?,
             Expression::Filter {
                 of,
                 name,
@@ -222,6 +232,28 @@ impl<'a> Evaluator<'a> {
         })
     }
 
+    fn named(&self, name: &str) -> Result<Value, Trouble> {
+        match self.lookup(name) {
+            Some(value) => Ok(value.clone()),
+            None if self.strict => Trouble::wrong(format!("{name} is not defined")),
+            None if name == ENVIRONMENT => outside("the environment"),
+            None => Ok(Value::Null),
+        }
+    }
+
+    fn field(&self, of: &Expression, field: &Expression) -> Result<Value, Trouble> {
+        let (value, field) = (self.value(of)?, self.value(field)?);
+        let found = field_of(&value, &field);
+        if self.strict && value.is_null() {
+            return Trouble::wrong(format!("nothing has no {:?}", show(&field)));
+        }
+        let of_environment = matches!(of, Expression::Name(name) if name == ENVIRONMENT);
+        if found.is_null() && of_environment && !self.strict {
+            return outside(&format!("{ENVIRONMENT}.{}", show(&field)));
+        }
+        Ok(found)
+    }
+
     fn is_defined(&self, expression: &Expression) -> Result<bool, Trouble> {
         Ok(match expression {
             Expression::Name(name) => self.lookup(name).is_some(),
@@ -248,6 +280,10 @@ impl<'a> Evaluator<'a> {
             _ => {}
         }
         let right = self.value(right)?;
+        let inside = |value: &Value| value.is_array() || value.is_object();
+        if self.strict && sign.contains('=') && inside(&left) && inside(&right) {
+            return Trouble::unsupported("comparing two lists or objects in an expression");
+        }
         Ok(match sign {
             "&&" | "||" | "??" => right,
             "==" => Value::Bool(loosely_equal(&left, &right)),
@@ -297,6 +333,15 @@ impl<'a> Evaluator<'a> {
             other => return Trouble::unsupported(format!("the test {other:?} in a template")),
         })
     }
+}
+
+/// What a suite sets for its templates. What it does not set would come from the environment.
+const ENVIRONMENT: &str = "env";
+
+fn outside<T>(what: &str) -> Result<T, Trouble> {
+    Trouble::unsupported(format!(
+        "{what} in a template, unless the suite sets it under `env`,"
+    ))
 }
 
 fn printed(value: &Value) -> String {

@@ -150,9 +150,15 @@ fn scan(source: &str, script: bool) -> Result<Vec<Token>, Trouble> {
             let taken = rest
                 .find(|c: char| !c.is_alphanumeric() && c != '_' && c != '$')
                 .unwrap_or(rest.len());
+            if script && tokens.last() != Some(&Token::Sign(".")) {
+                is_a_name(&rest[..taken])?;
+            }
             tokens.push(Token::Name(rest[..taken].to_owned()));
             taken
         } else {
+            if script {
+                is_done_here(rest, tokens.last())?;
+            }
             let extra: &[&'static str] = if script { &SCRIPT_SIGNS } else { &[] };
             // `!==` and `!=` before `!`.
             let found = SIGNS
@@ -174,6 +180,88 @@ fn scan(source: &str, script: bool) -> Result<Vec<Token>, Trouble> {
         rest = rest[taken..].trim_start();
     }
     Ok(tokens)
+}
+
+/// Words of JavaScript that are no names, or name what is not here, and words that mean something in
+/// templates alone.
+const NO_NAMES: &[&str] = &[
+    "Array",
+    "BigInt",
+    "Boolean",
+    "Buffer",
+    "Date",
+    "Infinity",
+    "Intl",
+    "Map",
+    "Math",
+    "NaN",
+    "Object",
+    "Promise",
+    "RegExp",
+    "Set",
+    "and",
+    "async",
+    "await",
+    "class",
+    "const",
+    "console",
+    "delete",
+    "do",
+    "else",
+    "for",
+    "function",
+    "globalThis",
+    "if",
+    "in",
+    "instanceof",
+    "is",
+    "let",
+    "new",
+    "none",
+    "not",
+    "or",
+    "process",
+    "range",
+    "require",
+    "return",
+    "switch",
+    "this",
+    "throw",
+    "typeof",
+    "var",
+    "void",
+    "while",
+];
+
+fn is_a_name(word: &str) -> Result<(), Trouble> {
+    match NO_NAMES.contains(&word) {
+        true => Trouble::unsupported(format!("{word:?} in an expression")),
+        false => Ok(()),
+    }
+}
+
+/// Signs of JavaScript that look like others.
+fn is_done_here(rest: &str, before: Option<&Token>) -> Result<(), Trouble> {
+    let what = match () {
+        () if rest.starts_with("=>") => "a function",
+        () if rest.starts_with("?.") => "`?.`",
+        () if rest.starts_with("...") => "`...`",
+        () if rest.starts_with("//") || rest.starts_with("/*") => "a remark",
+        () if rest.starts_with('/') && !ends_a_value(before) => "a pattern",
+        () if rest.starts_with('~') => "`~`",
+        () if rest.starts_with('|') && !rest.starts_with("||") => "`|`",
+        () => return Ok(()),
+    };
+    Trouble::unsupported(format!("{what} in an expression"))
+}
+
+/// Behind a value, a slash divides.
+fn ends_a_value(token: Option<&Token>) -> bool {
+    match token {
+        None => false,
+        Some(Token::Sign(sign)) => matches!(*sign, ")" | "]" | "}"),
+        Some(_) => true,
+    }
 }
 
 fn number_length(text: &str) -> usize {

@@ -79,11 +79,14 @@ fn put_in_text(text: &str, vars: &Vars) -> String {
     out
 }
 
-/// Works a transform out: an expression over `output`, `vars` and `context`.
+/// Works a transform out: an expression over `output` and `context`.
 pub(crate) fn transform(source: &str, scope: &Vars) -> Result<Value, Trouble> {
     let tokens = lexer::script(source)?;
     let expression = parser::whole(tokens)?;
-    eval::Evaluator::new(scope).value(&expression)
+    match eval::Evaluator::strict(scope).value(&expression)? {
+        Value::Null => Trouble::wrong(format!("the transform {source:?} gives no value")),
+        value => Ok(value),
+    }
 }
 
 /// The prompt that goes to a provider: values are put into values first, then into the prompt. A prompt

@@ -36,6 +36,12 @@ pub enum QueryError {
     NotFound { what: &'static str, name: String },
     #[error("{param}: {why}")]
     Invalid { param: &'static str, why: String },
+    /// There is nothing of the kind at all.
+    #[error("{0}")]
+    Nothing(String),
+    /// It cannot be done as things stand.
+    #[error("{0}")]
+    Conflict(String),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the releases cannot be read")]
@@ -62,9 +68,12 @@ impl QueryError {
             } => Some(
                 "`instar audit log` shows receipts with their numbers; `instar approvals list --all` shows questions",
             ),
+            Self::NotFound {
+                what: "rollout", ..
+            } => Some("see them with `instar rollout history`"),
             Self::NotFound { .. } => Some("see them with `instar sessions list`"),
             Self::Invalid { .. } => Some("mend it and ask again"),
-            Self::Store(_) | Self::Release(_) => None,
+            Self::Nothing(_) | Self::Conflict(_) | Self::Store(_) | Self::Release(_) => None,
         }
     }
 }

@@ -156,11 +156,16 @@ pub async fn receipts(store: &Store, query: &ReceiptsQuery) -> Result<ReceiptPag
 
 /// Goes through the whole chain.
 pub async fn chain(store: &Store, query: &ChainQuery) -> Result<ChainReport, QueryError> {
-    let noted = query.noted.as_deref().map(noted).transpose()?;
+    let noted = query
+        .noted
+        .as_deref()
+        .map(|text| noted(text, "instar audit head"))
+        .transpose()?;
     Ok(store.verify_receipts(noted).await?)
 }
 
-pub(crate) fn noted(text: &str) -> Result<ChainHead, QueryError> {
+/// The end of a chain that somebody noted, as a command prints it.
+pub(crate) fn noted(text: &str, printed_by: &str) -> Result<ChainHead, QueryError> {
     let parts = text.split_once(':');
     let head = parts.and_then(|(seq, hash)| {
         let is_hash = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
@@ -171,6 +176,6 @@ pub(crate) fn noted(text: &str) -> Result<ChainHead, QueryError> {
     });
     head.ok_or_else(|| QueryError::Invalid {
         param: "noted",
-        why: "NUMBER:HASH, as `instar audit head` prints it".to_owned(),
+        why: format!("NUMBER:HASH, as `{printed_by}` prints it"),
     })
 }

@@ -8,7 +8,10 @@ impl From<QueryError> for ApiProblem {
     fn from(error: QueryError) -> Self {
         let step = error.next_step();
         let problem = match error {
-            QueryError::NotFound { .. } => Self::not_found(error.to_string()),
+            QueryError::NotFound { .. } | QueryError::Nothing(_) => {
+                Self::not_found(error.to_string())
+            }
+            QueryError::Conflict(why) => Self::conflict(why),
             QueryError::Invalid { .. } => Self::invalid(error.to_string()),
             QueryError::Store(error) => error.into(),
             QueryError::Release(error) => error.into(),

@@ -101,7 +101,13 @@ pub async fn one(releases: &Releases, name: &str) -> Result<Shown, QueryError> {
         "latest" => true,
         id => shown.id == id,
     };
-    let missing = || refused(RolloutError::None);
+    let missing = || match name {
+        "current" | "latest" => refused(RolloutError::None),
+        id => QueryError::NotFound {
+            what: "rollout",
+            name: id.to_owned(),
+        },
+    };
     all.into_iter().find(is_meant).ok_or_else(missing)
 }
 
@@ -285,7 +291,9 @@ pub async fn act(
 fn refused(error: RolloutError) -> QueryError {
     match error {
         RolloutError::Release(error) => missing_release(error),
-        other => invalid(other.to_string()),
+        error @ RolloutError::None => QueryError::Nothing(error.to_string()),
+        error @ RolloutError::Plan(_) => invalid(error.to_string()),
+        other => QueryError::Conflict(other.to_string()),
     }
 }
 

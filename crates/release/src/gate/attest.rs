@@ -113,6 +113,14 @@ pub(crate) async fn put(
         .await
 }
 
+/// What asks a gate that said nothing yet.
+fn not_asked(gate: Gate) -> &'static str {
+    match gate {
+        Gate::Human => "it was not asked yet: `instar candidate approve`",
+        _ => "it was not asked yet: `instar candidate check`",
+    }
+}
+
 /// The row of each gate: the newest statement about this candidate, held against what is stable now. A
 /// newest one that does not verify, or holds no longer, is told as that, and none before it counts. Where one of the `counted`
 /// statements is gone, it may have been the newest of any gate, so that none before it counts either.
@@ -128,7 +136,7 @@ pub(crate) async fn rows(
     let mut rows = Vec::new();
     for gate in Gate::ALL {
         let kind = format!("{KIND}{}", gate.name());
-        let mut row = silent(gate, "it was not asked yet: `instar candidate check`");
+        let mut row = silent(gate, not_asked(gate));
         for envelope in stored.iter().filter(|one| one.kind == kind) {
             match read(signer, store, envelope, Some(now)).await {
                 // Two candidates may come to the same behaviour.

@@ -252,9 +252,11 @@ impl Past {
         (self.episodes >= EPISODES_MIN && rate < 0.95).then_some(rate)
     }
 
+    /// How many there are in a day; none is told before there was about a day of them.
     #[must_use]
     pub fn per_day(self) -> f64 {
-        if self.days > 0.0 {
+        const DAYS_MIN: f64 = 0.8;
+        if self.days >= DAYS_MIN {
             f64::from(self.episodes) / self.days
         } else {
             0.0

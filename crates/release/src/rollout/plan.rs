@@ -167,7 +167,7 @@ pub enum PlanError {
         "metric {0}: weight and margin are more than 0 and less than 1, and the weights sum to 1"
     )]
     Metric(String),
-    #[error("the level is more than 0 and less than 1")]
+    #[error("the level is a chance of being wrong: more than 0 and less than a half")]
     Level,
     #[error("the shadow's part of the stake is more than 0 and less than 1")]
     Shadow,
@@ -252,7 +252,7 @@ impl Plan {
         if self.steps.is_empty() {
             return Err(PlanError::NoStep);
         }
-        if !(self.level > 0.0 && self.level < 1.0) {
+        if !(self.level > 0.0 && self.level < 0.5) {
             return Err(PlanError::Level);
         }
         if self
@@ -429,8 +429,9 @@ impl Forecast {
             let share = 100.0 * step.share;
             match (step.units, step.days) {
                 (Some(units), Some(days)) if step.decides => format!(
-                    "at your {per_day:.0} episodes a day a share of {share:.0} % needs about {days:.0} days \
-                     ({units:.0} episodes) to see a doubling from {base:.1} %"
+                    "at your {per_day:.0} episodes a day a share of {share:.0} % needs about {} \
+                     ({units:.0} episodes) to see a doubling from {base:.1} %",
+                    in_days(days)
                 ),
                 (Some(units), _) if step.decides => format!(
                     "a share of {share:.0} % needs about {units:.0} episodes to see a doubling from {base:.1} %"
@@ -441,6 +442,13 @@ impl Forecast {
             }
         });
         shadow.into_iter().chain(steps).collect()
+    }
+}
+
+fn in_days(days: f64) -> String {
+    match days.round() {
+        ..=1.0 => "a day".to_owned(),
+        more => format!("{more:.0} days"),
     }
 }
 

@@ -131,7 +131,11 @@ async fn recorded(session: &str, turn: usize, run: &Context) -> anyhow::Result<(
         }
         None => offline::session(run, session).await?,
     };
-    let suite = record(&detail.entries, turn).map_err(|trouble| refused(&trouble))?;
+    let suite = record(&detail.entries, turn).map_err(|trouble| {
+        Failure::new(Code::NotFound, trouble.to_string()).next(format!(
+            "`instar sessions show {session}` shows what was said"
+        ))
+    })?;
     if run.out.json() {
         return run.out.value(&suite);
     }

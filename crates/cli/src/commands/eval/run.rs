@@ -1,8 +1,8 @@
 //! `instar eval run`.
 
 use instar_evals::{
-    AgentProviders, Arm, Counts, Finding, Folder, Grader, Options, Outcome, Report, Scripts, Suite,
-    builtin, output, run as run_suite,
+    AgentProviders, Arm, Case, Counts, Finding, Folder, Grader, Options, Outcome, Report, Scripts,
+    Suite, builtin, output, run as run_suite,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ pub(super) async fn run(asked: &EvalRun, run: &Context) -> anyhow::Result<()> {
         false => Suite::open(Path::new(&asked.suite)),
     };
     let suite = suite.map_err(|error| super::wrong(&error))?;
+    asks_nothing(&suite, run.out);
     let gateway = Gateway::find(run).await?;
     let walled = asked.scripts.then(|| Arc::new(Walled::default()));
     let names: Vec<&String> = asked.candidate.iter().chain([&asked.baseline]).collect();
@@ -59,6 +60,23 @@ pub(super) async fn run(asked: &EvalRun, run: &Context) -> anyhow::Result<()> {
     kept::keep(&report, run)?;
     tell(&report, run)?;
     verdict(&report, asked.pass_rate)
+}
+
+/// A case without assertions passes whatever is answered, which is seldom meant.
+fn asks_nothing(suite: &Suite, out: crate::out::Out) {
+    let all = suite.cases.iter();
+    let empty: Vec<String> = all
+        .filter(|case| case.checks.is_empty())
+        .map(Case::name)
+        .collect();
+    let Some(first) = empty.first() else {
+        return;
+    };
+    let more = match empty.len() {
+        1 => "has no `assert` and passes".to_owned(),
+        more => format!("and {} more have no `assert` and pass", more - 1),
+    };
+    out.note(&visible(&format!("{first} {more}, whatever is answered")));
 }
 
 struct Settings {

@@ -97,7 +97,8 @@ pub(crate) fn lock(state: &StateDir) -> anyhow::Result<StateLock> {
 
 fn explain(error: queries::QueryError) -> anyhow::Error {
     let code = match error {
-        queries::QueryError::NotFound { .. } => Code::NotFound,
+        queries::QueryError::NotFound { .. } | queries::QueryError::Nothing(_) => Code::NotFound,
+        queries::QueryError::Conflict(_) => Code::Refused,
         queries::QueryError::Invalid { .. } => Code::Usage,
         other => return other.into(),
     };

@@ -67,6 +67,7 @@ struct Found {
     low: f64,
     high: f64,
     e_worse: f64,
+    p_worse: f64,
     verdict: String,
 }
 
@@ -284,7 +285,7 @@ fn facts(words: &Words, report: &Report) -> Markup {
             @if let Some(found) = &report.comparison {
                 div { dt { (words.verdict) } dd { (found.verdict.replace('_', " ")) " · " (found.pairs) " · " (words.regressions) ": " (found.regressions.len()) " · " (words.improvements) ": " (found.improvements.len()) } }
                 div { dt { (words.difference) } dd { (format!("{:+.1} % ({:+.1} – {:+.1})", 100.0 * found.difference, 100.0 * found.low, 100.0 * found.high)) } }
-                div { dt { (words.evidence) } dd { (format!("{:.2} / 20", found.e_worse)) } }
+                div { dt { (words.evidence) } dd { (format!("{:.2} · p {:.3}", found.e_worse, found.p_worse)) } }
             }
             @if !report.flaky.is_empty() {
                 div { dt { (words.flaky) } dd { @for one in &report.flaky { code { (one.name) } " " } } }
