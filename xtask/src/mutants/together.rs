@@ -187,8 +187,7 @@ impl Together {
                 .env("CARGO_PROFILE_DEV_DEBUG", "false")
                 .args(["test", "--package", &self.package, "--tests", "--no-run"])
                 .arg("--message-format=json")
-                .args(&self.features)
-                .stderr(Stdio::null());
+                .args(&self.features);
             let told = command.output()?;
             let text = String::from_utf8_lossy(&told.stdout);
             let messages: Vec<serde_json::Value> = text
@@ -206,7 +205,13 @@ impl Together {
                 self.dropped.len()
             ));
             if self.dropped.len() == before {
-                bail!("it does not compile without a change either:\n{said}");
+                // What stopped it before the compiler had a word, a full disk for one, stands there.
+                let aside = String::from_utf8_lossy(&told.stderr);
+                let last = aside.lines().rev().find(|line| !line.trim().is_empty());
+                bail!(
+                    "it does not compile without a change either:\n{said}{}",
+                    last.unwrap_or_default()
+                );
             }
         }
         bail!("it did not come to compile in {ROUNDS} rounds")
