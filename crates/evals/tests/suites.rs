@@ -219,7 +219,9 @@ fn the_environment_is_out_of_the_reach_of_templates() {
         assert!(row.reason.contains("env."), "{row:?}");
     }
     let unset = echoed(json!({"prompts": ["{{ env.PATH }}"], "tests": [{}]}));
-    assert_eq!(unset.arms[0].rows[0].outcome, Outcome::Unsupported);
+    let row = &unset.arms[0].rows[0];
+    assert_eq!(row.outcome, Outcome::Unsupported);
+    assert!(row.reason.contains("env.PATH"), "{row:?}");
 }
 
 #[test]

@@ -236,22 +236,26 @@ impl<'a> Evaluator<'a> {
         match self.lookup(name) {
             Some(value) => Ok(value.clone()),
             None if self.strict => Trouble::wrong(format!("{name} is not defined")),
-            None if name == ENVIRONMENT => outside("the environment"),
+            None if name == ENVIRONMENT => outside(ENVIRONMENT),
             None => Ok(Value::Null),
         }
     }
 
     fn field(&self, of: &Expression, field: &Expression) -> Result<Value, Trouble> {
-        let (value, field) = (self.value(of)?, self.value(field)?);
-        let found = field_of(&value, &field);
+        let field = self.value(field)?;
+        if !self.strict && matches!(of, Expression::Name(name) if name == ENVIRONMENT) {
+            let set = self.lookup(ENVIRONMENT);
+            let found = set.map_or(Value::Null, |set| field_of(set, &field));
+            return match found {
+                Value::Null => outside(&format!("{ENVIRONMENT}.{}", show(&field))),
+                found => Ok(found),
+            };
+        }
+        let value = self.value(of)?;
         if self.strict && value.is_null() {
             return Trouble::wrong(format!("nothing has no {:?}", show(&field)));
         }
-        let of_environment = matches!(of, Expression::Name(name) if name == ENVIRONMENT);
-        if found.is_null() && of_environment && !self.strict {
-            return outside(&format!("{ENVIRONMENT}.{}", show(&field)));
-        }
-        Ok(found)
+        Ok(field_of(&value, &field))
     }
 
     fn is_defined(&self, expression: &Expression) -> Result<bool, Trouble> {
@@ -340,7 +344,7 @@ const ENVIRONMENT: &str = "env";
 
 fn outside<T>(what: &str) -> Result<T, Trouble> {
     Trouble::unsupported(format!(
-        "{what} in a template, unless the suite sets it under `env`,"
+        "{what} in a template, as the suite does not set it under `env`"
     ))
 }
 
