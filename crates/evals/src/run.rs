@@ -339,7 +339,6 @@ impl<'a> Plan<'a> {
         for source in [&pairing.spec.transform, &case.transform]
             .into_iter()
             .flatten()
-            .filter(|source| !source.is_empty())
         {
             output = assertion::transform(source, &output, &vars, &prompt)?;
         }

@@ -113,11 +113,11 @@ impl Asked<'_> {
 pub(crate) fn check(assertion: &Assertion, facts: &Facts<'_>) -> Result<Verdict, Trouble> {
     let transformed;
     let output = match &assertion.transform {
-        Some(source) if !source.is_empty() => {
+        Some(source) => {
             transformed = transform(source, facts.output, facts.vars, facts.prompt)?;
             &transformed
         }
-        _ => facts.output,
+        None => facts.output,
     };
     let text = data::as_text(output);
     if text.len() > OUTPUT_BYTES_MAX {
@@ -155,13 +155,16 @@ fn written(assertion: &Assertion, vars: &Vars) -> Result<Value, Trouble> {
     })
 }
 
-/// Works a transform of an answer out.
+/// Works a transform of an answer out; one that is empty leaves it as it is.
 pub(crate) fn transform(
     source: &str,
     output: &Value,
     vars: &Vars,
     prompt: &str,
 ) -> Result<Value, Trouble> {
+    if source.is_empty() {
+        return Ok(output.clone());
+    }
     if source.starts_with("file://") {
         return Trouble::unsupported("a transform that is a script");
     }

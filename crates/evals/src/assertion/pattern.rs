@@ -179,32 +179,43 @@ impl<'a> Rewriter<'a> {
                     Before::Quantifier => self.as_it_is(sign, Before::Nothing),
                     Before::Nothing => return self.wrong("nothing to repeat"),
                 },
-                '{' if self.quantifier().is_some() => match before {
-                    Before::Something => {
-                        let text = self.quantifier().unwrap_or_default();
-                        self.at += text.len();
-                        self.out.push_str(&text);
-                        Before::Quantifier
-                    }
-                    _ => return self.wrong("nothing to repeat"),
-                },
-                '{' | '}' | ']' if self.counted == Counted::Characters => {
-                    return self.wrong("a lone bracket");
-                }
+                '{' => self.brace(before)?,
+                '}' | ']' => self.lone_bracket()?,
                 '.' => {
                     self.out.push_str(r"[^\n\r\u{2028}\u{2029}]");
                     self.at += 1;
                     Before::Something
                 }
-                _ => {
-                    let sign = self.signs[self.at];
-                    push(&mut self.out, sign);
-                    self.at += 1;
-                    Before::Something
-                }
+                _ => self.itself_outside(),
             };
         }
         Ok(self.out)
+    }
+
+    fn brace(&mut self, before: Before) -> Result<Before, Trouble> {
+        match self.quantifier() {
+            Some(text) if before == Before::Something => {
+                self.at += text.len();
+                self.out.push_str(&text);
+                Ok(Before::Quantifier)
+            }
+            Some(_) => self.wrong("nothing to repeat"),
+            None => self.lone_bracket(),
+        }
+    }
+
+    /// A bracket that closes or opens nothing stands for itself, unless the flag is there.
+    fn lone_bracket(&mut self) -> Result<Before, Trouble> {
+        match self.counted {
+            Counted::Units => Ok(self.itself_outside()),
+            Counted::Characters => self.wrong("a lone bracket"),
+        }
+    }
+
+    fn itself_outside(&mut self) -> Before {
+        push(&mut self.out, self.signs[self.at]);
+        self.at += 1;
+        Before::Something
     }
 
     fn as_it_is(&mut self, sign: char, then: Before) -> Before {

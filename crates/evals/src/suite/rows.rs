@@ -241,8 +241,8 @@ fn taken_apart(text: &str) -> Option<(&str, Option<f64>, Option<&str>)> {
         let (threshold, rest) = match rest.strip_prefix('(') {
             Some(inner) => {
                 let (number, rest) = inner.split_once(')')?;
-                let plain = number.chars().all(|c| c.is_ascii_digit() || c == '.');
-                (Some(number.parse().ok().filter(|_| plain)?), rest)
+                let is_plain = number.chars().all(|c| c.is_ascii_digit() || c == '.');
+                (Some(number.parse().ok().filter(|_| is_plain)?), rest)
             }
             None => (None, rest),
         };
